@@ -1,0 +1,181 @@
+"""Rows of int8 weights times a vector, and their rescaling: the one product that every layer is made of.
+
+A row's accumulator has the scale S (real units per LSB). S is chosen so that the multiplier to the target LSB is exact:
+S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants live in the bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnnc.errors import Refused
+from rnnc.fixed import Floats, Ints, int32, matmul
+
+WEIGHT_MAX = 127
+SHIFT_MAX = 24
+MULTIPLIER_MAX = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class RowScale:
+    """Scale of each row's accumulator, with the exact multiplier to its target LSB.
+
+    Args:
+        accumulator: S, real units of one accumulator LSB, ``[rows]``.
+        m: the multiplier as the C has it, 128..65535, 8 significant bits, ``[rows]``.
+        p: the shift before it, 0..24, ``[rows]``.
+    """
+
+    accumulator: Floats
+    m: Ints
+    p: Ints
+
+    @staticmethod
+    def choose(smallest: Floats, target: Floats) -> RowScale:
+        """The smallest representable scales >= ``smallest`` for the target LSBs (both ``[rows]``).
+
+        Raises Refused when an accumulator LSB would exceed 2^8 target LSBs.
+        """
+        e = np.floor(np.log2(smallest / target))
+        m = np.ceil(smallest / target / 2.0**e * 128 - 1e-9)
+        e, m = np.where(m >= 256, e + 1, e), np.where(m >= 256, 128, m)
+        p = -(e + 1)
+        if np.any(p < -8):
+            raise Refused(
+                f"one weight times one input LSB is {2.0 ** float(-p.min() - 8):.3g} times what a row can hold",
+                hint="Scale the input down (--input-range, --input-affine), or normalise it before training.",
+            )
+        accumulator = m / 128 * 2.0**e * target
+        return RowScale(accumulator, (m * 2.0 ** np.maximum(-p, 0)).astype(np.int64), np.maximum(p, 0).astype(np.int64))
+
+    @property
+    def rounding_shift(self) -> Ints:
+        """1 where the shift p drops bits, ``[rows]``."""
+        return (self.p > 0).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """int8 rows over one vector, ``weights [rows, columns]``, with the operand's largest magnitude."""
+
+    weights: Ints
+    scale: RowScale
+    operand_max: int
+
+    @cached_property
+    def _transposed(self) -> Floats:
+        return np.ascontiguousarray(self.weights.T, np.float64)
+
+    def accumulate(self, x: Ints, bias: Ints | int, what: str) -> Ints:
+        """``bias + weights @ x`` as int32, x ``[..., columns]``."""
+        return int32(matmul(x, self._transposed) + bias, what)
+
+    def worst(self, bias: Ints | int) -> Ints:
+        """The largest |accumulator| of each row for any operand, at any point of the sum."""
+        return np.asarray(np.abs(self.weights).sum(1) * self.operand_max + np.abs(bias))
+
+    def real(self, column_scale: Floats) -> Floats:
+        """The weights in real units, ``[rows, columns]``, given the operand's LSBs ``[columns]``."""
+        return np.asarray(self.weights * self.scale.accumulator[:, None] / column_scale)
+
+
+@dataclass(frozen=True, eq=False)
+class OneBlock:
+    """``y = ((a >> p) * M) >> 8`` with ``a = bias + W x``: Dense, Conv, the n blocks of a GRU that resets after."""
+
+    block: Block
+    bias: Ints
+
+    @staticmethod
+    def build(block: Block, bias: Floats, zero_point: int) -> OneBlock:
+        """Fold the real bias ``[rows]``, the operand's zero point and the rounding into one int32 a row."""
+        s = block.scale
+        rounding = np.floor(2.0**s.p * (0.5 * s.rounding_shift + 128.0 / s.m)).astype(np.int64)
+        q = np.round(bias / s.accumulator).astype(np.int64) - block.weights.sum(1) * zero_point + rounding
+        return OneBlock(block, q)
+
+    def __call__(self, x: Ints, what: str) -> Ints:
+        a = self.block.accumulate(x, self.bias, f"{what} accumulator")
+        s = self.block.scale
+        return int32((a >> s.p) * s.m, f"{what} product") >> 8
+
+    def worst_product(self) -> Ints:
+        """The largest |(a >> p) M| of each row."""
+        s = self.block.scale
+        return np.asarray(((self.block.worst(self.bias) >> s.p) + 1) * s.m)
+
+    def real_bias(self, zero_point: int) -> Floats:
+        """The bias in real units, as quantized."""
+        bare = OneBlock.build(self.block, np.zeros(len(self.bias)), zero_point).bias
+        return np.asarray((self.bias - bare) * self.block.scale.accumulator)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoBlock:
+    """``P = ((ax >> px) Mx + (ah >> ph) Mh) >> 8`` with ``ax = bias + Wx x`` and ``ah = Wh h``: a gate's preactivation."""
+
+    x: Block
+    h: Block
+    bias: Ints
+
+    @staticmethod
+    def build(x: Block, h: Block, bias: Floats, zero_point: int) -> TwoBlock:
+        """Fold the real bias ``[rows]``, x's zero point and every rounding constant into ax's bias."""
+        sx, sh = x.scale, h.scale
+        k = sx.m / 2 * sx.rounding_shift + sh.m / 2 * sh.rounding_shift + 128
+        rounding = np.floor(2.0**sx.p * k / sx.m + 0.5).astype(np.int64)
+        q = np.round(bias / sx.accumulator).astype(np.int64) - x.weights.sum(1) * zero_point + rounding
+        return TwoBlock(x, h, q)
+
+    def __call__(self, x: Ints, h: Ints, what: str) -> Ints:
+        ax = self.x.accumulate(x, self.bias, f"{what} x accumulator")
+        ah = self.h.accumulate(h, 0, f"{what} h accumulator")
+        sx, sh = self.x.scale, self.h.scale
+        px, ph = int32((ax >> sx.p) * sx.m, f"{what} x product"), int32((ah >> sh.p) * sh.m, f"{what} h product")
+        return int32(px + ph, f"{what} sum") >> 8
+
+    def worst_product(self) -> Ints:
+        """The largest |(ax >> px) Mx + (ah >> ph) Mh| of each row."""
+        sx, sh = self.x.scale, self.h.scale
+        return np.asarray(((self.x.worst(self.bias) >> sx.p) + 1) * sx.m + ((self.h.worst(0) >> sh.p) + 1) * sh.m)
+
+    def real_bias(self, zero_point: int) -> Floats:
+        """The bias in real units, as quantized."""
+        bare = TwoBlock.build(self.x, self.h, np.zeros(len(self.bias)), zero_point).bias
+        return np.asarray((self.bias - bare) * self.x.scale.accumulator)
+
+
+
+
+def quantize_block(
+    weights: Floats,
+    column_scale: Floats,
+    target: Floats,
+    smallest: Floats,
+    operand_max: int,
+    rounding: Callable[[Floats], Ints],
+) -> Block:
+    """Choose each row's scale and round its weights.
+
+    Args:
+        weights: real, ``[rows, columns]``.
+        column_scale: LSB of each operand element, ``[columns]``.
+        target: LSB that the row is rescaled to, ``[rows]``.
+        smallest: lower limit of each row's accumulator scale beside that of its largest weight, ``[rows]``.
+        operand_max: largest magnitude of an operand element, in LSBs.
+        rounding: rounds ``[rows, columns]`` weights in units of the row scale to integers within +-127.
+
+    Raises Refused when no scale can hold a row.
+    """
+    per_lsb = np.abs(weights * column_scale)
+    smallest = np.maximum(per_lsb.max(1, initial=0.0) / WEIGHT_MAX, np.maximum(smallest, target * 2.0**-20))
+    reach = per_lsb.sum(1) * operand_max
+    while np.any(over := reach / smallest >= 2.0**31 - 2.0**17):
+        smallest = np.where(over, 2 * smallest, smallest)
+    scale = RowScale.choose(smallest, target)
+    units = weights * column_scale / scale.accumulator[:, None]
+    return Block(np.clip(rounding(units), -WEIGHT_MAX, WEIGHT_MAX), scale, operand_max)

@@ -1,0 +1,138 @@
+"""How a graph over whole sequences becomes ops of one step: what an op's ``from_node`` is given and gives back.
+
+A tensor of the ONNX graph is followed as a ``Traced``: its shape in the file, which axis is time, and the value of the
+step that holds it. The value's shape is the tensor's without the time axis and without axes of length 1, so that
+transposes and reshapes which only move those cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.net import Op, State, Value
+
+TracedKind = Literal["static", "stream", "last", "state"]
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A node of the ONNX graph with plain attributes: int, float, str, lists of these, numpy arrays, Graphs."""
+
+    name: str
+    op_type: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How messages name it."""
+        return f"node {self.name or self.outputs[0]!r} ({self.op_type})"
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A graph input or output: shape with the time axis bound to a length, element type as numpy names it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What the file says, simplified, every axis bound to a length; equal to the file in onnxruntime.
+
+    ``dynamic_time`` tells whether the file leaves the length of a sequence open.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    constants: dict[str, NDArray[Any]]
+    shapes: dict[str, tuple[int, ...]]
+    opset: int = 0
+    dynamic_time: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A tensor on its way through the graph.
+
+    Args:
+        shape: as in the file, time bound to a length.
+        time: the time axis of a stream, else None.
+        kind: "static" (a constant), "stream" (a value each tick), "last" (one value for the sequence so far), or
+            "state" (a graph input that is an initial state).
+        value: name of the step's value (stream, last), or of the graph input (state).
+        const: the array, where static.
+        window: for a state: which elements of the flattened graph input it is, ``[elements]`` indices.
+    """
+
+    shape: tuple[int, ...]
+    kind: TracedKind
+    time: int | None = None
+    value: str = ""
+    const: NDArray[Any] | None = None
+    window: NDArray[np.int64] | None = None
+
+    @property
+    def frame_axes(self) -> tuple[int, ...]:
+        """The axes that the step's value has: all but time and those of length 1."""
+        return tuple(i for i, n in enumerate(self.shape) if i != self.time and n != 1)
+
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The shape of the step's value."""
+        return tuple(self.shape[i] for i in self.frame_axes)
+
+
+AnyOp = TypeVar("AnyOp", bound=Op)
+
+
+class Tracer(Protocol):
+    """Builds a Net while it walks through a graph."""
+
+    def input(self, node: Node, index: int) -> Traced | None:
+        """Input ``index`` of a node, None where it is missing or "" in the file."""
+
+    def constant(self, node: Node, index: int) -> NDArray[Any] | None:
+        """Input ``index`` as an array; None where it is missing; refused where it is not a constant."""
+
+    def value(self, name: str) -> Value:
+        """A value of the net being built."""
+
+    def add(self, node: Node, make: Callable[..., AnyOp], inputs: Sequence[str], outputs: int = 1, **fields: Any) -> AnyOp:
+        """Add ``make(name, inputs, outputs, node=..., **fields)`` under fresh names; returns it."""
+
+    def result(self, node: Node, index: int, traced: Traced) -> None:
+        """Say what output ``index`` of a node is."""
+
+    def state(self, op_output: str, state: State, node: Node, initial_input: int, final_output: int) -> State:
+        """Tie an op's state to the graph: its initial value (constant, zero, or a state input) and its final value."""
+
+    def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
+        """Raise Refused, naming the node."""
+
+
+FromNode = Callable[[Node, Tracer], None]
+HANDLERS: dict[str, FromNode] = {}
+
+
+def handles(*op_types: str) -> Callable[[FromNode], FromNode]:
+    """Register a function as what turns nodes of these ONNX op types into ops of a step."""
+
+    def register(function: FromNode) -> FromNode:
+        for op_type in op_types:
+            assert op_type not in HANDLERS, op_type
+            HANDLERS[op_type] = function
+        return function
+
+    return register
