@@ -53,12 +53,17 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What is kept from step to step. ``alias`` is the name that the user knows it by (a graph input), if any."""
+    """What is kept from step to step.
+
+    ``alias`` is the graph input that the user knows it by, if any; ``window`` tells which elements of that input it is
+    (indices into the flattened input, one for each element of the state), None for all of it.
+    """
 
     name: str
     shape: tuple[int, ...]
     initial: Floats
     alias: str = ""
+    window: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,13 +214,14 @@ class Bound:
 
 @dataclass(frozen=True, eq=False)
 class QState:
-    """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``saved`` states survive a step."""
+    """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``alias`` and ``window`` as in ``State``."""
 
     name: str
     shape: tuple[int, ...]
     format: Format
     initial: Ints
     alias: str = ""
+    window: Ints | None = None
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.net import Op, State, Value
+from rnnc.net import Op, Value
 
 TracedKind = Literal["static", "stream", "last", "state"]
 
@@ -73,7 +73,7 @@ class Traced:
             "state" (a graph input that is an initial state).
         value: name of the step's value (stream, last), or of the graph input (state).
         const: the array, where static.
-        window: for a state: which elements of the flattened graph input it is, ``[elements]`` indices.
+        window: for a state: which elements of the flattened graph input it is, indices in the tensor's own shape.
     """
 
     shape: tuple[int, ...]
@@ -92,6 +92,15 @@ class Traced:
     def frame(self) -> tuple[int, ...]:
         """The shape of the step's value."""
         return tuple(self.shape[i] for i in self.frame_axes)
+
+
+@dataclass(frozen=True, eq=False)
+class InitialState:
+    """The initial value of an op's state ``[size]``; ``alias`` and ``window`` as in ``State``."""
+
+    value: NDArray[np.float64]
+    alias: str = ""
+    window: NDArray[np.int64] | None = None
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)
@@ -115,8 +124,8 @@ class Tracer(Protocol):
     def result(self, node: Node, index: int, traced: Traced) -> None:
         """Say what output ``index`` of a node is."""
 
-    def state(self, op_output: str, state: State, node: Node, initial_input: int, final_output: int) -> State:
-        """Tie an op's state to the graph: its initial value (constant, zero, or a state input) and its final value."""
+    def initial_state(self, node: Node, index: int, size: int) -> InitialState:
+        """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, or a state input of the graph."""
 
     def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""

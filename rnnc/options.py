@@ -1,0 +1,42 @@
+"""What the user can say about a model and its compilation; the command line's options carry the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Precision = Literal["a16", "a8"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of ``compile_model``.
+
+    Args:
+        name: prefix of everything that is generated; from the file's name where empty.
+        precision: "a16", or "a8" for 8-bit recurrent operands.
+        target: the part to pack weights and choose kernels for.
+        search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
+        window: T, the frames of a window that a network with a backward pass sees at once; 0 for streaming.
+        bind: values of named dimensions and of scalar inputs (``batch=1``, ``sr=16000``).
+        states: graph output that feeds each state input, or "none" where an input is no state.
+        time_axis: which axis of an input is time.
+        outputs: tensors to compile as outputs in place of the file's.
+        input_range: (lo, hi) of an input, real units.
+        input_format: n of an input's Qm.n.
+        input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset.
+    """
+
+    name: str = ""
+    precision: Precision = "a16"
+    target: str = "portable"
+    search: int = 0
+    window: int = 0
+    bind: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, str] = field(default_factory=dict)
+    time_axis: Mapping[str, int] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    input_format: Mapping[str, int] = field(default_factory=dict)
+    input_affine: Mapping[str, tuple[float, float]] = field(default_factory=dict)
