@@ -159,8 +159,6 @@ class Format:
 
 HIDDEN = Format.q(15)
 """Q0.15, the format of every hidden state that a squashing function bounds."""
-HIDDEN8 = Format.q(7, 8, -128, 127)
-"""Q0.7, the recurrent operand of profile a8."""
 GATE = Format.q(GATE_FRACTION, 32, -GATE_LIMIT, GATE_LIMIT)
 """Q19.12, the preactivation of a stored sigmoid or tanh."""
 LOGIT = Format.q(GATE_FRACTION, 32, -INT32_MAX, INT32_MAX)

@@ -111,8 +111,9 @@ class Interval:
         return Interval(np.full(size, float(lo)), np.full(size, float(hi)))
 
 
-Accept = Literal["any", "common", "channel", "gate"]
-"""What an op takes as an input: any format; one scale for all elements; one scale along axis 0; int32 with 12 fraction bits."""
+Accept = Literal["any", "common", "channel", "gate", "logit"]
+"""What an op takes as an input: any format; one scale for all elements; one scale for each index of axis 0; int32 with 12
+fraction bits, clipped (fixed.GATE) or not (fixed.LOGIT)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +180,17 @@ class Quantizer(Protocol):
     def peak(self, operand: str | int) -> Floats:
         """The largest magnitude that each element of an operand (as in ``samples``) had, or may have, ``[elements]``."""
 
-    def output(self, index: int = 0, *, common: bool = False, nonnegative: bool = False) -> Format:
-        """A format for output ``index`` that suits its range, the profile, and all that read it."""
+    def state_limit(self, operand: str) -> float:
+        """The magnitude that a state which nothing bounds has room for: twice the calibration's, 8 times that of noise."""
+
+    def output(self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False) -> Format:
+        """A format for output ``index`` that suits its range, the profile, and all that read it.
+
+        Args:
+            axis: the axis of the value along which the scale may differ.
+            rows: it comes from int32 accumulators (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
+            nonnegative: negative numbers are clipped (a fused ReLU).
+        """
 
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""
@@ -214,7 +224,11 @@ class Bound:
 
 @dataclass(frozen=True, eq=False)
 class QState:
-    """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``alias`` and ``window`` as in ``State``."""
+    """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``alias`` and ``window`` as in ``State``.
+
+    One that ``follows`` another is its upper part, ``narrow(saturate((wide + 2^13) >> 14))``: it is neither saved nor set
+    on its own.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -222,6 +236,7 @@ class QState:
     initial: Ints
     alias: str = ""
     window: Ints | None = None
+    follows: str = ""
 
     @property
     def size(self) -> int:
@@ -234,22 +249,33 @@ ConstantRole = Literal["weights", "table"]
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A constant array of the C. ``rows`` marks int8 weights ``[blocks, rows of a block, columns]`` that a target packs."""
+    """A constant array of the C: ``data [n]``, or ``[n, fields]`` where ``ctype`` is a struct."""
 
     name: str
     ctype: str
     data: Ints
     comment: str
     role: ConstantRole = "weights"
-    rows: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class WeightRows:
+    """int8 weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
+
+    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
+    """
+
+    name: str
+    blocks: tuple[Ints, ...]
+    comment: str
 
 
 @dataclass(frozen=True)
 class Arg:
     """An argument of a kernel call: where a pointer goes."""
 
-    place: Literal["input", "output", "state", "scratch"]
-    name: str
+    place: Literal["input", "output", "state", "scratch", "null"]
+    name: str = ""
     """Index of the input or output as a string, name of the state, or name of the scratch buffer."""
 
 
@@ -270,7 +296,7 @@ class KernelCall:
         function: name of the C function.
         header: file in runtime_c that defines it.
         struct: C type of its parameters ("" when it takes none).
-        fields: the parameter struct's initialiser in order; a Constant stands for its address.
+        fields: the parameter struct's initialiser in order; an array stands for its address.
         args: the pointers that follow, in order.
         scratch: buffers named by ``Arg("scratch", ...)``.
         macs: multiply-accumulates of the call.
@@ -281,17 +307,12 @@ class KernelCall:
     function: str
     header: str
     struct: str
-    fields: tuple[tuple[str, int | Constant], ...]
+    fields: tuple[tuple[str, int | Constant | WeightRows], ...]
     args: tuple[Arg, ...]
     scratch: tuple[Scratch, ...] = ()
     macs: int = 0
     when: Literal["input", "output"] = "output"
     in_place: bool = False
-
-    @property
-    def constants(self) -> list[Constant]:
-        """The constant arrays that the parameters point to."""
-        return [value for _, value in self.fields if isinstance(value, Constant)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,6 +127,9 @@ class Tracer(Protocol):
     def initial_state(self, node: Node, index: int, size: int) -> InitialState:
         """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, or a state input of the graph."""
 
+    def require_time(self, node: Node, traced: Traced, axis: int) -> None:
+        """Refuse (or give up this choice of the time axis) unless ``traced`` is a stream whose time axis is ``axis``."""
+
     def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""
 

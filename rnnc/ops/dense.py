@@ -1,0 +1,178 @@
+"""Dense: ``y = W x + b`` over the last axis of a value (ONNX Gemm, or MatMul with a constant and Add), and a fused ReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Floats, Format
+from rnnc.net import (
+    Accept,
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    Quantizer,
+    States,
+    Value,
+    WeightRows,
+    no_probe,
+)
+from rnnc.ops.recurrent import one_block_bounds
+from rnnc.rows import OneBlock
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Op):
+    """A fully connected layer, applied at each position of the leading axes.
+
+    Args:
+        weights: ``[rows, columns]``.
+        bias: ``[rows]``.
+        relu: clip at 0.
+        shape: of the output: ``[*positions, rows]``, axes of length 1 left out.
+
+    Inputs: x, ``columns`` elements at each position.
+    """
+
+    weights: Floats
+    bias: Floats
+    shape: tuple[int, ...]
+    relu: bool = False
+    kind: ClassVar[str] = "dense"
+
+    @property
+    def rows(self) -> int:
+        """Number of outputs at a position."""
+        return int(self.weights.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Number of inputs at a position."""
+        return int(self.weights.shape[1])
+
+    @property
+    def positions(self) -> int:
+        """How often it is applied in a step."""
+        return int(np.prod(self.shape, dtype=np.int64)) // self.rows
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        assert inputs[0].size == self.positions * self.columns, f"{self.name}: {inputs[0].shape}"
+        return [Value("", self.shape, clock=inputs[0].clock)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        lead = inputs[0].shape[: inputs[0].ndim - self._rank(inputs[0])]
+        y = inputs[0].reshape(*lead, self.positions, self.columns) @ self.weights.T + self.bias
+        return [(np.maximum(y, 0) if self.relu else y).reshape(*lead, *self.shape)]
+
+    def _rank(self, x: Array) -> int:
+        """How many trailing axes of x one step's value has."""
+        size, rank = self.positions * self.columns, 0
+        while size > 1:
+            rank += 1
+            size //= x.shape[-rank]
+        return rank
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        lo, hi = (side.reshape(self.positions, self.columns) for side in (inputs[0].lo, inputs[0].hi))
+        up, down = np.maximum(self.weights, 0).T, np.minimum(self.weights, 0).T
+        low, high = lo @ up + hi @ down + self.bias, hi @ up + lo @ down + self.bias
+        if self.relu:
+            low, high = np.maximum(low, 0), np.maximum(high, 0)
+        return [Interval(low.ravel(), high.ravel())]
+
+    def accepts(self, index: int) -> Accept:
+        return "any" if self.positions == 1 else "common"
+
+    def quantize(self, q: Quantizer) -> QDense:
+        x, y = q.input(0), q.output(rows=True, axis=-1, nonnegative=self.relu)
+        target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])
+        samples = q.samples(0)
+        samples = None if samples is None else samples.reshape(-1, self.columns)
+        block, correction = q.round_block(self.weights, x.scale_for(self.columns), target, self.bias, x.amax, samples)
+        return QDense(self, self.inputs, (y,), OneBlock.build(block, self.bias + correction, x.zero_point), x)
+
+    def describe(self) -> str:
+        at = f" at {self.positions} positions" if self.positions > 1 else ""
+        return f"Dense {self.columns} -> {self.rows}{at}{', ReLU' if self.relu else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class QDense(QOp):
+    """int32 accumulators, rescaled to the output's LSB, saturated to its range."""
+
+    op: Dense
+    rows: OneBlock
+    input_format: Format
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """What the output is clipped to."""
+        y = self.formats[0]
+        return (y.zero_point if self.op.relu else y.lo), y.hi
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        op, x = self.op, inputs[0]
+        lead = x.shape[: x.ndim - op._rank(x)]
+        y = self.rows(x.reshape(*lead, op.positions, op.columns), self.name)
+        return [np.clip(y + self.formats[0].zero_point, *self.limits).reshape(*lead, *op.shape)]
+
+    def bounds(self) -> list[Bound]:
+        return one_block_bounds(self.name, "rows", self.rows)
+
+    def calls(self) -> list[KernelCall]:
+        op, n, s, y = self.op, self.name, self.rows.block.scale, self.formats[0]
+        lo, hi = self.limits
+        return [
+            KernelCall(
+                "rnnc_dense",
+                "dense.h",
+                "rnnc_dense_params",
+                (
+                    ("weights", WeightRows(f"{n}_w", (self.rows.block.weights[:, None],), "[rows][columns]")),
+                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[rows]")),
+                    ("scale", Constant(f"{n}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[rows] multipliers and shifts")),
+                    ("columns", op.columns),
+                    ("rows", op.rows),
+                    ("positions", op.positions),
+                    ("x_bits", self.input_format.bits),
+                    ("y_bits", y.bits),
+                    ("zero_point", y.zero_point),
+                    ("lo", lo),
+                    ("hi", hi),
+                ),
+                (Arg("input", "0"), Arg("output", "0")),
+                macs=op.positions * op.rows * op.columns,
+            )
+        ]
+
+    def dequantized(self) -> Op:
+        return replace(
+            self.op,
+            weights=self.rows.block.real(self.input_format.scale_for(self.op.columns)),
+            bias=self.rows.real_bias(self.input_format.zero_point),
+        )
+
+
+@handles("Dense")
+def from_node(node: Node, trace: Tracer) -> None:
+    """The canonical form that simplification gives Gemm and MatMul + Add: inputs x, W ``[rows, columns]``, b ``[rows]``."""
+    x, weights, bias = trace.input(node, 0), trace.constant(node, 1), trace.constant(node, 2)
+    assert x is not None and weights is not None
+    rows, columns = weights.shape
+    if x.time == len(x.shape) - 1 or x.shape[-1] != columns:
+        trace.refuse(node, f"multiplies along the last axis of {list(x.shape)}, which is not the features' axis")
+    shape = (*x.shape[:-1], rows)
+    traced = Traced(shape, x.kind, x.time)
+    bias = np.zeros(rows) if bias is None else np.broadcast_to(np.asarray(bias, np.float64), (rows,))
+    op = trace.add(node, Dense, [x.value], weights=np.asarray(weights, np.float64), bias=bias, shape=traced.frame)
+    trace.result(node, 0, replace(traced, value=op.outputs[0]))

@@ -1,0 +1,227 @@
+"""LSTM (Hochreiter and Schmidhuber 1997; ONNX operator LSTM, gate order i o f c).
+
+    i = sigma(Wi x + Ri h + bi)    o, f alike    g = tanh(Wc x + Rc h + bc)
+    c' = f c + i g                               h' = o tanh(c')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc import fixed
+from rnnc.fixed import HIDDEN, Floats, Format, int32, mul15, shift_round
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    QState,
+    Quantizer,
+    Scratch,
+    State,
+    States,
+    Value,
+    WeightRows,
+    no_probe,
+)
+from rnnc.ops.recurrent import (
+    by_gate,
+    by_unit,
+    gate_target,
+    hidden_formats,
+    narrow,
+    read_node,
+    scale2,
+    sigma,
+    two_block,
+    two_block_bounds,
+)
+from rnnc.rows import TwoBlock
+from rnnc.tracing import InitialState, Node, Tracer, handles
+
+CELL = Format.q(23, 32, -(2**30), 2**30)
+"""Q8.23, saturated at +-128."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lstm(Op):
+    """An LSTM layer.
+
+    Args:
+        weights: ``[4, hidden, columns]``, gates i o f c.
+        recurrence: ``[4, hidden, hidden]``.
+        bias: Wb + Rb, ``[4, hidden]``.
+        initial_h, initial_c: ``[hidden]``.
+
+    Inputs: x ``[columns]``. Outputs: h ``[hidden]``, and c ``[hidden]`` where a second output is named.
+    """
+
+    weights: Floats
+    recurrence: Floats
+    bias: Floats
+    initial_h: InitialState
+    initial_c: InitialState
+    kind: ClassVar[str] = "lstm"
+
+    @property
+    def hidden(self) -> int:
+        """Number of hidden units."""
+        return int(self.weights.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """Number of input features."""
+        return int(self.weights.shape[2])
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", (self.hidden,), clock=inputs[0].clock) for _ in self.outputs]
+
+    def states(self) -> tuple[State, ...]:
+        h, c = self.initial_h, self.initial_c
+        return (
+            State(f"{self.name}_h", (self.hidden,), h.value, h.alias, h.window),
+            State(f"{self.name}_c", (self.hidden,), c.value, c.alias, c.window),
+        )
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x, h, c = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
+        probe("h", h)
+        i, o, f, g = (x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True))
+        c = sigma(f) * c + sigma(i) * np.tanh(g)
+        h = sigma(o) * np.tanh(c)
+        state[f"{self.name}_h"], state[f"{self.name}_c"] = h, c
+        return [h, c][: len(self.outputs)]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        return [Interval.of(-1, 1, self.hidden), Interval.of(-128, 128, self.hidden)][: len(self.outputs)]
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+    def quantize(self, q: Quantizer) -> QLstm:
+        operand = hidden_formats(q, self.initial_h.value, bounded=True).operand
+        rows = two_block(
+            q, by_unit(self.weights), by_unit(self.recurrence), by_unit(self.bias), operand, "h", gate_target(4 * self.hidden)
+        )
+        y = operand if q.wants8() else HIDDEN
+        return QLstm(self, self.inputs, (y, CELL)[: len(self.outputs)], rows, q.input(0), operand)
+
+    def describe(self) -> str:
+        return f"LSTM {self.columns} -> {self.hidden}"
+
+
+@dataclass(frozen=True, eq=False)
+class QLstm(QOp):
+    """Gates: 12 fraction bits in, 15 out (0..32768). c: int32 Q8.23. h: Q0.15, as operand Q0.15 or Q0.7."""
+
+    op: Lstm
+    rows: TwoBlock
+    input_format: Format
+    operand: Format
+
+    def states(self) -> tuple[QState, ...]:
+        h, c = self.op.states()
+        return (
+            QState(h.name, h.shape, self.operand, self.operand.quantize(h.initial), h.alias, h.window),
+            QState(c.name, c.shape, CELL, CELL.quantize(c.initial), c.alias, c.window),
+        )
+
+    def output_state(self, index: int) -> str:
+        if index == 1:
+            return f"{self.name}_c"
+        return f"{self.name}_h" if self.formats[0].bits == self.operand.bits else ""
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x, h, c = inputs[0].reshape(-1, self.op.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
+        p = self.rows(x, h, self.name).reshape(len(x), -1, 4)
+        i, o, f = (fixed.sigmoid(p[..., k]) for k in range(3))
+        g = fixed.tanh(p[..., 3])
+        total = int32(mul15(f, c) + ((int32(i * g, "i g") + 64) >> 7), "cell sum")
+        c = np.clip(total, CELL.lo, CELL.hi)
+        h16 = shift_round(int32(o * fixed.tanh(shift_round(c, 11)), "o tanh(c)"), 15)
+        h = narrow(h16, self.operand)
+        state[f"{self.name}_h"], state[f"{self.name}_c"] = h, c
+        return [h if self.formats[0].bits == self.operand.bits else h16, c][: len(self.outputs)]
+
+    def bounds(self) -> list[Bound]:
+        cell = 2**30 + 2**15 + 2**23
+        return [*two_block_bounds(self.name, "gates", self.rows), Bound(self.name, "cell", cell)]
+
+    def calls(self) -> list[KernelCall]:
+        op, n = self.op, self.name
+        sx, sh = self.rows.x.scale, self.rows.h.scale
+        wx = self.rows.x.weights.reshape(op.hidden, 4, op.columns)
+        wh = self.rows.h.weights.reshape(op.hidden, 4, op.hidden)
+        return [
+            KernelCall(
+                "rnnc_lstm",
+                "lstm.h",
+                "rnnc_lstm_params",
+                (
+                    ("weights", WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h")),
+                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden][4 gates], LSB of the x accumulator")),
+                    ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts")),
+                    ("columns", op.columns),
+                    ("hidden", op.hidden),
+                    ("x_bits", self.input_format.bits),
+                    ("h_bits", self.operand.bits),
+                ),
+                (
+                    Arg("input", "0"),
+                    Arg("state", f"{n}_h"),
+                    Arg("state", f"{n}_c"),
+                    Arg("scratch", "next"),
+                    Arg("null") if self.output_state(0) else Arg("output", "0"),
+                ),
+                (Scratch("next", self.operand.ctype, op.hidden),),
+                macs=4 * op.hidden * (op.columns + op.hidden),
+            )
+        ]
+
+    def dequantized(self) -> Op:
+        op = self.op
+        return replace(
+            op,
+            weights=by_gate(self.rows.x.real(self.input_format.scale_for(op.columns)), 4),
+            recurrence=by_gate(self.rows.h.real(self.operand.scale_for(op.hidden)), 4),
+            bias=by_gate(self.rows.real_bias(self.input_format.zero_point), 4),
+        )
+
+
+@handles("LSTM")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX LSTM, forward, with the default activations."""
+    r = read_node(node, trace, gates=4, states=2)
+    activations = tuple(node.attributes.get("activations", ("Sigmoid", "Tanh", "Tanh")))
+    if tuple(a.lower() for a in activations) != ("sigmoid", "tanh", "tanh"):
+        trace.refuse(node, f"activations={list(activations)} are not supported")
+    for unsupported in ("clip", "input_forget"):
+        if node.attributes.get(unsupported):
+            trace.refuse(node, f"{unsupported}={node.attributes[unsupported]} is not supported")
+    if trace.constant(node, 7) is not None:
+        trace.refuse(node, "peepholes (input P) are not supported")
+    wants_cell = len(node.outputs) > 2 and node.outputs[2] != ""
+    op = trace.add(
+        node,
+        Lstm,
+        [r.x.value],
+        2 if wants_cell else 1,
+        weights=r.weights,
+        recurrence=r.recurrence,
+        bias=r.bias_x + r.bias_h,
+        initial_h=r.initial[0],
+        initial_c=r.initial[1],
+    )
+    trace.result(node, 0, r.sequence(op.outputs[0]))
+    trace.result(node, 1, r.final(op.outputs[0]))
+    if wants_cell:
+        trace.result(node, 2, r.final(op.outputs[1]))

@@ -1,0 +1,182 @@
+"""What LSTM, GRU and RNN share: reading the ONNX node, gate rows over two operands, and the hidden state's formats.
+
+Rows are ordered unit by unit and, within a unit, gate by gate as ONNX orders them, because the kernels compute all gates
+of a unit at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnc.errors import Refused
+from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints
+from rnnc.net import Array, Bound, Constant, Quantizer
+from rnnc.rows import OneBlock, TwoBlock
+from rnnc.tracing import InitialState, Node, Traced, Tracer
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentNode:
+    """The inputs of an ONNX LSTM, GRU or RNN node in one direction.
+
+    Args:
+        x: the sequence; its step value has ``columns`` elements.
+        weights: W, ``[gates, hidden, columns]``.
+        recurrence: R, ``[gates, hidden, hidden]``.
+        bias_x, bias_h: the two halves of B, ``[gates, hidden]``.
+        initial: initial_h (and initial_c), ``[hidden]`` each.
+    """
+
+    x: Traced
+    weights: Floats
+    recurrence: Floats
+    bias_x: Floats
+    bias_h: Floats
+    initial: tuple[InitialState, ...]
+    layout: int
+
+    @property
+    def hidden(self) -> int:
+        """Number of hidden units."""
+        return int(self.weights.shape[1])
+
+    def sequence(self, value: str) -> Traced:
+        """Y: the hidden state of every step."""
+        t = self.x.shape[1 if self.layout else 0]
+        if self.layout:
+            return Traced((1, t, 1, self.hidden), "stream", time=1, value=value)
+        return Traced((t, 1, 1, self.hidden), "stream", time=0, value=value)
+
+    def final(self, value: str) -> Traced:
+        """Y_h or Y_c: the state after the last step."""
+        return Traced((1, 1, self.hidden), "last", value=value)
+
+
+def read_node(node: Node, trace: Tracer, gates: int, states: int) -> RecurrentNode:
+    """Read and check what LSTM, GRU and RNN have in common (ONNX operators, inputs X W R B sequence_lens initial_h)."""
+    direction = node.attributes.get("direction", "forward")
+    if direction != "forward":
+        trace.refuse(
+            node,
+            f"direction={direction!r} cannot stream",
+            "A backward pass needs the whole sequence. Compile with --window T, or retrain with direction='forward'.",
+        )
+    layout = int(node.attributes.get("layout", 0))
+    x = trace.input(node, 0)
+    weights, recurrence = trace.constant(node, 1), trace.constant(node, 2)
+    if x is None or weights is None or recurrence is None:
+        trace.refuse(node, "X, W or R is missing")
+    trace.require_time(node, x, 1 if layout else 0)
+    directions, rows, columns = weights.shape
+    hidden = rows // gates
+    if directions != 1 or rows != gates * hidden or recurrence.shape != (1, rows, hidden) or hidden < 1:
+        trace.refuse(node, f"W {list(weights.shape)} and R {list(recurrence.shape)} do not fit {gates} gates of one size")
+    if int(node.attributes.get("hidden_size", hidden)) != hidden:
+        trace.refuse(node, f"hidden_size={node.attributes['hidden_size']} and W {list(weights.shape)} do not fit")
+    if int(np.prod(x.frame)) != columns:
+        trace.refuse(node, f"X has {int(np.prod(x.frame))} features and W {columns}", "Bind the batch to 1 (--bind).")
+    bias = trace.constant(node, 3)
+    bias = np.zeros((1, 2 * rows)) if bias is None else bias
+    lengths = trace.constant(node, 4)
+    if lengths is not None and np.any(lengths != x.shape[1 if layout else 0]):
+        trace.refuse(node, f"sequence_lens={lengths.tolist()} is shorter than the sequence")
+    bx, bh = np.asarray(bias, np.float64).reshape(2, gates, hidden)
+    return RecurrentNode(
+        x,
+        np.asarray(weights, np.float64).reshape(gates, hidden, columns),
+        np.asarray(recurrence, np.float64).reshape(gates, hidden, hidden),
+        bx,
+        bh,
+        tuple(trace.initial_state(node, 5 + k, hidden) for k in range(states)),
+        layout,
+    )
+
+
+def by_unit(gates: Floats) -> Floats:
+    """``[gates, hidden, ...]`` as rows ``[hidden * gates, ...]``, unit by unit."""
+    swapped = np.swapaxes(gates, 0, 1)
+    return np.ascontiguousarray(swapped.reshape(-1, *gates.shape[2:]))
+
+
+def by_gate(rows: Floats, gates: int) -> Floats:
+    """The inverse of ``by_unit``."""
+    return np.ascontiguousarray(np.swapaxes(rows.reshape(-1, gates, *rows.shape[1:]), 0, 1))
+
+
+def sigma(x: Array) -> Floats:
+    """The logistic function in float64, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
+
+
+def narrow(h: Ints, operand: Format) -> Ints:
+    """A Q0.15 (or equally scaled) int16 as the recurrent operand: itself, or rounded to 8 bits and saturated."""
+    return h if operand.bits == 16 else np.clip((h + 128) >> 8, -128, 127)
+
+
+def two_block(
+    q: Quantizer, weights: Floats, recurrence: Floats, bias: Floats, operand: Format, hidden_samples: str, target: Floats
+) -> TwoBlock:
+    """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
+    fx = q.input(0)
+    x, cx = q.round_block(weights, fx.scale_for(weights.shape[1]), target, bias, fx.amax, q.samples(0))
+    h, ch = q.round_block(
+        recurrence, operand.scale_for(recurrence.shape[1]), target, np.zeros_like(bias), operand.amax, q.samples(hidden_samples)
+    )
+    return TwoBlock.build(x, h, bias + cx + ch, fx.zero_point)
+
+
+def gate_target(rows: int) -> Floats:
+    """The LSB of a preactivation for each of ``rows`` rows."""
+    return np.full(rows, GATE_LSB)
+
+
+def two_block_bounds(op: str, name: str, rows: TwoBlock) -> list[Bound]:
+    """The worst cases of the accumulators of gate rows."""
+    return [
+        Bound(op, f"{name}.x", int(rows.x.worst(rows.bias).max())),
+        Bound(op, f"{name}.h", int(rows.h.worst(0).max())),
+        Bound(op, f"{name}.sum", int(rows.worst_product().max())),
+    ]
+
+
+def one_block_bounds(op: str, name: str, rows: OneBlock) -> list[Bound]:
+    """The worst cases of the accumulators of rows over one operand."""
+    return [
+        Bound(op, f"{name}.accumulator", int(rows.block.worst(rows.bias).max())),
+        Bound(op, f"{name}.product", int(rows.worst_product().max())),
+    ]
+
+
+def scale2(mx: Ints, mh: Ints, px: Ints, ph: Ints, name: str, comment: str) -> Constant:
+    """The multipliers and shifts of rows over two operands, as the C struct rnnc_scale2."""
+    return Constant(name, "rnnc_scale2", np.stack([mx, mh, px, ph], 1), comment)
+
+
+ACTIVATION_CODE = {"tanh": 0, "relu": 1, "sigmoid": 2}
+"""RNNC_TANH, RNNC_RELU, RNNC_SIGMOID of runtime_c/lut.h."""
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenFormats:
+    """The formats of one hidden state: int16, the recurrent operand, and int32 with 14 more fraction bits."""
+
+    full: Format
+    operand: Format
+    wide: Format
+
+
+def hidden_formats(q: Quantizer, initial: Floats, *, bounded: bool) -> HiddenFormats:
+    """Q0.15 where a squashing function keeps h within +-1, else a scale from what h reaches.
+
+    Raises Refused where a bounded state would start outside +-1.
+    """
+    start = float(np.abs(initial).max(initial=0.0))
+    if bounded and start > 1:
+        raise Refused(f"initial_h reaches {start:.3g}; the hidden state holds +-1", hint="Train with a bounded initial state.")
+    full = HIDDEN if bounded else Format(16, np.array([max(q.state_limit("h"), start) / 32767]))
+    lsb = full.scale[0]
+    operand = full if q.precision == "a16" else Format(8, np.array([lsb * 256]), 0, -128, 127)
+    wide = Format(32, np.array([lsb / 2**14]), 0, -32767 << 14, 32767 << 14)
+    return HiddenFormats(full, operand, wide)

@@ -1,0 +1,209 @@
+"""RNN (Elman 1990; ONNX operator RNN).
+
+    h' = g(W x + R h + b)      g = tanh, ReLU or sigmoid
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from rnnc import fixed
+from rnnc.fixed import Floats, Format
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    QState,
+    Quantizer,
+    Scratch,
+    State,
+    States,
+    Value,
+    WeightRows,
+    no_probe,
+)
+from rnnc.ops.recurrent import (
+    ACTIVATION_CODE,
+    HiddenFormats,
+    gate_target,
+    hidden_formats,
+    narrow,
+    read_node,
+    scale2,
+    sigma,
+    two_block,
+    two_block_bounds,
+)
+from rnnc.rows import TwoBlock
+from rnnc.tracing import InitialState, Node, Tracer, handles
+
+Activation = Literal["tanh", "relu", "sigmoid"]
+FLOAT_ACTIVATION = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "sigmoid": sigma}
+
+
+@dataclass(frozen=True, eq=False)
+class Rnn(Op):
+    """A vanilla recurrent layer.
+
+    Args:
+        weights: ``[hidden, columns]``.
+        recurrence: ``[hidden, hidden]``.
+        bias: ``[hidden]``.
+        initial_h: ``[hidden]``.
+
+    Inputs: x ``[columns]``. Outputs: h ``[hidden]``.
+    """
+
+    weights: Floats
+    recurrence: Floats
+    bias: Floats
+    initial_h: InitialState
+    activation: Activation = "tanh"
+    kind: ClassVar[str] = "rnn"
+
+    @property
+    def hidden(self) -> int:
+        """Number of hidden units."""
+        return int(self.weights.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Number of input features."""
+        return int(self.weights.shape[1])
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", (self.hidden,), clock=inputs[0].clock)]
+
+    def states(self) -> tuple[State, ...]:
+        h = self.initial_h
+        return (State(f"{self.name}_h", (self.hidden,), h.value, h.alias, h.window),)
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x, h = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"]
+        probe("h", h)
+        h = FLOAT_ACTIVATION[self.activation](x @ self.weights.T + h @ self.recurrence.T + self.bias)
+        state[f"{self.name}_h"] = h
+        return [h]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        limits = {"tanh": (-1.0, 1.0), "relu": (0.0, np.inf), "sigmoid": (0.0, 1.0)}
+        return [Interval.of(*limits[self.activation], self.hidden)]
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+    def quantize(self, q: Quantizer) -> QRnn:
+        h = hidden_formats(q, self.initial_h.value, bounded=self.activation != "relu")
+        target = gate_target(self.hidden) if self.activation != "relu" else np.full(self.hidden, h.full.scale[0])
+        rows = two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target)
+        return QRnn(self, self.inputs, (h.operand if q.wants8() else h.full,), rows, q.input(0), h)
+
+    def describe(self) -> str:
+        return f"RNN {self.columns} -> {self.hidden}, {self.activation}"
+
+
+@dataclass(frozen=True, eq=False)
+class QRnn(QOp):
+    """h: Q0.15 (a state that starts outside +-1, or of ReLU, has a scale of its own), as operand int16 or int8."""
+
+    op: Rnn
+    rows: TwoBlock
+    input_format: Format
+    h: HiddenFormats
+
+    def states(self) -> tuple[QState, ...]:
+        (h,) = self.op.states()
+        operand = self.h.operand
+        return (QState(h.name, h.shape, operand, operand.quantize(h.initial), h.alias, h.window),)
+
+    def output_state(self, index: int) -> str:
+        return f"{self.name}_h" if self.formats[0].bits == self.h.operand.bits else ""
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x = inputs[0].reshape(-1, self.op.columns)
+        p = self.rows(x, state[f"{self.name}_h"], self.name)
+        h16 = self._activate(p)
+        h = narrow(h16, self.h.operand)
+        state[f"{self.name}_h"] = h
+        return [h if self.formats[0].bits == self.h.operand.bits else h16]
+
+    def _activate(self, p: fixed.Ints) -> fixed.Ints:
+        if self.op.activation == "tanh":
+            return fixed.tanh(p)
+        if self.op.activation == "sigmoid":
+            return np.minimum(fixed.sigmoid(p), 32767)
+        return np.clip(p, 0, 32767)
+
+    def bounds(self) -> list[Bound]:
+        return two_block_bounds(self.name, "gate", self.rows)
+
+    def calls(self) -> list[KernelCall]:
+        op, n, sx, sh = self.op, self.name, self.rows.x.scale, self.rows.h.scale
+        blocks = tuple(b.weights.reshape(op.hidden, 1, -1) for b in (self.rows.x, self.rows.h))
+        return [
+            KernelCall(
+                "rnnc_rnn",
+                "rnn.h",
+                "rnnc_rnn_params",
+                (
+                    ("weights", WeightRows(f"{n}_w", blocks, "each unit over x, then over h")),
+                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden], LSB of the x accumulator")),
+                    ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden] multipliers and shifts")),
+                    ("columns", op.columns),
+                    ("hidden", op.hidden),
+                    ("x_bits", self.input_format.bits),
+                    ("h_bits", self.h.operand.bits),
+                    ("activation", ACTIVATION_CODE[op.activation]),
+                ),
+                (
+                    Arg("input", "0"),
+                    Arg("state", f"{n}_h"),
+                    Arg("scratch", "next"),
+                    Arg("null") if self.output_state(0) else Arg("output", "0"),
+                ),
+                (Scratch("next", self.h.operand.ctype, op.hidden),),
+                macs=op.hidden * (op.columns + op.hidden),
+            )
+        ]
+
+    def dequantized(self) -> Op:
+        op = self.op
+        return replace(
+            op,
+            weights=self.rows.x.real(self.input_format.scale_for(op.columns)),
+            recurrence=self.rows.h.real(self.h.operand.scale_for(op.hidden)),
+            bias=self.rows.real_bias(self.input_format.zero_point),
+        )
+
+
+@handles("RNN")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX RNN, forward, tanh, ReLU or sigmoid."""
+    r = read_node(node, trace, gates=1, states=1)
+    activation = node.attributes.get("activations", ("Tanh",))[0].lower()
+    if activation not in ACTIVATION_CODE:
+        trace.refuse(node, f"activations={activation!r} is not supported")
+    if node.attributes.get("clip"):
+        trace.refuse(node, f"clip={node.attributes['clip']} is not supported")
+    op = trace.add(
+        node,
+        Rnn,
+        [r.x.value],
+        weights=r.weights[0],
+        recurrence=r.recurrence[0],
+        bias=(r.bias_x + r.bias_h)[0],
+        initial_h=r.initial[0],
+        activation=activation,
+    )
+    trace.result(node, 0, r.sequence(op.outputs[0]))
+    trace.result(node, 1, r.final(op.outputs[0]))
