@@ -141,7 +141,8 @@ class Op(ABC):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         """One tick of its input, the tick-th since the start; updates ``state``; None when there is no output at this tick.
 
-        Arrays are ``[lanes, *shape]``; an op without states also takes ``[ticks, lanes, *shape]``.
+        Arrays are ``[lanes, *shape]``, and for an op without states ``[ticks, lanes, *shape]``, many ticks at once. Results
+        may have any shape of as many elements for each tick and lane.
         """
 
     @abstractmethod
@@ -460,8 +461,8 @@ class QNet:
 # --------------------------------------------------------------------------- running them
 
 
-Observer = Callable[[str, int, Array], None]
-"""Called with a value's or a probed operand's name, the first tick, and ``[ticks, lanes, *shape]``."""
+Observer = Callable[[str, Array], None]
+"""Called with a value's name, or a probed operand's ("op.key"), and its next ticks ``[ticks, lanes, *shape]``."""
 
 
 class _Runner(Protocol):
@@ -485,6 +486,7 @@ class Stream:
     stateful: set[str]
     feedback: Sequence[tuple[str, str]]
     outputs: Sequence[Output]
+    values: Mapping[str, Value]
     state: States
     ticks: dict[str, int] = field(default_factory=dict)
     observe: Observer | None = None
@@ -500,15 +502,15 @@ class Stream:
         for read, _ in self.feedback:
             values[read] = self.state[read][None]
         for name, value in values.items():
-            self._see(name, 0, value)
+            self._see(name, value)
         for op in self.ops:
             tick = self.ticks.get(op.name, 0)
             xs = [values[name] for name in op.inputs]
             results = self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick)
             assert results is not None
-            for name, value in zip(op.outputs, results, strict=True):
-                values[name] = value
-                self._see(name, 0, value)
+            for name, result in zip(op.outputs, results, strict=True):
+                values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
+                self._see(name, values[name])
             self.ticks[op.name] = tick + len(xs[0])
         for read, written in self.feedback:
             self.state[read] = values[written][0].reshape(self.state[read].shape)
@@ -523,12 +525,13 @@ class Stream:
             for row, value in zip(rows, result or [], strict=False):
                 row.append(value)
         for key, arrays in probed.items():
-            self._see(f"{op.name}.{key}", tick, np.stack(arrays))
-        return [np.stack(row) if row else np.zeros((0, 0)) for row in rows]
+            self._see(f"{op.name}.{key}", np.stack(arrays))
+        lanes = xs[0].shape[1]
+        return [np.stack(row) if row else np.zeros((0, lanes, self.values[n].size)) for n, row in zip(op.outputs, rows, strict=True)]
 
-    def _see(self, name: str, tick: int, value: Array) -> None:
+    def _see(self, name: str, value: Array) -> None:
         if self.observe:
-            self.observe(name, tick, value)
+            self.observe(name, value)
 
 
 def _lanes(initial: Array, lanes: int) -> Array:
@@ -540,7 +543,7 @@ def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None) -> Str
     state = {s.name: _lanes(np.asarray(s.initial, np.float64).reshape(s.shape), lanes) for s in net.states()}
     stateful = {op.name for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
-    return Stream(net.ops, stateful, feedback, net.outputs, state, observe=observe)
+    return Stream(net.ops, stateful, feedback, net.outputs, net.values, state, observe=observe)
 
 
 def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:
@@ -548,7 +551,7 @@ def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> 
     state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
     stateful = {op.name for op in qnet.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in qnet.feedback]
-    return Stream(qnet.ops, stateful, feedback, qnet.outputs, state, observe=observe)
+    return Stream(qnet.ops, stateful, feedback, qnet.outputs, net.values, state, observe=observe)
 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:

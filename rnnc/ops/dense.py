@@ -70,17 +70,8 @@ class Dense(Op):
         return [Value("", self.shape, clock=inputs[0].clock)]
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        lead = inputs[0].shape[: inputs[0].ndim - self._rank(inputs[0])]
-        y = inputs[0].reshape(*lead, self.positions, self.columns) @ self.weights.T + self.bias
-        return [(np.maximum(y, 0) if self.relu else y).reshape(*lead, *self.shape)]
-
-    def _rank(self, x: Array) -> int:
-        """How many trailing axes of x one step's value has."""
-        size, rank = self.positions * self.columns, 0
-        while size > 1:
-            rank += 1
-            size //= x.shape[-rank]
-        return rank
+        y = inputs[0].reshape(*inputs[0].shape[:2], self.positions, self.columns) @ self.weights.T + self.bias
+        return [np.maximum(y, 0) if self.relu else y]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         lo, hi = (side.reshape(self.positions, self.columns) for side in (inputs[0].lo, inputs[0].hi))
@@ -121,10 +112,8 @@ class QDense(QOp):
         return (y.zero_point if self.op.relu else y.lo), y.hi
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        op, x = self.op, inputs[0]
-        lead = x.shape[: x.ndim - op._rank(x)]
-        y = self.rows(x.reshape(*lead, op.positions, op.columns), self.name)
-        return [np.clip(y + self.formats[0].zero_point, *self.limits).reshape(*lead, *op.shape)]
+        x = inputs[0].reshape(*inputs[0].shape[:2], self.op.positions, self.op.columns)
+        return [np.clip(self.rows(x, self.name) + self.formats[0].zero_point, *self.limits)]
 
     def bounds(self) -> list[Bound]:
         return one_block_bounds(self.name, "rows", self.rows)

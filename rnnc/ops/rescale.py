@@ -1,0 +1,89 @@
+"""Rescale: the same value in another format. It exists in integers only; quantize inserts it where two ops disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Format, Ints, int32, multiplier
+from rnnc.net import Arg, Array, Bound, Constant, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+
+
+@dataclass(frozen=True, eq=False)
+class Rescale(Op):
+    """The identity, in real numbers."""
+
+    kind: ClassVar[str] = "rescale"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [inputs[0]]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [inputs[0]]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        return [inputs[0]]
+
+    def quantize(self, q: Quantizer) -> QOp:
+        raise AssertionError("Rescale is made of formats, not of ranges")
+
+
+@dataclass(frozen=True, eq=False)
+class QRescale(QOp):
+    """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale.
+
+    A 32-bit x is first clipped to what the output can hold, so that the product fits 32 bits.
+    """
+
+    source: Format
+    size: int
+
+    @property
+    def target(self) -> Format:
+        """The output's format."""
+        return self.formats[0]
+
+    @cached_property
+    def scales(self) -> tuple[Ints, Ints]:
+        """m and s of ``y = x m / 2^s``, length 1 or one an element."""
+        n = 1 if self.source.uniform and self.target.uniform else self.size
+        return multiplier(self.source.scale_for(n) / self.target.scale_for(n))
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        m, s = self.scales
+        shape = inputs[0].shape
+        x = inputs[0].reshape(*shape[:2], -1) - self.source.zero_point
+        half = (1 << s) >> 1
+        y = int32(x * m + half, f"{self.name} product") >> s
+        return [np.clip(y + self.target.zero_point, self.target.lo, self.target.hi).reshape(shape)]
+
+    def bounds(self) -> list[Bound]:
+        m, s = self.scales
+        reach = self.source.amax + abs(self.source.zero_point)
+        return [Bound(self.name, "product", int((reach * m + ((1 << s) >> 1)).max()))]
+
+    def calls(self) -> list[KernelCall]:
+        m, s = self.scales
+        return [
+            KernelCall(
+                "rnnc_rescale",
+                "rescale.h",
+                "rnnc_rescale_params",
+                (
+                    ("scale", Constant(f"{self.name}_s", "rnnc_scale1", np.stack([m, s], 1), "multipliers and shifts")),
+                    ("size", self.size),
+                    ("scales", len(m)),
+                    ("x_bits", self.source.bits),
+                    ("y_bits", self.target.bits),
+                    ("x_zero", self.source.zero_point),
+                    ("y_zero", self.target.zero_point),
+                    ("lo", self.target.lo),
+                    ("hi", self.target.hi),
+                ),
+                (Arg("input", "0"), Arg("output", "0")),
+            )
+        ]

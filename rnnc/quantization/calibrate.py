@@ -1,0 +1,180 @@
+"""What values occur: on calibration data, or on noise where there is none, with the bounds that always hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.errors import DataError
+from rnnc.fixed import Floats, Format
+from rnnc.net import CHUNK, Array, Interval, Net, Value, stream_net
+from rnnc.options import Options
+
+SAMPLES = 4096
+"""How many evenly spaced samples of an operand serve for its covariance."""
+NOISE_STEPS = 1024
+DEFAULT_INPUT_FRACTION = 11
+"""Inputs that nothing is known about are Q4.11, +-16."""
+INPUT_HEADROOM = 2.0
+INPUT_FLOOR = 1 / 256
+
+Sequences = Mapping[str, Sequence[Array]]
+"""For each input, its sequences ``[steps, *shape]``."""
+
+
+@dataclass
+class Ranges:
+    """What is known of each value and probed operand ("op.key"), elements flattened.
+
+    Args:
+        measured: whether the peaks come from calibration data; else from noise.
+        inputs: the format of each input.
+        bounds: interval bounds of each value.
+        peaks: the largest magnitude seen, ``[elements]``.
+        extremes: the same on constant inputs at their limits (without data only), for states that nothing bounds.
+        samples: up to 4,096 samples ``[n, elements]``, real units; empty without data.
+    """
+
+    measured: bool
+    inputs: dict[str, Format]
+    bounds: dict[str, Interval]
+    peaks: dict[str, Floats] = field(default_factory=dict)
+    extremes: dict[str, Floats] = field(default_factory=dict)
+    samples: dict[str, Floats] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        source = "calibration data" if self.measured else "noise (no calibration data)"
+        lines = [f"ranges from {source}"]
+        for name, peak in self.peaks.items():
+            bound = self.bounds[name].magnitude.max(initial=0) if name in self.bounds else float("nan")
+            lines.append(f"  {name}: largest {peak.max(initial=0):.4g}, bound {bound:.4g}")
+        return "\n".join(lines)
+
+
+def calibrate(net: Net, calibration: Sequences | None, options: Options) -> Ranges:
+    """Run the net over calibration sequences (or noise) and note what every value and operand reaches.
+
+    Raises DataError where a value becomes infinite.
+    """
+    inputs = {v.name: _input_format(v, calibration, options) for v in net.inputs}
+    ranges = Ranges(calibration is not None, inputs, interval_bounds(net, inputs))
+    if calibration is not None:
+        _observe(net, calibration, ranges)
+        return ranges
+    _observe(net, noise_sequences(net, ranges), ranges)
+    probe = Ranges(False, inputs, ranges.bounds)
+    _observe(net, _constant_sequences(net, ranges), probe)
+    ranges.extremes, ranges.samples = probe.peaks, {}
+    return ranges
+
+
+def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interval]:
+    """Bounds of every value for any input that its format can hold."""
+    bounds: dict[str, Interval] = {}
+    for v in net.inputs:
+        f = inputs[v.name]
+        scale = f.scale_for(v.size)
+        bounds[v.name] = Interval((f.lo - f.zero_point) * scale, (f.hi - f.zero_point) * scale)
+    for fb in net.feedback:
+        bounds[fb.state.name] = Interval.of(-np.inf, np.inf, net.values[fb.state.name].size)
+    for op in net.ops:
+        with np.errstate(invalid="ignore"):
+            results = op.range([bounds[name] for name in op.inputs])
+        for name, interval in zip(op.outputs, results, strict=True):
+            bounds[name] = Interval(np.nan_to_num(interval.lo, nan=-np.inf), np.nan_to_num(interval.hi, nan=np.inf))
+    return bounds
+
+
+def _input_format(value: Value, calibration: Sequences | None, options: Options) -> Format:
+    if value.dtype == "index":
+        return Format.rows(value.rows)
+    if value.name in options.input_format:
+        return Format.q(options.input_format[value.name])
+    if value.name in options.input_affine:
+        scale, offset = options.input_affine[value.name]
+        zero = int(np.floor(-offset / scale + 0.5))
+        return Format(16, np.array([scale]), zero, -32768, 32767)
+    if value.name in options.input_range:
+        return Format(16, np.array([max(map(abs, options.input_range[value.name])) / 32767]))
+    if calibration is None:
+        return Format.q(DEFAULT_INPUT_FRACTION)
+    peak = np.max([np.abs(s.reshape(len(s), -1)).max(0) for s in calibration[value.name]], axis=0).astype(np.float64)
+    if peak.max() == 0:
+        raise DataError(f"input {value.name!r} is zero throughout the calibration data")
+    return Format(16, INPUT_HEADROOM * np.maximum(peak, peak.max() * INPUT_FLOOR) / 32767)
+
+
+def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
+    """Noise of unit variance (less where an input's range is small), uniform ids: what stands in for calibration data."""
+    rng = np.random.default_rng(0)
+    noise: dict[str, list[Array]] = {}
+    for v in net.inputs:
+        if v.dtype == "index":
+            noise[v.name] = [rng.integers(0, v.rows, (NOISE_STEPS, *v.shape))]
+            continue
+        f = ranges.inputs[v.name]
+        spread = np.minimum(1.0, ranges.bounds[v.name].magnitude / 4).reshape(v.shape)
+        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((NOISE_STEPS, *v.shape)) * spread))]
+    return noise
+
+
+def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
+    """Every input held at each end of its range."""
+    constant: dict[str, list[Array]] = {}
+    for v in net.inputs:
+        if v.dtype == "index":
+            constant[v.name] = [np.full((NOISE_STEPS, *v.shape), row) for row in (0, v.rows - 1)]
+            continue
+        bound = ranges.bounds[v.name]
+        constant[v.name] = [np.broadcast_to(end.reshape(v.shape), (NOISE_STEPS, *v.shape)) for end in (bound.lo, bound.hi)]
+    return constant
+
+
+def _observe(net: Net, sequences: Sequences, ranges: Ranges) -> None:
+    """Run all sequences as lanes; keep peaks and samples of what is valid (a shorter lane ends before the longest)."""
+    lengths = np.array([len(s) for s in next(iter(sequences.values()))])
+    steps, stride = int(lengths.max()), max(1, int(lengths.sum()) // SAMPLES)
+    seen: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    kept: dict[str, list[Floats]] = {}
+    phase = {name: (v.clock.rate, v.clock.phase) for name, v in net.values.items()}
+    phase |= {f"{op.name}.": phase[op.inputs[0]] for op in net.ops}
+
+    def observe(name: str, ticks: Array) -> None:
+        count = seen.get(name, 0)
+        seen[name] = count + len(ticks)
+        rate, first = phase[name] if name in phase else phase[name.split(".")[0] + "."]
+        at = first + rate * (count + np.arange(len(ticks)))
+        valid = at[:, None] < lengths[None, :]
+        flat = ticks.reshape(*ticks.shape[:2], -1)[valid].astype(np.float64)
+        if not len(flat):
+            return
+        if not np.all(np.isfinite(flat)):
+            raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data, or give --calib.")
+        peak = np.abs(flat).max(0)
+        ranges.peaks[name] = np.maximum(ranges.peaks.get(name, peak), peak)
+        kept.setdefault(name, []).append(flat[-rows.get(name, 0) % stride :: stride])
+        rows[name] = rows.get(name, 0) + len(flat)
+
+    stream = stream_net(net, len(lengths), observe)
+    for t in range(0, steps, CHUNK):
+        stream.advance({v.name: _padded(sequences[v.name], t, min(CHUNK, steps - t)) for v in net.inputs})
+    ranges.samples = {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def _padded(sequences: Sequence[Array], start: int, count: int) -> Array:
+    """Steps ``start..start+count`` of all sequences as lanes ``[count, lanes, *shape]``, zero past a sequence's end."""
+    lanes = np.zeros((count, len(sequences), *sequences[0].shape[1:]), sequences[0].dtype)
+    for k, s in enumerate(sequences):
+        part = s[start : start + count]
+        lanes[: len(part), k] = part
+    return lanes
+
+
+def lanes_of(net: Net, sequences: Sequences) -> tuple[dict[str, Array], NDArray[np.int64]]:
+    """All sequences as lanes ``[steps, lanes, *shape]`` of each input, zero past their ends, with their lengths."""
+    lengths = np.array([len(s) for s in next(iter(sequences.values()))])
+    return {v.name: _padded(sequences[v.name], 0, int(lengths.max())) for v in net.inputs}, lengths

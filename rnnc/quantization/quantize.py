@@ -1,0 +1,218 @@
+"""Net to QNet: decide every format, insert Rescale where an op cannot take its producer's, and quantize op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from rnnc.fixed import GATE, LOGIT, Floats, Format
+from rnnc.net import Accept, Net, Op, QFeedback, QNet, QOp, QState, Value
+from rnnc.ops.rescale import QRescale, Rescale
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.rounding import round_gptq, round_nearest
+from rnnc.rows import Block, quantize_block
+
+GATE_BOUND = 1024.0
+"""A product of rows whose value can pass this in real units does not fit int32 at 12 fraction bits."""
+OUTPUT_HEADROOM, INNER_HEADROOM, INNER_FLOOR = 8.0, 4.0, 1 / 64
+A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
+NOISE_HEADROOM = 8.0
+STATE_HEADROOM = 2.0
+JITTER = 0.08
+
+
+def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0) -> QNet:
+    """The same ops in integers (the arithmetic is in docs/numerics.md).
+
+    Args:
+        jitter: seed of a random stretch of the row scales by up to 8 %, 0 for none.
+
+    Raises Refused where a weight or a range cannot be represented.
+    """
+    return _Builder(net, ranges, options, np.random.default_rng(jitter) if jitter else None).build()
+
+
+@dataclass
+class _Builder:
+    net: Net
+    ranges: Ranges
+    options: Options
+    jitter: np.random.Generator | None
+    formats: dict[str, Format] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    ops: list[QOp] = field(default_factory=list)
+
+    def build(self) -> QNet:
+        net = self.net
+        self.formats.update(self.ranges.inputs)
+        self.values.update(net.values)
+        states = {f.state.name: self._feedback_state(f.state.name) for f in net.feedback}
+        for name, state in states.items():
+            self.formats[name] = state.format
+        for op in net.ops:
+            adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
+            q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
+            self.ops.append(q)
+            self.formats.update(zip(op.outputs, q.formats, strict=True))
+        feedback = []
+        for f in net.feedback:
+            state = states[f.state.name]
+            feedback.append(QFeedback(state, self._convert(f.next, state.format, f"{f.state.name}_next")))
+        precision = self.options.precision
+        return QNet(net, precision, tuple(self.ops), net.outputs, tuple(feedback), self.formats, self.values)
+
+    def _feedback_state(self, name: str) -> QState:
+        state = next(f.state for f in self.net.feedback if f.state.name == name)
+        limit = max(self.state_limit(name), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
+        form = Format(16, np.array([limit / 32767]))
+        return QState(name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
+
+    def state_limit(self, name: str) -> float:
+        """Room for a state that nothing bounds, in real units."""
+        if self.ranges.measured:
+            return STATE_HEADROOM * float(self.ranges.peaks[name].max())
+        return NOISE_HEADROOM * float(max(self.ranges.peaks[name].max(), self.ranges.extremes[name].max()))
+
+    def _adapt(self, op: Op, index: int, name: str) -> str:
+        """The input, or a rescaled copy that the op can take."""
+        have, accept = self.formats[name], op.accepts(index)
+        if satisfies(have, accept, self.values[name].shape):
+            return name
+        return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _acceptable(self, name: str, accept: Accept) -> Format:
+        have, shape = self.formats[name], self.values[name].shape
+        if accept == "gate":
+            return GATE
+        if accept == "logit":
+            return LOGIT
+        if accept == "channel":
+            per_channel = have.scale_for(self.values[name].size).reshape(shape[0], -1).max(1)
+            return replace(have, scale=np.repeat(per_channel, self.values[name].size // shape[0]))
+        return replace(have, scale=have.scale.max())
+
+    def _convert(self, name: str, form: Format, fresh: str) -> str:
+        if same(self.formats[name], form):
+            return name
+        if fresh not in self.formats:
+            value = self.values[name]
+            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
+            self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
+            self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
+        return fresh
+
+
+def same(a: Format, b: Format) -> bool:
+    """Whether the integers of a are integers of b with the same meaning."""
+    return a.bits == b.bits and a.zero_point == b.zero_point and np.array_equal(a.scale, b.scale)
+
+
+def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
+    """Whether an op that accepts ``accept`` takes a value of this format and shape."""
+    if accept in ("gate", "logit"):
+        return form.bits == 32 and form.fraction == GATE.fraction
+    if accept == "any" or form.uniform:
+        return True
+    if accept == "channel":
+        scale = form.scale.reshape(shape[0], -1)
+        return bool(np.all(scale == scale[:, :1]))
+    return False
+
+
+@dataclass
+class _OpQuantizer:
+    """``net.Quantizer`` for one op."""
+
+    builder: _Builder
+    op: Op
+    inputs: list[str]
+
+    @property
+    def precision(self) -> Literal["a16", "a8"]:
+        return self.builder.options.precision
+
+    def input(self, index: int) -> Format:
+        return self.builder.formats[self.inputs[index]]
+
+    def samples(self, operand: str | int) -> Floats | None:
+        ranges = self.builder.ranges
+        return ranges.samples.get(self._key(operand)) if ranges.measured else None
+
+    def peak(self, operand: str | int) -> Floats:
+        return self.builder.ranges.peaks[self._key(operand)]
+
+    def state_limit(self, operand: str) -> float:
+        return self.builder.state_limit(self._key(operand))
+
+    def wants8(self, index: int = 0) -> bool:
+        readers = list(self._readers(index))
+        takes8 = bool(readers) and all(op.takes8(i) for op, i in readers)
+        return self.precision == "a8" and takes8 and not self._is_output(index)
+
+    def output(self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False) -> Format:
+        name = self.op.outputs[index]
+        wanted = {op.accepts(i) for op, i in self._readers(index)}
+        bound = self.builder.ranges.bounds[name].magnitude + 1e-9
+        if rows and wanted and wanted <= {"gate", "logit"} and not self._is_output(index) and bound.max() < GATE_BOUND:
+            return GATE if wanted == {"gate"} else LOGIT
+        if self._is_output(index):
+            limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
+            return Format(16, np.array([self._representable(limit.max(), bound.max()) / 32767]))
+        narrow = rows and self.precision == "a8" and "logit" not in wanted and "gate" not in wanted
+        limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
+        limit = self._by_axis(limit, self.builder.values[name].shape, axis, common=bool(wanted & {"common", "gate", "logit"}))
+        limit = self._representable(limit, bound.max())
+        if narrow and nonnegative:
+            return Format(8, limit / 255, -128, -128, 127)
+        return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
+
+    def round_block(
+        self, weights: Floats, scale: Floats, target: Floats, bias: Floats, operand_max: int, samples: Floats | None
+    ) -> tuple[Block, Floats]:
+        stretch = np.ones(len(weights))
+        if self.builder.jitter is not None:
+            stretch += self.builder.jitter.uniform(0, JITTER, len(weights))
+        largest = np.abs(weights * scale).max(1, initial=0.0) / 127
+        smallest = np.maximum(largest * stretch, np.abs(bias) / 2**30)
+        lsbs = None if samples is None else samples / scale
+        rounding = round_nearest if lsbs is None else lambda units: round_gptq(units, lsbs)
+        block = quantize_block(weights, scale, target, smallest, operand_max, rounding)
+        if samples is None:
+            return block, np.zeros(len(weights))
+        return block, np.asarray((weights - block.real(scale)) @ samples.mean(0))
+
+    def _key(self, operand: str | int) -> str:
+        return self.op.inputs[operand] if isinstance(operand, int) else f"{self.op.name}.{operand}"
+
+    def _readers(self, index: int) -> Iterator[tuple[Op, int]]:
+        yield from self.builder.net.readers(self.op.outputs[index])
+
+    def _is_output(self, index: int) -> bool:
+        name = self.op.outputs[index]
+        net = self.builder.net
+        return any(o.value == name for o in net.outputs) or any(f.next == name for f in net.feedback)
+
+    def _limit(self, name: str, headroom: float, floor: float) -> Floats:
+        """The magnitude that each element has room for."""
+        ranges = self.builder.ranges
+        peak, bound = ranges.peaks[name], ranges.bounds[name].magnitude
+        if not ranges.measured:
+            headroom = NOISE_HEADROOM
+        return np.asarray(np.minimum(bound, headroom * np.maximum(peak, peak.max() * floor)) + 1e-9)
+
+    @staticmethod
+    def _by_axis(limit: Floats, shape: tuple[int, ...], axis: int, common: bool) -> Floats:
+        """Make the limit the same along all axes but ``axis``, or all."""
+        if common or not shape:
+            return np.array([limit.max()])
+        others = tuple(i for i in range(len(shape)) if i != axis % len(shape))
+        return np.broadcast_to(limit.reshape(shape).max(others, keepdims=True), shape).ravel()
+
+    @staticmethod
+    def _representable(limit: Floats, bound: float) -> Floats:
+        """At least bound / 2^7: the rescaled accumulator of the largest possible value must fit 32 bits."""
+        return np.maximum(limit, bound / 2**7) if np.isfinite(bound) else limit

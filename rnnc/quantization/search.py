@@ -1,0 +1,38 @@
+"""Several builds with jittered row scales; the one with the least error on the calibration data is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from rnnc.net import Net, QNet, run_net, run_qnet
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
+from rnnc.quantization.quantize import quantize
+
+
+def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options) -> QNet:
+    """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
+    sequences = calibration if calibration is not None else noise_sequences(net, ranges)
+    builds = (quantize(net, ranges, options, jitter=k) for k in range(options.search))
+    return best(net, builds, sequences)
+
+
+def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
+    """The build whose outputs differ least from the net's, each output's error weighed by its variance."""
+    lanes, lengths = lanes_of(net, sequences)
+    reference = run_net(net, lanes)
+
+    def error(qnet: QNet) -> float:
+        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(lanes[v.name]) for v in net.inputs})
+        total = 0.0
+        for o in net.outputs:
+            clock = net.values[o.value].clock
+            at = clock.phase + clock.rate * np.arange(len(reference[o.name]))
+            valid = at[:, None] < lengths[None, :]
+            r, y = reference[o.name][valid], qnet.formats[o.value].dequantize(got[o.name])[valid]
+            total += float(np.mean((y - r) ** 2) / (np.var(r) + 1e-30))
+        return total
+
+    return min(builds, key=error)
