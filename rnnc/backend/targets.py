@@ -1,0 +1,37 @@
+"""The parts that rnnc compiles for: how each packs int8 rows, and which headers of runtime_c/isa its kernels come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rnnc.backend.pack import pack_rows
+from rnnc.errors import UsageError
+from rnnc.fixed import Ints
+
+
+@dataclass(frozen=True)
+class Target:
+    """A part.
+
+    Args:
+        name: as on the command line.
+        group: rows that the packing takes together, RNNC_GROUP in the C.
+        pack: ``[rows, columns]``, rows a multiple of group, to the int8 sequence that the kernel reads.
+        isa: headers of runtime_c/isa that replace named functions, included before the kernels.
+    """
+
+    name: str
+    group: int
+    pack: Callable[[Ints], Ints]
+    isa: tuple[str, ...] = ()
+
+
+TARGETS = {t.name: t for t in (Target("portable", 1, pack_rows),)}
+
+
+def find_target(name: str) -> Target:
+    """The target of that name; raises UsageError where there is none."""
+    if name not in TARGETS:
+        raise UsageError(f"unknown target {name!r}", hint=f"One of: {', '.join(TARGETS)}.")
+    return TARGETS[name]

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_FIXED_H
+#define RNNC_FIXED_H
+/* Fixed-point arithmetic in 32 bits. `>>` of a negative number must round towards minus infinity. */
+#include <stdint.h>
+
+#include "rom.h"
+
+typedef char rnnc_needs_arithmetic_shift[(-1 >> 1) == -1 ? 1 : -1];
+
+#define RNNC_GATE_LIMIT 65535 /* a stored preactivation, 12 fraction bits, is clipped to +-16 */
+
+/* The rescaling of a row over one operand: y = ((a >> p) * m) >> 8. */
+typedef struct {
+    uint16_t m; /* 128 .. 65535, 8 significant bits */
+    uint8_t p;  /* 0 .. 24 */
+} rnnc_scale1;
+
+/* The rescaling of a row over two operands: y = ((ax >> px) * mx + (ah >> ph) * mh) >> 8. */
+typedef struct {
+    uint16_t mx, mh; /* 128 .. 65535, 8 significant bits */
+    uint8_t px, ph;  /* 0 .. 24 */
+} rnnc_scale2;
+
+static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* u d / 2^15, rounded.  u: 0 .. 32768, |d| <= 2^30: each product <= 2^30 + 2^14, the sum <= 2^30 + 2^15. */
+static inline int32_t rnnc_mul15(int32_t u, int32_t d)
+{
+    return u * (d >> 15) + ((u * (d & 32767) + 16384) >> 15);
+}
+
+/* |a| <= worst of certificate "accumulator"; the product fits 31 bits by certificate "product". */
+static inline int32_t rnnc_rescale1(int32_t a, const rnnc_scale1 *s)
+{
+    return ((a >> rnnc_rom_u8(&s->p)) * (int32_t)rnnc_rom_u16(&s->m)) >> 8;
+}
+
+/* Both products and their sum fit 31 bits by certificate "sum". */
+static inline int32_t rnnc_rescale2(int32_t ax, int32_t ah, const rnnc_scale2 *s)
+{
+    return ((ax >> rnnc_rom_u8(&s->px)) * (int32_t)rnnc_rom_u16(&s->mx) +
+            (ah >> rnnc_rom_u8(&s->ph)) * (int32_t)rnnc_rom_u16(&s->mh)) >>
+           8;
+}
+
+/* int16 to its upper 8 bits, rounded half up, saturated. */
+static inline int8_t rnnc_narrow(int32_t h)
+{
+    return (int8_t)rnnc_clip((h + 128) >> 8, -128, 127);
+}
+
+/* A state with 14 more fraction bits than int16, |s| <= 32767 * 2^14, to int16. */
+static inline int16_t rnnc_upper(int32_t s)
+{
+    return (int16_t)rnnc_clip((s + 8192) >> 14, -32767, 32767);
+}
+
+/* Element i of a vector of 8 or 16-bit integers. */
+static inline int32_t rnnc_get(const void *v, uint8_t bits, uint16_t i)
+{
+    return bits == 8 ? ((const int8_t *)v)[i] : ((const int16_t *)v)[i];
+}
+
+/* Store an int16 h as a recurrent operand of 16 or 8 bits. */
+static inline void rnnc_put_hidden(void *v, uint8_t bits, uint16_t i, int32_t h)
+{
+    if (bits == 8) {
+        ((int8_t *)v)[i] = rnnc_narrow(h);
+    } else {
+        ((int16_t *)v)[i] = (int16_t)h;
+    }
+}
+
+/* Store x, which fits, in 8, 16 or 32 bits. */
+static inline void rnnc_put(void *v, uint8_t bits, uint16_t i, int32_t x)
+{
+    if (bits == 8) {
+        ((int8_t *)v)[i] = (int8_t)x;
+    } else if (bits == 16) {
+        ((int16_t *)v)[i] = (int16_t)x;
+    } else {
+        ((int32_t *)v)[i] = x;
+    }
+}
+
+#endif

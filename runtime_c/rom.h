@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ROM_H
+#define RNNC_ROM_H
+/* Where constants live and how they are read. A target with a separate program memory defines RNNC_ROM before. */
+#include <stdint.h>
+
+#ifndef RNNC_ROM
+#define RNNC_ROM
+static inline int8_t rnnc_rom_i8(const int8_t *p)
+{
+    return *p;
+}
+
+static inline uint8_t rnnc_rom_u8(const uint8_t *p)
+{
+    return *p;
+}
+
+static inline uint16_t rnnc_rom_u16(const uint16_t *p)
+{
+    return *p;
+}
+
+static inline int16_t rnnc_rom_i16(const int16_t *p)
+{
+    return *p;
+}
+
+static inline int32_t rnnc_rom_i32(const int32_t *p)
+{
+    return *p;
+}
+#endif
+
+#endif
