@@ -302,7 +302,6 @@ class KernelCall:
         scratch: buffers named by ``Arg("scratch", ...)``.
         macs: multiply-accumulates of the call.
         when: run at the ticks of the op's "input" or "output" clock.
-        in_place: the output may be the same buffer as the first input.
     """
 
     function: str
@@ -313,7 +312,6 @@ class KernelCall:
     scratch: tuple[Scratch, ...] = ()
     macs: int = 0
     when: Literal["input", "output"] = "output"
-    in_place: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -551,7 +549,7 @@ def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> 
     state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
     stateful = {op.name for op in qnet.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in qnet.feedback]
-    return Stream(qnet.ops, stateful, feedback, qnet.outputs, net.values, state, observe=observe)
+    return Stream(qnet.ops, stateful, feedback, qnet.outputs, qnet.values, state, observe=observe)
 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
