@@ -1,0 +1,246 @@
+"""The generated C on this machine: built with its compiler, run over whole batches, compared bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from rnnc.backend.emit import HEADER_AND_CRC
+from rnnc.backend.lower import Port, Program
+from rnnc.errors import MissingTool, VerificationError
+from rnnc.net import Array, QNet, stream_qnet
+from rnnc.verification.batches import Batch, ticks
+
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=c99", "-O2")
+CRC_BYTES = 4
+HEADER_BYTES = HEADER_AND_CRC - CRC_BYTES
+
+DRIVER = """
+#include <string.h>
+#include "{name}.h"
+
+/* Runs lanes one after the other: arrays are [time][lane][element], blobs [lane][bytes]. Returns how often step's own
+ * account of what it wrote was not what the clocks say. */
+int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs)
+{{
+    static {name}_t s;
+    int wrong = 0;
+    for (int32_t lane = 0; lane < lanes; lane++) {{
+        memset(&s, 0x5a, sizeof s);
+        {name}_reset(&s);
+        for (int32_t t = 0; t < steps; t++) {{
+            {buffers}
+            {call}
+            {stores}
+        }}
+        {name}_save(&s, blobs + (size_t)lane * {blob});
+    }}
+    return wrong;
+}}
+"""
+
+MAIN = """
+#include <stdio.h>
+#include "{name}.h"
+int {name}_selftest({name}_t *s);
+int main(void)
+{{
+    static {name}_t s;
+    int step = {name}_selftest(&s);
+    if (step) {{
+        printf("step %d\\n", step);
+    }}
+    return step != 0;
+}}
+"""
+
+
+def find_compiler() -> str:
+    """The path of a C compiler; raises MissingTool where there is none."""
+    for name in COMPILERS:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise MissingTool(
+        "no C compiler is installed", hint="Install gcc or clang, or leave the check out with --no-verify."
+    )
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write a package's files (names may hold folders) under ``folder``."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:
+    """Compile ``sources`` of ``folder``; raises VerificationError with the compiler's first error."""
+    command = [find_compiler(), *FLAGS, *flags, "-I", ".", *sources, "-o", str(output)]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
+        raise VerificationError(f"the generated C does not compile: {first}")
+
+
+def selftest(program: Program, files: Mapping[str, str]) -> None:
+    """Build the self-test as a program of its own and run it; raises VerificationError where it fails."""
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        here = Path(folder)
+        n = program.name
+        write_files(here, {**files, "selftest_main.c": MAIN.format(name=n)})
+        build(here, here / "selftest", [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "selftest_main.c"])
+        done = subprocess.run([here / "selftest"], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise VerificationError(f"{n}_selftest fails: {done.stdout.strip() or f'exit code {done.returncode}'}")
+
+
+@dataclass(frozen=True, eq=False)
+class HostRun:
+    """What the C made of a batch: ``[ticks, lanes, *shape]`` of each output, and the saved state ``[lanes, bytes]``."""
+
+    outputs: dict[str, Array]
+    blobs: Array
+
+
+class HostPackage:
+    """A package built for this machine; a context manager, as its folder lives as long as it.
+
+    Raises MissingTool without a compiler, VerificationError where the C does not compile.
+    """
+
+    def __init__(self, program: Program, files: Mapping[str, str]) -> None:
+        self.program = program
+        find_compiler()
+        self._folder = tempfile.TemporaryDirectory(prefix="rnnc-")
+        here = Path(self._folder.name)
+        write_files(here, {**files, "driver.c": _driver(program)})
+        library = here / "package.so"
+        build(here, library, [f"{program.name}.c", f"{program.name}_state.c", "driver.c"], "-shared", "-fPIC")
+        self._drive = ctypes.CDLL(str(library)).rnnc_drive
+        self._drive.restype = ctypes.c_int
+
+    def __enter__(self) -> HostPackage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def run(self, inputs: Mapping[str, Array]) -> HostRun:
+        """Run integer inputs ``[steps, lanes, *shape]``, each lane from reset."""
+        p = self.program
+        steps, lanes = next(iter(inputs.values())).shape[:2]
+        arrays = [
+            np.ascontiguousarray(inputs[i.name].reshape(steps, lanes, i.size).astype(_dtype(i))) for i in p.inputs
+        ]
+        results = [np.zeros((max(1, ticks(o.clock, steps)), lanes, o.size), _dtype(o)) for o in p.outputs]
+        blobs = np.zeros((lanes, blob_length(p)), np.uint8)
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs]]
+        wrong = self._drive(ctypes.c_int32(steps), ctypes.c_int32(lanes), *pointers)
+        if wrong:
+            raise VerificationError(f"{p.name}_step misjudges {wrong} times whether it wrote its outputs")
+        outputs = {
+            o.name: r[: ticks(o.clock, steps)].reshape(-1, lanes, *o.shape).astype(np.int64)
+            for o, r in zip(p.outputs, results, strict=True)
+        }
+        return HostRun(outputs, blobs)
+
+
+def _dtype(port: Port) -> np.dtype[np.generic]:
+    return np.dtype(port.format.ctype.removesuffix("_t"))
+
+
+def blob_length(program: Program) -> int:
+    """Bytes of a saved state."""
+    saved = sum(m.bytes for m in program.members if not m.state.follows)
+    return saved + 2 * len(program.clocks) + HEADER_AND_CRC
+
+
+@dataclass(frozen=True, eq=False)
+class OracleRun:
+    """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end."""
+
+    batch: Batch
+    inputs: dict[str, Array]
+    outputs: dict[str, Array]
+    state: dict[str, Array]
+
+
+def run_oracle(qnet: QNet, batch: Batch) -> OracleRun:
+    """Run a batch from the initial state in NumPy."""
+    inputs = {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
+    stream = stream_qnet(qnet, len(batch.members))
+    return OracleRun(batch, inputs, stream.advance(inputs), stream.state)
+
+
+def first_difference(host: HostPackage, run: OracleRun) -> str:
+    """Run the same batch in C; where an output, at any step, or the saved state at the end first differs, "" for nowhere."""
+    got = host.run(run.inputs)
+    for port in host.program.outputs:
+        c = got.outputs[port.name]
+        oracle = run.outputs[port.name].reshape(c.shape)
+        if not np.array_equal(c, oracle):
+            tick, lane, *_ = np.argwhere(c != oracle)[0]
+            where = f"output {port.name!r}, sequence {run.batch.members[lane]}, value {tick}"
+            return f"{where}: C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
+    state = saved_state(host.program, run)
+    if not np.array_equal(state, got.blobs[:, HEADER_BYTES:-CRC_BYTES]):
+        return "the saved state differs after the last step"
+    return ""
+
+
+def saved_state(program: Program, run: OracleRun) -> Array:
+    """What the C must have saved at the end of ``run``, without header and check sum: ``[lanes, bytes]``."""
+    lanes, steps = len(run.batch.members), run.batch.steps
+    parts = [np.zeros((lanes, 0), np.uint8)]
+    for m in program.members:
+        if not m.state.follows:
+            state = run.state[m.state.name].reshape(lanes, -1)
+            parts.append(state.astype(f"<i{m.state.format.bits // 8}").view(np.uint8))
+    for clock in program.clocks:
+        wait = clock.phase - steps if steps <= clock.phase else clock.rate - 1 - (steps - 1 - clock.phase) % clock.rate
+        parts.append(np.full((lanes, 1), wait, "<u2").view(np.uint8))
+    return np.concatenate(parts, 1)
+
+
+def _driver(program: Program) -> str:
+    inputs, outputs = list(enumerate(program.inputs)), list(enumerate(program.outputs))
+    parameters = [f"const {p.format.ctype} *in{k}" for k, p in inputs] + [
+        f"{p.format.ctype} *out{k}" for k, p in outputs
+    ]
+    args = [
+        "&s",
+        *(f"in{k} + ((size_t)t * lanes + lane) * {p.size}" for k, p in inputs),
+        *(f"now{k}" for k, _ in outputs),
+    ]
+    call = f"{program.name}_step({', '.join(args)})"
+    due = " || ".join(dict.fromkeys(_due(p) for p in program.outputs))
+    stores = [
+        f"if ({_due(p)}) {{ memcpy(out{k} + ((size_t)((t - {p.clock.phase}) / {p.clock.rate}) * lanes + lane) * {p.size}, "
+        f"now{k}, sizeof now{k}); }}"
+        for k, p in outputs
+    ]
+    return DRIVER.format(
+        name=program.name,
+        parameters=", ".join(parameters),
+        buffers="\n            ".join(f"{p.format.ctype} now{k}[{p.size}];" for k, p in outputs),
+        call=f"wrong += {call} != ({due});" if program.returns else f"{call};",
+        stores="\n            ".join(stores),
+        blob=blob_length(program),
+    )
+
+
+def _due(port: Port) -> str:
+    """Whether the output is new at step t."""
+    return f"(t >= {port.clock.phase} && (t - {port.clock.phase}) % {port.clock.rate} == 0)"

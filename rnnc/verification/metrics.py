@@ -1,0 +1,69 @@
+"""How far one signal is from another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnc.fixed import Floats
+
+EQUAL_DB = 200.0
+"""What SQNR is called where there is no difference, and its upper limit."""
+
+
+def sqnr_db(reference: Floats, got: Floats) -> float | None:
+    """Signal to quantization noise of ``got`` against ``reference``, both ``[points, channels]``.
+
+    10 log10( sum (r - mean r)^2 / sum (y - r)^2 ), the mean of each channel over all points, both sums over all channels.
+    None where the reference is constant: there is no signal.
+    """
+    if not len(reference) or np.all(reference == reference[0]):
+        return None
+    signal = float(np.sum((reference - reference.mean(0)) ** 2))
+    noise = float(np.sum((got - reference) ** 2))
+    if noise == 0:
+        return EQUAL_DB
+    return float(min(EQUAL_DB, 10 * np.log10(signal / noise)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Figures of one output; None where they mean nothing (``sqnr_db`` of row numbers, agreement of a scalar)."""
+
+    sqnr_db: float | None
+    max_abs: float | None
+    rms: float | None
+    argmax_agreement: float | None
+
+
+def difference(reference: Floats, got: Floats, *, index: bool = False) -> Difference:
+    """Compare ``[points, channels]``, real units, or row numbers where ``index``.
+
+    ``argmax_agreement`` is the share of points where both have their largest channel in the same place, or, of row numbers,
+    where they are equal.
+    """
+    if not len(reference):
+        return Difference(None, None, None, None)
+    if index:
+        return Difference(None, None, None, float(np.mean(np.all(reference == got, axis=1))))
+    error = got - reference
+    agreement = float(np.mean(reference.argmax(1) == got.argmax(1))) if reference.shape[1] > 1 else None
+    return Difference(sqnr_db(reference, got), float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), agreement)
+
+
+INDEX_SLACK = 1e-3
+"""Share of row numbers that may differ before it counts: float32 and float64 break near-ties differently."""
+
+
+def relative_error(reference: Floats, got: Floats, *, index: bool = False) -> float:
+    """max |got - reference| / max |reference|; of row numbers the share that differs, 0 below ``INDEX_SLACK``."""
+    if not len(reference):
+        return 0.0
+    if index:
+        share = float(np.mean(reference != got))
+        return share if share > INDEX_SLACK else 0.0
+    worst, largest = float(np.abs(got - reference).max()), float(np.abs(reference).max())
+    if not np.isfinite(worst):
+        return float("inf")
+    return worst / largest if largest else worst

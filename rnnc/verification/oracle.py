@@ -1,0 +1,177 @@
+"""What onnxruntime answers to sequences, and at which steps it can be asked.
+
+A *stream* output is compared at every step. A *last* output is compared at every step where the file exposes its state
+(it is then run step by step and fed its own state), else at the end of each sequence and at evenly spaced prefixes. A file
+of a fixed length T gets the sequences cut into pieces of T, each from the initial state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rnnc.errors import DataError
+from rnnc.fixed import Floats
+from rnnc.net import Array, Output
+from rnnc.quantization.calibrate import Sequences
+from rnnc.verification.batches import ticks
+from rnnc.verification.session import Session
+
+PREFIX_POINTS = 64
+"""At least so many points of a *last* output are compared where each needs a run of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Some values of an output: which sequence, which tick of it, and ``values [points, size]``."""
+
+    sequence: list[int] = field(default_factory=list)
+    tick: list[int] = field(default_factory=list)
+    values: list[Array] = field(default_factory=list)
+
+    def add(self, sequence: int, tick: int, value: Array) -> None:
+        """One more point."""
+        self.sequence.append(sequence)
+        self.tick.append(tick)
+        self.values.append(value)
+
+    @property
+    def reference(self) -> Floats:
+        """``[points, size]``."""
+        return np.array(self.values, np.float64).reshape(len(self.values), -1)
+
+    def of(self, sequences: Sequence[Array]) -> Floats:
+        """The same points of another run, given ``[ticks, size]`` of each of its sequences."""
+        rows = [sequences[s][t] for s, t in zip(self.sequence, self.tick, strict=True)]
+        return np.array(rows, np.float64).reshape(len(rows), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What onnxruntime answered.
+
+    Args:
+        sequences: what was run: the sequences given, or pieces of them.
+        dropped: steps at the ends of sequences that do not fill the length that the file takes.
+        outputs: the points of each output.
+    """
+
+    sequences: Sequences
+    dropped: int
+    outputs: dict[str, Points]
+
+
+def ask(session: Session, sequences: Sequences, window: int = 0) -> Reference:
+    """Run the file over sequences.
+
+    Raises DataError where none is as long as the file needs.
+    """
+    return _Asking(session, window).ask(sequences)
+
+
+@dataclass
+class _Asking:
+    session: Session
+    window: int
+    points: dict[str, Points] = field(default_factory=dict)
+
+    def ask(self, sequences: Sequences) -> Reference:
+        session = self.session
+        chained = session.pairs is not None and not self.window
+        piece = self.window or session.fixed_time or 0
+        cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if chained else pieces(sequences, piece)
+        self.points = {o.name: Points() for o in session.net.outputs}
+        has_last = any(o.kind != "stream" for o in session.net.outputs)
+        for group in _side_by_side([len(s) for s in next(iter(cut.values()))], session.lanes):
+            steps = {name: np.stack([cut[name][i] for i in group], 1) for name in cut}
+            if chained and (piece or has_last):
+                self._chain(group, steps, piece or 1)
+            else:
+                self._whole(group, steps)
+                if has_last and not piece:
+                    self._prefixes(group, steps, len(next(iter(cut.values()))))
+        return Reference(cut, dropped, self.points)
+
+    def _whole(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
+        """Every tick of stream outputs, the end of the others."""
+        length = len(next(iter(steps.values())))
+        results = self.session.run(steps)
+        for o in self.session.net.outputs:
+            self._note(o, results[o.name], group, 0, length)
+
+    def _prefixes(self, group: Sequence[int], steps: Mapping[str, Array], sequences: int) -> None:
+        length = len(next(iter(steps.values())))
+        count = -(-PREFIX_POINTS // sequences)
+        ends = np.unique(np.round(np.linspace(length / count, length, count)).astype(int))
+        for end in ends[(ends > 0) & (ends < length)]:
+            last = [o for o in self.session.net.outputs if o.kind != "stream" and self._ticks(o, int(end))]
+            results = self.session.run({name: s[:end] for name, s in steps.items()}) if last else {}
+            for o in last:
+                self._note(o, results[o.name], group, 0, int(end))
+
+    def _chain(self, group: Sequence[int], steps: Mapping[str, Array], size: int) -> None:
+        """``size`` steps at a time, each run from the state that the one before left."""
+        pairs = self.session.pairs or {}
+        state: dict[str, Any] = {}
+        for t in range(0, len(next(iter(steps.values()))), size):
+            results = self.session.run({name: s[t : t + size] for name, s in steps.items()}, state)
+            state = {to: results[source] for to, source in pairs.items()}
+            for o in self.session.net.outputs:
+                self._note(o, results[o.name], group, t, t + size)
+
+    def _ticks(self, output: Output, steps: int) -> int:
+        return ticks(self.session.net.values[output.value].clock, steps)
+
+    def _note(self, output: Output, tensor: Array, group: Sequence[int], start: int, end: int) -> None:
+        """Points of the steps ``start..end`` that one run was about."""
+        before, after = self._ticks(output, start), self._ticks(output, end)
+        if after == before:
+            return
+        if output.kind == "stream":
+            rows = self.session.unpack(output.name, tensor, after - before)
+            at = range(before, min(after, before + len(rows)))
+        else:
+            rows = self.session.unpack(output.name, tensor, None)[-1:]
+            at = range(after - 1, after)
+        for lane, i in enumerate(dict.fromkeys(group)):
+            for k, tick in enumerate(at):
+                self.points[output.name].add(i, tick, rows[k, lane])
+
+
+def trim(sequences: Sequences, multiple: int) -> tuple[Sequences, int]:
+    """Sequences cut to a multiple of steps, and how many steps that drops."""
+    return _kept(
+        {n: [s[: len(s) // multiple * multiple] for s in all_] for n, all_ in sequences.items()}, sequences, multiple
+    )
+
+
+def pieces(sequences: Sequences, length: int) -> tuple[Sequences, int]:
+    """Sequences cut into pieces of one length, and how many steps do not fill one."""
+    cut = {
+        name: [s[t : t + length] for s in all_ for t in range(0, len(s) - length + 1, length)]
+        for name, all_ in sequences.items()
+    }
+    return _kept(cut, sequences, length)
+
+
+def _kept(cut: Mapping[str, list[Array]], given: Sequences, length: int) -> tuple[Sequences, int]:
+    name = next(iter(cut))
+    kept = {n: [s for s in all_ if len(s)] for n, all_ in cut.items()}
+    if not kept[name]:
+        longest = max(len(s) for s in given[name])
+        raise DataError(f"the model takes {length} steps at once and the longest sequence has {longest}")
+    return kept, sum(len(s) for s in given[name]) - sum(len(s) for s in kept[name])
+
+
+def _side_by_side(lengths: Sequence[int], lanes: int) -> list[list[int]]:
+    """Sequences that run as lanes of one run: ``lanes`` of one length, the last group filled up with its last member."""
+    if lanes == 1:
+        return [[i] for i in range(len(lengths))]
+    groups = []
+    for length in sorted(set(lengths)):
+        same = [i for i, n in enumerate(lengths) if n == length]
+        groups += [same[k : k + lanes] for k in range(0, len(same), lanes)]
+    return [g + g[-1:] * (lanes - len(g)) for g in groups]

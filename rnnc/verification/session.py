@@ -1,0 +1,268 @@
+"""The original file in onnxruntime, fed with steps: which axes are time and batch, and which output feeds which state.
+
+Found from the file and by trying it, not from how the front end read it: time is the axis along which an output depends on
+what came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from rnnc.errors import UnreadableModel
+from rnnc.net import Array, Net, Value, stream_net
+from rnnc.options import Options
+
+NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+PAIR_TOLERANCE = 1e-3
+MOST_LAYOUTS = 16
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where time (None: the file takes one step without such an axis) and batch (None where it is 1) are in a tensor."""
+
+    time: int | None
+    batch: int | None = None
+
+    def pack(self, steps: Array, dims: Sequence[int]) -> Array:
+        """``[time, lanes, *frame]`` as the file's tensor; ``dims`` are its lengths, time and batch as they will be."""
+        moved = [a for a in (self.time, self.batch) if a is not None]
+        rest = [n for i, n in enumerate(dims) if i not in moved]
+        lead = [n for n, a in zip(steps.shape[:2], (self.time, self.batch), strict=True) if a is not None]
+        return np.moveaxis(steps.reshape(*lead, *rest), range(len(moved)), moved)
+
+    def unpack(self, tensor: Array) -> Array:
+        """The file's tensor as ``[time, lanes, size]``."""
+        moved = [a for a in (self.time, self.batch) if a is not None]
+        a = np.moveaxis(tensor, moved, range(len(moved)))
+        times = a.shape[0] if self.time is not None else 1
+        lanes = tensor.shape[self.batch] if self.batch is not None else 1
+        return a.reshape(times, lanes, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class FileInput:
+    """An input of the file: its lengths as declared, None where open."""
+
+    name: str
+    dims: tuple[int | None, ...]
+    symbols: tuple[str, ...]
+    dtype: Any
+
+
+class Session:
+    """onnxruntime on one model, whose streams are the inputs of ``net``.
+
+    Raises UnreadableModel where onnxruntime cannot load it.
+    """
+
+    def __init__(self, model: str | bytes, net: Net, options: Options) -> None:
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 4
+        settings.intra_op_num_threads = 1
+        try:
+            self._session = ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise UnreadableModel(f"onnxruntime cannot load it: {str(error).splitlines()[0]}") from None
+        self.net, self.options = net, options
+        self.outputs = [o.name for o in self._session.get_outputs()]
+        self.inputs = {i.name: self._input(i) for i in self._session.get_inputs()}
+
+    def _input(self, declared: Any) -> FileInput:
+        bind = self.options.bind
+        dims = tuple(int(bind[d]) if d in bind else d if isinstance(d, int) and d > 0 else None for d in declared.shape)
+        symbols = tuple(d if isinstance(d, str) else "" for d in declared.shape)
+        return FileInput(declared.name, dims, symbols, NUMPY_TYPES[declared.type])
+
+    # ----------------------------------------------------------------- one run
+
+    def run(self, steps: Mapping[str, Array], state: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Run the file on ``[time, lanes, *frame]`` of each stream, from ``state`` (else zero); its outputs by name."""
+        return self._run(self.axes, steps, state or {})
+
+    def _run(
+        self, axes: Mapping[str, Axes], steps: Mapping[str, Array], state: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        feeds = {}
+        for item in self.inputs.values():
+            if item.name in axes:
+                dims = self._lengths(item, axes[item.name], steps[item.name])
+                feeds[item.name] = axes[item.name].pack(steps[item.name], dims).astype(item.dtype)
+            elif item.name in state:
+                feeds[item.name] = state[item.name]
+            else:
+                value = self.options.bind.get(item.name, 0)
+                feeds[item.name] = np.full([d or 1 for d in item.dims], value, item.dtype)
+        return dict(zip(self.outputs, self._session.run(None, feeds), strict=True))
+
+    @staticmethod
+    def _lengths(item: FileInput, axes: Axes, steps: Array) -> list[int]:
+        at = {axes.time: steps.shape[0], axes.batch: steps.shape[1]}
+        return [at.get(i, n or 1) for i, n in enumerate(item.dims)]
+
+    def unpack(self, name: str, tensor: Array, ticks: int | None) -> Array:
+        """An output as ``[ticks, lanes, size]``; ``ticks`` is how many are expected, None where it has no time axis."""
+        value = self.net.values[next(o.value for o in self.net.outputs if o.name == name)]
+        found = list(_layouts(tensor.shape, value, self.lanes, timeless=ticks is None))
+        if not found:
+            return np.asarray(tensor).reshape(1 if ticks is None else -1, self.lanes, value.size)
+        fits = [a for a in found if a.time is None or tensor.shape[a.time] == ticks] or found
+        like = [a for a in fits if a.time in {x.time for x in self.axes.values()}] or fits
+        return like[0].unpack(tensor)
+
+    # ----------------------------------------------------------------- layout
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """Time and batch of each stream."""
+        states = {s.alias for s in self.net.states()}
+        of_state = {s for n in states & set(self.inputs) for s in self.inputs[n].symbols if s}
+        choices = [self._choices(v, of_state) for v in self.net.inputs]
+        names = [v.name for v in self.net.inputs]
+        layouts = [dict(zip(names, c, strict=True)) for c in product(*choices)][:MOST_LAYOUTS]
+        if len(layouts) == 1:
+            return layouts[0]
+        return next((a for a in layouts if self._is_time(a)), None) or next(filter(self._runs, layouts), layouts[0])
+
+    def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
+        """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
+        item = self.inputs[value.name]
+        found = [a for a in _layouts([d or 1 for d in item.dims], value, None, timeless=False)]
+        named = self.options.time_axis.get(value.name)
+        if named is not None:
+            found = [a for a in found if a.time == named % len(item.dims)] or [Axes(named % len(item.dims))]
+        else:
+            found = [a for a in found if a.time is None or item.symbols[a.time] not in of_state] or found
+        found += [a for a in _layouts([d or 1 for d in item.dims], value, None, timeless=True) if not found]
+
+        def unlikely(axes: Axes) -> int:
+            length = item.dims[axes.time] if axes.time is not None else 1
+            return 0 if length is None else 1 if length > 1 else 2
+
+        return sorted(found, key=unlikely) or [Axes(None)]
+
+    def _is_time(self, axes: Mapping[str, Axes]) -> bool:
+        """Whether the end of an output depends on the first step along these axes."""
+        length = self._common_length(axes)
+        if length is None:
+            length = 2 + max(d or 1 for item in self.inputs.values() for d in item.dims)
+        if length == 1:
+            return False
+        rng = np.random.default_rng(0)
+        steps = {v.name: _random(v, rng, length, self._lanes(axes)) for v in self.net.inputs}
+        changed = {
+            v.name: np.concatenate([_random(v, rng, 1, self._lanes(axes)), steps[v.name][1:]]) for v in self.net.inputs
+        }
+        try:
+            before, after = self._run(axes, steps, {}), self._run(axes, changed, {})
+        except Exception:
+            return False
+        return any(_end_differs(before[n], after[n], length) for n in before)
+
+    def _runs(self, axes: Mapping[str, Axes]) -> bool:
+        length = self._common_length(axes) or 2
+        try:
+            self._run(axes, {v.name: np.zeros((length, self._lanes(axes), *v.shape)) for v in self.net.inputs}, {})
+        except Exception:
+            return False
+        return True
+
+    def _common_length(self, axes: Mapping[str, Axes]) -> int | None:
+        lengths = [self.inputs[n].dims[a.time] if a.time is not None else 1 for n, a in axes.items()]
+        return next((n for n in lengths if n is not None), None)
+
+    def _lanes(self, axes: Mapping[str, Axes]) -> int:
+        return next((self.inputs[n].dims[a.batch] or 1 for n, a in axes.items() if a.batch is not None), 1)
+
+    @cached_property
+    def lanes(self) -> int:
+        """How many streams the file runs side by side."""
+        return self._lanes(self.axes)
+
+    @cached_property
+    def fixed_time(self) -> int | None:
+        """How many steps the file takes at once, None where that is open."""
+        return self._common_length(self.axes)
+
+    # ----------------------------------------------------------------- state
+
+    @cached_property
+    def pairs(self) -> dict[str, str] | None:
+        """Which output feeds each state input, None where the file keeps some state to itself.
+
+        An output feeds the state that has its value after the same steps.
+        """
+        states = self.net.states()
+        if any(s.alias not in self.inputs for s in states):
+            return None
+        free = [n for n in self.outputs if n not in {o.name for o in self.net.outputs}]
+        pairs = {i: o for i, o in self.options.states.items() if o in self.outputs and i in self.inputs}
+        if states:
+            pairs |= self._matched({s.alias for s in states} - set(pairs), [n for n in free if n not in pairs.values()])
+        return pairs if {s.alias for s in states} <= set(pairs) else None
+
+    def _matched(self, aliases: set[str], free: list[str]) -> dict[str, str]:
+        rng = np.random.default_rng(1)
+        length = self.fixed_time or 1
+        steps = {v.name: _random(v, rng, length, self.lanes) for v in self.net.inputs}
+        results = self.run(steps)
+        stream = stream_net(self.net, self.lanes)
+        stream.advance(steps)
+        pairs: dict[str, str] = {}
+        for alias in sorted(aliases, key=list(self.inputs).index):
+            expected: dict[int, float] = {}
+            for s in self.net.states():
+                if s.alias == alias:
+                    window = np.arange(stream.state[s.name][0].size) if s.window is None else np.ravel(s.window)
+                    expected |= dict(zip(window.tolist(), stream.state[s.name][0].ravel().tolist(), strict=True))
+            dims = [d or 1 for d in self.inputs[alias].dims]
+            candidates = [n for n in free if n not in pairs.values() and list(results[n].shape) == dims]
+            if not candidates or self.lanes > 1:
+                continue
+            at = list(expected)
+            errors = [float(np.abs(results[n].ravel()[at] - list(expected.values())).max()) for n in candidates]
+            if min(errors) < PAIR_TOLERANCE:
+                pairs[alias] = candidates[int(np.argmin(errors))]
+        return pairs
+
+
+def _layouts(dims: Sequence[int], value: Value, lanes: int | None, *, timeless: bool) -> Iterator[Axes]:
+    """All choices of time and batch that leave the value's shape, but for axes of length 1."""
+    batches = [None, *(i for i, n in enumerate(dims) if n > 1 and lanes in (None, n))]
+    if lanes is not None and lanes > 1:
+        batches = batches[1:]
+    for time in [None] if timeless else range(len(dims)):
+        for batch in batches:
+            rest = [n for i, n in enumerate(dims) if i not in (time, batch) and n != 1]
+            if tuple(rest) == tuple(n for n in value.shape if n != 1) and batch != time:
+                yield Axes(time, batch)
+
+
+def _random(value: Value, rng: np.random.Generator, length: int, lanes: int) -> Array:
+    shape = (length, lanes, *value.shape)
+    return rng.integers(0, value.rows, shape) if value.dtype == "index" else rng.standard_normal(shape)
+
+
+def _end_differs(before: Array, after: Array, length: int) -> bool:
+    """Whether two results differ at the last index of the axis of this length, or anywhere where there is none."""
+    axis = next((i for i, n in enumerate(before.shape) if n == length), None)
+    if axis is None:
+        return not np.array_equal(before, after)
+    return not np.array_equal(before.take(-1, axis), after.take(-1, axis))
