@@ -6,7 +6,7 @@ import re
 import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
-from rnnc.backend.lower import ConstantArray, Port, Program, Region
+from rnnc.backend.lower import ConstantArray, Member, Port, Program, Region
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.names import Namer
 from rnnc.fixed import Floats, Ints
@@ -52,8 +52,8 @@ class _Accessor:
     ctype: str
     size: int
     comment: str
-    get: list[str] = field(default_factory=list)
-    set: list[str] = field(default_factory=list)
+    get: list[str]
+    set: list[str]
 
 
 def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict[str, str]:
@@ -225,7 +225,8 @@ def _body(program: Program) -> list[str]:
     if program.returns:
         due = sorted({program.clocks.index(c) for c in program.clocks for o in program.outputs if _same(o.clock, c)})
         lines.append(f"    return {' || '.join(f'due{k}' for k in due) or '1'};")
-    return lines
+    stateless = not any("s->" in line for line in lines)
+    return ["    (void)s;", *lines] if stateless else lines
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -258,24 +259,49 @@ def _lines(items: Sequence[str]) -> str:
 
 
 def _accessors(program: Program) -> list[_Accessor]:
+    """One for each graph input that initialises states; one for each state where these differ in format."""
     namer, found = Namer(frozenset({"s"})), {}
     for m in program.members:
         if m.state.alias:
             found.setdefault(m.state.alias, []).append(m)
     result = []
     for alias, members in found.items():
-        name, form = namer.name(alias), members[0].state.format
-        windows = [np.arange(m.state.size) if m.state.window is None else m.state.window.ravel() for m in members]
-        size = int(max(w.max() for w in windows)) + 1
-        accessor = _Accessor(name, form.ctype, size, f"{name}: {form}.")
-        for m, window in zip(members, windows, strict=True):
-            for source, to, n in _runs(window):
-                field_, user = _at(f"s->{m.c_name}", to), _at(name, source)
-                accessor.get.append(f"memcpy({user}, {field_}, {n} * sizeof({form.ctype}));")
-                accessor.set.append(f"memcpy({field_}, {user}, {n} * sizeof({form.ctype}));")
-            accessor.set += [line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)]
-        result.append(accessor)
+        if len({(m.state.format.ctype, *m.state.format.scale) for m in members}) == 1:
+            result.append(_accessor(program, namer.name(alias), members, [_window(m) for m in members]))
+        else:
+            each = [(namer.name(f"{alias}_{m.c_name}"), m) for m in members]
+            result += [_accessor(program, name, [m], [np.arange(m.state.size)]) for name, m in each]
     return result
+
+
+def _window(member: Member) -> Ints:
+    """Which elements of its graph input a state is."""
+    window = member.state.window
+    return np.arange(member.state.size) if window is None else window.ravel()
+
+
+def _accessor(program: Program, name: str, members: Sequence[Member], windows: Sequence[Ints]) -> _Accessor:
+    form = members[0].state.format
+    size = int(max(w.max() for w in windows)) + 1
+    get, set_ = [], []
+    for m, window in zip(members, windows, strict=True):
+        for source, to, n in _runs(window):
+            field, user = _at(f"s->{m.c_name}", to), _at(name, source)
+            get.append(f"memcpy({user}, {field}, {n} * sizeof({form.ctype}));")
+            set_.append(f"memcpy({field}, {user}, {n} * sizeof({form.ctype}));")
+        set_ += _clamp(m)
+        set_ += [line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)]
+    limits = f", set clips to {form.lo} .. {form.hi}" if _clamp(members[0]) else ""
+    return _Accessor(name, form.ctype, size, f"{name}: {form}{limits}.", get, set_)
+
+
+def _clamp(member: Member) -> list[str]:
+    """Keep a 32-bit state within what the certificate assumes, wherever it comes from."""
+    f = member.state.format
+    if f.bits < 32 or f.hi - f.lo >= 2**32 - 2:
+        return []
+    n, at = member.state.size, f"s->{member.c_name}[i]"
+    return [f"for (int i = 0; i < {n}; i++) {{ {at} = rnnc_clip({at}, {f.lo}, {f.hi}); }}"]
 
 
 def _at(base: str, offset: int) -> str:
@@ -288,7 +314,7 @@ def _runs(window: Ints) -> list[tuple[int, int, int]]:
     return [(int(window[a]), a, b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
 
 
-def _follow(narrow: str, wide: str, member: Any) -> list[str]:
+def _follow(narrow: str, wide: str, member: Member) -> list[str]:
     value = f"rnnc_upper(s->{wide}[i])"
     if member.state.format.bits == 8:
         value = f"rnnc_narrow({value})"
@@ -303,6 +329,7 @@ def _state(program: Program, model_id: int) -> dict[str, Any]:
     major, minor, patch = (int(part) for part in rnnc.__version__.split(".")[:3])
     return {
         "saved": saved,
+        "clamps": [line for m in program.members for line in _clamp(m)],
         "follows": [line for m in follows for line in _follow(m.c_name, by_name[m.state.follows].c_name, m)],
         "model_id": f"0x{model_id:08x}",
         "version": f"0x{major << 16 | minor << 8 | patch:06x}",

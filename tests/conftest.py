@@ -1,0 +1,32 @@
+"""What all tests share: tools that may be missing, and the hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("rnnc", deadline=None, derandomize=True, database=None)
+settings.load_profile("rnnc")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference networks, named by RNNC_SHARED; what needs it is skipped without."""
+    folder = os.environ.get("RNNC_SHARED", "")
+    if not folder:
+        pytest.skip("RNNC_SHARED is not set: no reference networks here")
+    return Path(folder)
+
+
+def require(tool: str) -> str:
+    """The path of a program; without it a test is skipped here and fails in CI."""
+    path = shutil.which(tool)
+    if path is None and os.environ.get("CI"):
+        pytest.fail(f"{tool} is not installed")
+    if path is None:
+        pytest.skip(f"{tool} is not installed")
+    return path

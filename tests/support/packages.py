@@ -1,0 +1,126 @@
+"""Emitted packages, built on this machine and called function by function."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnc.backend.emit import Golden, emit
+from rnnc.backend.lower import Port, Program, lower
+from rnnc.net import QNet, Stream, run_qnet
+from rnnc.verification.host import write_files
+from tests.support.nets import integers
+
+Array = np.ndarray[Any, Any]
+WARNINGS = "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror".split()
+"""What generated C must pass without a word, under gcc and clang."""
+HEADER, CRC = 12, 4
+
+
+def package(qnet: QNet, name: str = "", target: str = "portable", steps: int = 4) -> tuple[Program, dict[str, str]]:
+    """Lower and emit, with a self-test of ``steps`` steps."""
+    program = lower(qnet, target, name)
+    golden = integers(qnet, steps)
+    outputs = {k: v[:, 0] for k, v in run_qnet(qnet, golden).items()}
+    return program, emit(program, Golden({k: v[:, 0] for k, v in golden.items()}, outputs))
+
+
+def run(command: Sequence[str | Path], cwd: Path) -> str:
+    """Run a command; fails with its output unless it ends well; returns stdout."""
+    done = subprocess.run([str(c) for c in command], cwd=cwd, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Built:
+    """A package as a shared library; ``new`` starts streams, which are plain bytes."""
+
+    def __init__(self, program: Program, files: Mapping[str, str], folder: Path, flags: Sequence[str] = ("-O1",)) -> None:
+        self.program, self.name = program, program.name
+        n = self.name
+        size = f'#include "{n}.h"\nsize_t struct_size(void);\nsize_t struct_size(void) {{ return sizeof({n}_t); }}\n'
+        write_files(folder, {**files, "size.c": size})
+        library = folder / f"{n}.so"
+        sources = [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "size.c"]
+        run(["gcc", *WARNINGS, *flags, "-shared", "-fPIC", "-I.", *sources, "-o", library], folder)
+        self.c = ctypes.CDLL(str(library))
+        self.c.struct_size.restype = ctypes.c_size_t
+
+    @cached_property
+    def blob_len(self) -> int:
+        """NAME_BLOB_LEN."""
+        saved = sum(m.bytes for m in self.program.members if not m.state.follows)
+        return HEADER + saved + 2 * len(self.program.clocks) + CRC
+
+    def new(self) -> CStream:
+        """A stream, reset, in memory that held garbage."""
+        return CStream(self)
+
+
+class CStream:
+    """One stream of a built package."""
+
+    def __init__(self, built: Built) -> None:
+        self.built = built
+        self.memory = np.full(built.c.struct_size(), 0xA5, np.uint8)
+        self.call("reset")
+
+    def call(self, function: str, *args: Any) -> int:
+        """``NAME_function(s, args...)``."""
+        pointers = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in args]
+        result = getattr(self.built.c, f"{self.built.name}_{function}")(ctypes.c_void_p(self.memory.ctypes.data), *pointers)
+        return int(result)
+
+    def step(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+        """One step over ``[*shape]`` of each input; None where nothing was written."""
+        p = self.built.program
+        x = [np.ascontiguousarray(inputs[i.name].astype(dtype(i)).reshape(i.size)) for i in p.inputs]
+        y = [np.full(o.size, 0x55, dtype(o)) for o in p.outputs]
+        wrote = self.call("step", *x, *y)
+        if p.returns and not wrote:
+            return None
+        return {o.name: a.astype(np.int64) for o, a in zip(p.outputs, y, strict=True)}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All steps of ``[steps, *shape]`` of each input: ``[written, size]`` of each output."""
+        steps = len(next(iter(inputs.values())))
+        written = [self.step({k: v[t] for k, v in inputs.items()}) for t in range(steps)]
+        return {
+            o.name: np.array([w[o.name] for w in written if w is not None], np.int64).reshape(-1, o.size)
+            for o in self.built.program.outputs
+        }
+
+    def save(self) -> bytes:
+        """The blob."""
+        blob = np.zeros(self.built.blob_len, np.uint8)
+        length = self.call("save", blob)
+        assert length == len(blob)
+        return blob.tobytes()
+
+    def restore(self, blob: bytes) -> int:
+        """NAME_restore's answer."""
+        data = np.frombuffer(blob + b"\0", np.uint8).copy()
+        return self.call("restore", data, ctypes.c_size_t(len(blob)))
+
+
+def dtype(port: Port) -> np.dtype[Any]:
+    """The numpy type of a port's C type."""
+    return np.dtype(port.format.ctype.removesuffix("_t"))
+
+
+def blob_of(program: Program, stream: Stream, header: bytes, lane: int = 0) -> bytes:
+    """The blob that an oracle's state makes, given the header of any blob of the package. For nets without slower clocks."""
+    assert not program.clocks
+    body = header
+    for m in program.members:
+        if not m.state.follows:
+            body += stream.state[m.state.name][lane].astype(f"<i{m.state.format.bits // 8}").tobytes()
+    return body + zlib.crc32(body).to_bytes(4, "little")
