@@ -49,7 +49,13 @@ class Tensor:
 class Graph:
     """What the file says, simplified, every axis bound to a length; equal to the file in onnxruntime.
 
-    ``dynamic_time`` tells whether the file leaves the length of a sequence open.
+    Nodes are in the form of the newest opset: what older ones say in attributes (axes, pads, ...) is in inputs.
+
+    Args:
+        outputs: all that the file or the user names; ``wanted`` are those to compile, the others may only close states.
+        time: the length given to the time axis that the file leaves open, else 0.
+        file: how messages name the file.
+        notes: what could not be checked or was assumed, to show to the user.
     """
 
     name: str
@@ -59,7 +65,10 @@ class Graph:
     constants: dict[str, NDArray[Any]]
     shapes: dict[str, tuple[int, ...]]
     opset: int = 0
-    dynamic_time: bool = False
+    time: int = 0
+    file: str = ""
+    wanted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +141,32 @@ class Tracer(Protocol):
 
     def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""
+
+
+def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
+    """Shape, kind and time of an elementwise result of tensors that broadcast to each other; its value is still to be set.
+
+    Refused where the last value of a sequence, or a constant that differs from step to step, meets every step of it.
+    """
+    shape = np.broadcast_shapes(*(t.shape for t in tensors))
+    moving = [t for t in tensors if t.kind != "static"]
+    times = {t.time + len(shape) - len(t.shape) for t in moving if t.time is not None}
+    if len(times) > 1:
+        trace.refuse(node, "its inputs have time on different axes")
+    time = times.pop() if times else None
+    for t in tensors:
+        own = None if time is None else time - (len(shape) - len(t.shape))
+        if own is not None and own >= 0 and t.time is None and t.shape[own] != 1:
+            trace.refuse(node, "it differs from step to step of the sequence, and a stream has no end")
+    kinds = {t.kind for t in moving}
+    if time is not None and "last" in kinds:
+        trace.refuse(
+            node,
+            "it uses the result of the whole sequence at each of its steps",
+            "A stream cannot look ahead: use the result of the step, or compile the parts as two networks.",
+        )
+    kind: TracedKind = "last" if "last" in kinds else "stream" if kinds else "static"
+    return Traced(shape, kind, time)
 
 
 FromNode = Callable[[Node, Tracer], None]

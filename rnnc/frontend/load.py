@@ -1,0 +1,148 @@
+"""A file, or its content, to a Graph: read within bounds, bound to one batch and a length of time, simplified, converted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.limits import MAX_FILE_BYTES, check_domains, check_limits, first_line, node_label, subgraphs
+from rnnc.options import Options
+from rnnc.tracing import Graph
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
+
+def load(source: str | Path | bytes, options: Options) -> Graph:
+    """Read a model and simplify it.
+
+    Args:
+        source: path of an ONNX file, or its content.
+        options: ``bind``, ``time_axis``, ``window``, ``outputs`` and ``name`` are used.
+
+    Raises UnreadableModel, Refused, UsageError.
+    """
+    from rnnc.frontend.binding import bind
+    from rnnc.frontend.convert import convert
+    from rnnc.frontend.simplify import simplify
+
+    model, file = read_model(source)
+    _check(model, file)
+    _strip_shapes(model)
+    wanted = _select_outputs(model, options.outputs, file)
+    bound = bind(model, options, file)
+    slim, notes = simplify(bound.model, file)
+    name = options.name or (Path(file).stem if file else "model")
+    return convert(slim, name, file, wanted, bound.time, notes)
+
+
+def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:
+    """Parse a model, check its size and its tensors, inline its functions. Returns it with the file's name for messages."""
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    content, file = _content(source)
+    model = ModelProto()
+    try:
+        model.ParseFromString(content)
+    except (DecodeError, RecursionError, ValueError) as error:
+        raise UnreadableModel("not an ONNX file, or damaged", where=file) from error
+    check_limits(model, file)
+    if model.functions:
+        model = _inline_functions(model, file)
+    check_domains(model, file)
+    return model, file
+
+
+def _content(source: str | Path | bytes) -> tuple[bytes, str]:
+    if isinstance(source, bytes):
+        if len(source) > MAX_FILE_BYTES:
+            raise UnreadableModel(f"the model is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return source, "model"
+    path = Path(source)
+    try:
+        if not path.is_file():
+            raise UnreadableModel("no such file" if not path.exists() else "not a file", where=str(path))
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UnreadableModel(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB", where=str(path))
+        return path.read_bytes(), path.name
+    except (OSError, ValueError) as error:
+        raise UnreadableModel(f"cannot be read: {first_line(error)}", where=str(path)) from error
+
+
+def _inline_functions(model: ModelProto, file: str) -> ModelProto:
+    from onnx import inliner
+
+    if _calls_itself(model):
+        raise UnreadableModel("a model-local function calls itself", where=file)
+    try:
+        inlined = inliner.inline_local_functions(model)
+    except Exception as error:
+        raise UnreadableModel(f"its functions cannot be inlined: {first_line(error)}", where=file) from error
+    check_limits(inlined, file)
+    return inlined
+
+
+def _calls_itself(model: ModelProto) -> bool:
+    """Whether the calls among the model's functions have a cycle."""
+    names = {(f.domain, f.name) for f in model.functions}
+    calls = {(f.domain, f.name): {(n.domain, n.op_type) for n in f.node} & names for f in model.functions}
+    while calls:
+        leaves = [name for name, called in calls.items() if not called & calls.keys()]
+        if not leaves:
+            return True
+        for name in leaves:
+            del calls[name]
+    return False
+
+
+def _strip_shapes(model: ModelProto) -> None:
+    """Forget inner and output shapes: exporters leave them stale, with a length of time frozen."""
+    for graph in subgraphs(model.graph, ""):
+        del graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+
+
+def _check(model: ModelProto, file: str) -> None:
+    from onnx import checker
+
+    for output in model.graph.output:
+        if not output.type.tensor_type.HasField("shape"):
+            output.type.tensor_type.shape.SetInParent()
+    try:
+        checker.check_model(model)
+    except Exception as error:
+        raise UnreadableModel(f"the model is not valid ONNX: {first_line(error)}", where=file) from error
+    for value in model.graph.input:
+        if not value.type.HasField("tensor_type"):
+            raise Refused("it is no tensor (a sequence, map or optional)", where=f"{file}: input {value.name!r}")
+    seen: set[str] = set()
+    for node in model.graph.node:
+        for name in node.output:
+            if name in seen:
+                raise UnreadableModel(f"computes {name!r} a second time", where=f"{file}: {node_label(node)}")
+            seen.update([name] if name else [])
+
+
+def _select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:
+    """Make inner tensors outputs. Returns the outputs that are wanted: those named, or the file's."""
+    from onnx import helper
+
+    graph = model.graph
+    present = [o.name for o in graph.output]
+    known = {name for node in graph.node for name in node.output} | set(present)
+    for name in outputs:
+        if name not in known:
+            raise UsageError(f"--output {name}: the model computes no such tensor", where=file, hint=_nearby(graph, name))
+        if name not in present:
+            graph.output.append(helper.make_empty_tensor_value_info(name))
+    return outputs or tuple(present)
+
+
+def _nearby(graph: GraphProto, name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [o for node in graph.node for o in node.output if o], 5)
+    return f"Did you mean {' or '.join(close)}?" if close else "rnnc inspect lists the tensors."
