@@ -70,6 +70,7 @@ class Format:
         bits: width, 8, 16 or 32.
         scale: real units per LSB, length 1 or one for each element of the flattened value.
         zero_point: the integer that means 0.
+        residual: how much more than ``zero_point`` means exactly 0, a fraction of an LSB (raw sensor counts).
         lo, hi: what the integers are saturated to.
         index: an unsigned row number (embedding input, argmax) and no measured quantity.
     """
@@ -80,6 +81,7 @@ class Format:
     lo: int = -32767
     hi: int = 32767
     index: bool = False
+    residual: float = 0.0
 
     def __post_init__(self) -> None:
         scale = np.atleast_1d(np.asarray(self.scale, np.float64))
@@ -109,6 +111,11 @@ class Format:
         return self.scale.size == 1
 
     @property
+    def zero(self) -> float:
+        """What means 0 exactly; rows of weights fold it into their bias."""
+        return self.zero_point + self.residual
+
+    @property
     def fraction(self) -> int | None:
         """n where the format is a Qm.n, else None."""
         if not self.uniform or self.zero_point or self.index:
@@ -130,11 +137,11 @@ class Format:
         if self.index:
             return np.clip(np.asarray(real).astype(np.int64), self.lo, self.hi)
         flat = np.nan_to_num(np.asarray(real, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
-        return np.clip(round_half_up(flat / self._like(flat)), self.lo - self.zero_point, self.hi - self.zero_point) + self.zero_point
+        return np.clip(round_half_up(flat / self._like(flat) + self.zero), self.lo, self.hi)
 
     def dequantize(self, q: Ints) -> Floats:
         """Real units; ``q`` is ``[..., *shape]``."""
-        real = np.asarray((q - self.zero_point).astype(np.float64))
+        real = np.asarray(q - self.zero, np.float64)
         return np.asarray(real * self._like(real))
 
     def _like(self, x: Floats) -> Floats:

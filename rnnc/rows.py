@@ -7,7 +7,7 @@ S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,8 @@ from rnnc.errors import Refused
 from rnnc.fixed import Floats, Ints, int32, matmul
 
 WEIGHT_MAX = 127
-SHIFT_MAX = 24
-MULTIPLIER_MAX = 65535
+FINAL_SHIFT = 8
+"""The shift after the multiplication; less only where a preactivation could leave 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,14 @@ class RowScale:
             )
         accumulator = m / 128 * 2.0**e * target
         return RowScale(accumulator, (m * 2.0 ** np.maximum(-p, 0)).astype(np.int64), np.maximum(p, 0).astype(np.int64))
+
+    def narrowed(self, final_shift: int) -> RowScale:
+        """The same scales where the product is shifted by ``final_shift`` <= 8 after the multiplication, not by 8."""
+        m, p = self.m.copy(), self.p.copy()
+        for _ in range(FINAL_SHIFT - final_shift):
+            widened = (p == 0) & (m > 255)
+            m, p = np.where(widened, m >> 1, m), np.where(widened, p, p + 1)
+        return RowScale(self.accumulator, m, p)
 
     @property
     def rounding_shift(self) -> Ints:
@@ -89,28 +97,38 @@ class OneBlock:
 
     block: Block
     bias: Ints
+    shift: int = FINAL_SHIFT
 
     @staticmethod
-    def build(block: Block, bias: Floats, zero_point: int) -> OneBlock:
+    def build(block: Block, bias: Floats, zero_point: float, shift: int = FINAL_SHIFT) -> OneBlock:
         """Fold the real bias ``[rows]``, the operand's zero point and the rounding into one int32 a row."""
         s = block.scale
-        rounding = np.floor(2.0**s.p * (0.5 * s.rounding_shift + 128.0 / s.m)).astype(np.int64)
-        q = np.round(bias / s.accumulator).astype(np.int64) - block.weights.sum(1) * zero_point + rounding
-        return OneBlock(block, q)
+        rounding = np.floor(2.0**s.p * (0.5 * s.rounding_shift + (1 << shift >> 1) / s.m)).astype(np.int64)
+        q = np.round(bias / s.accumulator - block.weights.sum(1) * zero_point).astype(np.int64) + rounding
+        return OneBlock(block, q, shift)
+
+    def safe(self, bias: Floats, zero_point: float) -> OneBlock:
+        """These rows with the largest final shift for which no product can leave 32 bits."""
+        rows = self
+        for shift in range(FINAL_SHIFT, -1, -1):
+            rows = OneBlock.build(replace(self.block, scale=self.block.scale.narrowed(shift)), bias, zero_point, shift)
+            if rows.worst_product().max() < 2**31:
+                break
+        return rows
 
     def __call__(self, x: Ints, what: str) -> Ints:
         a = self.block.accumulate(x, self.bias, f"{what} accumulator")
         s = self.block.scale
-        return int32((a >> s.p) * s.m, f"{what} product") >> 8
+        return int32((a >> s.p) * s.m, f"{what} product") >> self.shift
 
     def worst_product(self) -> Ints:
         """The largest |(a >> p) M| of each row."""
         s = self.block.scale
         return np.asarray(((self.block.worst(self.bias) >> s.p) + 1) * s.m)
 
-    def real_bias(self, zero_point: int) -> Floats:
+    def real_bias(self, zero_point: float) -> Floats:
         """The bias in real units, as quantized."""
-        bare = OneBlock.build(self.block, np.zeros(len(self.bias)), zero_point).bias
+        bare = OneBlock.build(self.block, np.zeros(len(self.bias)), zero_point, self.shift).bias
         return np.asarray((self.bias - bare) * self.block.scale.accumulator)
 
 
@@ -121,31 +139,42 @@ class TwoBlock:
     x: Block
     h: Block
     bias: Ints
+    shift: int = FINAL_SHIFT
 
     @staticmethod
-    def build(x: Block, h: Block, bias: Floats, zero_point: int) -> TwoBlock:
+    def build(x: Block, h: Block, bias: Floats, zero_point: float, shift: int = FINAL_SHIFT) -> TwoBlock:
         """Fold the real bias ``[rows]``, x's zero point and every rounding constant into ax's bias."""
         sx, sh = x.scale, h.scale
-        k = sx.m / 2 * sx.rounding_shift + sh.m / 2 * sh.rounding_shift + 128
+        k = sx.m / 2 * sx.rounding_shift + sh.m / 2 * sh.rounding_shift + (1 << shift >> 1)
         rounding = np.floor(2.0**sx.p * k / sx.m + 0.5).astype(np.int64)
-        q = np.round(bias / sx.accumulator).astype(np.int64) - x.weights.sum(1) * zero_point + rounding
-        return TwoBlock(x, h, q)
+        q = np.round(bias / sx.accumulator - x.weights.sum(1) * zero_point).astype(np.int64) + rounding
+        return TwoBlock(x, h, q, shift)
+
+    def safe(self, bias: Floats, zero_point: float) -> TwoBlock:
+        """These rows with the largest final shift for which no product can leave 32 bits."""
+        rows = self
+        for shift in range(FINAL_SHIFT, -1, -1):
+            x, h = (replace(b, scale=b.scale.narrowed(shift)) for b in (self.x, self.h))
+            rows = TwoBlock.build(x, h, bias, zero_point, shift)
+            if rows.worst_product().max() < 2**31:
+                break
+        return rows
 
     def __call__(self, x: Ints, h: Ints, what: str) -> Ints:
         ax = self.x.accumulate(x, self.bias, f"{what} x accumulator")
         ah = self.h.accumulate(h, 0, f"{what} h accumulator")
         sx, sh = self.x.scale, self.h.scale
         px, ph = int32((ax >> sx.p) * sx.m, f"{what} x product"), int32((ah >> sh.p) * sh.m, f"{what} h product")
-        return int32(px + ph, f"{what} sum") >> 8
+        return int32(px + ph, f"{what} sum") >> self.shift
 
     def worst_product(self) -> Ints:
         """The largest |(ax >> px) Mx + (ah >> ph) Mh| of each row."""
         sx, sh = self.x.scale, self.h.scale
         return np.asarray(((self.x.worst(self.bias) >> sx.p) + 1) * sx.m + ((self.h.worst(0) >> sh.p) + 1) * sh.m)
 
-    def real_bias(self, zero_point: int) -> Floats:
+    def real_bias(self, zero_point: float) -> Floats:
         """The bias in real units, as quantized."""
-        bare = TwoBlock.build(self.x, self.h, np.zeros(len(self.bias)), zero_point).bias
+        bare = TwoBlock.build(self.x, self.h, np.zeros(len(self.bias)), zero_point, self.shift).bias
         return np.asarray((self.bias - bare) * self.x.scale.accumulator)
 
 

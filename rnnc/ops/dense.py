@@ -90,7 +90,7 @@ class Dense(Op):
         samples = q.samples(0)
         samples = None if samples is None else samples.reshape(-1, self.columns)
         block, correction = q.round_block(self.weights, x.scale_for(self.columns), target, self.bias, x.amax, samples)
-        return QDense(self, self.inputs, (y,), OneBlock.build(block, self.bias + correction, x.zero_point), x)
+        return QDense(self, self.inputs, (y,), OneBlock.build(block, self.bias + correction, x.zero), x)
 
     def describe(self) -> str:
         at = f" at {self.positions} positions" if self.positions > 1 else ""
@@ -148,7 +148,7 @@ class QDense(QOp):
         return replace(
             self.op,
             weights=self.rows.block.real(self.input_format.scale_for(self.op.columns)),
-            bias=self.rows.real_bias(self.input_format.zero_point),
+            bias=self.rows.real_bias(self.input_format.zero),
         )
 
 

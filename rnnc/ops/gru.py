@@ -164,7 +164,7 @@ def _reset_after_rows(op: Gru, q: Quantizer, operand: Format, target: Floats) ->
     h, ch = q.round_block(
         op.recurrence[2], operand.scale_for(op.hidden), target, op.bias_h[2], operand.amax, q.samples("h")
     )
-    return AfterRows(OneBlock.build(x, op.bias_x[2] + cx, fx.zero_point), OneBlock.build(h, op.bias_h[2] + ch, 0))
+    return AfterRows(OneBlock.build(x, op.bias_x[2] + cx, fx.zero), OneBlock.build(h, op.bias_h[2] + ch, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,16 +296,16 @@ class QGru(QOp):
         column, hidden = fx.scale_for(op.columns), self.h.operand.scale_for(op.hidden)
         if isinstance(rows, AfterRows):
             nx, nh = rows.x.block.real(column), rows.h.block.real(hidden)
-            bx, bh = rows.x.real_bias(fx.zero_point), rows.h.real_bias(0)
+            bx, bh = rows.x.real_bias(fx.zero), rows.h.real_bias(0)
         else:
             nx, nh = rows.x.real(column), rows.h.real(hidden)
-            bx, bh = rows.real_bias(fx.zero_point), np.zeros(op.hidden)
+            bx, bh = rows.real_bias(fx.zero), np.zeros(op.hidden)
         zeros = np.zeros((2, op.hidden))
         return replace(
             op,
             weights=np.concatenate([by_gate(self.zr.x.real(column), 2), nx[None]]),
             recurrence=np.concatenate([by_gate(self.zr.h.real(hidden), 2), nh[None]]),
-            bias_x=np.concatenate([by_gate(self.zr.real_bias(fx.zero_point), 2), bx[None]]),
+            bias_x=np.concatenate([by_gate(self.zr.real_bias(fx.zero), 2), bx[None]]),
             bias_h=np.concatenate([zeros, bh[None]]),
         )
 

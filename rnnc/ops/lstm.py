@@ -193,7 +193,7 @@ class QLstm(QOp):
             op,
             weights=by_gate(self.rows.x.real(self.input_format.scale_for(op.columns)), 4),
             recurrence=by_gate(self.rows.h.real(self.operand.scale_for(op.hidden)), 4),
-            bias=by_gate(self.rows.real_bias(self.input_format.zero_point), 4),
+            bias=by_gate(self.rows.real_bias(self.input_format.zero), 4),
         )
 
 

@@ -124,7 +124,7 @@ def two_block(
     h, ch = q.round_block(
         recurrence, operand.scale_for(recurrence.shape[1]), target, np.zeros_like(bias), operand.amax, q.samples(hidden_samples)
     )
-    return TwoBlock.build(x, h, bias + cx + ch, fx.zero_point)
+    return TwoBlock.build(x, h, bias + cx + ch, fx.zero)
 
 
 def gate_target(rows: int) -> Floats:

@@ -182,7 +182,7 @@ class QRnn(QOp):
             op,
             weights=self.rows.x.real(self.input_format.scale_for(op.columns)),
             recurrence=self.rows.h.real(self.h.operand.scale_for(op.hidden)),
-            bias=self.rows.real_bias(self.input_format.zero_point),
+            bias=self.rows.real_bias(self.input_format.zero),
         )
 
 

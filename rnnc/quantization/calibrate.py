@@ -77,7 +77,7 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
     for v in net.inputs:
         f = inputs[v.name]
         scale = f.scale_for(v.size)
-        bounds[v.name] = Interval((f.lo - f.zero_point) * scale, (f.hi - f.zero_point) * scale)
+        bounds[v.name] = Interval((f.lo - f.zero) * scale, (f.hi - f.zero) * scale)
     for fb in net.feedback:
         bounds[fb.state.name] = Interval.of(-np.inf, np.inf, net.values[fb.state.name].size)
     for op in net.ops:
@@ -95,8 +95,8 @@ def _input_format(value: Value, calibration: Sequences | None, options: Options)
         return Format.q(options.input_format[value.name])
     if value.name in options.input_affine:
         scale, offset = options.input_affine[value.name]
-        zero = int(np.floor(-offset / scale + 0.5))
-        return Format(16, np.array([scale]), zero, -32768, 32767)
+        zero = -offset / scale
+        return Format(16, np.array([scale]), round(zero), -32768, 32767, residual=zero - round(zero))
     if value.name in options.input_range:
         return Format(16, np.array([max(map(abs, options.input_range[value.name])) / 32767]))
     if calibration is None:
