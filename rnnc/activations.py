@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from rnnc import fixed
-from rnnc.fixed import Floats, Ints, mul15, round_half_up, shift_round
+from rnnc.fixed import Floats, Ints, int32, mul15, round_half_up, shift_round
 
 KIND = {"tanh": 0, "relu": 1, "sigmoid": 2, "pieces": 3, "curve": 4}
 """RNNC_TANH ... of runtime_c/lut.h and activation.h."""
@@ -134,7 +134,8 @@ class Piece:
 
     def __call__(self, p: Ints) -> Ints:
         y = mul15(np.asarray(self.u), p)
-        return (shift_round(y, self.s) if self.s >= 0 else y << -self.s) + self.offset
+        scaled = shift_round(y, self.s) if self.s >= 0 else np.clip(y, -(2**20), 2**20) << -self.s
+        return int32(scaled + self.offset, "piece")
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,10 @@ class WeightRows:
     comment: str
 
 
+Field = tuple[str, "int | Constant | WeightRows | tuple[Field, ...]"]
+"""A field of a parameter struct: an integer, the address of an array, or a struct inside."""
+
+
 @dataclass(frozen=True)
 class Arg:
     """An argument of a kernel call: where a pointer goes."""
@@ -307,7 +311,7 @@ class KernelCall:
     function: str
     header: str
     struct: str
-    fields: tuple[tuple[str, int | Constant | WeightRows], ...]
+    fields: tuple[Field, ...]
     args: tuple[Arg, ...]
     scratch: tuple[Scratch, ...] = ()
     macs: int = 0

@@ -47,6 +47,19 @@ static inline int32_t rnnc_rescale2(int32_t ax, int32_t ah, const rnnc_scale2 *s
            8;
 }
 
+/* As rnnc_rescale1 and rnnc_rescale2 with another final shift, 0 .. 8, for rows that could leave 32 bits. */
+static inline int32_t rnnc_rescale1_by(int32_t a, const rnnc_scale1 *s, uint8_t shift)
+{
+    return ((a >> rnnc_rom_u8(&s->p)) * (int32_t)rnnc_rom_u16(&s->m)) >> shift;
+}
+
+static inline int32_t rnnc_rescale2_by(int32_t ax, int32_t ah, const rnnc_scale2 *s, uint8_t shift)
+{
+    return ((ax >> rnnc_rom_u8(&s->px)) * (int32_t)rnnc_rom_u16(&s->mx) +
+            (ah >> rnnc_rom_u8(&s->ph)) * (int32_t)rnnc_rom_u16(&s->mh)) >>
+           shift;
+}
+
 /* int16 to its upper 8 bits, rounded half up, saturated. */
 static inline int8_t rnnc_narrow(int32_t h)
 {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ ITEM_BYTES = {
     "uint32_t": 4,
     "rnnc_scale1": 4,
     "rnnc_scale2": 6,
+    "rnnc_segment": 8,
 }
 SIGMA_TABLE_BYTES = 388
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
@@ -256,11 +258,16 @@ class _Lowering:
     def _params(self, op: QOp, call: KernelCall) -> str:
         taken = sum(p.symbol.startswith(f"{self.name}_{op.name}_p") for p in self.params)
         symbol = f"{self.name}_{op.name}_p{taken or ''}"
-        fields = []
-        for name, value in call.fields:
-            fields.append((name, str(value) if isinstance(value, int | np.integer) else self._constant(value)))
-        self.params.append(Params(symbol, call.struct, tuple(fields)))
+        self.params.append(Params(symbol, call.struct, tuple((n, self._initializer(v)) for n, v in call.fields)))
         return symbol
+
+    def _initializer(self, value: Any) -> str:
+        """The C initialiser of a field: an integer, an array's address, or a struct in braces."""
+        if isinstance(value, int | np.integer):
+            return str(value)
+        if isinstance(value, tuple):
+            return "{" + ", ".join(f".{n} = {self._initializer(v)}" for n, v in value) + "}"
+        return self._constant(value)
 
     def _constant(self, value: Constant | WeightRows) -> str:
         symbol = f"{self.name}_{value.name}"

@@ -1,7 +1,11 @@
 """LSTM (Hochreiter and Schmidhuber 1997; ONNX operator LSTM, gate order i o f c).
 
-    i = sigma(Wi x + Ri h + bi)    o, f alike    g = tanh(Wc x + Rc h + bc)
-    c' = f c + i g                               h' = o tanh(c')
+    i = f(Wi x + Ri h + Pi c + bi)     f alike     g = g(Wc x + Rc h + bc)
+    c' = f c + i g                     o = f(Wo x + Ro h + Po c' + bo)
+    h' = o h(c')                       f, g, h = sigmoid, tanh, tanh by default
+
+Peepholes P (Gers and Schmidhuber 2000), coupled gates f = 1 - i, clipping of what goes into f and g, and a projection
+h' = Wp (o h(c')) + bp (Sak et al. 2014) are options; the integers of a layer that uses one are in lstm_general.py.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc import fixed
+from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.fixed import HIDDEN, Floats, Format, int32, mul15, shift_round
 from rnnc.net import (
     Arg,
@@ -40,8 +45,8 @@ from rnnc.ops.recurrent import (
     hidden_formats,
     narrow,
     read_node,
+    read_node_activations,
     scale2,
-    sigma,
     two_block,
     two_block_bounds,
 )
@@ -60,9 +65,15 @@ class Lstm(Op):
         weights: ``[4, hidden, columns]``, gates i o f c.
         recurrence: ``[4, hidden, hidden]``.
         bias: Wb + Rb, ``[4, hidden]``.
-        initial_h, initial_c: ``[hidden]``.
+        initial_h: ``[width]``. initial_c: ``[hidden]``.
+        activations: f, g, h.
+        peepholes: ``[3, hidden]``, gates i o f, or None.
+        clip: bound of what goes into f and g, 0 for none.
+        coupled: ONNX input_forget, f = 1 - i.
+        projection: Wp ``[width, hidden]``, or None where width is hidden.
+        projection_bias: bp ``[width]``.
 
-    Inputs: x ``[columns]``. Outputs: h ``[hidden]``, and c ``[hidden]`` where a second output is named.
+    Inputs: x ``[columns]``. Outputs: h ``[width]``, and c ``[hidden]`` where a second output is named.
     """
 
     weights: Floats
@@ -70,6 +81,12 @@ class Lstm(Op):
     bias: Floats
     initial_h: InitialState
     initial_c: InitialState
+    activations: tuple[Activation, Activation, Activation] = (SIGMOID, TANH, TANH)
+    peepholes: Floats | None = None
+    clip: float = 0.0
+    coupled: bool = False
+    projection: Floats | None = None
+    projection_bias: Floats | None = None
     kind: ClassVar[str] = "lstm"
 
     @property
@@ -82,41 +99,86 @@ class Lstm(Op):
         """Number of input features."""
         return int(self.weights.shape[2])
 
+    @property
+    def width(self) -> int:
+        """Number of elements of h."""
+        return int(self.recurrence.shape[2])
+
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", (self.hidden,), clock=inputs[0].clock) for _ in self.outputs]
+        sizes = (self.width, self.hidden)
+        return [Value("", (size,), clock=inputs[0].clock) for size, _ in zip(sizes, self.outputs, strict=False)]
 
     def states(self) -> tuple[State, ...]:
         h, c = self.initial_h, self.initial_c
         return (
-            State(f"{self.name}_h", (self.hidden,), h.value, h.alias, h.window),
+            State(f"{self.name}_h", (self.width,), h.value, h.alias, h.window),
             State(f"{self.name}_c", (self.hidden,), c.value, c.alias, c.window),
         )
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, h, c = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
         probe("h", h)
-        i, o, f, g = (x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True))
-        c = sigma(f) * c + sigma(i) * np.tanh(g)
-        h = sigma(o) * np.tanh(c)
+        f, g, squash = self.activations
+        pi, po, pf = np.zeros(3) if self.peepholes is None else self.peepholes
+        ai, ao, af, ag = (x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True))
+        i = f(self._clip(ai + pi * c))
+        forget = 1 - i if self.coupled else f(self._clip(af + pf * c))
+        candidate = g(self._clip(ag))
+        c = forget * c + i * candidate
+        squashed = squash(c)
+        m = f(self._clip(ao + po * c)) * squashed
+        for key, value in (("i", i), ("g", candidate), ("c", c), ("hc", squashed), ("m", m)):
+            probe(key, value)
+        h = m if self.projection is None else m @ self.projection.T + self._projection_bias
         state[f"{self.name}_h"], state[f"{self.name}_c"] = h, c
         return [h, c][: len(self.outputs)]
 
+    @property
+    def _projection_bias(self) -> Floats:
+        return np.zeros(self.width) if self.projection_bias is None else self.projection_bias
+
+    def _clip(self, x: Floats) -> Floats:
+        return np.clip(x, -self.clip, self.clip) if self.clip else x
+
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        return [Interval.of(-1, 1, self.hidden), Interval.of(-128, 128, self.hidden)][: len(self.outputs)]
+        f, _, squash = self.activations
+        h = max(map(abs, f.limits)) * max(map(abs, squash.limits)) if self.projection is None else np.inf
+        h = max(h, float(np.abs(self.initial_h.value).max(initial=0.0)))
+        c = 128.0 if self.plain else np.inf
+        return [Interval.of(-h, h, self.width), Interval.of(-c, c, self.hidden)][: len(self.outputs)]
+
+    @property
+    def plain(self) -> bool:
+        """Whether no option is used: the form that the kernels are made for."""
+        options = (self.peepholes is not None, self.clip, self.coupled, self.projection is not None)
+        return not any(options) and self.activations == (SIGMOID, TANH, TANH)
 
     def takes8(self, index: int) -> bool:
         return True
 
-    def quantize(self, q: Quantizer) -> QLstm:
+    def quantize(self, q: Quantizer) -> QOp:
+        from rnnc.ops.lstm_general import quantize_general
+
+        if not self.plain or np.abs(self.initial_h.value).max(initial=0.0) > 1:
+            return quantize_general(self, q)
         operand = hidden_formats(q, self.initial_h.value, bounded=True).operand
         rows = two_block(
             q, by_unit(self.weights), by_unit(self.recurrence), by_unit(self.bias), operand, "h", gate_target(4 * self.hidden)
         )
+        if rows.worst_product().max() >= 2**31:
+            return quantize_general(self, q)
         y = operand if q.wants8() else HIDDEN
         return QLstm(self, self.inputs, (y, CELL)[: len(self.outputs)], rows, q.input(0), operand)
 
     def describe(self) -> str:
-        return f"LSTM {self.columns} -> {self.hidden}"
+        options = [
+            "" if self.projection is None else f"projected to {self.width}",
+            "" if self.peepholes is None else "peepholes",
+            f"clip {self.clip:g}" if self.clip else "",
+            "coupled gates" if self.coupled else "",
+            "" if self.activations == (SIGMOID, TANH, TANH) else " ".join(a.name for a in self.activations),
+        ]
+        return ", ".join([f"LSTM {self.columns} -> {self.hidden}", *filter(None, options)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,16 +261,9 @@ class QLstm(QOp):
 
 @handles("LSTM")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX LSTM, forward, with the default activations."""
+    """ONNX LSTM, forward."""
     r = read_node(node, trace, gates=4, states=2)
-    activations = tuple(node.attributes.get("activations", ("Sigmoid", "Tanh", "Tanh")))
-    if tuple(a.lower() for a in activations) != ("sigmoid", "tanh", "tanh"):
-        trace.refuse(node, f"activations={list(activations)} are not supported")
-    for unsupported in ("clip", "input_forget"):
-        if node.attributes.get(unsupported):
-            trace.refuse(node, f"{unsupported}={node.attributes[unsupported]} is not supported")
-    if trace.constant(node, 7) is not None:
-        trace.refuse(node, "peepholes (input P) are not supported")
+    peepholes = trace.constant(node, 7)
     wants_cell = len(node.outputs) > 2 and node.outputs[2] != ""
     op = trace.add(
         node,
@@ -220,6 +275,10 @@ def from_node(node: Node, trace: Tracer) -> None:
         bias=r.bias_x + r.bias_h,
         initial_h=r.initial[0],
         initial_c=r.initial[1],
+        activations=read_node_activations(node, trace, ["Sigmoid", "Tanh", "Tanh"]),
+        peepholes=None if peepholes is None else np.asarray(peepholes, np.float64).reshape(3, -1),
+        clip=float(node.attributes.get("clip", 0.0)),
+        coupled=bool(node.attributes.get("input_forget", 0)),
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
     trace.result(node, 1, r.final(op.outputs[0]))

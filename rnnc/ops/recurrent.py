@@ -7,9 +7,11 @@ of a unit at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rnnc.activations import read_activations
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints
 from rnnc.net import Array, Bound, Constant, Quantizer
@@ -92,6 +94,18 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int) -> RecurrentNo
         tuple(trace.initial_state(node, 5 + k, hidden) for k in range(states)),
         layout,
     )
+
+
+def read_node_activations(node: Node, trace: Tracer, default: list[str]) -> tuple[Any, ...]:
+    """The attributes activations, activation_alpha and activation_beta; refused where a function is unknown."""
+    names = [str(a) for a in node.attributes.get("activations", default)]
+    if len(names) != len(default):
+        trace.refuse(node, f"activations={names} where {len(default)} are needed")
+    alphas, betas = (node.attributes.get(f"activation_{p}", []) for p in ("alpha", "beta"))
+    try:
+        return read_activations(names, list(alphas), list(betas))
+    except KeyError as unknown:
+        trace.refuse(node, f"activation {unknown} is not one of ONNX's")
 
 
 def by_unit(gates: Floats) -> Floats:
