@@ -137,7 +137,7 @@ class Format:
         if self.index:
             return np.clip(np.asarray(real).astype(np.int64), self.lo, self.hi)
         flat = np.nan_to_num(np.asarray(real, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
-        return np.clip(round_half_up(flat / self._like(flat) + self.zero), self.lo, self.hi)
+        return round_half_up(np.clip(flat / self._like(flat) + self.zero, self.lo, self.hi))
 
     def dequantize(self, q: Ints) -> Floats:
         """Real units; ``q`` is ``[..., *shape]``."""
