@@ -184,13 +184,16 @@ class Quantizer(Protocol):
     def state_limit(self, operand: str) -> float:
         """The magnitude that a state which nothing bounds has room for: twice the calibration's, 8 times that of noise."""
 
-    def output(self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False) -> Format:
+    def output(
+        self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False, reach: float = 0.0
+    ) -> Format:
         """A format for output ``index`` that suits its range, the profile, and all that read it.
 
         Args:
             axis: the axis of the value along which the scale may differ.
             rows: it comes from int32 accumulators (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
             nonnegative: negative numbers are clipped (a fused ReLU).
+            reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
         """
 
     def wants8(self, index: int = 0) -> bool:

@@ -85,7 +85,10 @@ class Dense(Op):
         return "any" if self.positions == 1 else "common"
 
     def quantize(self, q: Quantizer) -> QDense:
-        x, y = q.input(0), q.output(rows=True, axis=-1, nonnegative=self.relu)
+        x = q.input(0)
+        largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(-1, self.columns)
+        reach = float((largest @ np.abs(self.weights).T + np.abs(self.bias)).max())
+        y = q.output(rows=True, axis=-1, nonnegative=self.relu, reach=reach)
         target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])
         samples = q.samples(0)
         samples = None if samples is None else samples.reshape(-1, self.columns)

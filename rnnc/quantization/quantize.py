@@ -153,19 +153,21 @@ class _OpQuantizer:
         takes8 = bool(readers) and all(op.takes8(i) for op, i in readers)
         return self.precision == "a8" and takes8 and not self._is_output(index)
 
-    def output(self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False) -> Format:
+    def output(
+        self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False, reach: float = 0.0
+    ) -> Format:
         name = self.op.outputs[index]
         wanted = {op.accepts(i) for op, i in self._readers(index)}
-        bound = self.builder.ranges.bounds[name].magnitude + 1e-9
-        if rows and wanted and wanted <= {"gate", "logit"} and not self._is_output(index) and bound.max() < GATE_BOUND:
+        bound = max(reach, float(self.builder.ranges.bounds[name].magnitude.max()) + 1e-9)
+        if rows and wanted and wanted <= {"gate", "logit"} and not self._is_output(index) and bound < GATE_BOUND:
             return GATE if wanted == {"gate"} else LOGIT
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
-            return Format(16, np.array([self._representable(limit.max(), bound.max()) / 32767]))
+            return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
         narrow = rows and self.precision == "a8" and "logit" not in wanted and "gate" not in wanted
         limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
         limit = self._by_axis(limit, self.builder.values[name].shape, axis, common=bool(wanted & {"common", "gate", "logit"}))
-        limit = self._representable(limit, bound.max())
+        limit = self._representable(limit, bound)
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
         return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
