@@ -20,6 +20,11 @@ FINAL_SHIFT = 8
 """The shift after the multiplication; less only where a preactivation could leave 32 bits."""
 
 
+MULTIPLIER_MAX = 65535
+TOO_WIDE = "a row of weights can pass what 32 bits hold"
+TOO_WIDE_HINT = "Narrow the input's range (--calib, --input-range, --input-format), or normalise it before training."
+
+
 @dataclass(frozen=True, eq=False)
 class RowScale:
     """Scale of each row's accumulator, with the exact multiplier to its target LSB.
@@ -38,17 +43,14 @@ class RowScale:
     def choose(smallest: Floats, target: Floats) -> RowScale:
         """The smallest representable scales >= ``smallest`` for the target LSBs (both ``[rows]``).
 
-        Raises Refused when an accumulator LSB would exceed 2^8 target LSBs.
+        m is 16 bits wide only where an accumulator LSB is at most 2^8 target LSBs (``representable``).
         """
         e = np.floor(np.log2(smallest / target))
         m = np.ceil(smallest / target / 2.0**e * 128 - 1e-9)
         e, m = np.where(m >= 256, e + 1, e), np.where(m >= 256, 128, m)
         p = -(e + 1)
-        if np.any(p < -8):
-            raise Refused(
-                f"one weight times one input LSB is {2.0 ** float(-p.min() - 8):.3g} times what a row can hold",
-                hint="Scale the input down (--input-range, --input-affine), or normalise it before training.",
-            )
+        if np.any(p < -30):
+            raise Refused(TOO_WIDE, hint=TOO_WIDE_HINT)
         accumulator = m / 128 * 2.0**e * target
         return RowScale(accumulator, (m * 2.0 ** np.maximum(-p, 0)).astype(np.int64), np.maximum(p, 0).astype(np.int64))
 
@@ -59,6 +61,11 @@ class RowScale:
             widened = (p == 0) & (m > 255)
             m, p = np.where(widened, m >> 1, m), np.where(widened, p, p + 1)
         return RowScale(self.accumulator, m, p)
+
+    @property
+    def representable(self) -> bool:
+        """Whether every multiplier fits uint16."""
+        return bool(self.m.max(initial=0) <= MULTIPLIER_MAX)
 
     @property
     def rounding_shift(self) -> Ints:
@@ -108,13 +115,17 @@ class OneBlock:
         return OneBlock(block, q, shift)
 
     def safe(self, bias: Floats, zero_point: float) -> OneBlock:
-        """These rows with the largest final shift for which no product can leave 32 bits."""
-        rows = self
+        """These rows with the largest final shift for which no product can leave 32 bits; Refused where there is none."""
         for shift in range(FINAL_SHIFT, -1, -1):
             rows = OneBlock.build(replace(self.block, scale=self.block.scale.narrowed(shift)), bias, zero_point, shift)
-            if rows.worst_product().max() < 2**31:
-                break
-        return rows
+            if rows.representable:
+                return rows
+        raise Refused(TOO_WIDE, hint=TOO_WIDE_HINT)
+
+    @property
+    def representable(self) -> bool:
+        """Whether every multiplier and product fits its width."""
+        return self.block.scale.representable and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, what: str) -> Ints:
         a = self.block.accumulate(x, self.bias, f"{what} accumulator")
@@ -151,14 +162,19 @@ class TwoBlock:
         return TwoBlock(x, h, q, shift)
 
     def safe(self, bias: Floats, zero_point: float) -> TwoBlock:
-        """These rows with the largest final shift for which no product can leave 32 bits."""
-        rows = self
+        """These rows with the largest final shift for which no product can leave 32 bits; Refused where there is none."""
         for shift in range(FINAL_SHIFT, -1, -1):
             x, h = (replace(b, scale=b.scale.narrowed(shift)) for b in (self.x, self.h))
             rows = TwoBlock.build(x, h, bias, zero_point, shift)
-            if rows.worst_product().max() < 2**31:
-                break
-        return rows
+            if rows.representable:
+                return rows
+        raise Refused(TOO_WIDE, hint=TOO_WIDE_HINT)
+
+    @property
+    def representable(self) -> bool:
+        """Whether every multiplier and product fits its width."""
+        scales = self.x.scale.representable and self.h.scale.representable
+        return scales and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, h: Ints, what: str) -> Ints:
         ax = self.x.accumulate(x, self.bias, f"{what} x accumulator")
@@ -198,7 +214,7 @@ def quantize_block(
         operand_max: largest magnitude of an operand element, in LSBs.
         rounding: rounds ``[rows, columns]`` weights in units of the row scale to integers within +-127.
 
-    Raises Refused when no scale can hold a row.
+    Raises Refused where no scale can hold a row.
     """
     per_lsb = np.abs(weights * column_scale)
     smallest = np.maximum(per_lsb.max(1, initial=0.0) / WEIGHT_MAX, np.maximum(smallest, target * 2.0**-20))

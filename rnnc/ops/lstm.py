@@ -165,7 +165,7 @@ class Lstm(Op):
         rows = two_block(
             q, by_unit(self.weights), by_unit(self.recurrence), by_unit(self.bias), operand, "h", gate_target(4 * self.hidden)
         )
-        if rows.worst_product().max() >= 2**31:
+        if not rows.representable:
             return quantize_general(self, q)
         y = operand if q.wants8() else HIDDEN
         return QLstm(self, self.inputs, (y, CELL)[: len(self.outputs)], rows, q.input(0), operand)

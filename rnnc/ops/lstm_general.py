@@ -65,7 +65,7 @@ def quantize_general(op: Lstm, q: Quantizer) -> QLstmGeneral:
     """Choose the exponents from the bounds of the activations, or from what was measured where there are none."""
     f, g, squash = op.activations
     ef, eg = _exponent(f, q, "i"), _exponent(g, q, "g")
-    ec = max(0, int(np.ceil(np.log2(max(q.state_limit("c"), 1e-9) / 128))), ef + eg - 7)
+    ec = max(0, int(np.ceil(np.log2(max(q.state_limit("c"), 1e-9) / 128))), ef + eg - 6)
     eh = _exponent(squash, q, "hc")
     if ec > 11 or ef > 7:
         raise Refused(f"{op.describe()}: its cell reaches {q.state_limit('c'):.3g}", where=op.node)
@@ -173,7 +173,8 @@ class QLstmGeneral(QOp):
         return f(np.clip(p, -self.clip, self.clip))
 
     def bounds(self) -> list[Bound]:
-        bounds = [*two_block_bounds(self.name, "gates", self.rows), Bound(self.name, "cell", 2**30 + 2**30)]
+        cell = Bound(self.name, "cell", 2**30 + (2**30 >> self.product_shift) + 1)
+        bounds = [*two_block_bounds(self.name, "gates", self.rows), cell]
         if self.peepholes is not None:
             reach = (int(self.rows.worst_product().max()) >> self.rows.shift) + ((2**30 + 2**15) >> self.peepholes.shift) + 1
             bounds.append(Bound(self.name, "peephole sum", reach))
