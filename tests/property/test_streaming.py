@@ -1,0 +1,196 @@
+"""One stream, however it is cut, saved, moved or interleaved: always the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnc.net import QNet, stream_net, stream_qnet
+from tests.support.nets import LAYERS, Array, draw, draw_integers, integers, noise
+from tests.support.packages import CRC, HEADER, Built, blob_of, package
+
+STEPS = 60
+SEEDS = range(2000, 2012)
+
+
+def one_lane(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return {k: v[:, 0] for k, v in inputs.items()}
+
+
+def cuts(rng: np.random.Generator, steps: int) -> list[tuple[int, int]]:
+    at = sorted({0, steps, *rng.integers(0, steps, 7).tolist()})
+    return list(zip(at, at[1:], strict=False))
+
+
+@pytest.fixture(scope="module", params=[*LAYERS, *SEEDS], ids=str)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[QNet, Built]:
+    """A network of each kind of layer, and random ones; the C is built once for all tests of this file."""
+    kind = request.param
+    qnet = draw_integers(77, (kind,)) if isinstance(kind, str) else draw_integers(kind)
+    return qnet, Built(*package(qnet), tmp_path_factory.mktemp("package"))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_chunks_in_float_equal_the_whole(seed: int) -> None:
+    net = draw(seed)
+    data, rng = noise(net, STEPS, seed, lanes=2), np.random.default_rng(seed)
+    whole = stream_net(net, 2).advance(data)["y"]
+    stream = stream_net(net, 2)
+    parts = [stream.advance({k: v[a:b] for k, v in data.items()})["y"] for a, b in cuts(rng, STEPS)]
+    assert np.allclose(np.concatenate(parts), whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_chunks_in_integers_equal_the_whole(seed: int) -> None:
+    qnet = draw_integers(seed)
+    data, rng = integers(qnet, STEPS, seed, lanes=2), np.random.default_rng(seed)
+    whole, stream = stream_qnet(qnet, 2), stream_qnet(qnet, 2)
+    expected = whole.advance(data)["y"]
+    parts = [stream.advance({k: v[a:b] for k, v in data.items()})["y"] for a, b in cuts(rng, STEPS)]
+    assert np.array_equal(np.concatenate(parts), expected)
+    assert all(np.array_equal(stream.state[k], whole.state[k]) for k in whole.state)
+
+
+def test_lanes_are_separate_streams() -> None:
+    qnet = draw_integers(2003)
+    data = integers(qnet, STEPS, 3, lanes=3)
+    together = stream_qnet(qnet, 3).advance(data)["y"]
+    for lane in range(3):
+        alone = stream_qnet(qnet).advance({k: v[:, lane : lane + 1] for k, v in data.items()})["y"]
+        assert np.array_equal(alone[:, 0], together[:, lane])
+
+
+def test_c_equals_the_oracle_at_every_step_state_included(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    data = integers(qnet, STEPS, 1)
+    oracle, c = stream_qnet(qnet), built.new()
+    header = c.save()[:HEADER]
+    for t in range(STEPS):
+        expected = oracle.advance({k: v[t : t + 1] for k, v in data.items()})["y"]
+        answer = c.step({k: v[t, 0] for k, v in data.items()})
+        assert answer is not None and np.array_equal(answer["y"], expected.ravel())
+        assert c.save() == blob_of(built.program, oracle, header)
+
+
+def test_save_restore_go_on(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    data = one_lane(integers(qnet, STEPS, 2))
+    whole = built.new().run(data)["y"]
+    for cut in (0, 1, 13, STEPS - 1):
+        first = built.new()
+        before = first.run({k: v[:cut] for k, v in data.items()})["y"]
+        blob = first.save()
+        second = built.new()
+        second.run({k: v[::-1] for k, v in data.items()})
+        assert second.restore(blob) == 0
+        assert second.save() == blob
+        after = second.run({k: v[cut:] for k, v in data.items()})["y"]
+        assert np.array_equal(np.concatenate([before, after]), whole)
+
+
+def test_a_copy_of_the_struct_goes_on_alike(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    data = one_lane(integers(qnet, STEPS, 3))
+    first, second = built.new(), built.new()
+    first.run({k: v[:20] for k, v in data.items()})
+    second.memory[:] = first.memory
+    rest = {k: v[20:] for k, v in data.items()}
+    assert np.array_equal(first.run(rest)["y"], second.run(rest)["y"])
+
+
+def test_reset_starts_a_new_stream(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    data = one_lane(integers(qnet, STEPS, 4))
+    stream = built.new()
+    fresh = stream.save()
+    first = stream.run(data)["y"]
+    stream.call("reset")
+    assert stream.save() == fresh
+    assert np.array_equal(stream.run(data)["y"], first)
+
+
+def test_interleaved_streams_equal_separate_ones(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    data = integers(qnet, STEPS, 5, lanes=3)
+    lanes = [{k: v[:, lane] for k, v in data.items()} for lane in range(3)]
+    separate = [built.new().run(lane)["y"] for lane in lanes]
+    streams = [built.new() for _ in lanes]
+    rows: list[list[Array]] = [[] for _ in lanes]
+    order = np.random.default_rng(5).permutation(np.repeat(np.arange(3), STEPS))
+    for lane in order:
+        t = len(rows[lane])
+        answer = streams[lane].step({k: v[t] for k, v in lanes[lane].items()})
+        assert answer is not None
+        rows[lane].append(answer["y"])
+    for lane in range(3):
+        assert np.array_equal(np.array(rows[lane]), separate[lane])
+
+
+FOREIGN, TRUNCATED, CORRUPT = -1, -2, -3
+
+
+def test_bad_blobs_are_refused_and_the_state_stays(case: tuple[QNet, Built]) -> None:
+    qnet, built = case
+    stream = built.new()
+    stream.run(one_lane(integers(qnet, 5, 6)))
+    blob, memory = stream.save(), stream.memory.copy()
+
+    def refused(bad: bytes) -> int:
+        answer = stream.restore(bad)
+        assert np.array_equal(stream.memory, memory)
+        return answer
+
+    for k in range(HEADER):
+        assert refused(blob[:k] + bytes([blob[k] ^ 1]) + blob[k + 1 :]) == FOREIGN
+    for k in range(HEADER, len(blob)):
+        assert refused(blob[:k] + bytes([blob[k] ^ 0x10]) + blob[k + 1 :]) == CORRUPT
+    for n in {0, 1, HEADER - 1, HEADER, len(blob) - CRC, len(blob) - 1}:
+        assert refused(blob[:n]) == TRUNCATED
+    assert refused(blob + b"\0") == FOREIGN
+    assert refused(bytes(len(blob))) == FOREIGN
+    assert stream.restore(blob) == 0 and stream.save() == blob
+
+
+def test_a_blob_of_another_network_is_foreign(tmp_path: Path) -> None:
+    """Same sizes, same name, other weights."""
+    first, second = (Built(*package(draw_integers(seed, ("rnn",)), "net"), tmp_path / str(seed)) for seed in (11, 12))
+    assert second.new().restore(first.new().save().ljust(second.blob_len, b"\0")[: second.blob_len]) == FOREIGN
+
+
+def test_states_are_read_and_set_by_name(tmp_path: Path) -> None:
+    qnet = draw_integers(21, ("lstm", "gru_after"))
+    built = Built(*package(qnet), tmp_path)
+    header = Path(tmp_path / "net21.h").read_text()
+    assert "net21_get_lstm0_h(const net21_t *s, int16_t lstm0_h[" in header
+    data = one_lane(integers(qnet, 30, 7))
+    first = built.new()
+    first.run({k: v[:10] for k, v in data.items()})
+    second = built.new()
+    oracle = stream_qnet(qnet)
+    oracle.advance({k: v[:10, None] for k, v in data.items()})
+    for accessor, state, kind in (("lstm0_h", "lstm0_h", np.int16), ("lstm0_c", "lstm0_c", np.int32), ("gru0_h", "gru0_s", np.int32)):
+        value = np.zeros(oracle.state[state].size, kind)
+        first.call(f"get_{accessor}", value)
+        assert value.tolist() == oracle.state[state].ravel().tolist()
+        second.call(f"set_{accessor}", value)
+    assert second.save() == first.save()
+    rest = {k: v[10:] for k, v in data.items()}
+    assert np.array_equal(first.run(rest)["y"], second.run(rest)["y"])
+
+
+def test_setting_a_state_beyond_its_range_clips(tmp_path: Path) -> None:
+    qnet = draw_integers(21, ("lstm", "gru_after"))
+    built = Built(*package(qnet), tmp_path, ("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"))
+    stream = built.new()
+    sizes = {s.alias: s.size for s in qnet.states() if s.alias}
+    for value in (-(2**31), 2**31 - 1):
+        for alias, limit in (("lstm0 c", 2**30), ("gru0 h", 32767 << 14)):
+            accessor, state = alias.replace(" ", "_"), np.full(sizes[alias], value, np.int32)
+            stream.call(f"set_{accessor}", state)
+            stream.call(f"get_{accessor}", state)
+            assert np.abs(state.astype(np.int64)).tolist() == [limit] * sizes[alias]
+        stream.call("set_lstm0_h", np.full(sizes["lstm0 h"], -32768, np.int16))
+        stream.run(one_lane(integers(qnet, 30, 8)))
