@@ -33,6 +33,57 @@ class Clock:
     phase: int = 0
     delay: int = 0
 
+    def ticks(self, step: int) -> bool:
+        """Whether the value is new at a step."""
+        return step >= self.phase and (step - self.phase) % max(self.rate, 1) == 0
+
+    def __str__(self) -> str:
+        text = f" every {self.rate}" if self.rate > 1 else ""
+        text += f" from step {self.phase}" if self.phase else ""
+        return text + (f" {self.delay} late" if self.delay else "")
+
+
+ALWAYS = Clock(rate=0)
+"""The clock of what is at hand at every step and new at none: a state that the graph itself feeds back."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """At which ticks of its input an op gives a value: at ``first``, ``first + stride``, ...
+
+    Args:
+        tail: for how many ticks it goes on when its input has ended: its own padding comes in then (``Op.drain``).
+        ahead: how many of the ticks before the first it waits only to look ahead.
+    """
+
+    first: int = 0
+    stride: int = 1
+    tail: int = 0
+    ahead: int = 0
+
+    def due(self, tick: int) -> bool:
+        """Whether there is a value at a tick of the input."""
+        return tick >= self.first and (tick - self.first) % self.stride == 0
+
+    def count(self, ticks: int) -> int:
+        """How many values come of ``ticks`` ticks of the input and the tail."""
+        return max(0, (ticks + self.tail - self.first - 1) // self.stride + 1)
+
+    def clock(self, source: Clock) -> Clock:
+        """The clock of the values, given the input's."""
+        return Clock(
+            source.rate * self.stride, source.phase + self.first * source.rate, source.delay + self.ahead * source.rate
+        )
+
+
+def common_clock(clocks: Sequence[Clock]) -> Clock:
+    """The clock of values that are read together: they tick at the same steps, ``ALWAYS`` left aside."""
+    ticking = [c for c in clocks if c.rate]
+    if not ticking:
+        return ALWAYS
+    assert len({(c.rate, c.phase) for c in ticking}) == 1, f"values of clocks {ticking} do not tick together"
+    return replace(ticking[0], delay=max(c.delay for c in ticking))
+
 
 @dataclass(frozen=True)
 class Value:
@@ -76,11 +127,15 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Output:
-    """A result of the network: ``value`` under the name that the file gives it."""
+    """A result of the network: ``value`` under the name that the file gives it.
+
+    ``ticks`` of a window's output: how many values, one after the other, the window gives at its end; 0 for one alone.
+    """
 
     name: str
     value: str
     kind: Kind = "stream"
+    ticks: int = 0
 
 
 # --------------------------------------------------------------------------- ops in real numbers
@@ -128,10 +183,21 @@ class Op(ABC):
     outputs: tuple[str, ...]
     node: str = field(kw_only=True, default="")
     kind: ClassVar[str]
+    elastic: ClassVar[bool] = False
+    """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        """The values that it computes: shape, dtype and clock."""
+        """The values that it computes: shape and dtype (clocks follow from ``timing``)."""
+
+    @property
+    def timing(self) -> Timing:
+        """At which ticks of its inputs it gives a value."""
+        return Timing()
+
+    def clock(self, inputs: Sequence[Value]) -> Clock:
+        """The clock of its outputs."""
+        return self.timing.clock(common_clock([v.clock for v in inputs]))
 
     def states(self) -> tuple[State, ...]:
         """What it keeps; the names are unique in the network (``f"{self.name}_h"``)."""
@@ -144,6 +210,10 @@ class Op(ABC):
         Arrays are ``[lanes, *shape]``, and for an op without states ``[ticks, lanes, *shape]``, many ticks at once. Results
         may have any shape of as many elements for each tick and lane.
         """
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        """As ``step`` when the inputs have ended, for ``timing.tail`` ticks: the op's own padding comes in."""
+        raise AssertionError(f"{self.kind} has no tail")
 
     @abstractmethod
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
@@ -308,7 +378,8 @@ class KernelCall:
         args: the pointers that follow, in order.
         scratch: buffers named by ``Arg("scratch", ...)``.
         macs: multiply-accumulates of the call.
-        when: run at the ticks of the op's "input" or "output" clock.
+        when: run at the ticks of the op's "input", of its input and tail ("tick"), or of its "output". Under "tick" an
+            ``Arg("input", ...)`` is 0 once the input has ended.
     """
 
     function: str
@@ -318,7 +389,7 @@ class KernelCall:
     args: tuple[Arg, ...]
     scratch: tuple[Scratch, ...] = ()
     macs: int = 0
-    when: Literal["input", "output"] = "output"
+    when: Literal["input", "tick", "output"] = "output"
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,6 +413,16 @@ class QOp(ABC):
         """As the op."""
         return self.op.outputs
 
+    @property
+    def timing(self) -> Timing:
+        """As the op's."""
+        return self.op.timing
+
+    @property
+    def elastic(self) -> bool:
+        """As the op's."""
+        return self.op.elastic
+
     def states(self) -> tuple[QState, ...]:
         """What it keeps."""
         return ()
@@ -353,6 +434,10 @@ class QOp(ABC):
     @abstractmethod
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         """As ``Op.step``, on int64 arrays; every width that the C has is asserted."""
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        """As ``Op.drain``, on int64 arrays."""
+        raise AssertionError(f"{self.op.kind} has no tail")
 
     def bounds(self) -> list[Bound]:
         """The worst case of each accumulator."""
@@ -370,29 +455,38 @@ class QOp(ABC):
 # --------------------------------------------------------------------------- networks
 
 
+def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
+    """The values of an op's outputs, with names and clocks."""
+    values, clock = op.infer(inputs), op.clock(inputs)
+    assert len(values) == len(op.outputs), op.name
+    return [replace(v, name=n, clock=clock) for n, v in zip(op.outputs, values, strict=True)]
+
+
 @dataclass(frozen=True, eq=False)
 class Net:
-    """A network as one step. ``ops`` are in an order in which every value is computed before it is read."""
+    """A network as one step. ``ops`` are in an order in which every value is computed before it is read.
+
+    ``window``: the network answers after so many steps and then starts anew; 0 for an endless stream.
+    """
 
     name: str
     inputs: tuple[Value, ...]
     ops: tuple[Op, ...]
     outputs: tuple[Output, ...]
     feedback: tuple[Feedback, ...] = ()
+    window: int = 0
     values: Mapping[str, Value] = field(init=False)
 
     def __post_init__(self) -> None:
         values: dict[str, Value] = {v.name: v for v in self.inputs}
         for f in self.feedback:
-            values[f.state.name] = Value(f.state.name, f.state.shape)
+            values[f.state.name] = Value(f.state.name, f.state.shape, clock=ALWAYS)
         for op in self.ops:
             for name in op.inputs:
                 assert name in values, f"{op.name} reads {name!r} before it is computed"
-            inferred = op.infer([values[name] for name in op.inputs])
-            assert len(inferred) == len(op.outputs), op.name
-            for name, value in zip(op.outputs, inferred, strict=True):
-                assert name not in values, f"{name!r} is computed twice"
-                values[name] = replace(value, name=name)
+            for value in computed(op, [values[name] for name in op.inputs]):
+                assert value.name not in values, f"{value.name!r} is computed twice"
+                values[value.name] = value
         for output in self.outputs:
             assert output.value in values, f"output {output.name!r} is not computed"
         for f in self.feedback:
@@ -407,11 +501,31 @@ class Net:
         """Every state, in order."""
         return [f.state for f in self.feedback] + [s for op in self.ops for s in op.states()]
 
+    @property
+    def drain_steps(self) -> int:
+        """For how many steps values go on coming when the input has ended: what looks ahead is pushed through then."""
+        ends = dict.fromkeys(self.values, 0)
+        for op in self.ops:
+            rate = common_clock([self.values[n].clock for n in op.inputs[:1]]).rate
+            for name in op.outputs:
+                ends[name] = max(ends[n] for n in op.inputs) + op.timing.tail * rate
+        return max(ends.values())
+
+    def ticks(self, output: Output, steps: int) -> int:
+        """How many values an output gives for a sequence of ``steps`` steps, those that come after its end included."""
+        if output.kind == "window":
+            return steps // self.window * max(output.ticks, 1)
+        counts = dict.fromkeys(self.values, steps)
+        for op in self.ops:
+            for name in op.outputs:
+                counts[name] = op.timing.count(counts[op.inputs[0]] if op.elastic else min(counts[n] for n in op.inputs))
+        return counts[output.value]
+
     def __str__(self) -> str:
-        lines = [f"net {self.name}"]
+        lines = [f"net {self.name}{f', {self.window} steps at a time' if self.window else ''}"]
         lines += [f"  input  {v.name} {list(v.shape)} {v.dtype}" for v in self.inputs]
         for op in self.ops:
-            shapes = ", ".join(f"{n} {list(self.values[n].shape)}" for n in op.outputs)
+            shapes = ", ".join(f"{n} {list(self.values[n].shape)}{self.values[n].clock}" for n in op.outputs)
             lines.append(f"  {shapes} = {op.name}({', '.join(op.inputs)})  {op.describe()}")
             lines += [f"    state {s.name} {list(s.shape)}" for s in op.states()]
         lines += [f"  state  {f.state.name} {list(f.state.shape)} <- {f.next}" for f in self.feedback]
@@ -471,13 +585,18 @@ Observer = Callable[[str, Array], None]
 
 
 class _Runner(Protocol):
-    name: str
-
+    @property
+    def name(self) -> str: ...
     @property
     def inputs(self) -> tuple[str, ...]: ...
     @property
     def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def timing(self) -> Timing: ...
+    @property
+    def elastic(self) -> bool: ...
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None: ...
+    def drain(self, state: States, tick: int) -> list[Array] | None: ...
 
 
 @dataclass
@@ -487,41 +606,108 @@ class Stream:
     ``advance`` takes any number of steps at a time; the results do not depend on how a sequence is cut.
     """
 
+    net: Net
     ops: Sequence[_Runner]
     stateful: set[str]
     feedback: Sequence[tuple[str, str]]
-    outputs: Sequence[Output]
     values: Mapping[str, Value]
-    state: States
-    ticks: dict[str, int] = field(default_factory=dict)
+    initial: States
+    lanes: int
+    dtype: type
     observe: Observer | None = None
+    state: States = field(init=False)
+    ticks: dict[str, int] = field(init=False)
+    tails: dict[str, int] = field(init=False)
+    """How many ticks each op still goes on once its input has ended."""
+    steps: int = field(init=False)
+    """Since the start, or since the start of the window."""
+    held: dict[str, Array] = field(init=False)
+    """What the outputs of a window have given so far in it."""
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.state = {name: array.copy() for name, array in self.initial.items()}
+        self.ticks = {op.name: 0 for op in self.ops}
+        self.tails = {op.name: op.timing.tail for op in self.ops}
+        self.steps = 0
+        self.held = {o.name: self._nothing(o.value) for o in self.net.outputs if o.kind == "window"}
 
     def advance(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Feed ``[steps, lanes, *shape]`` of each input; returns ``[ticks, lanes, *shape]`` of each output."""
-        steps = len(next(iter(inputs.values())))
-        size = 1 if self.feedback else CHUNK
-        parts = [self._chunk({k: v[t : t + size] for k, v in inputs.items()}) for t in range(0, steps, size)]
-        return {o.name: np.concatenate([p[o.value] for p in parts]) for o in self.outputs}
+        steps, done = len(next(iter(inputs.values()))), 0
+        parts = [self._outputs({})]
+        while done < steps:
+            most = 1 if self.feedback else min(CHUNK, self.net.window - self.steps) if self.net.window else CHUNK
+            values = {name: x[done : done + most] for name, x in inputs.items()}
+            done += most
+            parts.append(self._outputs(self._chunk(values, min(most, steps + most - done))))
+            if self.steps == self.net.window:
+                parts += [*self._past_end(), self.held]
+                self.reset()
+        return _joined(parts)
 
-    def _chunk(self, values: dict[str, Array]) -> dict[str, Array]:
+    def drain(self) -> dict[str, Array]:
+        """What still comes of what looks ahead when the sequence has ended: ``[ticks, lanes, *shape]`` of each output."""
+        return _joined([self._outputs({}), *([] if self.net.window else self._past_end())])
+
+    def _past_end(self) -> list[dict[str, Array]]:
+        nothing = {v.name: self._nothing(v.name) for v in self.net.inputs}
+        return [self._outputs(self._chunk(dict(nothing), 1, ended=True)) for _ in range(self.net.drain_steps)]
+
+    def _nothing(self, value: str) -> Array:
+        return np.zeros((0, self.lanes, *self.values[value].shape), self.dtype)
+
+    def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs' ticks; what belongs to a window is held back until its end."""
+        found = {}
+        for o in self.net.outputs:
+            ticks = values.get(o.value, self._nothing(o.value))
+            if o.kind == "window":
+                self.held[o.name] = np.concatenate([self.held[o.name], ticks])[-max(o.ticks, 1) :]
+                ticks = self._nothing(o.value)
+            found[o.name] = ticks
+        return found
+
+    def _chunk(self, values: dict[str, Array], steps: int, ended: bool = False) -> dict[str, Array]:
         for read, _ in self.feedback:
             values[read] = self.state[read][None]
         for name, value in values.items():
             self._see(name, value)
         for op in self.ops:
-            tick = self.ticks.get(op.name, 0)
-            xs = [values[name] for name in op.inputs]
-            results = self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick)
-            assert results is not None
+            results = self._run(op, [values[name] for name in op.inputs], ended)
             for name, result in zip(op.outputs, results, strict=True):
                 values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
                 self._see(name, values[name])
-            self.ticks[op.name] = tick + len(xs[0])
         for read, written in self.feedback:
-            self.state[read] = values[written][0].reshape(self.state[read].shape)
+            if len(values[written]):
+                self.state[read] = values[written][0].reshape(self.state[read].shape)
+        self.steps += steps
         return values
 
-    def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int) -> list[Array]:
+    def _run(self, op: _Runner, xs: list[Array], ended: bool) -> Sequence[Array]:
+        """All ticks of an op's inputs, or one of its tail."""
+        tick, count = self.ticks[op.name], min(map(len, xs))
+        if ended and not count and self.tails[op.name]:
+            return self._tail(op)
+        self.ticks[op.name] = tick + count
+        if op.elastic:
+            return op.step(xs, self.state, tick) or []
+        xs = [x[:count] for x in xs]
+        return self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick) or []
+
+    def _tail(self, op: _Runner) -> Sequence[Array]:
+        nothing = [self._nothing(name) for name in op.outputs]
+        if not common_clock([self.values[n].clock for n in op.inputs]).ticks(self.steps):
+            return nothing
+        self.tails[op.name] -= 1
+        self.ticks[op.name] += 1
+        results = op.drain(self.state, self.ticks[op.name] - 1)
+        return nothing if results is None else [r[None] for r in results]
+
+    def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int) -> Sequence[Array]:
         probed: dict[str, list[Array]] = {}
         probe: Probe = (lambda key, x: probed.setdefault(key, []).append(x)) if self.observe else no_probe
         rows: list[list[Array]] = [[] for _ in op.outputs]
@@ -531,12 +717,15 @@ class Stream:
                 row.append(value)
         for key, arrays in probed.items():
             self._see(f"{op.name}.{key}", np.stack(arrays))
-        lanes = xs[0].shape[1]
-        return [np.stack(row) if row else np.zeros((0, lanes, self.values[n].size)) for n, row in zip(op.outputs, rows, strict=True)]
+        return [np.stack(row) if row else self._nothing(n) for n, row in zip(op.outputs, rows, strict=True)]
 
     def _see(self, name: str, value: Array) -> None:
         if self.observe:
             self.observe(name, value)
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([p[name] for p in parts if name in p]) for name in parts[0]}
 
 
 def _lanes(initial: Array, lanes: int) -> Array:
@@ -548,7 +737,7 @@ def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None) -> Str
     state = {s.name: _lanes(np.asarray(s.initial, np.float64).reshape(s.shape), lanes) for s in net.states()}
     stateful = {op.name for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
-    return Stream(net.ops, stateful, feedback, net.outputs, net.values, state, observe=observe)
+    return Stream(net, net.ops, stateful, feedback, net.values, state, lanes, np.float64, observe)
 
 
 def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:
@@ -556,7 +745,7 @@ def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> 
     state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
     stateful = {op.name for op in qnet.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in qnet.feedback]
-    return Stream(qnet.ops, stateful, feedback, qnet.outputs, qnet.values, state, observe=observe)
+    return Stream(qnet.net, qnet.ops, stateful, feedback, qnet.values, state, lanes, np.int64, observe)
 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
