@@ -1,26 +1,30 @@
 """GRU (Cho et al. 2014; ONNX operator GRU, gate order z r h).
 
-    z = sigma(Wz x + Rz h + bz)    r alike
+    z = f(Wz x + Rz h + bz)    r alike
     linear_before_reset = 1:  n = g(Wh x + bWh + r (Rh h + bRh))     (reset after, as PyTorch and cuDNN have it)
     linear_before_reset = 0:  n = g(Wh x + Rh (r h) + bWh + bRh)     (reset before)
-    h' = (1 - z) n + z h                                             g = tanh, or ReLU
+    h' = (1 - z) n + z h                                             f, g = sigmoid, tanh by default
+
+The integers of a layer that clips, or has other activations than sigmoid and tanh or ReLU, are in gru_general.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from rnnc import fixed
-from rnnc.fixed import GATE_LIMIT, Floats, Format, Ints, int32, mul15, shift_round
+from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
+from rnnc.fixed import GATE_LIMIT, Floats, Format, Ints, int32, mul15
 from rnnc.net import (
     Arg,
     Array,
     Bound,
     Constant,
+    Field,
     Interval,
     KernelCall,
     Op,
@@ -36,7 +40,6 @@ from rnnc.net import (
     no_probe,
 )
 from rnnc.ops.recurrent import (
-    ACTIVATION_CODE,
     HiddenFormats,
     by_gate,
     by_unit,
@@ -45,16 +48,14 @@ from rnnc.ops.recurrent import (
     narrow,
     one_block_bounds,
     read_node,
+    read_node_activations,
     scale2,
-    sigma,
     two_block,
     two_block_bounds,
+    upper,
 )
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
-
-Candidate = Literal["tanh", "relu"]
-FLOAT_ACTIVATION = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,8 @@ class Gru(Op):
         bias_x, bias_h: ``[3, hidden]``.
         initial_h: ``[hidden]``.
         reset_after: ONNX linear_before_reset.
-        activation: g.
+        activations: f, g.
+        clip: bound of what goes into them, 0 for none.
 
     Inputs: x ``[columns]``. Outputs: h ``[hidden]``.
     """
@@ -78,7 +80,8 @@ class Gru(Op):
     bias_h: Floats
     initial_h: InitialState
     reset_after: bool
-    activation: Candidate = "tanh"
+    activations: tuple[Activation, Activation] = (SIGMOID, TANH)
+    clip: float = 0.0
     kind: ClassVar[str] = "gru"
 
     @property
@@ -101,27 +104,46 @@ class Gru(Op):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, h = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"]
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
-        z = sigma(x @ w[0].T + h @ u[0].T + bx[0] + bh[0])
-        r = sigma(x @ w[1].T + h @ u[1].T + bx[1] + bh[1])
+        f, g = self.activations
+        z = f(self._clip(x @ w[0].T + h @ u[0].T + bx[0] + bh[0]))
+        r = f(self._clip(x @ w[1].T + h @ u[1].T + bx[1] + bh[1]))
         probe("h", h)
         if self.reset_after:
             n = x @ w[2].T + bx[2] + r * (h @ u[2].T + bh[2])
         else:
             probe("rh", r * h)
             n = x @ w[2].T + bx[2] + (r * h) @ u[2].T + bh[2]
-        h = (1 - z) * FLOAT_ACTIVATION[self.activation](n) + z * h
+        n = g(self._clip(n))
+        probe("n", n)
+        probe("z", z)
+        h = (1 - z) * n + z * h
         state[f"{self.name}_h"] = h
         return [h]
 
+    def _clip(self, x: Floats) -> Floats:
+        return np.clip(x, -self.clip, self.clip) if self.clip else x
+
+    @property
+    def bound(self) -> float:
+        """Of |h|: the candidate's and the initial state's, where z mixes them; else infinite."""
+        f, g = self.activations
+        mixes = f.limits[0] >= 0 and f.limits[1] <= 1
+        return max(*map(abs, g.limits), float(np.abs(self.initial_h.value).max(initial=0.0))) if mixes else np.inf
+
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        limit = max(1.0, float(np.abs(self.initial_h.value).max())) if self.activation == "tanh" else np.inf
-        return [Interval.of(-limit, limit, self.hidden)]
+        return [Interval.of(-self.bound, self.bound, self.hidden)]
 
     def takes8(self, index: int) -> bool:
         return True
 
-    def quantize(self, q: Quantizer) -> QGru:
-        h = hidden_formats(q, self.initial_h.value, bounded=self.activation == "tanh")
+    def quantize(self, q: Quantizer) -> QOp:
+        from rnnc.ops.gru_general import quantize_general
+
+        f, g = self.activations
+        tanh = g == TANH
+        if f != SIGMOID or g not in (TANH, RELU) or self.clip or (tanh and self.bound > 1):
+            return quantize_general(self, q)
+        h = hidden_formats(q, self.initial_h.value, bounded=tanh)
         gates, n = slice(0, 2), slice(2, 3)
         zr = two_block(
             q,
@@ -132,19 +154,17 @@ class Gru(Op):
             "h",
             gate_target(2 * self.hidden),
         )
-        target = gate_target(self.hidden) if self.activation == "tanh" else np.full(self.hidden, h.full.scale[0])
-        candidate: CandidateRows
-        if self.reset_after:
-            candidate = _reset_after_rows(self, q, h.operand, target)
-        else:
-            bias = self.bias_x[2] + self.bias_h[2]
-            candidate = two_block(q, self.weights[2], self.recurrence[2], bias, h.operand, "rh", target)
+        target = gate_target(self.hidden) if tanh else np.full(self.hidden, h.full.scale[0])
+        candidate = candidate_rows(self, q, h.operand, target)
+        if not (zr.representable and candidate.representable):
+            return quantize_general(self, q)
         y = h.operand if q.wants8() else h.full
         return QGru(self, self.inputs, (y,), zr, candidate, q.input(0), h)
 
     def describe(self) -> str:
         when = "after" if self.reset_after else "before"
-        return f"GRU {self.columns} -> {self.hidden}, reset {when}, {self.activation}"
+        clip = f", clip {self.clip:g}" if self.clip else ""
+        return f"GRU {self.columns} -> {self.hidden}, reset {when}, {' '.join(a.name for a in self.activations)}{clip}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +174,20 @@ class AfterRows:
     x: OneBlock
     h: OneBlock
 
+    @property
+    def representable(self) -> bool:
+        """Whether every multiplier and product fits its width."""
+        return self.x.representable and self.h.representable
+
 
 CandidateRows = AfterRows | TwoBlock
 
 
-def _reset_after_rows(op: Gru, q: Quantizer, operand: Format, target: Floats) -> AfterRows:
+def candidate_rows(op: Gru, q: Quantizer, operand: Format, target: Floats) -> CandidateRows:
+    """Quantize the candidate's rows, rescaled to ``target [hidden]``."""
     fx = q.input(0)
+    if not op.reset_after:
+        return two_block(q, op.weights[2], op.recurrence[2], op.bias_x[2] + op.bias_h[2], operand, "rh", target)
     x, cx = q.round_block(op.weights[2], fx.scale_for(op.columns), target, op.bias_x[2], fx.amax, q.samples(0))
     h, ch = q.round_block(
         op.recurrence[2], operand.scale_for(op.hidden), target, op.bias_h[2], operand.amax, q.samples("h")
@@ -183,15 +211,11 @@ class QGru(QOp):
         s = wide.quantize(h.initial)
         return (
             QState(f"{self.name}_s", h.shape, wide, s, h.alias, h.window),
-            QState(h.name, h.shape, self.h.operand, narrow(self._upper(s), self.h.operand), follows=f"{self.name}_s"),
+            QState(h.name, h.shape, self.h.operand, narrow(upper(s), self.h.operand), follows=f"{self.name}_s"),
         )
 
     def output_state(self, index: int) -> str:
         return f"{self.name}_h" if self.formats[0].bits == self.h.operand.bits else ""
-
-    @staticmethod
-    def _upper(s: Ints) -> Ints:
-        return np.clip(shift_round(s, 14), -32767, 32767)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, h, s = inputs[0].reshape(-1, self.op.columns), state[f"{self.name}_h"], state[f"{self.name}_s"]
@@ -200,7 +224,7 @@ class QGru(QOp):
         n = self._candidate(x, h, s, r)
         d = int32((n << 14) - s, "n - s")
         s = int32(s + mul15(32768 - z, d), "s")
-        h16 = self._upper(s)
+        h16 = upper(s)
         h = narrow(h16, self.h.operand)
         state[f"{self.name}_h"], state[f"{self.name}_s"] = h, s
         return [h if self.formats[0].bits == self.h.operand.bits else h16]
@@ -211,9 +235,9 @@ class QGru(QOp):
             recurrent = np.clip(rows.h(h, f"{self.name} n h"), -GATE_LIMIT, GATE_LIMIT)
             p = rows.x(x, f"{self.name} n x") + (int32(r * recurrent + 16384, "r times recurrent part") >> 15)
         else:
-            reset = narrow(int32(r * self._upper(s) + 16384, "r h") >> 15, self.h.operand)
+            reset = narrow(int32(r * upper(s) + 16384, "r h") >> 15, self.h.operand)
             p = rows(x, reset, f"{self.name} n")
-        if self.op.activation == "tanh":
+        if self.op.activations[1] == TANH:
             return fixed.tanh(int32(p, "candidate"))
         return np.clip(p, 0, 32767)
 
@@ -234,13 +258,13 @@ class QGru(QOp):
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "uint16_t", op.hidden))
         args.append(Arg("null") if self.output_state(0) else Arg("output", "0"))
-        fields = self._after_fields() if after else self._before_fields()
+        fields = gru_fields(n, self.zr, self.candidate)
         shape = (
             ("columns", op.columns),
             ("hidden", op.hidden),
             ("x_bits", self.input_format.bits),
             ("h_bits", self.h.operand.bits),
-            ("activation", ACTIVATION_CODE[op.activation]),
+            ("activation", KIND[op.activations[1].name]),
         )
         return [
             KernelCall(
@@ -254,71 +278,75 @@ class QGru(QOp):
             )
         ]
 
-    def _after_fields(self) -> tuple[tuple[str, Constant | WeightRows], ...]:
-        op, n, rows = self.op, self.name, self.candidate
-        assert isinstance(rows, AfterRows)
-        blocks = []
-        for zr, last in ((self.zr.x, rows.x.block), (self.zr.h, rows.h.block)):
-            two, one = zr.weights.reshape(op.hidden, 2, -1), last.weights.reshape(op.hidden, 1, -1)
-            blocks.append(np.concatenate([two, one], 1))
-        bias = np.concatenate([self.zr.bias.reshape(-1, 2), rows.x.bias[:, None], rows.h.bias[:, None]], 1)
-
-        def join(pick: str) -> list[Ints]:
-            pairs = ((self.zr.x.scale, rows.x.block.scale), (self.zr.h.scale, rows.h.block.scale))
-            return [
-                np.concatenate([getattr(zr, pick).reshape(-1, 2), getattr(one, pick)[:, None]], 1).ravel()
-                for zr, one in pairs
-            ]
-
-        return (
-            ("weights", WeightRows(f"{n}_w", tuple(blocks), "gates z r n of each unit over x, then over h")),
-            ("bias", Constant(f"{n}_b", "int32_t", bias.ravel(), "[hidden][z, r, n over x, n over h]")),
-            ("scale", scale2(*join("m"), *join("p"), f"{n}_s", "[hidden][3 gates] multipliers and shifts")),
-        )
-
-    def _before_fields(self) -> tuple[tuple[str, Constant | WeightRows], ...]:
-        op, n, rows = self.op, self.name, self.candidate
-        assert isinstance(rows, TwoBlock)
-
-        def fields(name: str, part: TwoBlock, gates: int, what: str) -> list[tuple[str, Constant | WeightRows]]:
-            sx, sh = part.x.scale, part.h.scale
-            blocks = tuple(b.weights.reshape(op.hidden, gates, -1) for b in (part.x, part.h))
-            return [
-                (f"{name}_weights", WeightRows(f"{n}_{name}_w", blocks, f"{what} of each unit over x, then over h")),
-                (f"{name}_bias", Constant(f"{n}_{name}_b", "int32_t", part.bias, f"[hidden][{what}]")),
-                (f"{name}_scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_{name}_s", f"[hidden][{what}] multipliers, shifts")),
-            ]
-
-        return (*fields("zr", self.zr, 2, "gates z r"), *fields("n", rows, 1, "gate n"))
-
     def dequantized(self) -> Op:
-        op, rows, fx = self.op, self.candidate, self.input_format
-        column, hidden = fx.scale_for(op.columns), self.h.operand.scale_for(op.hidden)
-        if isinstance(rows, AfterRows):
-            nx, nh = rows.x.block.real(column), rows.h.block.real(hidden)
-            bx, bh = rows.x.real_bias(fx.zero), rows.h.real_bias(0)
-        else:
-            nx, nh = rows.x.real(column), rows.h.real(hidden)
-            bx, bh = rows.real_bias(fx.zero), np.zeros(op.hidden)
-        zeros = np.zeros((2, op.hidden))
-        return replace(
-            op,
-            weights=np.concatenate([by_gate(self.zr.x.real(column), 2), nx[None]]),
-            recurrence=np.concatenate([by_gate(self.zr.h.real(hidden), 2), nh[None]]),
-            bias_x=np.concatenate([by_gate(self.zr.real_bias(fx.zero), 2), bx[None]]),
-            bias_h=np.concatenate([zeros, bh[None]]),
-        )
+        return dequantized_gru(self.op, self.zr, self.candidate, self.input_format, self.h.operand)
+
+
+def gru_fields(n: str, zr: TwoBlock, rows: CandidateRows) -> tuple[Field, ...]:
+    """The weights, biases and scales of the gates and the candidate; ``n`` prefixes their names."""
+    return _after_fields(n, zr, rows) if isinstance(rows, AfterRows) else _before_fields(n, zr, rows)
+
+
+def _after_fields(n: str, zr: TwoBlock, rows: AfterRows) -> tuple[Field, ...]:
+    hidden = len(rows.x.bias)
+    blocks = []
+    for two, one in ((zr.x, rows.x.block), (zr.h, rows.h.block)):
+        parts = (two.weights.reshape(hidden, 2, -1), one.weights.reshape(hidden, 1, -1))
+        blocks.append(np.concatenate(parts, 1))
+    bias = np.concatenate([zr.bias.reshape(-1, 2), rows.x.bias[:, None], rows.h.bias[:, None]], 1)
+
+    def join(pick: str) -> list[Ints]:
+        pairs = ((zr.x.scale, rows.x.block.scale), (zr.h.scale, rows.h.block.scale))
+        return [
+            np.concatenate([getattr(two, pick).reshape(-1, 2), getattr(one, pick)[:, None]], 1).ravel()
+            for two, one in pairs
+        ]
+
+    (mx, mh), (px, ph) = join("m"), join("p")
+    return (
+        ("weights", WeightRows(f"{n}_w", tuple(blocks), "gates z r n of each unit over x, then over h")),
+        ("bias", Constant(f"{n}_b", "int32_t", bias.ravel(), "[hidden][z, r, n over x, n over h]")),
+        ("scale", scale2(mx, mh, px, ph, f"{n}_s", "[hidden][3 gates] multipliers and shifts")),
+    )
+
+
+def _before_fields(n: str, zr: TwoBlock, rows: TwoBlock) -> tuple[Field, ...]:
+    hidden = len(rows.bias)
+
+    def fields(name: str, part: TwoBlock, gates: int, what: str) -> list[Field]:
+        sx, sh = part.x.scale, part.h.scale
+        blocks = tuple(b.weights.reshape(hidden, gates, -1) for b in (part.x, part.h))
+        return [
+            (f"{name}_weights", WeightRows(f"{n}_{name}_w", blocks, f"{what} of each unit over x, then over h")),
+            (f"{name}_bias", Constant(f"{n}_{name}_b", "int32_t", part.bias, f"[hidden][{what}]")),
+            (f"{name}_scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_{name}_s", f"[hidden][{what}] multipliers, shifts")),
+        ]
+
+    return (*fields("zr", zr, 2, "gates z r"), *fields("n", rows, 1, "gate n"))
+
+
+def dequantized_gru(op: Gru, zr: TwoBlock, rows: CandidateRows, fx: Format, operand: Format) -> Gru:
+    """The layer with the weights as quantized."""
+    column, hidden = fx.scale_for(op.columns), operand.scale_for(op.hidden)
+    if isinstance(rows, AfterRows):
+        nx, nh = rows.x.block.real(column), rows.h.block.real(hidden)
+        bx, bh = rows.x.real_bias(fx.zero), rows.h.real_bias(0)
+    else:
+        nx, nh = rows.x.real(column), rows.h.real(hidden)
+        bx, bh = rows.real_bias(fx.zero), np.zeros(op.hidden)
+    return replace(
+        op,
+        weights=np.concatenate([by_gate(zr.x.real(column), 2), nx[None]]),
+        recurrence=np.concatenate([by_gate(zr.h.real(hidden), 2), nh[None]]),
+        bias_x=np.concatenate([by_gate(zr.real_bias(fx.zero), 2), bx[None]]),
+        bias_h=np.concatenate([np.zeros((2, op.hidden)), bh[None]]),
+    )
 
 
 @handles("GRU")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX GRU, forward, gates sigmoid, candidate tanh or ReLU."""
+    """ONNX GRU, forward."""
     r = read_node(node, trace, gates=3, states=1)
-    activations = [a.lower() for a in node.attributes.get("activations", ("Sigmoid", "Tanh"))]
-    if activations not in (["sigmoid", "tanh"], ["sigmoid", "relu"]):
-        trace.refuse(node, f"activations={activations} are not supported")
-    if node.attributes.get("clip"):
-        trace.refuse(node, f"clip={node.attributes['clip']} is not supported")
     op = trace.add(
         node,
         Gru,
@@ -329,7 +357,8 @@ def from_node(node: Node, trace: Tracer) -> None:
         bias_h=r.bias_h,
         initial_h=r.initial[0],
         reset_after=bool(node.attributes.get("linear_before_reset", 0)),
-        activation=activations[1],
+        activations=read_node_activations(node, trace, ["Sigmoid", "Tanh"]),
+        clip=float(node.attributes.get("clip", 0.0)),
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
     trace.result(node, 1, r.final(op.outputs[0]))

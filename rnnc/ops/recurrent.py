@@ -13,8 +13,8 @@ import numpy as np
 
 from rnnc.activations import read_activations
 from rnnc.errors import Refused
-from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints
-from rnnc.net import Array, Bound, Constant, Quantizer
+from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints, shift_round
+from rnnc.net import Bound, Constant, Quantizer
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer
 
@@ -119,11 +119,6 @@ def by_gate(rows: Floats, gates: int) -> Floats:
     return np.ascontiguousarray(np.swapaxes(rows.reshape(-1, gates, *rows.shape[1:]), 0, 1))
 
 
-def sigma(x: Array) -> Floats:
-    """The logistic function in float64, without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
-
-
 def narrow(h: Ints, operand: Format) -> Ints:
     """A Q0.15 (or equally scaled) int16 as the recurrent operand: itself, or rounded to 8 bits and saturated."""
     return h if operand.bits == 16 else np.clip((h + 128) >> 8, -128, 127)
@@ -168,10 +163,6 @@ def scale2(mx: Ints, mh: Ints, px: Ints, ph: Ints, name: str, comment: str) -> C
     return Constant(name, "rnnc_scale2", np.stack([mx, mh, px, ph], 1), comment)
 
 
-ACTIVATION_CODE = {"tanh": 0, "relu": 1, "sigmoid": 2}
-"""RNNC_TANH, RNNC_RELU, RNNC_SIGMOID of runtime_c/lut.h."""
-
-
 @dataclass(frozen=True, eq=False)
 class HiddenFormats:
     """The formats of one hidden state: int16, the recurrent operand, and int32 with 14 more fraction bits."""
@@ -190,7 +181,20 @@ def hidden_formats(q: Quantizer, initial: Floats, *, bounded: bool) -> HiddenFor
     if bounded and start > 1:
         raise Refused(f"initial_h reaches {start:.3g}; the hidden state holds +-1", hint="Train with a bounded initial state.")
     full = HIDDEN if bounded else Format(16, np.array([max(q.state_limit("h"), start) / 32767]))
-    lsb = full.scale[0]
-    operand = full if q.precision == "a16" else Format(8, np.array([lsb * 256]), 0, -128, 127)
-    wide = Format(32, np.array([lsb / 2**14]), 0, -32767 << 14, 32767 << 14)
-    return HiddenFormats(full, operand, wide)
+    return _around(full, q)
+
+
+def power_of_two_formats(q: Quantizer, limit: float) -> HiddenFormats:
+    """A hidden state whose LSB is the smallest 2^(e - 15), e >= 0, that holds ``limit``."""
+    lsb = 2.0 ** (max(0, int(np.ceil(np.log2(max(limit, 1e-9))))) - 15)
+    return _around(Format(16, np.array([lsb])), q)
+
+
+def _around(full: Format, q: Quantizer) -> HiddenFormats:
+    operand = full if q.precision == "a16" else Format(8, full.scale * 256, 0, -128, 127)
+    return HiddenFormats(full, operand, Format(32, full.scale / 2**14, 0, -32767 << 14, 32767 << 14))
+
+
+def upper(s: Ints) -> Ints:
+    """The int16 of a state with 14 more fraction bits."""
+    return np.clip(shift_round(s, 14), -32767, 32767)

@@ -1,17 +1,20 @@
 """RNN (Elman 1990; ONNX operator RNN).
 
-    h' = g(W x + R h + b)      g = tanh, ReLU or sigmoid
+    h' = f(W x + R h + b)      f = tanh by default
+
+The integers of a layer that clips, or has another activation than tanh, ReLU and sigmoid, are in rnn_general.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from rnnc import fixed
+from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import Floats, Format
 from rnnc.net import (
     Arg,
@@ -33,22 +36,18 @@ from rnnc.net import (
     no_probe,
 )
 from rnnc.ops.recurrent import (
-    ACTIVATION_CODE,
     HiddenFormats,
     gate_target,
     hidden_formats,
     narrow,
     read_node,
+    read_node_activations,
     scale2,
-    sigma,
     two_block,
     two_block_bounds,
 )
 from rnnc.rows import TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
-
-Activation = Literal["tanh", "relu", "sigmoid"]
-FLOAT_ACTIVATION = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "sigmoid": sigma}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,8 @@ class Rnn(Op):
         recurrence: ``[hidden, hidden]``.
         bias: ``[hidden]``.
         initial_h: ``[hidden]``.
+        activation: f.
+        clip: bound of what goes into it, 0 for none.
 
     Inputs: x ``[columns]``. Outputs: h ``[hidden]``.
     """
@@ -68,7 +69,8 @@ class Rnn(Op):
     recurrence: Floats
     bias: Floats
     initial_h: InitialState
-    activation: Activation = "tanh"
+    activation: Activation = TANH
+    clip: float = 0.0
     kind: ClassVar[str] = "rnn"
 
     @property
@@ -91,25 +93,35 @@ class Rnn(Op):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, h = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"]
         probe("h", h)
-        h = FLOAT_ACTIVATION[self.activation](x @ self.weights.T + h @ self.recurrence.T + self.bias)
+        p = x @ self.weights.T + h @ self.recurrence.T + self.bias
+        h = self.activation(np.clip(p, -self.clip, self.clip) if self.clip else p)
         state[f"{self.name}_h"] = h
         return [h]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        limits = {"tanh": (-1.0, 1.0), "relu": (0.0, np.inf), "sigmoid": (0.0, 1.0)}
-        return [Interval.of(*limits[self.activation], self.hidden)]
+        start = float(np.abs(self.initial_h.value).max(initial=0.0))
+        lo, hi = self.activation.limits
+        return [Interval.of(min(lo, -start), max(hi, start), self.hidden)]
 
     def takes8(self, index: int) -> bool:
         return True
 
-    def quantize(self, q: Quantizer) -> QRnn:
-        h = hidden_formats(q, self.initial_h.value, bounded=self.activation != "relu")
-        target = gate_target(self.hidden) if self.activation != "relu" else np.full(self.hidden, h.full.scale[0])
+    def quantize(self, q: Quantizer) -> QOp:
+        from rnnc.ops.rnn_general import quantize_general
+
+        relu = self.activation == RELU
+        start = float(np.abs(self.initial_h.value).max(initial=0.0))
+        if self.activation not in (TANH, RELU, SIGMOID) or self.clip or (not relu and start > 1):
+            return quantize_general(self, q)
+        h = hidden_formats(q, self.initial_h.value, bounded=not relu)
+        target = np.full(self.hidden, h.full.scale[0]) if relu else gate_target(self.hidden)
         rows = two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target)
+        if not rows.representable:
+            return quantize_general(self, q)
         return QRnn(self, self.inputs, (h.operand if q.wants8() else h.full,), rows, q.input(0), h)
 
     def describe(self) -> str:
-        return f"RNN {self.columns} -> {self.hidden}, {self.activation}"
+        return f"RNN {self.columns} -> {self.hidden}, {self.activation.name}{f', clip {self.clip:g}' if self.clip else ''}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +150,9 @@ class QRnn(QOp):
         return [h if self.formats[0].bits == self.h.operand.bits else h16]
 
     def _activate(self, p: fixed.Ints) -> fixed.Ints:
-        if self.op.activation == "tanh":
+        if self.op.activation == TANH:
             return fixed.tanh(p)
-        if self.op.activation == "sigmoid":
+        if self.op.activation == SIGMOID:
             return np.minimum(fixed.sigmoid(p), 32767)
         return np.clip(p, 0, 32767)
 
@@ -163,7 +175,7 @@ class QRnn(QOp):
                     ("hidden", op.hidden),
                     ("x_bits", self.input_format.bits),
                     ("h_bits", self.h.operand.bits),
-                    ("activation", ACTIVATION_CODE[op.activation]),
+                    ("activation", KIND[op.activation.name]),
                 ),
                 (
                     Arg("input", "0"),
@@ -188,13 +200,9 @@ class QRnn(QOp):
 
 @handles("RNN")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX RNN, forward, tanh, ReLU or sigmoid."""
+    """ONNX RNN, forward."""
     r = read_node(node, trace, gates=1, states=1)
-    activation = node.attributes.get("activations", ("Tanh",))[0].lower()
-    if activation not in ACTIVATION_CODE:
-        trace.refuse(node, f"activations={activation!r} is not supported")
-    if node.attributes.get("clip"):
-        trace.refuse(node, f"clip={node.attributes['clip']} is not supported")
+    (activation,) = read_node_activations(node, trace, ["Tanh"])
     op = trace.add(
         node,
         Rnn,
@@ -204,6 +212,7 @@ def from_node(node: Node, trace: Tracer) -> None:
         bias=(r.bias_x + r.bias_h)[0],
         initial_h=r.initial[0],
         activation=activation,
+        clip=float(node.attributes.get("clip", 0.0)),
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
     trace.result(node, 1, r.final(op.outputs[0]))
