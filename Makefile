@@ -1,0 +1,82 @@
+# make demo     compile the gesture example and stream held-out recordings through the C
+# make test     the test suite; as root it installs missing cross compilers and emulators first
+# make check    ruff, mypy, clang-format
+# make help     all targets
+
+PYTHON  ?= python3
+JOBS    ?= 2
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST  := $(BIN)/python -m pytest
+C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
+BENCHMARKS = $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
+# Changes of these ask for a new installation; of the code they do not: it is editable.
+INSTALL_INPUTS := pyproject.toml hatch_build.py
+
+.PHONY: help demo test check format golden zoo targets bench wheel clean
+
+help:
+	@echo "demo     compile the gesture example and stream held-out recordings through the C"
+	@echo "test     the test suite (ARGS='tests/unit -x' for a part); as root, installs missing system packages"
+	@echo "check    ruff, mypy and clang-format"
+	@echo "format   let ruff and clang-format rewrite the sources"
+	@echo "golden   accept the C that is generated now as the golden files"
+	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
+	@echo "targets  many networks on every emulated target; minutes"
+	@echo "bench    the benchmarks in benchmarks/"
+	@echo "wheel    sdist and wheel in dist/"
+	@echo "clean    remove everything that is not source"
+
+demo: $(VENV)/.installed
+	$(BIN)/rnnc demo
+
+test: $(VENV)/.dev
+	tools/system_packages.sh test
+	$(PYTEST) -n $(JOBS) $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict rnnc
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+golden: $(VENV)/.dev
+	RNNC_UPDATE_GOLDEN=1 $(PYTEST) tests/golden $(ARGS)
+
+zoo: $(VENV)/.dev
+	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
+	$(PYTEST) -n $(JOBS) -m slow tests/onnx $(ARGS)
+
+targets: $(VENV)/.dev
+	tools/system_packages.sh test
+	$(PYTEST) -n $(JOBS) -m slow tests/target $(ARGS)
+
+bench: $(VENV)/.dev
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	PYTHON=$(PYTHON) tools/system_packages.sh venv
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(INSTALL_INPUTS)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.created $(INSTALL_INPUTS)
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.installed $@
