@@ -1,0 +1,198 @@
+"""Small equal rewritings that leave fewer forms for handlers to know.
+
+Gemm, and MatMul by a constant, become ``Dense``: inputs x ``[..., columns]``, W ``[rows, columns]`` and b ``[rows]``. It
+takes in constants that are added to or multiplied with its result. A Gather from a constant table by computed indices
+becomes ``Embedding``: inputs table ``[rows, ...]`` and indices. Neither is an ONNX operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.frontend.editor import Editor
+from rnnc.tracing import Graph, Node
+
+Rule = Callable[[Editor, Node], bool]
+"""Tries to rewrite the graph at a node; returns whether it did."""
+
+
+def canonical(graph: Graph) -> Graph:
+    """The graph in the form that the handlers know."""
+    return apply(graph, RULES)
+
+
+def apply(graph: Graph, rules: dict[str, tuple[Rule, ...]]) -> Graph:
+    """Apply rules, by operator, until none applies."""
+    editor = Editor(graph)
+    queue = editor.nodes
+    while queue:
+        node = queue.pop(0)
+        if node in editor and any(rule(editor, node) for rule in rules.get(node.op_type, ())):
+            queue = [*editor.added, *queue]
+            editor.added.clear()
+    return editor.finish()
+
+
+# --------------------------------------------------------------------------- Dense
+
+
+def _dense(node: Node, x: str, weights: NDArray[Any], bias: NDArray[Any], output: str, editor: Editor) -> Node:
+    w = editor.add_constant(np.asarray(weights, np.float64), "weights")
+    b = editor.add_constant(np.asarray(bias, np.float64), "bias")
+    return Node(node.name, "Dense", "", (x, w, b), (output,))
+
+
+def matmul(editor: Editor, node: Node) -> bool:
+    """MatMul by a constant matrix on the right; on the left by way of transposing."""
+    left, right = (editor.constant(name) for name in node.inputs)
+    if right is not None and left is None and _matrix(right) is not None:
+        weights = _matrix(right)
+        assert weights is not None
+        editor.replace([node], [_dense(node, node.inputs[0], weights.T, np.zeros(weights.shape[1]), node.outputs[0], editor)])
+        return True
+    shape = editor.shape(node.inputs[1])
+    if left is None or right is not None or _matrix(left) is None or shape is None or len(shape) < 2:
+        return False
+    weights = _matrix(left)
+    assert weights is not None
+    perm = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+    turned, product = editor.fresh("turned"), editor.fresh("product")
+    nodes = [
+        Node(node.name, "Transpose", "", (node.inputs[1],), (turned,), {"perm": perm}),
+        _dense(node, turned, weights, np.zeros(weights.shape[0]), product, editor),
+        Node(node.name, "Transpose", "", (product,), node.outputs, {"perm": perm}),
+    ]
+    editor.replace([node], nodes)
+    return True
+
+
+def _matrix(array: NDArray[Any]) -> NDArray[Any] | None:
+    """A matrix that may have leading axes of length 1."""
+    if array.ndim < 2 or any(n != 1 for n in array.shape[:-2]):
+        return None
+    return array.reshape(array.shape[-2:])
+
+
+def gemm(editor: Editor, node: Node) -> bool:
+    """alpha A B + beta C with a constant B; C may be computed."""
+    weights = editor.constant(node.inputs[1])
+    if weights is None:
+        return False
+    alpha, beta = float(node.attributes.get("alpha", 1.0)), float(node.attributes.get("beta", 1.0))
+    matrix = alpha * np.asarray(weights if node.attributes.get("transB", 0) else weights.T, np.float64)
+    nodes: list[Node] = []
+    x, output = node.inputs[0], node.outputs[0]
+    if node.attributes.get("transA", 0):
+        turned = editor.fresh("turned")
+        nodes.append(Node(node.name, "Transpose", "", (x,), (turned,), {"perm": [1, 0]}))
+        x = turned
+    other = node.inputs[2] if len(node.inputs) > 2 else ""
+    added = editor.constant(other)
+    if not other:
+        nodes.append(_dense(node, x, matrix, np.zeros(len(matrix)), output, editor))
+    elif added is not None and _along_last(added, len(matrix)) is not None:
+        bias = _along_last(added, len(matrix))
+        assert bias is not None
+        nodes.append(_dense(node, x, matrix, beta * bias, output, editor))
+    else:
+        product = editor.fresh("product")
+        nodes.append(_dense(node, x, matrix, np.zeros(len(matrix)), product, editor))
+        if beta != 1:
+            scaled = editor.fresh("scaled")
+            nodes.append(Node(node.name, "Mul", "", (other, editor.add_constant(np.asarray(beta))), (scaled,)))
+            other = scaled
+        nodes.append(Node(node.name, "Add", "", (product, other), (output,)))
+    editor.replace([node], nodes)
+    return True
+
+
+def _along_last(array: NDArray[Any], length: int) -> NDArray[np.float64] | None:
+    """A constant that differs along the last axis only, as a vector."""
+    if array.size not in (1, length) or (array.ndim and array.shape[-1] != array.size):
+        return None
+    return np.broadcast_to(np.asarray(array, np.float64).ravel(), (length,))
+
+
+def absorb(editor: Editor, node: Node) -> bool:
+    """Take a constant added to, subtracted from or multiplied with the result of Dense into its weights and bias."""
+    weights, bias = editor.constant(node.inputs[1]), editor.constant(node.inputs[2])
+    reader = editor.only_reader(node.outputs[0])
+    if reader is None or weights is None or bias is None or reader.op_type not in ("Add", "Sub", "Mul", "Div"):
+        return False
+    position = reader.inputs.index(node.outputs[0])
+    other = editor.constant(reader.inputs[1 - position])
+    vector = None if other is None else _along_last(other, len(weights))
+    rank, others = editor.shape(node.outputs[0]), 0 if other is None else other.ndim
+    if vector is None or rank is None or others > len(rank):
+        return False
+    if reader.op_type == "Div":
+        if position or not np.all(vector):
+            return False
+        vector = 1 / vector
+    if reader.op_type in ("Mul", "Div"):
+        weights, bias = weights * vector[:, None], bias * vector
+    elif reader.op_type == "Add":
+        bias = bias + vector
+    else:
+        weights, bias = (weights, bias - vector) if position == 0 else (-weights, vector - bias)
+    editor.replace([node, reader], [_dense(node, node.inputs[0], weights, bias, reader.outputs[0], editor)])
+    return True
+
+
+def batch_normalization(editor: Editor, node: Node) -> bool:
+    """Scale and shift by channel (axis 1)."""
+    parameters = [editor.constant(name) for name in node.inputs[1:5]]
+    shape = editor.shape(node.inputs[0])
+    if any(p is None for p in parameters) or shape is None or len(shape) < 2:
+        return False
+    scale, offset, mean, variance = (np.asarray(p, np.float64) for p in parameters)
+    factor = scale / np.sqrt(variance + float(node.attributes.get("epsilon", 1e-5)))
+    form = (1, -1) + (1,) * (len(shape) - 2)
+    scaled = editor.fresh("scaled")
+    editor.shapes[scaled] = shape
+    first = editor.add_constant(factor.reshape(form))
+    second = editor.add_constant((offset - mean * factor).reshape(form))
+    nodes = [
+        Node(node.name, "Mul", "", (node.inputs[0], first), (scaled,)),
+        Node(node.name, "Add", "", (scaled, second), (node.outputs[0],)),
+    ]
+    editor.replace([node], nodes)
+    return True
+
+
+def embedding(editor: Editor, node: Node) -> bool:
+    """Gather of rows from a constant table."""
+    table = editor.constant(node.inputs[0])
+    if table is None or editor.constant(node.inputs[1]) is not None or int(node.attributes.get("axis", 0)) % table.ndim:
+        return False
+    editor.replace([node], [replace(node, op_type="Embedding", attributes={})])
+    return True
+
+
+def drop_identity(editor: Editor, node: Node) -> bool:
+    """Let the readers of an Identity or an inactive Dropout read its input."""
+    source, target = node.inputs[0], node.outputs[0]
+    readers = editor.uses(target)
+    extra = [name for name in node.outputs[1:] if editor.uses(name) or name in editor.results]
+    if extra or target in editor.results or any(target not in reader.inputs for reader in readers):
+        return False
+    renamed = [replace(r, inputs=tuple(source if n == target else n for n in r.inputs)) for r in readers]
+    for old, new in zip(readers, renamed, strict=True):
+        editor.replace([old], [new])
+    return bool(readers)
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "MatMul": (matmul,),
+    "Gemm": (gemm,),
+    "Dense": (absorb,),
+    "Gather": (embedding,),
+    "Identity": (drop_identity,),
+    "Dropout": (drop_identity,),
+    "BatchNormalization": (batch_normalization,),
+}

@@ -1,0 +1,69 @@
+"""From a graph over whole sequences to a network of one time step.
+
+Each tensor is followed through the graph with its time axis. Which axis of an input is time is not written in the file:
+each choice is tried, and the one is right with which every recurrent node finds time on the axis that it scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
+
+from rnnc.errors import Refused
+from rnnc.frontend.rewrite import canonical
+from rnnc.frontend.states import States, find_states
+from rnnc.frontend.trace import Trace, WrongAxis
+from rnnc.net import Net
+from rnnc.options import Options
+from rnnc.tracing import Graph, Tensor
+
+MOST_TRIALS = 64
+AXIS_HINT = "Say which axis of which input is time: --time-axis INPUT=AXIS."
+
+
+def to_stream(graph: Graph, options: Options) -> Net:
+    """A graph as one time step with explicit state, equal to the graph over a sequence.
+
+    Args:
+        graph: from ``load``.
+        options: ``states``, ``time_axis``, ``outputs`` and ``window`` are used.
+
+    Raises Refused, naming the node that cannot stream; UsageError.
+    """
+    graph = canonical(graph)
+    states = find_states(graph, options)
+    failures: list[tuple[int, Refused]] = []
+    for axes in islice(_choices(graph, states, options), MOST_TRIALS):
+        trace = Trace(graph, states, options, axes)
+        try:
+            return trace.run()
+        except Refused as error:
+            failures.append((trace.done - isinstance(error, WrongAxis) * len(graph.nodes), error))
+    raise max(failures, key=lambda f: f[0])[1]
+
+
+def _choices(graph: Graph, states: States, options: Options) -> Iterator[Mapping[str, int | None]]:
+    """Time axes of the inputs that are no states, likeliest first; all None for a graph that is itself one step."""
+    sequences = [t for t in graph.inputs if t.name not in states.initial | states.feedback]
+    axes = [_axes(t, graph, options) for t in sequences]
+    chosen = list(product(*axes))
+    if states.feedback:
+        chosen.sort(key=lambda choice: any(a is not None for a in choice))
+    for choice in chosen:
+        lengths = {t.shape[a] for t, a in zip(sequences, choice, strict=True) if a is not None}
+        if len(lengths) <= 1:
+            yield {t.name: a for t, a in zip(sequences, choice, strict=True)}
+
+
+def _axes(tensor: Tensor, graph: Graph, options: Options) -> list[int | None]:
+    """Which axes of an input may be time, None for none of them."""
+    rank = len(tensor.shape)
+    if tensor.name in options.time_axis:
+        axis = options.time_axis[tensor.name]
+        if not -rank <= axis < rank:
+            raise Refused(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
+        return [None if tensor.shape[axis % rank] == 1 else axis % rank]
+    if graph.time:
+        return [i for i, n in enumerate(tensor.shape) if n == graph.time] or [None]
+    longer: list[int | None] = [i for i, n in enumerate(tensor.shape) if n > 1]
+    return [*longer, None]

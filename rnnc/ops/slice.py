@@ -1,0 +1,100 @@
+"""Slice, Split and Gather with constant indices: along time the last step, along features a selection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnc.fixed import Ints
+from rnnc.ops.layout import Layout, Move, strides
+from rnnc.tracing import Node, Traced, Tracer, handles
+from rnnc.views import slices, split_sizes
+
+LAST_HINT = "Only the last step of a sequence, or all of it, can be taken from a stream."
+
+
+@handles("Slice")
+def from_slice(node: Node, trace: Tracer) -> None:
+    """Axis by axis: all of it, the last step of time, or a selection of features."""
+    x = trace.input(node, 0)
+    assert x is not None
+    parts = slices(x.shape, [trace.constant(node, i) for i in range(1, 5)])
+    for axis, part in enumerate(parts):
+        x = select(node, trace, x, axis, np.arange(x.shape[axis])[part])
+    trace.result(node, 0, x)
+
+
+@handles("Split")
+def from_split(node: Node, trace: Tracer) -> None:
+    """Each output is a slice."""
+    x = trace.input(node, 0)
+    assert x is not None
+    axis = int(node.attributes.get("axis", 0)) % len(x.shape)
+    start = 0
+    for i, size in enumerate(split_sizes(node, x.shape[axis], [trace.constant(node, 1)])):
+        if node.outputs[i]:
+            trace.result(node, i, select(node, trace, x, axis, np.arange(start, start + size)))
+        start += size
+
+
+def gather(node: Node, trace: Tracer, x: Traced, indices: Ints) -> None:
+    """Gather of constant indices: a selection along an axis, which a scalar index takes away."""
+    axis = int(node.attributes.get("axis", 0)) % len(x.shape)
+    chosen = np.where(indices < 0, indices + x.shape[axis], indices)
+    y = select(node, trace, x, axis, chosen.ravel())
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    time = y.time if y.time is None or y.time < axis else y.time + indices.ndim - 1
+    if indices.ndim > 1 and y.frame != Traced(shape, y.kind, time).frame:
+        trace.refuse(node, f"takes a table of indices {list(indices.shape)}; only a list is supported")
+    trace.result(node, 0, replace(y, shape=shape, time=time))
+
+
+def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Traced:
+    """``x`` with only ``indices`` of an axis, which stays."""
+    n = x.shape[axis]
+    if np.array_equal(indices, np.arange(n)):
+        return x
+    shape = (*x.shape[:axis], indices.size, *x.shape[axis + 1 :])
+    if axis == x.time:
+        if indices.tolist() != [n - 1]:
+            trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", LAST_HINT)
+        return replace(x, shape=shape, kind="last", time=None)
+    if n == 1 or indices.size == 0:
+        trace.refuse(node, f"takes {indices.size} of {n} elements of axis {axis}")
+    y = replace(x, shape=shape)
+    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=_moves(x, axis, indices), sources=(0, ) * len(_runs(indices)), what="slice")
+    return replace(y, value=op.outputs[0])
+
+
+def _moves(x: Traced, axis: int, indices: Ints) -> tuple[Move, ...]:
+    """One move for each run of evenly spaced indices."""
+    lengths = [1 if i == x.time else m for i, m in enumerate(x.shape)]
+    source = strides(lengths)
+    lengths[axis] = indices.size
+    target = strides(lengths)
+    moves = []
+    for start, first, count, step in _runs(indices):
+        lengths[axis] = count
+        sources = tuple(step * s if i == axis else s for i, s in enumerate(source))
+        moves.append(Move(tuple(lengths), sources, target, first * source[axis], start * target[axis]).merged())
+    return tuple(moves)
+
+
+def _runs(indices: Ints) -> list[tuple[int, int, int, int]]:
+    """Evenly spaced runs of indices: (position, first index, count, step)."""
+    runs: list[tuple[int, int, int, int]] = []
+    for position, index in enumerate(indices.tolist()):
+        if runs:
+            start, first, count, step = runs[-1]
+            if count == 1 or index == first + count * step:
+                runs[-1] = (start, first, count + 1, index - first if count == 1 else step)
+                continue
+        runs.append((position, index, 1, 1))
+    return runs
+
+
+def _brief(indices: Ints) -> str:
+    """A few of the indices."""
+    shown = ", ".join(str(i) for i in indices[:4])
+    return f"{shown}, ..." if indices.size > 4 else shown

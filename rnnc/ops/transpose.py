@@ -1,0 +1,29 @@
+"""Transpose: free where the axes of a frame keep their order, for time and axes of length 1 are no axes of a step's value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rnnc.ops.layout import Layout, Move, strides
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@handles("Transpose")
+def from_node(node: Node, trace: Tracer) -> None:
+    """Move time to its new place; move elements where the frame's axes change order."""
+    x = trace.input(node, 0)
+    assert x is not None
+    perm = [int(a) for a in node.attributes.get("perm", range(len(x.shape))[::-1])]
+    time = None if x.time is None else perm.index(x.time)
+    turned = replace(x, shape=tuple(x.shape[a] for a in perm), time=time)
+    order = [x.frame_axes.index(a) for a in perm if a in x.frame_axes]
+    if order != sorted(order):
+        turned = replace(turned, value=_transpose(node, trace, x, turned, order))
+    trace.result(node, 0, turned)
+
+
+def _transpose(node: Node, trace: Tracer, x: Traced, y: Traced, order: list[int]) -> str:
+    source = strides(x.frame)
+    move = Move(y.frame, tuple(source[a] for a in order), strides(y.frame)).merged()
+    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=(move,), sources=(0,), what="transpose")
+    return op.outputs[0]
