@@ -361,4 +361,4 @@ def from_node(node: Node, trace: Tracer) -> None:
         clip=float(node.attributes.get("clip", 0.0)),
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
-    trace.result(node, 1, r.final(op.outputs[0]))
+    trace.result(node, 1, r.final(op.outputs[0], r.width))

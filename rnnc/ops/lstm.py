@@ -261,8 +261,13 @@ class QLstm(QOp):
 
 @handles("LSTM")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX LSTM, forward."""
-    r = read_node(node, trace, gates=4, states=2)
+    """ONNX LSTM, forward.
+
+    A cell recognised in primitive ops may carry a projection, which ONNX's LSTM lacks: the attributes ``projection``
+    ``[width, hidden]`` and ``projection_bias`` ``[width]``.
+    """
+    projection = node.attributes.get("projection")
+    r = read_node(node, trace, gates=4, states=2, width=0 if projection is None else len(projection))
     peepholes = trace.constant(node, 7)
     wants_cell = len(node.outputs) > 2 and node.outputs[2] != ""
     op = trace.add(
@@ -279,8 +284,10 @@ def from_node(node: Node, trace: Tracer) -> None:
         peepholes=None if peepholes is None else np.asarray(peepholes, np.float64).reshape(3, -1),
         clip=float(node.attributes.get("clip", 0.0)),
         coupled=bool(node.attributes.get("input_forget", 0)),
+        projection=projection,
+        projection_bias=node.attributes.get("projection_bias"),
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
-    trace.result(node, 1, r.final(op.outputs[0]))
+    trace.result(node, 1, r.final(op.outputs[0], r.width))
     if wants_cell:
-        trace.result(node, 2, r.final(op.outputs[1]))
+        trace.result(node, 2, r.final(op.outputs[1], r.hidden))

@@ -26,9 +26,9 @@ class RecurrentNode:
     Args:
         x: the sequence; its step value has ``columns`` elements.
         weights: W, ``[gates, hidden, columns]``.
-        recurrence: R, ``[gates, hidden, hidden]``.
+        recurrence: R, ``[gates, hidden, width]``, width the size of h.
         bias_x, bias_h: the two halves of B, ``[gates, hidden]``.
-        initial: initial_h (and initial_c), ``[hidden]`` each.
+        initial: initial_h ``[width]`` (and initial_c ``[hidden]``).
     """
 
     x: Traced
@@ -44,20 +44,28 @@ class RecurrentNode:
         """Number of hidden units."""
         return int(self.weights.shape[1])
 
+    @property
+    def width(self) -> int:
+        """Number of elements of h."""
+        return int(self.recurrence.shape[2])
+
     def sequence(self, value: str) -> Traced:
         """Y: the hidden state of every step."""
         t = self.x.shape[1 if self.layout else 0]
         if self.layout:
-            return Traced((1, t, 1, self.hidden), "stream", time=1, value=value)
-        return Traced((t, 1, 1, self.hidden), "stream", time=0, value=value)
+            return Traced((1, t, 1, self.width), "stream", time=1, value=value)
+        return Traced((t, 1, 1, self.width), "stream", time=0, value=value)
 
-    def final(self, value: str) -> Traced:
-        """Y_h or Y_c: the state after the last step."""
-        return Traced((1, 1, self.hidden), "last", value=value)
+    def final(self, value: str, size: int) -> Traced:
+        """Y_h or Y_c ``[size]``: the state after the last step."""
+        return Traced((1, 1, size), "last", value=value)
 
 
-def read_node(node: Node, trace: Tracer, gates: int, states: int) -> RecurrentNode:
-    """Read and check what LSTM, GRU and RNN have in common (ONNX operators, inputs X W R B sequence_lens initial_h)."""
+def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0) -> RecurrentNode:
+    """Read and check what LSTM, GRU and RNN have in common (ONNX operators, inputs X W R B sequence_lens initial_h).
+
+    ``width`` is that of h where a projection makes it differ from the number of units.
+    """
     direction = node.attributes.get("direction", "forward")
     if direction != "forward":
         trace.refuse(
@@ -73,7 +81,8 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int) -> RecurrentNo
     trace.require_time(node, x, 1 if layout else 0)
     directions, rows, columns = weights.shape
     hidden = rows // gates
-    if directions != 1 or rows != gates * hidden or recurrence.shape != (1, rows, hidden) or hidden < 1:
+    width = width or hidden
+    if directions != 1 or rows != gates * hidden or recurrence.shape != (1, rows, width) or hidden < 1:
         trace.refuse(node, f"W {list(weights.shape)} and R {list(recurrence.shape)} do not fit {gates} gates of one size")
     if int(node.attributes.get("hidden_size", hidden)) != hidden:
         trace.refuse(node, f"hidden_size={node.attributes['hidden_size']} and W {list(weights.shape)} do not fit")
@@ -88,10 +97,10 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int) -> RecurrentNo
     return RecurrentNode(
         x,
         np.asarray(weights, np.float64).reshape(gates, hidden, columns),
-        np.asarray(recurrence, np.float64).reshape(gates, hidden, hidden),
+        np.asarray(recurrence, np.float64).reshape(gates, hidden, width),
         bx,
         bh,
-        tuple(trace.initial_state(node, 5 + k, hidden) for k in range(states)),
+        tuple(trace.initial_state(node, 5 + k, size) for k, size in zip(range(states), (width, hidden), strict=False)),
         layout,
     )
 
