@@ -1,3 +1,38 @@
-"""rnnc: trained recurrent networks from ONNX to integer C that runs one time step per call."""
+"""rnnc: trained recurrent networks from ONNX to integer C that runs one time step per call.
+
+package = rnnc.compile_model("fan.onnx", calibration="fan.calib.npz")
+package.report["verify"]        # what was proven and measured
+package.write("fan")            # the C, and report.json
+package.simulate(x)             # outputs by name, real units
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnc.compiler import build, compile_model, load_net
+    from rnnc.errors import RnncError
+    from rnnc.options import Options
+    from rnnc.package import Package
 
 __version__ = "0.1.0"
+__all__ = ["Options", "Package", "RnncError", "__version__", "build", "compile_model", "load_net"]
+
+_HOMES = {
+    "build": "rnnc.compiler",
+    "compile_model": "rnnc.compiler",
+    "load_net": "rnnc.compiler",
+    "Options": "rnnc.options",
+    "Package": "rnnc.package",
+    "RnncError": "rnnc.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then: ``rnnc --help`` needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnnc' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

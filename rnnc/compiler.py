@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rnnc.backend.emit import emit
+from rnnc.backend.emit import Banner, emit
 from rnnc.backend.lower import Program, lower
-from rnnc.frontend.load import load
+from rnnc.data import Data, Source, read_data
+from rnnc.errors import UsageError
+from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net, QNet
 from rnnc.options import Options
-from rnnc.quantization.calibrate import Ranges, Sequences, calibrate
+from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
+from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
+from rnnc.report.content import report_content
 from rnnc.tracing import Graph
+from rnnc.verification.verify import Verification, compare_c, measure
 
+STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 Stage = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
 
@@ -29,26 +36,25 @@ def no_watch(_: str, __: object) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """What each stage made."""
+    """What each stage made. ``data`` is the calibration's, or the noise that stood in for it."""
 
     graph: Graph
     net: Net
+    data: Data
     ranges: Ranges
     qnet: QNet
     certificate: Certificate
     program: Program
-    options: Options
-    files: dict[str, str] = field(default_factory=dict)
 
 
 def compile_stages(
-    source: str | Path | bytes, calibration: Sequences | None, options: Options, watch: Stage = no_watch
+    source: str | Path | bytes, calibration: Source | None, options: Options, watch: Stage = no_watch
 ) -> Compilation:
-    """From a model to the text of its C; nothing is run and nothing is written.
+    """From a model to all that its C says; nothing is run and nothing is written.
 
     Args:
         source: path of an ONNX file, or its content.
-        calibration: sequences of each input; None for data-free ranges.
+        calibration: sequences of each input (rnnc.data); None for data-free ranges.
         watch: told of each stage.
 
     Raises ModelError, DataError, UsageError.
@@ -60,9 +66,106 @@ def compile_stages(
 
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
-    ranges: Ranges = made("calibrate", calibrate(net, calibration, options))
-    qnet: QNet = made("quantize", search(net, ranges, calibration, options) if options.search else quantize(net, ranges, options))
+    _check_names(net, options)
+    given = None if calibration is None else read_data(calibration, input_frames(graph, net))
+    sequences = given.sequences if given else None
+    ranges: Ranges = made("calibrate", calibrate(net, sequences, options))
+    qnet: QNet = made(
+        "quantize", (search(net, ranges, sequences, options) if options.search else quantize(net, ranges, options))
+    )
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
-    files: dict[str, str] = made("emit", emit(program))
-    return Compilation(graph, net, ranges, qnet, certificate, program, options, files)
+    data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")
+    return Compilation(graph, net, data, ranges, qnet, certificate, program)
+
+
+def build(
+    source: str | Path | bytes,
+    calibration: Source | None,
+    options: Options,
+    *,
+    test: Source | None = None,
+    verify: bool = True,
+    watch: Stage = no_watch,
+) -> Package:
+    """All stages, with the verification's figures and without judging them (``Package.check`` does).
+
+    Args:
+        test: data to verify on; else the calibration's, or noise.
+        verify: hold the integers against onnxruntime and run the C on this machine.
+
+    Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
+    """
+    model = _model(source, options)
+    made = compile_stages(source, calibration, options, watch)
+    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net))
+    measured = measure(model.content, made.net, made.qnet, data.sequences, options) if verify else None
+    banner = Banner(command_line(model.file, calibration, options), model.sha256, measured.summary if measured else "")
+    files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
+    watch("emit", files)
+    verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None
+    shapes = {f.name: f.shape for f in input_frames(made.graph, made.net)} | output_shapes(made.graph, made.net)
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified)
+    watch("verify", verified)
+    notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
+    return Package(files, content, model, made.graph, made.program, options, verified, tuple(notes))
+
+
+def compile_model(
+    source: str | Path | bytes,
+    calibration: Source | None = None,
+    options: Options | None = None,
+    *,
+    verify: bool = True,
+    watch: Stage = no_watch,
+    **changes: Any,
+) -> Package:
+    """Compile an ONNX model to the C of one time step.
+
+    Args:
+        source: path of an ONNX file, or its content.
+        calibration: a path, an array, or arrays by input name (rnnc.data); None for data-free ranges.
+        options: how to compile; ``changes`` replace fields of it (``precision="a8"``).
+        verify: prove it against onnxruntime and by running the C on this machine, which needs a compiler.
+
+    Raises a subclass of RnncError; VerificationError where the C differs from the oracle or the import is not exact.
+    """
+    unknown = set(changes) - {f.name for f in fields(Options)}
+    if unknown:
+        raise TypeError(f"compile_model has no option {sorted(unknown)[0]!r}")
+    package = build(source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch)
+    package.check()
+    return package
+
+
+def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
+    """The network of an ONNX file as one time step, in float64: see ``rnnc.net.run_net``.
+
+    Raises ModelError, UsageError.
+    """
+    chosen = options or Options()
+    return to_stream(load(source, chosen), chosen)
+
+
+def _model(source: str | Path | bytes, options: Options) -> Model:
+    """What onnxruntime runs as the reference: the file, with the inner tensors that --output names as outputs."""
+    parsed, file = read_model(source)
+    content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    present = {o.name for o in parsed.graph.output}
+    missing = [name for name in options.outputs if name not in present]
+    for name in missing:
+        parsed.graph.output.add(name=name)
+    return Model(file, sha256, parsed.SerializeToString() if missing else content)
+
+
+def _check_names(net: Net, options: Options) -> None:
+    """Raise UsageError where an option names an input that the network has not."""
+    known = [v.name for v in net.inputs]
+    for option in ("input_range", "input_format", "input_affine", "time_axis"):
+        for name in getattr(options, option):
+            if name not in known:
+                flag = option.replace("_", "-")
+                raise UsageError(
+                    f"--{flag}: the network has no input {name!r}", hint=f"Its inputs are {', '.join(known)}."
+                )

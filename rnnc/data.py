@@ -167,9 +167,8 @@ def read_csv(text: str, notes: list[str]) -> Array:
     rows: list[list[float]] = []
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     heading = True
-    for cells in reader:
-        if delimiter == " ":
-            cells = [c for c in cells if c]
+    for row in reader:
+        cells = [c for c in row if c] if delimiter == " " else row
         if not any(c.strip() for c in cells):
             continue
         try:

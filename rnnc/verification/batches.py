@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.net import Array, Clock, Value
+from rnnc.net import Array, Net, Stream, Value
 from rnnc.quantization.calibrate import Sequences
 
 
@@ -31,13 +31,14 @@ class Batch:
         return max(self.lengths)
 
 
-def batches(sequences: Sequences, inputs: Sequence[Value]) -> list[Batch]:
-    """Group sequences so that none is padded to more than twice its length."""
-    lengths = [len(s) for s in sequences[inputs[0].name]]
+def batches(sequences: Sequences, net: Net) -> list[Batch]:
+    """Group sequences so that none is padded to more than twice its length; not at all where the network looks ahead."""
+    lengths = [len(s) for s in sequences[net.inputs[0].name]]
+    exact = bool(net.drain_steps or net.window)
     groups: dict[int, list[int]] = {}
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        groups.setdefault(lengths[i].bit_length(), []).append(i)
-    return [_batch(sequences, inputs, members, [lengths[i] for i in members]) for members in groups.values()]
+        groups.setdefault(lengths[i] if exact else lengths[i].bit_length(), []).append(i)
+    return [_batch(sequences, net.inputs, members, [lengths[i] for i in members]) for members in groups.values()]
 
 
 def _batch(sequences: Sequences, inputs: Sequence[Value], members: list[int], lengths: list[int]) -> Batch:
@@ -50,28 +51,19 @@ def _batch(sequences: Sequences, inputs: Sequence[Value], members: list[int], le
     return Batch(members, lengths, packed)
 
 
-def ticks(clock: Clock, steps: int) -> int:
-    """How many values a clock has given after ``steps`` steps."""
-    return 0 if steps <= clock.phase else (steps - 1 - clock.phase) // clock.rate + 1
+def flushed(stream: Stream, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """All outputs of whole sequences, those included that come after the end: ``[ticks, lanes, *shape]``."""
+    outputs, late = stream.advance(inputs), stream.drain()
+    return {name: np.concatenate([y, late[name]]) for name, y in outputs.items()}
 
 
-def by_sequence(
-    found: Sequence[tuple[Batch, Mapping[str, Array]]], clocks: Mapping[str, Clock]
-) -> dict[str, list[Array]]:
+def by_sequence(net: Net, found: Sequence[tuple[Batch, Mapping[str, Array]]]) -> dict[str, list[Array]]:
     """The outputs of all batches, ``[ticks, lanes, *shape]``, as ``[ticks, size]`` of each sequence in order."""
     count = sum(len(b.members) for b, _ in found)
-    result: dict[str, list[Array]] = {name: [np.empty(0)] * count for name in clocks}
+    result: dict[str, list[Array]] = {o.name: [np.empty(0)] * count for o in net.outputs}
     for batch, outputs in found:
-        for name, clock in clocks.items():
-            y = outputs[name].reshape(*outputs[name].shape[:2], -1)
+        for o in net.outputs:
+            y = outputs[o.name].reshape(*outputs[o.name].shape[:2], -1)
             for k, (i, steps) in enumerate(zip(batch.members, batch.lengths, strict=True)):
-                result[name][i] = y[: ticks(clock, steps), k]
+                result[o.name][i] = y[: net.ticks(o, steps), k]
     return result
-
-
-def run_batches(
-    run: Callable[[Mapping[str, Array]], Mapping[str, Array]], groups: Sequence[Batch]
-) -> Iterator[tuple[Batch, Mapping[str, Array]]]:
-    """Each batch with what ``run`` makes of its inputs."""
-    for batch in groups:
-        yield batch, run(batch.inputs)

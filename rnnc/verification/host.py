@@ -17,7 +17,7 @@ from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.lower import Port, Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.net import Array, QNet, stream_qnet
-from rnnc.verification.batches import Batch, ticks
+from rnnc.verification.batches import Batch
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O2")
@@ -35,6 +35,7 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs)
     static {name}_t s;
     int wrong = 0;
     for (int32_t lane = 0; lane < lanes; lane++) {{
+        {counters}
         memset(&s, 0x5a, sizeof s);
         {name}_reset(&s);
         for (int32_t t = 0; t < steps; t++) {{
@@ -144,14 +145,15 @@ class HostPackage:
         arrays = [
             np.ascontiguousarray(inputs[i.name].reshape(steps, lanes, i.size).astype(_dtype(i))) for i in p.inputs
         ]
-        results = [np.zeros((max(1, ticks(o.clock, steps)), lanes, o.size), _dtype(o)) for o in p.outputs]
+        counts = {o.name: p.qnet.net.ticks(o, steps) for o in p.qnet.outputs}
+        results = [np.zeros((max(1, counts[o.name]), lanes, o.size), _dtype(o)) for o in p.outputs]
         blobs = np.zeros((lanes, blob_length(p)), np.uint8)
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs]]
         wrong = self._drive(ctypes.c_int32(steps), ctypes.c_int32(lanes), *pointers)
         if wrong:
             raise VerificationError(f"{p.name}_step misjudges {wrong} times whether it wrote its outputs")
         outputs = {
-            o.name: r[: ticks(o.clock, steps)].reshape(-1, lanes, *o.shape).astype(np.int64)
+            o.name: r[: counts[o.name]].reshape(-1, lanes, *o.shape).astype(np.int64)
             for o, r in zip(p.outputs, results, strict=True)
         }
         return HostRun(outputs, blobs)
@@ -177,11 +179,19 @@ class OracleRun:
     state: dict[str, Array]
 
 
+def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
+    """A batch's real inputs (or row numbers) as the integers that the C takes."""
+    return {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
+
+
 def run_oracle(qnet: QNet, batch: Batch) -> OracleRun:
     """Run a batch from the initial state in NumPy."""
-    inputs = {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
+    inputs = quantized(qnet, batch)
     stream = stream_qnet(qnet, len(batch.members))
-    return OracleRun(batch, inputs, stream.advance(inputs), stream.state)
+    outputs = stream.advance(inputs)
+    state = {name: array.copy() for name, array in stream.state.items()}
+    late = stream.drain()
+    return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state)
 
 
 def first_difference(host: HostPackage, run: OracleRun) -> str:
@@ -221,24 +231,26 @@ def _driver(program: Program) -> str:
     ]
     args = [
         "&s",
-        *(f"in{k} + ((size_t)t * lanes + lane) * {p.size}" for k, p in inputs),
+        *(f"in{k} + ((size_t)t * (size_t)lanes + (size_t)lane) * {p.size}" for k, p in inputs),
         *(f"now{k}" for k, _ in outputs),
     ]
     call = f"{program.name}_step({', '.join(args)})"
     due = " || ".join(dict.fromkeys(_due(p) for p in program.outputs))
-    stores = [
-        f"if ({_due(p)}) {{ memcpy(out{k} + ((size_t)((t - {p.clock.phase}) / {p.clock.rate}) * lanes + lane) * {p.size}, "
-        f"now{k}, sizeof now{k}); }}"
-        for k, p in outputs
-    ]
+    stores = [_store(k, p) for k, p in outputs]
     return DRIVER.format(
         name=program.name,
         parameters=", ".join(parameters),
+        counters=" ".join(f"size_t n{k} = 0;" for k, _ in outputs),
         buffers="\n            ".join(f"{p.format.ctype} now{k}[{p.size}];" for k, p in outputs),
         call=f"wrong += {call} != ({due});" if program.returns else f"{call};",
         stores="\n            ".join(stores),
         blob=blob_length(program),
     )
+
+
+def _store(k: int, port: Port) -> str:
+    to = f"out{k} + (n{k}++ * (size_t)lanes + (size_t)lane) * {port.size}"
+    return f"if ({_due(port)}) {{ memcpy({to}, now{k}, sizeof now{k}); }}"
 
 
 def _due(port: Port) -> str:

@@ -17,7 +17,6 @@ from rnnc.errors import DataError
 from rnnc.fixed import Floats
 from rnnc.net import Array, Output
 from rnnc.quantization.calibrate import Sequences
-from rnnc.verification.batches import ticks
 from rnnc.verification.session import Session
 
 PREFIX_POINTS = 64
@@ -64,53 +63,55 @@ class Reference:
     outputs: dict[str, Points]
 
 
-def ask(session: Session, sequences: Sequences, window: int = 0) -> Reference:
+def ask(session: Session, sequences: Sequences) -> Reference:
     """Run the file over sequences.
 
     Raises DataError where none is as long as the file needs.
     """
-    return _Asking(session, window).ask(sequences)
+    return _Asking(session).ask(sequences)
 
 
 @dataclass
 class _Asking:
     session: Session
-    window: int
     points: dict[str, Points] = field(default_factory=dict)
 
     def ask(self, sequences: Sequences) -> Reference:
-        session = self.session
-        chained = session.pairs is not None and not self.window
-        piece = self.window or session.fixed_time or 0
-        cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if chained else pieces(sequences, piece)
-        self.points = {o.name: Points() for o in session.net.outputs}
-        has_last = any(o.kind != "stream" for o in session.net.outputs)
+        session, net = self.session, self.session.net
+        chained = session.pairs is not None and not net.window
+        piece = net.window or session.fixed_time or 0
+        whole = chained or net.window
+        cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if whole else pieces(sequences, piece)
+        self.points = {o.name: Points() for o in net.outputs}
+        has_last = any(o.kind == "last" for o in net.outputs)
         for group in _side_by_side([len(s) for s in next(iter(cut.values()))], session.lanes):
             steps = {name: np.stack([cut[name][i] for i in group], 1) for name in cut}
-            if chained and (piece or has_last):
+            if net.window:
+                self._windows(group, steps)
+            elif chained and (piece or has_last):
                 self._chain(group, steps, piece or 1)
             else:
                 self._whole(group, steps)
-                if has_last and not piece:
+                if has_last and not piece and not net.drain_steps:
                     self._prefixes(group, steps, len(next(iter(cut.values()))))
         return Reference(cut, dropped, self.points)
 
     def _whole(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
         """Every tick of stream outputs, the end of the others."""
-        length = len(next(iter(steps.values())))
-        results = self.session.run(steps)
-        for o in self.session.net.outputs:
-            self._note(o, results[o.name], group, 0, length)
+        results, net = self.session.run(steps), self.session.net
+        for o in net.outputs:
+            self._note(o, results[o.name], group, 0, net.ticks(o, len(next(iter(steps.values())))))
 
     def _prefixes(self, group: Sequence[int], steps: Mapping[str, Array], sequences: int) -> None:
+        """More points of *last* outputs: what the file answers to the beginnings of the sequences."""
         length = len(next(iter(steps.values())))
         count = -(-PREFIX_POINTS // sequences)
         ends = np.unique(np.round(np.linspace(length / count, length, count)).astype(int))
-        for end in ends[(ends > 0) & (ends < length)]:
-            last = [o for o in self.session.net.outputs if o.kind != "stream" and self._ticks(o, int(end))]
+        for end in ends[(ends > 0) & (ends < length)].tolist():
+            last = [o for o in self.session.net.outputs if o.kind == "last" and self._ticks(o, end)]
             results = self.session.run({name: s[:end] for name, s in steps.items()}) if last else {}
             for o in last:
-                self._note(o, results[o.name], group, 0, int(end))
+                self._note(o, results[o.name], group, 0, self._ticks(o, end))
 
     def _chain(self, group: Sequence[int], steps: Mapping[str, Array], size: int) -> None:
         """``size`` steps at a time, each run from the state that the one before left."""
@@ -120,22 +121,29 @@ class _Asking:
             results = self.session.run({name: s[t : t + size] for name, s in steps.items()}, state)
             state = {to: results[source] for to, source in pairs.items()}
             for o in self.session.net.outputs:
-                self._note(o, results[o.name], group, t, t + size)
+                self._note(o, results[o.name], group, self._ticks(o, t), self._ticks(o, t + size))
+
+    def _windows(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
+        """A window at a time, each from the initial state."""
+        size = self.session.net.window
+        for k in range(len(next(iter(steps.values()))) // size):
+            results = self.session.run({name: s[k * size : (k + 1) * size] for name, s in steps.items()})
+            for o in self.session.net.outputs:
+                n = max(o.ticks, 1)
+                self._note(o, results[o.name], group, k * n, (k + 1) * n)
 
     def _ticks(self, output: Output, steps: int) -> int:
-        return ticks(self.session.net.values[output.value].clock, steps)
+        """How many values an output has given by a step, those left aside that come after the end."""
+        c = self.session.net.values[output.value].clock
+        return 0 if steps <= c.phase else (steps - 1 - c.phase) // c.rate + 1
 
-    def _note(self, output: Output, tensor: Array, group: Sequence[int], start: int, end: int) -> None:
-        """Points of the steps ``start..end`` that one run was about."""
-        before, after = self._ticks(output, start), self._ticks(output, end)
-        if after == before:
+    def _note(self, output: Output, tensor: Array, group: Sequence[int], before: int, after: int) -> None:
+        """Points of the ticks ``before..after`` that one run was about: all of them, or the last where it answers once."""
+        if after <= before:
             return
-        if output.kind == "stream":
-            rows = self.session.unpack(output.name, tensor, after - before)
-            at = range(before, min(after, before + len(rows)))
-        else:
-            rows = self.session.unpack(output.name, tensor, None)[-1:]
-            at = range(after - 1, after)
+        once = output.kind == "last" or (output.kind == "window" and not output.ticks)
+        rows = self.session.unpack(output.name, tensor, None if once else after - before)
+        at = range(after - 1, after) if once else range(before, min(after, before + len(rows)))
         for lane, i in enumerate(dict.fromkeys(group)):
             for k, tick in enumerate(at):
                 self.points[output.name].add(i, tick, rows[k, lane])

@@ -73,7 +73,7 @@ class Session:
     Raises UnreadableModel where onnxruntime cannot load it.
     """
 
-    def __init__(self, model: str | bytes, net: Net, options: Options) -> None:
+    def __init__(self, model: bytes, net: Net, options: Options) -> None:
         settings = ort.SessionOptions()
         settings.log_severity_level = 4
         settings.intra_op_num_threads = 1
@@ -144,7 +144,7 @@ class Session:
     def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
         """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
         item = self.inputs[value.name]
-        found = [a for a in _layouts([d or 1 for d in item.dims], value, None, timeless=False)]
+        found = list(_layouts([d or 1 for d in item.dims], value, None, timeless=False))
         named = self.options.time_axis.get(value.name)
         if named is not None:
             found = [a for a in found if a.time == named % len(item.dims)] or [Axes(named % len(item.dims))]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from rnnc.backend.lower import Program
 from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
-from rnnc.net import Clock, Net, QNet, run_net
+from rnnc.net import Array, Net, QNet, stream_net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
-from rnnc.verification.batches import Batch, batches, by_sequence
+from rnnc.verification.batches import Batch, batches, by_sequence, flushed
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
 from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db
 from rnnc.verification.oracle import ask
@@ -60,15 +60,37 @@ class Measurement:
         return f"SQNR against onnxruntime over {self.steps} steps: {', '.join(known)}" if known else ""
 
 
-def measure(model: str | bytes, net: Net, qnet: QNet, sequences: Sequences, options: Options) -> Measurement:
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """The measurement, and where the C first differs from the oracle: "" for nowhere."""
+
+    measured: Measurement
+    difference: str
+
+    def problems(self, min_sqnr: float | None = None) -> list[str]:
+        """What is not as it must be; ``min_sqnr`` in dB."""
+        found = []
+        if self.difference:
+            found.append(f"the C differs from the oracle: {self.difference}")
+        if not self.measured.import_max_rel <= IMPORT_LIMIT:
+            found.append(
+                f"the import differs from onnxruntime by {self.measured.import_max_rel:.3g} (limit {IMPORT_LIMIT:g})"
+            )
+        for o in self.measured.outputs:
+            if min_sqnr is not None and o.difference.sqnr_db is not None and o.difference.sqnr_db < min_sqnr:
+                found.append(f"SQNR of {o.name!r} is {o.difference.sqnr_db:.1f} dB, below {min_sqnr:g} dB")
+        return found
+
+
+def measure(model: bytes, net: Net, qnet: QNet, sequences: Sequences, options: Options) -> Measurement:
     """Run onnxruntime, the net, the net with quantized weights, and the integers over the same sequences.
 
     Raises DataError where the sequences are shorter than what the file takes at once.
     """
-    reference = ask(Session(model, net, options), sequences, options.window)
-    groups = batches(reference.sequences, net.inputs)
+    reference = ask(Session(model, net, options), sequences)
+    groups = batches(reference.sequences, net)
     runs = tuple(run_oracle(qnet, batch) for batch in groups)
-    integers = _real(qnet, runs)
+    integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
     exact, same = _float(net, groups), _float(qnet.dequantized(), groups)
     figures, worst = [], 0.0
     for o in net.outputs:
@@ -81,20 +103,13 @@ def measure(model: str | bytes, net: Net, qnet: QNet, sequences: Sequences, opti
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
-    return by_sequence([(b, run_net(net, b.inputs)) for b in groups], _clocks(net))
+    return by_sequence(net, [(b, flushed(stream_net(net, len(b.members)), b.inputs)) for b in groups])
 
 
-def _real(qnet: QNet, runs: Sequence[OracleRun]) -> dict[str, list[Floats]]:
-    """The oracle's outputs in real units."""
-    found = []
-    for run in runs:
-        values = {o.name: qnet.formats[o.value].dequantize(run.outputs[o.name]) for o in qnet.outputs}
-        found.append((run.batch, values))
-    return by_sequence(found, _clocks(qnet.net))
-
-
-def _clocks(net: Net) -> Mapping[str, Clock]:
-    return {o.name: net.values[o.value].clock for o in net.outputs}
+def real_outputs(qnet: QNet, found: Sequence[tuple[Batch, Mapping[str, Array]]]) -> dict[str, list[Floats]]:
+    """Integer outputs of batches, ``[ticks, lanes, *shape]``, as ``[ticks, size]`` of each sequence in real units."""
+    formats = {o.name: qnet.formats[o.value] for o in qnet.outputs}
+    return by_sequence(qnet.net, [(b, {n: f.dequantize(y[n]) for n, f in formats.items()}) for b, y in found])
 
 
 def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleRun]) -> str:

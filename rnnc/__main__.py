@@ -1,0 +1,5 @@
+"""``python -m rnnc``: the command line."""
+
+from rnnc.cli import main
+
+main()

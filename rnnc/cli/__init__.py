@@ -1,0 +1,61 @@
+"""The command line: one file a command. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import rnnc
+from rnnc.cli import compile as compile_command
+from rnnc.cli import demo, doctor, inspect, simulate, verify
+from rnnc.cli.output import Output
+from rnnc.cli.shared import add_command, add_model_command
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 verification or budget failed, 2 bad usage, 3 unreadable or refused model, 4 bad data, "
+    "5 missing tool, 70 a fault of rnnc itself."
+)
+
+app = typer.Typer(
+    help="Compile trained recurrent networks from ONNX to integer C that runs one time step per call.",
+    epilog=EXIT_CODES,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rnnc {rnnc.__version__}")
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+add_model_command(app, "compile", compile_command.run)
+add_model_command(app, "inspect", inspect.run)
+add_model_command(app, "simulate", simulate.run)
+add_model_command(app, "verify", verify.run)
+add_command(app, "demo", demo.run)
+add_command(app, "doctor", doctor.run)
+
+
+def main() -> None:
+    """Run the command line; never returns. Bad usage is one line on stderr and exit code 2."""
+    try:
+        sys.exit(app(prog_name="rnnc", standalone_mode=False) or 0)
+    except typer.Abort:
+        sys.exit(130)
+    except typer.TyperException as error:
+        Output("--json" in sys.argv).error(error.format_message(), "Try: rnnc --help", error.exit_code)
+        sys.exit(error.exit_code)

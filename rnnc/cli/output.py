@@ -1,0 +1,81 @@
+"""Where a command's words go: results to stdout, or one JSON object there; notes, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnc.compiler import Stage
+
+DOING = {
+    "load": "reading the model",
+    "stream": "turning it into a step",
+    "calibrate": "observing ranges",
+    "quantize": "quantizing",
+    "certify": "bounding every accumulator",
+    "lower": "laying out memory",
+    "emit": "comparing with onnxruntime",
+    "verify": "building and running the C",
+}
+"""What is going on until a stage is done."""
+
+
+class Output:
+    """A command's stdout and stderr.
+
+    Args:
+        as_json: stdout carries exactly one JSON object.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._answered = False
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        print(f"rnnc: {text}", file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Something that makes the result worse than it could be."""
+        print(f"rnnc: warning: {text}", file=sys.stderr)
+
+    def error(self, what: str, hint: str, code: int) -> None:
+        """Why there is no result. With --json the object on stdout says so too, unless there is one already."""
+        print(f"rnnc: error: {what}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+        if self.as_json:
+            self.json({"error": {"message": what, "hint": hint or None, "exit_code": code}})
+
+    def json(self, content: Mapping[str, Any]) -> None:
+        """The answer as JSON, once."""
+        if not self._answered:
+            print(json.dumps(content, indent=1, allow_nan=False), flush=True)
+        self._answered = True
+
+    def answer(self, content: Mapping[str, Any], text: str) -> None:
+        """The answer: ``content`` with --json, else ``text``."""
+        if self.as_json:
+            self.json(content)
+        else:
+            print(text)
+
+    @contextmanager
+    def progress(self) -> Iterator[Stage]:
+        """Show what is going on while the stages run, on a terminal; gives what to call after each stage."""
+        if not sys.stderr.isatty():
+            yield lambda _, __: None
+            return
+        from rich.console import Console
+
+        names = list(DOING)
+        with Console(stderr=True).status(DOING[names[0]]) as status:
+
+            def done(stage: str, _: object) -> None:
+                following = names.index(stage) + 1
+                if following < len(names):
+                    status.update(DOING[names[following]])
+
+            yield done

@@ -1,0 +1,222 @@
+"""What commands share: the model options, defined once, and the way an error ends a command."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from rnnc.cli.output import Output
+from rnnc.errors import RnncError, UsageError
+from rnnc.options import Options, Precision
+
+if TYPE_CHECKING:
+    from rnnc.package import Package
+
+INTERNAL_ERROR = 70
+"""Exit code of a fault of rnnc itself (sysexits.h: EX_SOFTWARE)."""
+INTERRUPTED = 130
+PANEL = "Model options"
+WORD_BITS = 15
+"""m + n of an int16 Qm.n, which does not count the sign."""
+
+ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="The network, an ONNX file.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
+
+
+def _option(name: str, metavar: str, help_text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=PANEL, show_default=False)
+
+
+@dataclass(frozen=True)
+class ModelArguments:
+    """What the model options of a command line say, as typed."""
+
+    model: str
+    calib: Annotated[str | None, _option("--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav.")] = None
+    precision: Annotated[Precision, _option("--precision", "a16|a8", "Bits of activations; a16 by default.")] = "a16"
+    target: Annotated[str, _option("--target", "TARGET", "The part to compile for; portable C by default.")] = (
+        "portable"
+    )
+    search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
+    window: Annotated[int, _option("--window", "T", "Steps that a network with a backward pass sees at once.")] = 0
+    bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "A dimension's length, a scalar input.")] = None
+    state: Annotated[list[str] | None, _option("--state", "IN=OUT|none", "The output that feeds a state input.")] = None
+    time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS", "Which axis is time.")] = None
+    output: Annotated[list[str] | None, _option("--output", "TENSOR", "A tensor to compile as output.")] = None
+    input_range: Annotated[list[str] | None, _option("--input-range", "INPUT=LO:HI", "What an input may be.")] = None
+    input_format: Annotated[list[str] | None, _option("--input-format", "INPUT=qM.N", "An input's number format.")] = (
+        None
+    )
+    input_affine: Annotated[
+        list[str] | None, _option("--input-affine", "INPUT=SCALE,OFFSET", "Raw counts: real = counts * SCALE + OFFSET.")
+    ] = None
+
+    def options(self, name: str = "") -> Options:
+        """The same, understood; raises UsageError naming the option that makes no sense."""
+        return Options(
+            name=name,
+            precision=self.precision,
+            target=self.target,
+            search=_at_least_zero("--search", self.search),
+            window=_at_least_zero("--window", self.window),
+            bind=_pairs("--bind", self.bind, _number),
+            states=_pairs("--state", self.state, str),
+            time_axis=_pairs("--time-axis", self.time_axis, int),
+            outputs=tuple(self.output or ()),
+            input_range=_pairs("--input-range", self.input_range, _range),
+            input_format=_pairs("--input-format", self.input_format, _fraction),
+            input_affine=_pairs("--input-affine", self.input_affine, _affine),
+        )
+
+    def build(self, output: Output, name: str = "", test: str | None = None, verify: bool = True) -> Package:
+        """Run all stages with progress, and say what there is to remark; raises RnncError."""
+        from rnnc.compiler import build
+
+        options = self.options(name)
+        with output.progress() as watch:
+            package = build(self.model, self.calib, options, test=test, verify=verify, watch=watch)
+        for note in package.notes:
+            output.note(note)
+        self.remark(output)
+        return package
+
+    def remark(self, output: Output) -> None:
+        """Say what would make the result better."""
+        if self.calib is None:
+            output.warn(
+                "no calibration data: inputs are taken as +-16 unless told, ranges come from noise, weights are rounded to\n"
+                "  nearest. --calib DATA with typical recordings fits the ranges and gains about 10 dB."
+            )
+        if self.precision == "a8":
+            output.note("a8 keeps 8 bits of what is fed back: fit for classifying and detecting, not for forecasting.")
+
+
+# --------------------------------------------------------------------------- reading NAME=VALUE
+
+T = TypeVar("T")
+
+
+def _pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> dict[str, T]:
+    result = {}
+    for item in items or ():
+        name, equals, value = item.rpartition("=")
+        if not name or not equals:
+            raise UsageError(f"{flag} {item}: expected NAME=VALUE")
+        try:
+            result[name] = read(value)
+        except ValueError as error:
+            raise UsageError(f"{flag} {item}: {error}") from None
+    return result
+
+
+def _at_least_zero(flag: str, value: int) -> int:
+    if value < 0:
+        raise UsageError(f"{flag} {value}: must not be negative")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    lo, colon, hi = text.partition(":")
+    if not colon:
+        raise ValueError("expected LO:HI")
+    low, high = _number(lo), _number(hi)
+    if not low < high:
+        raise ValueError("LO must be below HI")
+    return low, high
+
+
+def _fraction(text: str) -> int:
+    whole, dot, fraction = text.lower().removeprefix("q").partition(".")
+    if not (dot and whole.isdigit() and fraction.isdigit() and int(whole) + int(fraction) == WORD_BITS):
+        raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, q4.11 say")
+    return int(fraction)
+
+
+def _affine(text: str) -> tuple[float, float]:
+    scale, comma, offset = text.partition(",")
+    if not comma:
+        raise ValueError("expected SCALE,OFFSET")
+    pair = _number(scale), _number(offset)
+    if not pair[0] > 0:
+        raise ValueError("SCALE must be above 0")
+    return pair
+
+
+# --------------------------------------------------------------------------- commands
+
+Command = Callable[..., None]
+
+
+def add_command(app: typer.Typer, name: str, run: Command) -> None:
+    """Add a command; ``run`` takes ``output: Output`` and its own options. It gets --json, and errors that end well."""
+    own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+    _register(app, name, run, own, lambda output, values: run(output, **values))
+
+
+def add_model_command(app: typer.Typer, name: str, run: Command) -> None:
+    """As ``add_command``, for a ``run(output, model, ...)`` that takes ``model: ModelArguments``: MODEL and its options."""
+    own = list(inspect.signature(run, eval_str=True).parameters.values())[2:]
+    shared = list(inspect.signature(ModelArguments, eval_str=True).parameters.values())
+    shared[0] = shared[0].replace(annotation=ModelFile)
+    names = [p.name for p in shared]
+
+    def call(output: Output, values: Mapping[str, Any]) -> None:
+        arguments = ModelArguments(**{k: values[k] for k in names})
+        run(output, arguments, **{k: v for k, v in values.items() if k not in names})
+
+    _register(app, name, run, [shared[0], *own, *shared[1:]], call)
+
+
+def _register(
+    app: typer.Typer,
+    name: str,
+    run: Command,
+    parameters: Sequence[inspect.Parameter],
+    call: Callable[[Output, Mapping[str, Any]], None],
+) -> None:
+    json = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
+    as_keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+
+    def command(*, json: bool, **values: Any) -> None:
+        _guarded(Output(json), values, call)
+
+    command.__doc__ = run.__doc__
+    setattr(command, "__signature__", inspect.Signature([*as_keywords, json]))  # noqa: B010
+    command.__annotations__ = {p.name: p.annotation for p in [*as_keywords, json]}
+    app.command(name)(command)
+
+
+def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, Mapping[str, Any]], None]) -> None:
+    """Run a command; an error becomes one message and its exit code, never a traceback."""
+    try:
+        call(output, values)
+    except RnncError as error:
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        output.error(what, error.hint, error.exit_code)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(INTERNAL_ERROR) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("RNNC_TRACEBACK"):
+            traceback.print_exc()
+        what = f"internal error, a fault of rnnc: {type(error).__name__}: {error}".splitlines()[0]
+        output.error(what, "Set RNNC_TRACEBACK=1 to see where, and report it.", INTERNAL_ERROR)
+        raise typer.Exit(INTERNAL_ERROR) from None

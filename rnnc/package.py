@@ -1,0 +1,184 @@
+"""What a compilation gives: the files of the C, the report, and ways to write and to run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnc.backend.emit import Golden
+from rnnc.backend.lower import Program
+from rnnc.data import Frame, Source, read_data
+from rnnc.errors import BudgetError, UsageError, VerificationError
+from rnnc.net import Array, Net, QNet, run_qnet
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Sequences
+from rnnc.tracing import Graph
+from rnnc.verification.engines import Engine, run_engine
+from rnnc.verification.host import write_files
+from rnnc.verification.verify import Verification
+
+GOLDEN_STEPS = 32
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model's file name, the hash of the file, and the content that onnxruntime runs as the reference."""
+
+    file: str
+    sha256: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Package:
+    """A compiled network.
+
+    Args:
+        files: text by file name; the kernels' names begin with "rnnc/".
+        report: the content of report.json.
+        verified: the figures of the verification, None where it was left out.
+        notes: what was assumed or left out, to show to the user.
+    """
+
+    files: dict[str, str]
+    report: dict[str, Any]
+    model: Model
+    graph: Graph
+    program: Program
+    options: Options
+    verified: Verification | None
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.files["report.json"] = json.dumps(self.report, indent=1) + "\n"
+
+    @property
+    def name(self) -> str:
+        """The prefix of everything in the C."""
+        return self.program.name
+
+    def check(self, min_sqnr: float | None = None) -> None:
+        """Raise VerificationError where the C differs, the import is not exact, or SQNR is below ``min_sqnr`` dB."""
+        problems = self.verified.problems(min_sqnr) if self.verified else []
+        if problems:
+            raise VerificationError("; ".join(problems), where=self.model.file)
+
+    def check_budget(self, max_flash: int | None = None, max_ram: int | None = None) -> None:
+        """Raise BudgetError where weights and tables, or state and scratch, take more bytes than allowed."""
+        cost = self.program.cost
+        for what, used, allowed in (
+            ("flash", cost.flash_weights + cost.flash_tables, max_flash),
+            ("ram", cost.ram_state + cost.ram_scratch, max_ram),
+        ):
+            if allowed is not None and used > allowed:
+                raise BudgetError(
+                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}", where=self.model.file
+                )
+
+    def write(self, folder: str | Path) -> Path:
+        """Write all files into a folder, made where it does not exist; nothing is there before all is written.
+
+        Raises UsageError where that is not possible.
+        """
+        folder = Path(folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+                fresh = Path(temporary) / folder.name
+                write_files(fresh, self.files)
+                if not folder.exists():
+                    fresh.rename(folder)
+                    return folder
+                for name in self.files:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(fresh / name, folder / name)
+        except OSError as error:
+            raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+        return folder
+
+    def simulate(self, data: Source, engine: Engine = "c") -> dict[str, Array]:
+        """Stream data through the network.
+
+        Args:
+            data: a path, an array, or arrays by input name (rnnc.data).
+            engine: "c" (compiled here), "oracle" (the same bits in NumPy), "float" (the net in float64), "onnxruntime".
+
+        Returns the outputs by name in real units, every tick: ``[time, *frame]``, ``[sequence, time, *frame]`` where the
+        data was such an array, else concatenated with ``lengths``. Of onnxruntime, ticks that it cannot be asked for are NaN.
+
+        Raises DataError, MissingTool.
+        """
+        net = self.program.qnet.net
+        read = read_data(data, input_frames(self.graph, net))
+        results = run_engine(engine, self.model.content, self.program, self.files, self.options, read.sequences)
+        shapes = output_shapes(self.graph, net)
+        outputs = {name: [y.reshape(-1, *shapes[name]) for y in ys] for name, ys in results.items()}
+        return arranged(outputs, read.arrangement == "concatenated")
+
+
+def arranged(outputs: Mapping[str, list[Array]], concatenated: bool) -> dict[str, Array]:
+    """One array for each output: a single sequence as it is, equal ones stacked, others concatenated with ``lengths``."""
+    first = next(iter(outputs.values()))
+    if len(first) == 1 and not concatenated:
+        return {name: ys[0] for name, ys in outputs.items()}
+    if not concatenated and all(len({len(y) for y in ys}) == 1 for ys in outputs.values()):
+        return {name: np.stack(ys) for name, ys in outputs.items()}
+    return {name: np.concatenate(ys) for name, ys in outputs.items()} | {"lengths": np.array([len(y) for y in first])}
+
+
+def input_frames(graph: Graph, net: Net) -> list[Frame]:
+    """What one step of each input is, for reading data."""
+    ranks = {t.name: len(t.shape) for t in graph.inputs}
+    return [Frame(v.name, v.shape or (1,) * (ranks[v.name] > 2), v.shape, v.rows) for v in net.inputs]
+
+
+def output_shapes(graph: Graph, net: Net) -> dict[str, tuple[int, ...]]:
+    """The shape of one value of each output, without batch and time axes."""
+    ranks = {t.name: len(t.shape) for t in graph.outputs}
+    axes = {o.name: 2 if o.kind == "stream" else 1 for o in net.outputs}
+    return {o.name: net.values[o.value].shape or (1,) * (ranks[o.name] > axes[o.name]) for o in net.outputs}
+
+
+def golden(qnet: QNet, sequences: Sequences) -> Golden:
+    """The first steps of a sequence (repeated where it is short) in integers, and what the oracle answers."""
+    clocks = [qnet.values[o.value].clock for o in qnet.outputs]
+    steps = max(GOLDEN_STEPS, qnet.net.window, *(c.phase + c.rate for c in clocks))
+    first = {v.name: np.resize(sequences[v.name][0], (steps, *v.shape)) for v in qnet.inputs}
+    inputs = {name: qnet.formats[name].quantize(x) for name, x in first.items()}
+    outputs = run_qnet(qnet, {name: x[:, None] for name, x in inputs.items()})
+    return Golden(inputs, {name: y[:, 0] for name, y in outputs.items()})
+
+
+def command_line(file: str, calibration: Source | None, options: Options) -> str:
+    """The command that compiles the same, with base names and without -o."""
+    words = ["rnnc", "compile", file]
+    if calibration is not None:
+        words += ["--calib", Path(calibration).name if isinstance(calibration, str | Path) else "data"]
+    defaults = Options()
+    for f in fields(Options):
+        value = getattr(options, f.name)
+        if value == getattr(defaults, f.name):
+            continue
+        for text in FORMATTED[f.name](value) if f.name in FORMATTED else [str(value)]:
+            words += [f"--{RENAMED.get(f.name, f.name.replace('_', '-'))}", text]
+    return shlex.join(words)
+
+
+RENAMED = {"states": "state", "outputs": "output"}
+FORMATTED: dict[str, Callable[[Any], list[str]]] = {
+    "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
+    "states": lambda v: [f"{k}={x}" for k, x in v.items()],
+    "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],
+    "outputs": list,
+    "input_range": lambda v: [f"{k}={lo:g}:{hi:g}" for k, (lo, hi) in v.items()],
+    "input_format": lambda v: [f"{k}=q{15 - n}.{n}" for k, n in v.items()],
+    "input_affine": lambda v: [f"{k}={scale:g},{offset:g}" for k, (scale, offset) in v.items()],
+}

@@ -1,0 +1,111 @@
+"""The content of report.json: what was built, what it costs, what is proven, what was measured. Not measured is null."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import rnnc
+from rnnc.backend.lower import Port, Program
+from rnnc.quantization.certify import Certificate
+from rnnc.verification.verify import OutputFigures, Verification
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def report_content(
+    file: str, sha256: str, program: Program, certificate: Certificate, shapes: Shapes, verified: Verification | None
+) -> dict[str, Any]:
+    """The report as plain lists, numbers and strings; ``shapes`` are those of one step of each input and output."""
+    cost = program.cost
+    return {
+        "model": {"file": file, "sha256": sha256},
+        "name": program.name,
+        "version": rnnc.__version__,
+        "precision": program.qnet.precision,
+        "target": program.target.name,
+        "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
+        "outputs": [_output(p, shapes[p.name]) for p in program.outputs],
+        "cost": {
+            "macs": cost.macs,
+            "flash_weights": cost.flash_weights,
+            "flash_tables": cost.flash_tables,
+            "flash_code": None,
+            "ram_state": cost.ram_state,
+            "ram_scratch": cost.ram_scratch,
+            "stack": None,
+            "instructions": None,
+        },
+        "certificate": [
+            {
+                "op": b.op,
+                "accumulator": b.accumulator,
+                "bits": b.bits,
+                "worst": b.worst,
+                "margin_bits": round(b.margin_bits, 2),
+            }
+            for b in certificate.bounds
+        ],
+        "verify": _verify(verified) if verified else None,
+    }
+
+
+def _input(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
+    """``scale`` by channel where it differs; real = integer * scale + offset."""
+    scale = [_short(s) for s in port.format.scale]
+    return {"name": port.name, "shape": list(shape), "dtype": _dtype(port), "scale": scale, "offset": _offset(port)}
+
+
+def _output(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
+    scale = [_short(s) for s in port.format.scale]
+    return {
+        "name": port.name,
+        "shape": list(shape),
+        "dtype": _dtype(port),
+        "scale": scale[0] if port.format.uniform else scale,
+        "kind": port.kind,
+        "rate": port.clock.rate,
+        "latency": port.clock.delay,
+    }
+
+
+def _offset(port: Port) -> float:
+    f = port.format
+    return _short(-f.zero_point * f.scale[0]) if f.zero_point else 0
+
+
+def _dtype(port: Port) -> str:
+    return port.format.ctype.removesuffix("_t")
+
+
+def _verify(verified: Verification) -> dict[str, Any]:
+    m = verified.measured
+    return {
+        "steps": m.steps,
+        "c_equals_oracle": not verified.difference,
+        "import_max_rel": _figure(m.import_max_rel, 3),
+        "outputs": [_figures(o) for o in m.outputs],
+    }
+
+
+def _figures(o: OutputFigures) -> dict[str, Any]:
+    d = o.difference
+    return {
+        "name": o.name,
+        "sqnr_db": _figure(d.sqnr_db, 5),
+        "sqnr_same_weights_db": _figure(o.same_weights, 5),
+        "max_abs": _figure(d.max_abs, 4),
+        "rms": _figure(d.rms, 4),
+        "argmax_agreement": _figure(d.argmax_agreement, 6),
+    }
+
+
+def _short(x: float) -> float:
+    """A scale with as many digits as a float has."""
+    return float(f"{float(x):.9g}")
+
+
+def _figure(x: float | None, digits: int) -> float | None:
+    """``x`` with so many digits; null where it is unknown or not finite."""
+    return float(f"{x:.{digits}g}") if x is not None and math.isfinite(x) else None

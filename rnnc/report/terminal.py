@@ -1,0 +1,125 @@
+"""The report on a terminal: 80 columns, readable without colour."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rnnc.backend.lower import Port, Program
+
+WIDTH = 80
+
+
+def summary(report: Mapping[str, Any], program: Program) -> str:
+    """What was built, what it costs, and what the verification found."""
+    parts = [_head(report), _table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
+    if report["verify"]:
+        parts.append(_verification(report["verify"]))
+    return "\n".join(parts)
+
+
+def description(report: Mapping[str, Any], program: Program) -> str:
+    """What the network is: its inputs and outputs, its operations, its states, and what a step costs."""
+    qnet = program.qnet
+    ops = [
+        [
+            op.name,
+            op.op.describe(),
+            _thousands(sum(c.macs for c in op.calls())),
+            _state_bytes(program, op.name),
+            op.op.node,
+        ]
+        for op in qnet.ops
+    ]
+    return "\n".join(
+        [
+            _head(report),
+            _table(["", "name", "shape", "format", ""], _ports(report, program)),
+            _table(["op", "what", "MACs", "state B", "in the file"], ops),
+            _cost(report),
+        ]
+    )
+
+
+def _head(report: Mapping[str, Any]) -> str:
+    return f"{report['name']}: {report['model']['file']}, {report['precision']}, target {report['target']}"
+
+
+def _ports(report: Mapping[str, Any], program: Program) -> list[list[str]]:
+    rows = []
+    for way, ports in (("in", program.inputs), ("out", program.outputs)):
+        for port, entry in zip(ports, report[f"{way}puts"], strict=True):
+            shape = " x ".join(map(str, entry["shape"])) or "1"
+            rows.append([way, port.name, shape, str(port.format), _timing(port) if way == "out" else ""])
+    return rows
+
+
+def _timing(port: Port) -> str:
+    every = f", every {port.clock.rate} steps" if port.clock.rate > 1 else ""
+    late = f", {port.clock.delay} steps late" if port.clock.delay else ""
+    return f"{port.kind}{every}{late}"
+
+
+def _cost(report: Mapping[str, Any]) -> str:
+    c = report["cost"]
+    rows = [
+        ["flash", f"{_thousands(c['flash_weights'] + c['flash_tables'])} B", f"weights {_thousands(c['flash_weights'])}, "
+         f"tables {_thousands(c['flash_tables'])}, and the code"],
+        ["RAM", f"{_thousands(c['ram_state'] + c['ram_scratch'])} B", f"state {_thousands(c['ram_state'])}, "
+         f"scratch {_thousands(c['ram_scratch'])}, a stream"],
+        ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
+    ]  # fmt: skip
+    return _table(["cost", "", ""], rows)
+
+
+def _verification(verify: Mapping[str, Any]) -> str:
+    c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
+    lines = [f"verified over {_thousands(verify['steps'])} steps: the C {c};"]
+    lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
+    rows = [
+        [
+            o["name"],
+            _or_dash(o["sqnr_db"], ".1f"),
+            _or_dash(o["sqnr_same_weights_db"], ".1f"),
+            _or_dash(o["max_abs"], ".3g"),
+            _or_dash(o["rms"], ".2g"),
+            _or_dash(o["argmax_agreement"], ".2%"),
+        ]
+        for o in verify["outputs"]
+    ]
+    heading = ["against onnxruntime", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
+    return "\n".join([*lines, _table(heading, rows)])
+
+
+def _state_bytes(program: Program, op: str) -> str:
+    names = {s.name for q in program.qnet.ops if q.name == op for s in q.states()}
+    return _thousands(sum(m.bytes for m in program.members if m.state.name in names))
+
+
+def _thousands(n: int) -> str:
+    return f"{n:,}"
+
+
+def _or_dash(x: float | None, form: str) -> str:
+    return "-" if x is None else format(x, form)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in heading:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, no_color=True, highlight=False, markup=False).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _plain(cell: str) -> str:
+    """A model's names may hold anything: show control characters as such."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cell)

@@ -1,0 +1,55 @@
+"""Streaming data through a compiled network, by any of the four things that can compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import numpy as np
+
+from rnnc.backend.lower import Program
+from rnnc.errors import UsageError
+from rnnc.fixed import Floats
+from rnnc.net import Net, stream_net
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Sequences
+from rnnc.verification.batches import batches, by_sequence, flushed
+from rnnc.verification.host import HostPackage, quantized, run_oracle
+from rnnc.verification.oracle import ask
+from rnnc.verification.session import Session
+from rnnc.verification.verify import real_outputs
+
+Engine = Literal["c", "oracle", "float", "onnxruntime"]
+
+
+def run_engine(
+    engine: Engine, model: bytes, program: Program, files: Mapping[str, str], options: Options, sequences: Sequences
+) -> dict[str, list[Floats]]:
+    """Every tick of every output, real units: ``[ticks, size]`` of each sequence.
+
+    Raises MissingTool (engine "c"), DataError (engine "onnxruntime", sequences shorter than the file takes at once).
+    """
+    if engine not in get_args(Engine):
+        raise UsageError(f"unknown engine {engine!r}", hint=f"One of: {', '.join(get_args(Engine))}.")
+    qnet, net = program.qnet, program.qnet.net
+    if engine == "onnxruntime":
+        return _onnxruntime(model, net, options, sequences)
+    groups = batches(sequences, net)
+    if engine == "float":
+        return by_sequence(net, [(b, flushed(stream_net(net, len(b.members)), b.inputs)) for b in groups])
+    if engine == "oracle":
+        return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in groups])
+    with HostPackage(program, files) as host:
+        return real_outputs(qnet, [(b, host.run(quantized(qnet, b)).outputs) for b in groups])
+
+
+def _onnxruntime(model: bytes, net: Net, options: Options, sequences: Sequences) -> dict[str, list[Floats]]:
+    reference = ask(Session(model, net, options), sequences)
+    lengths = [len(s) for s in next(iter(reference.sequences.values()))]
+    result = {}
+    for o in net.outputs:
+        points = reference.outputs[o.name]
+        result[o.name] = [np.full((net.ticks(o, n), net.values[o.value].size), np.nan) for n in lengths]
+        for sequence, tick, y in zip(points.sequence, points.tick, points.values, strict=True):
+            result[o.name][sequence][tick] = y
+    return result
