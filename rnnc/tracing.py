@@ -127,24 +127,26 @@ class Tracer(Protocol):
     def value(self, name: str) -> Value:
         """A value of the net being built."""
 
-    def add(self, node: Node, make: Callable[..., AnyOp], inputs: Sequence[str], outputs: int = 1, **fields: Any) -> AnyOp:
+    def add(
+        self, node: Node, make: Callable[..., AnyOp], inputs: Sequence[str], outputs: int = 1, **fields: Any
+    ) -> AnyOp:
         """Add ``make(name, inputs, outputs, node=..., **fields)`` under fresh names; returns it."""
 
     def result(self, node: Node, index: int, traced: Traced) -> None:
         """Say what output ``index`` of a node is."""
 
     def initial_state(self, node: Node, index: int, size: int) -> InitialState:
-        """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, or a state input of the graph."""
+        """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, or a state input."""
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
-        """Refuse (or give up this choice of the time axis) unless ``traced`` is a stream whose time axis is ``axis``."""
+        """Refuse, or give up this choice of the time axis, unless ``traced`` is a stream with time on ``axis``."""
 
     def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""
 
 
 def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
-    """Shape, kind and time of an elementwise result of tensors that broadcast to each other; its value is still to be set.
+    """Shape, kind and time of an elementwise result of tensors that broadcast to each other, without its value.
 
     Refused where the last value of a sequence, or a constant that differs from step to step, meets every step of it.
     """

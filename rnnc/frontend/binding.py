@@ -1,4 +1,4 @@
-"""Every open dimension becomes a number: 1 for the batch, a distinctive length for time; scalar inputs become constants.
+"""Every open dimension becomes a number: 1 for the batch, a distinctive length for time; scalars become constants.
 
 With all lengths known, the arithmetic on shapes that exporters leave in a graph folds to constants, and files with open
 and with fixed axes are alike from then on.
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 BATCH_WORDS = {"batch", "batches", "batchsize", "n", "b", "bs", "bsz"}
-TIME_WORDS = {"t", "time", "times", "timesteps", "steps", "step", "seq", "seqlen", "sequence", "len", "length", "frames", "frame", "l"}
+TIME_WORDS = {
+    *("t", "time", "times", "timesteps", "steps", "step", "seq", "seqlen", "sequence", "len", "length", "l"),
+    *("frame", "frames"),
+}
 SHORTEST = 29
 MOST_TRIALS = 64
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -49,8 +52,9 @@ class _Axis:
 def bind(model: ModelProto, options: Options, where: str) -> Bound:
     """Choose lengths for all open dimensions and put them into a copy of the model.
 
-    Named dimensions and scalar inputs follow ``options.bind``, time ``options.time_axis``; else the dimension's name says
-    what it is; else each way is tried, and the one is taken where recurrent nodes see a batch of 1 and more than one step.
+    Named dimensions and scalar inputs follow ``options.bind``, time ``options.time_axis``; else the dimension's name
+    says what it is; else each way is tried, and the one is taken where recurrent nodes see a batch of 1 and more than
+    one step.
     """
     from onnx import ModelProto
 
@@ -94,7 +98,11 @@ def _axes(graph: GraphProto, where: str) -> list[_Axis]:
     for value in graph.input:
         kind = value.type.tensor_type
         if not kind.HasField("shape"):
-            raise Refused("its number of axes is not known", where=f"{where}: input {value.name!r}", hint="Export it with a shape.")
+            raise Refused(
+                "its number of axes is not known",
+                where=f"{where}: input {value.name!r}",
+                hint="Export it with a shape.",
+            )
         for i, dim in enumerate(kind.shape.dim):
             symbol = "" if dim.dim_value > 0 else dim.dim_param or f"{value.name}[{i}]"
             if value.name in constants and symbol:
@@ -116,7 +124,8 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
 
 def _time_length(graph: GraphProto) -> int:
     """A prime that is no length in the file, and longer than what its convolutions see at once."""
-    taken = {d for i in graph.initializer for d in i.dims} | {d.dim_value for v in graph.input for d in v.type.tensor_type.shape.dim}
+    taken = {d for i in graph.initializer for d in i.dims}
+    taken |= {d.dim_value for v in graph.input for d in v.type.tensor_type.shape.dim}
     reach = sum(_reach(node) for node in graph.node)
     n = max(SHORTEST, min(reach, 4096) + SHORTEST)
     while n in taken or any(n % k == 0 for k in range(2, int(n**0.5) + 1)):
@@ -139,12 +148,17 @@ def _role(symbol: str) -> str:
     return "time" if words & TIME_WORDS and not words & BATCH_WORDS else ""
 
 
-def _known_roles(axes: list[_Axis], options: Options, values: Mapping[str, float], time: int, where: str) -> dict[str, int]:
+def _known_roles(
+    axes: list[_Axis], options: Options, values: Mapping[str, float], time: int, where: str
+) -> dict[str, int]:
     """The length of each symbol that the user or its name decides."""
     names = {a.input for a in axes}
     for name in options.time_axis:
         if name not in names:
-            raise UsageError(f"--time-axis {name}: the model has no such input", where=where, hint=f"There are: {', '.join(sorted(names))}")
+            choice = ", ".join(sorted(names))
+            raise UsageError(
+                f"--time-axis {name}: the model has no such input", where=where, hint=f"There are: {choice}"
+            )
     fixed: dict[str, int] = {}
     for axis in axes:
         rank = sum(a.input == axis.input for a in axes)
@@ -163,7 +177,7 @@ def _known_roles(axes: list[_Axis], options: Options, values: Mapping[str, float
 
 
 def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dict[str, int]]:
-    """Lengths for all symbols: first the likeliest (a leading axis is the batch, any other is time), then all others."""
+    """Lengths for all symbols: first the likeliest (a leading axis is the batch, any other time), then all others."""
     unknown = [s for s in dict.fromkeys(a.symbol for a in axes) if s and s not in fixed]
     leading = {a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1}
     choices = [(1, time) if s in leading else (time, 1) for s in unknown]

@@ -16,6 +16,7 @@ from rnnc.tracing import Graph, Node, Tensor
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
+REDUCTIONS = ("Mean", "Sum", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSumExp")
 MOVED: dict[str, dict[str, int]] = {
     "Squeeze": {"axes": 1},
     "Unsqueeze": {"axes": 1},
@@ -25,10 +26,7 @@ MOVED: dict[str, dict[str, int]] = {
     "Clip": {"min": 1, "max": 2},
     "TopK": {"k": 1},
     "Dropout": {"ratio": 1},
-    **dict.fromkeys(
-        ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSumExp"),
-        {"axes": 1},
-    ),
+    **{f"Reduce{what}": {"axes": 1} for what in REDUCTIONS},
 }
 """Attributes that newer opsets have as an input, with its position."""
 FLOAT_MOVED = {"value", "min", "max", "ratio"}

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rnnc.frontend.states import all_inputs
 from rnnc.tracing import Graph, Node
 
-
 Key = tuple[int, ...]
 """Where a node stands; keys sort as nodes do."""
 

@@ -28,13 +28,17 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 def check_limits(model: ModelProto, where: str) -> None:
     """Raise UnreadableModel or Refused where a message is unsafe to take in."""
     if not model.HasField("graph") or not model.opset_import:
-        raise UnreadableModel("the file holds no ONNX model", where=where, hint="Export the network with torch.onnx.export or tf2onnx.")
+        hint = "Export the network with torch.onnx.export or tf2onnx."
+        raise UnreadableModel("the file holds no ONNX model", where=where, hint=hint)
     if model.training_info:
         raise Refused("the file holds training information", where=where, hint="Export the network for inference.")
     if not model.graph.node:
         raise Refused("the graph has no nodes", where=where)
     count = 0
-    for graph in [*subgraphs(model.graph, where), *(g for f in model.functions for n in f.node for g in _inner(n, where, 1))]:
+    for graph in [
+        *subgraphs(model.graph, where),
+        *(g for f in model.functions for n in f.node for g in _inner(n, where, 1)),
+    ]:
         count += len(graph.node)
         if count > MAX_NODES:
             raise UnreadableModel(f"more than {MAX_NODES} nodes", where=where)
@@ -72,7 +76,7 @@ def check_domains(model: ModelProto, where: str) -> None:
                 raise Refused(
                     f"the operator is of the custom domain {node.domain!r}",
                     where=f"{where}: {node_label(node)}",
-                    hint="Export with standard ONNX operators only, before any runtime-specific optimisation or quantization.",
+                    hint="Export with standard ONNX operators only, before any optimisation for one runtime.",
                 )
 
 
@@ -97,9 +101,8 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise UnreadableModel(
-            "its data is in another file", where=where, hint="Save the model as one file (onnx.save without save_as_external_data)."
-        )
+        hint = "Save the model as one file (onnx.save without save_as_external_data)."
+        raise UnreadableModel("its data is in another file", where=where, hint=hint)
     if len(tensor.dims) > MAX_RANK or any(d < 0 for d in tensor.dims):
         raise UnreadableModel(f"absurd dimensions {list(tensor.dims)[:MAX_RANK]}", where=where)
     elements = 1
@@ -117,13 +120,12 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
     except (KeyError, ValueError, TypeError) as error:
         raise UnreadableModel(f"its data cannot be read: {first_line(error)}", where=where) from error
     if np.issubdtype(dtype, np.floating) and not np.all(np.isfinite(array)):
-        raise Refused(
-            "it holds NaN or infinite numbers", where=where, hint="The training diverged, or the file is damaged: check the weights."
-        )
+        hint = "The training diverged, or the file is damaged: check the weights."
+        raise Refused("it holds NaN or infinite numbers", where=where, hint=hint)
 
 
 def _has_data(tensor: TensorProto, elements: int) -> bool:
-    """Whether a tensor holds about as much data as its dimensions claim, so that no large array comes of a small file."""
+    """Whether a tensor holds as much data as its dimensions claim: no large array may come of a small file."""
     if elements == 0:
         return True
     fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
@@ -135,5 +137,3 @@ def first_line(error: Exception) -> str:
     """The first line of an exception's message, shortened."""
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__
-
-

@@ -1,4 +1,4 @@
-"""A file, or its content, to a Graph: read within bounds, bound to one batch and a length of time, simplified, converted."""
+"""A file, or its content, to a Graph: read within bounds, every axis bound to a length, simplified, converted."""
 
 from __future__ import annotations
 
@@ -38,15 +38,14 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
 
 def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:
-    """Parse a model, check its size and its tensors, inline its functions. Returns it with the file's name for messages."""
-    from google.protobuf.message import DecodeError
+    """Parse a model, check its tensors, inline its functions. Returns it with the file's name for messages."""
     from onnx import ModelProto
 
     content, file = _content(source)
     model = ModelProto()
     try:
         model.ParseFromString(content)
-    except (DecodeError, RecursionError, ValueError) as error:
+    except Exception as error:
         raise UnreadableModel("not an ONNX file, or damaged", where=file) from error
     check_limits(model, file)
     if model.functions:
@@ -135,7 +134,9 @@ def _select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> t
     known = {name for node in graph.node for name in node.output} | set(present)
     for name in outputs:
         if name not in known:
-            raise UsageError(f"--output {name}: the model computes no such tensor", where=file, hint=_nearby(graph, name))
+            raise UsageError(
+                f"--output {name}: the model computes no such tensor", where=file, hint=_nearby(graph, name)
+            )
         if name not in present:
             graph.output.append(helper.make_empty_tensor_value_info(name))
     return outputs or tuple(present)

@@ -1,7 +1,7 @@
 """Small equal rewritings that leave fewer forms for handlers to know.
 
-Gemm, and MatMul by a constant, become ``Dense``: inputs x ``[..., columns]``, W ``[rows, columns]`` and b ``[rows]``. It
-takes in constants that are added to or multiplied with its result. A Gather from a constant table by computed indices
+Gemm, and MatMul by a constant, become ``Dense``: inputs x ``[..., columns]``, W ``[rows, columns]`` and b ``[rows]``.
+It takes in constants that are added to or multiplied with its result. A Gather from a constant table by computed indices
 becomes ``Embedding``: inputs table ``[rows, ...]`` and indices. Neither is an ONNX operator.
 """
 
@@ -53,7 +53,9 @@ def matmul(editor: Editor, node: Node) -> bool:
     if right is not None and left is None and _matrix(right) is not None:
         weights = _matrix(right)
         assert weights is not None
-        editor.replace([node], [_dense(node, node.inputs[0], weights.T, np.zeros(weights.shape[1]), node.outputs[0], editor)])
+        editor.replace(
+            [node], [_dense(node, node.inputs[0], weights.T, np.zeros(weights.shape[1]), node.outputs[0], editor)]
+        )
         return True
     shape = editor.shape(node.inputs[1])
     if left is None or right is not None or _matrix(left) is None or shape is None or len(shape) < 2:

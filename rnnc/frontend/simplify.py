@@ -1,4 +1,4 @@
-"""Shape arithmetic, constants and decided branches fold away, and the result is checked against the file in onnxruntime."""
+"""Shape arithmetic, constants and decided branches fold away; the result is checked against the file in onnxruntime."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def check_sizes(model: ModelProto, where: str) -> None:
         for dim in value.type.tensor_type.shape.dim:
             elements *= max(dim.dim_value, 1)
         if elements > MAX_ELEMENTS:
-            raise UnreadableModel(f"{elements} elements are more than {MAX_ELEMENTS}", where=f"{where}: tensor {value.name!r}")
+            raise UnreadableModel(
+                f"{elements} elements are more than {MAX_ELEMENTS}", where=f"{where}: tensor {value.name!r}"
+            )
 
 
 def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
@@ -104,8 +106,9 @@ def _fold_shapes(model: ModelProto) -> bool:
         dims = known.get(node.input[0], [0])
         if all(dims):
             bounds = {a.name: a.i for a in node.attribute}
-            part = dims[bounds.get("start", 0) : bounds.get("end", len(dims))] if node.op_type == "Shape" else int(np.prod(dims))
-            graph.initializer.append(numpy_helper.from_array(np.asarray(part, np.int64), node.output[0]))
+            part = np.asarray(dims[bounds.get("start", 0) : bounds.get("end", len(dims))], np.int64)
+            value = part if node.op_type == "Shape" else np.asarray(np.prod(dims), np.int64)
+            graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
             folded.append(node)
     for node in folded:
         graph.node.remove(node)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnc.errors import UsageError
 from rnnc.options import Options
@@ -22,8 +23,8 @@ INITIAL = {5: 1, 6: 2}
 """Input of a recurrent node that is an initial state, and the output that is the final one."""
 UNKNOWN = -1
 MARKERS = {
-    *("in", "out", "input", "output", "next", "new", "prev", "previous", "last", "cur", "current", "updated", "init", "initial"),
-    *("final", "past", "present", "old", "t", "tm", "identity"),
+    *("in", "out", "input", "output", "next", "new", "prev", "previous", "last", "cur", "current", "updated"),
+    *("init", "initial", "final", "past", "present", "old", "t", "tm", "identity"),
 }
 NUMBERED = re.compile(r"^([a-z])(?:0|n|t|p)$")
 
@@ -55,7 +56,8 @@ def find_states(graph: Graph, options: Options) -> States:
     inputs = [t for t in graph.inputs if t.name not in not_states]
     for tensor in inputs:
         if tensor.name in flow.slots and tensor.name not in pairs:
-            pairs |= {tensor.name: o.name for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()}
+            fitting = [o.name for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()]
+            pairs.update((tensor.name, output) for output in fitting[:1])
     initial = {t.name for t in inputs if t.name in flow.slots and t.name not in flow.read}
     open_inputs = [t for t in inputs if t.name not in pairs and t.name not in initial and graph.time not in t.shape]
     pairs |= _pair_by_name(graph, open_inputs, set(pairs.values()))
@@ -116,19 +118,18 @@ class _Flow:
             self._recurrent(node)
             return
         moved = moved_inputs(node) if node.op_type in VIEWS else ()
+        arrays = [self._known(name) for name in moved]
+        known = [a for a in arrays if a is not None]
+        results = view(node, known, self.graph.constants) if moved and len(known) == len(arrays) else None
+        if results is not None:
+            self.elements.update(zip(node.outputs, results, strict=False))
+        only_moves = results is not None and all(name in self.elements for name in moved)
         for name in node.inputs:
-            if name not in moved:
+            if not (only_moves and name in moved):
                 self._reads(name)
-        if moved:
-            arrays = [self._known(name) for name in moved]
-            results = view(node, [a for a in arrays if a is not None], self.graph.constants) if all(a is not None for a in arrays) else None
-            if results is None or any(name not in self.elements for name in moved):
-                for name in moved:
-                    self._reads(name)
-            self.elements.update(zip(node.outputs, results or [], strict=False))
 
     def _known(self, name: str) -> Elements | None:
-        """The elements of a tensor; unknown ones of a tensor that comes from elsewhere; None if not even its shape is known."""
+        """The elements of a tensor, unknown ones where it comes from elsewhere; None if not even its shape is known."""
         if name in self.elements:
             return self.elements[name]
         shape = self.graph.shapes.get(name)
@@ -139,7 +140,7 @@ class _Flow:
             used = self.elements[name]
             self.read |= {t.name for t in self.graph.inputs if np.any(self._within(used, t))}
 
-    def _within(self, used: Elements, tensor: Tensor) -> Elements:
+    def _within(self, used: Elements, tensor: Tensor) -> NDArray[np.bool_]:
         base = self.owner[tensor.name]
         return (used >= base) & (used < base + int(np.prod(tensor.shape, dtype=np.int64)))
 
@@ -182,7 +183,8 @@ def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[s
     """Pair inputs and outputs of equal shape whose names are the same but for words such as "next" and "out"."""
     pairs: dict[str, str] = {}
     for tensor in inputs:
-        fitting = [o for o in graph.outputs if o.name not in taken and o.shape == tensor.shape and depends(graph, o.name, tensor.name)]
+        alike = [o for o in graph.outputs if o.name not in taken and o.shape == tensor.shape]
+        fitting = [o for o in alike if depends(graph, o.name, tensor.name)]
         for normal in (_stem, _letter):
             words = normal(tensor.name)
             same = [o.name for o in fitting if words and normal(o.name) == words]

@@ -80,7 +80,9 @@ class Trace:
         """A value of the net."""
         return self.values[name]
 
-    def add(self, node: Node, make: Callable[..., AnyOp], inputs: Sequence[str], outputs: int = 1, **fields: Any) -> AnyOp:
+    def add(
+        self, node: Node, make: Callable[..., AnyOp], inputs: Sequence[str], outputs: int = 1, **fields: Any
+    ) -> AnyOp:
         """Add an op under fresh names."""
         kind = str(getattr(make, "kind"))  # noqa: B009  a class variable of every op
         name = f"{kind}{sum(op.kind == kind for op in self.ops)}"
@@ -109,7 +111,7 @@ class Trace:
         if elements != size:
             self.refuse(
                 node,
-                f"its initial state {name!r} has {elements} elements, the layer {size} units: the file contradicts itself",
+                f"its initial state {name!r} has {elements} elements, the layer {size} units: a broken export",
                 "torch.onnx.export(dynamo=True) drops the projection of LSTM(proj_size=...): export with dynamo=False.",
             )
         if traced.const is not None:
@@ -199,7 +201,8 @@ class Trace:
         hidden = set() if self.options.outputs else set(self.states.pairs.values())
         outputs = [self._output(name) for name in self.graph.wanted if name not in hidden]
         if not outputs:
-            raise Refused("all outputs of the graph only feed its states", where=self.graph.file, hint="Name one: --output TENSOR.")
+            hint = "Name one: --output TENSOR."
+            raise Refused("all outputs of the graph only feed its states", where=self.graph.file, hint=hint)
         feedback = [self._feedback(t) for t in self.graph.inputs if t.name in self.states.feedback]
         needed = {o.value for o in outputs} | {f.next for f in feedback}
         ops: list[Op] = []
@@ -218,7 +221,9 @@ class Trace:
     def _feedback(self, tensor: Tensor) -> Feedback:
         output = self.tensors[self.states.pairs[tensor.name]]
         if output.kind not in ("stream", "last"):
-            raise Refused("what feeds it is no result of the network", where=f"{self.graph.file}: state {tensor.name!r}")
+            raise Refused(
+                "what feeds it is no result of the network", where=f"{self.graph.file}: state {tensor.name!r}"
+            )
         shape = Traced(tensor.shape, "stream").frame
         return Feedback(State(tensor.name, shape, np.zeros(shape), alias=tensor.name), output.value)
 

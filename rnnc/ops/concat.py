@@ -15,7 +15,8 @@ def from_node(node: Node, trace: Tracer) -> None:
     rank = len(parts[0].shape)
     axis = int(node.attributes["axis"]) % rank
     if any(x.time == axis for x in parts):
-        trace.refuse(node, "joins sequences one after the other in time", "Join features, or feed the parts one after the other.")
+        hint = "Join features, or feed the parts one after the other."
+        trace.refuse(node, "joins sequences one after the other in time", hint)
     if any(x.kind == "static" for x in parts):
         trace.refuse(node, "joins a constant to a computed tensor", "Put the constant into the weights that follow.")
     common = join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
@@ -32,7 +33,9 @@ def from_node(node: Node, trace: Tracer) -> None:
         moves.append(Move(tuple(own), strides(own), target, 0, offset * target[axis]).merged())
         offset += x.shape[axis]
     sources = tuple(range(len(parts)))
-    op = trace.add(node, Layout, [x.value for x in parts], shape=y.frame, moves=tuple(moves), sources=sources, what="concat")
+    op = trace.add(
+        node, Layout, [x.value for x in parts], shape=y.frame, moves=tuple(moves), sources=sources, what="concat"
+    )
     trace.result(node, 0, replace(y, value=op.outputs[0]))
 
 

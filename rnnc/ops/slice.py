@@ -63,7 +63,8 @@ def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Tr
     if n == 1 or indices.size == 0:
         trace.refuse(node, f"takes {indices.size} of {n} elements of axis {axis}")
     y = replace(x, shape=shape)
-    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=_moves(x, axis, indices), sources=(0, ) * len(_runs(indices)), what="slice")
+    moves = _moves(x, axis, indices)
+    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=moves, sources=(0,) * len(moves), what="slice")
     return replace(y, value=op.outputs[0])
 
 

@@ -1,4 +1,4 @@
-"""Transpose: free where the axes of a frame keep their order, for time and axes of length 1 are no axes of a step's value."""
+"""Transpose: free where the frame's axes keep their order (time and axes of length 1 are none of them)."""
 
 from __future__ import annotations
 
