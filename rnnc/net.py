@@ -166,9 +166,9 @@ class Interval:
         return Interval(np.full(size, float(lo)), np.full(size, float(hi)))
 
 
-Accept = Literal["any", "common", "channel", "gate", "logit"]
+Accept = Literal["any", "common", "channel", "gate", "logit", "order"]
 """What an op takes as an input: any format; one scale for all elements; one scale for each index of axis 0; int32 with 12
-fraction bits, clipped (fixed.GATE) or not (fixed.LOGIT)."""
+fraction bits, clipped (fixed.GATE) or not (fixed.LOGIT); one scale for all elements, better as LOGIT."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,13 +255,21 @@ class Quantizer(Protocol):
         """The magnitude that a state which nothing bounds has room for: twice the calibration's, 8 times that of noise."""
 
     def output(
-        self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False, reach: float = 0.0
+        self,
+        index: int = 0,
+        *,
+        axis: int = 0,
+        rows: bool = False,
+        wide: bool = False,
+        nonnegative: bool = False,
+        reach: float = 0.0,
     ) -> Format:
         """A format for output ``index`` that suits its range, the profile, and all that read it.
 
         Args:
             axis: the axis of the value along which the scale may differ.
-            rows: it comes from int32 accumulators (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
+            rows: it comes from rows of weights (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
+            wide: it may be int32 where all that read it want preactivations or logits.
             nonnegative: negative numbers are clipped (a fused ReLU).
             reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
         """

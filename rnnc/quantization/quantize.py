@@ -23,6 +23,8 @@ A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 NOISE_HEADROOM = 8.0
 STATE_HEADROOM = 2.0
 JITTER = 0.08
+PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
+"""What takes int32 with 12 fraction bits."""
 
 
 def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0) -> QNet:
@@ -154,19 +156,30 @@ class _OpQuantizer:
         return self.precision == "a8" and takes8 and not self._is_output(index)
 
     def output(
-        self, index: int = 0, *, axis: int = 0, rows: bool = False, nonnegative: bool = False, reach: float = 0.0
+        self,
+        index: int = 0,
+        *,
+        axis: int = 0,
+        rows: bool = False,
+        wide: bool = False,
+        nonnegative: bool = False,
+        reach: float = 0.0,
     ) -> Format:
         name = self.op.outputs[index]
         wanted = {op.accepts(i) for op, i in self._readers(index)}
         bound = max(reach, float(self.builder.ranges.bounds[name].magnitude.max()) + 1e-9)
-        if rows and wanted and wanted <= {"gate", "logit"} and not self._is_output(index) and bound < GATE_BOUND:
+        preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
+        if (rows or wide) and preactivation and bound < GATE_BOUND:
             return GATE if wanted == {"gate"} else LOGIT
+        if not rows:
+            bound = np.inf
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
-        narrow = rows and self.precision == "a8" and "logit" not in wanted and "gate" not in wanted
+        narrow = rows and self.precision == "a8" and not wanted & PREACTIVATIONS
         limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
-        limit = self._by_axis(limit, self.builder.values[name].shape, axis, common=bool(wanted & {"common", "gate", "logit"}))
+        common = bool(wanted & {"common", *PREACTIVATIONS})
+        limit = self._by_axis(limit, self.builder.values[name].shape, axis, common)
         limit = self._representable(limit, bound)
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
