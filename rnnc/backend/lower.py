@@ -24,6 +24,8 @@ ITEM_BYTES = {
     "uint32_t": 4,
     "rnnc_scale1": 4,
     "rnnc_scale2": 6,
+    "rnnc_line": 8,
+    "rnnc_sum": 12,
     "rnnc_segment": 8,
 }
 SIGMA_TABLE_BYTES = 388
