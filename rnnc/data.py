@@ -119,9 +119,10 @@ def _only(frames: Sequence[Frame], what: str) -> Frame:
 
 
 def _read_npz(path: Path, _: Sequence[Frame], __: list[str]) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
-        if not hasattr(archive, "files"):
-            raise DataError("holds one bare array", hint="Name it .npy.")
+    archive = np.load(path, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise DataError("holds one bare array", hint="Name it .npy.")
+    with archive:
         return {name: archive[name] for name in archive.files}
 
 
