@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -509,15 +510,20 @@ class Net:
         """Every state, in order."""
         return [f.state for f in self.feedback] + [s for op in self.ops for s in op.states()]
 
-    @property
-    def drain_steps(self) -> int:
-        """For how many steps values go on coming when the input has ended: what looks ahead is pushed through then."""
+    @cached_property
+    def ends(self) -> dict[str, int]:
+        """For how many steps each value goes on coming when the input has ended: what looks ahead is pushed through."""
         ends = dict.fromkeys(self.values, 0)
         for op in self.ops:
-            rate = common_clock([self.values[n].clock for n in op.inputs[:1]]).rate
+            rate = self.values[op.inputs[0]].clock.rate
             for name in op.outputs:
                 ends[name] = max(ends[n] for n in op.inputs) + op.timing.tail * rate
-        return max(ends.values())
+        return ends
+
+    @property
+    def drain_steps(self) -> int:
+        """The longest of ``ends``."""
+        return max(self.ends.values())
 
     def ticks(self, output: Output, steps: int) -> int:
         """How many values an output gives for a sequence of ``steps`` steps, those that come after its end included."""

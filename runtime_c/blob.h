@@ -62,6 +62,19 @@ static inline int rnnc_blob_sealed(const uint8_t *blob, size_t n)
     return rnnc_take_u32(blob + n - RNNC_BLOB_CRC) == rnnc_crc32(blob, n - RNNC_BLOB_CRC);
 }
 
+static inline uint8_t *rnnc_put_u16(uint8_t *p, uint16_t x)
+{
+    p[0] = (uint8_t)(x & 255u);
+    p[1] = (uint8_t)(x >> 8);
+    return p + 2;
+}
+
+static inline const uint8_t *rnnc_take_u16(uint16_t *x, const uint8_t *p)
+{
+    *x = (uint16_t)((uint16_t)p[0] | (uint16_t)p[1] << 8);
+    return p + 2;
+}
+
 static inline uint8_t *rnnc_put8(uint8_t *p, const int8_t *v, size_t n)
 {
     size_t i;

@@ -72,6 +72,16 @@ static inline int16_t rnnc_upper(int32_t s)
     return (int16_t)rnnc_clip((s + 8192) >> 14, -32767, 32767);
 }
 
+/* Whether there was one left to count. */
+static inline int rnnc_count_down(uint16_t *left)
+{
+    if (*left == 0) {
+        return 0;
+    }
+    --*left;
+    return 1;
+}
+
 /* Element i of a vector of 8 or 16-bit integers. */
 static inline int32_t rnnc_get(const void *v, uint8_t bits, uint16_t i)
 {

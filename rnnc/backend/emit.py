@@ -8,15 +8,17 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import rnnc
-from rnnc.backend.lower import ConstantArray, Member, Port, Program, Region
+from rnnc.backend.lower import ConstantArray, Member, Port, Program
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.names import Namer
+from rnnc.backend.step import flush_head, step_functions, step_head
 from rnnc.fixed import Floats, Ints
 from rnnc.net import Array
 
@@ -63,7 +65,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "name": program.name,
         "upper": program.name.upper(),
         "banner": _banner(program, banner or Banner()),
-        "step_prototype": _prototype(program),
+        "step_prototype": step_head(program),
         "accessors": accessors,
     }
     n = program.name
@@ -136,15 +138,17 @@ def _banner(program: Program, banner: Banner) -> str:
 
 def _header(program: Program) -> dict[str, Any]:
     members = [f"{m.state.format.ctype} {m.c_name}[{m.state.size}]; /* {m.state.format} */" for m in program.members]
-    members += [f"uint16_t {name}; /* steps until a value is due */" for name in _counters(program)]
+    members += [f"uint16_t {c.c_name}; /* {c.comment} */" for c in program.counters]
     members += [f"{WORK_TYPE[name]} {name}[{n}];" for name, n in program.scratch.items()]
     members = members or ["uint8_t stateless; /* C has no empty struct */"]
-    saved = sum(m.bytes for m in program.members if not m.state.follows) + 2 * len(program.clocks)
+    saved = sum(m.bytes for m in program.members if not m.state.follows) + 2 * len(program.counters)
     return {
         "ports": [_port(program, p, "takes") for p in program.inputs] + [_port(program, p, "gives") for p in program.outputs],
         "members": members,
         "blob_len": saved + HEADER_AND_CRC,
         "step_comment": _step_comment(program),
+        "flush_comment": _flush_comment(program),
+        "flush_prototype": flush_head(program) if program.flush else "",
     }
 
 
@@ -168,76 +172,61 @@ def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
 
 
 def _timing(port: Port) -> str:
+    if port.kind == "window":
+        return f", {port.ticks} values" if port.ticks else ""
     text = f", every {port.clock.rate} steps" if port.clock.rate != 1 else ""
-    return text + (f", {port.clock.delay} steps late" if port.clock.delay else "")
+    text += f", {port.clock.delay} steps late" if port.clock.delay else ""
+    return text + (f", for the first time at step {port.clock.phase + 1}" if port.clock.phase else "")
 
 
 def _step_comment(program: Program) -> str:
     last = [p.c_name for p in program.outputs if p.kind == "last"]
+    if program.window:
+        return f"Takes one frame; the {program.window}th writes the outputs, starts anew and returns 1, all others return 0."
     text = "Takes one frame"
     text += ", writes the outputs when they are due: returns 1 then, else 0." if program.returns else ", writes one."
+    text += _bits(program)
     if last:
         text += f" {', '.join(last)}: what the network would answer if the sequence ended now."
     return text
 
 
-def _prototype(program: Program) -> str:
-    n = program.name
-    args = [f"{n}_t *s"]
-    args += [f"const {p.format.ctype} {p.c_name}[{n.upper()}_{p.c_name.upper()}_LEN]" for p in program.inputs]
-    args += [f"{p.format.ctype} {p.c_name}[{n.upper()}_{p.c_name.upper()}_LEN]" for p in program.outputs]
-    return f"{'int' if program.returns else 'void'} {n}_step({', '.join(args)})"
+def _bits(program: Program) -> str:
+    if not program.apart:
+        return ""
+    bits = ", ".join(f"{1 << i} for {p.c_name}" for i, p in enumerate(program.outputs))
+    return f" Outputs come apart: the sum of {bits} is returned."
 
 
-def _counters(program: Program) -> list[str]:
-    return [f"wait{k}" for k in range(len(program.clocks))]
+def _flush_comment(program: Program) -> str:
+    return (
+        "Call it when the sequence has ended, until it returns 0: the network looks ahead, and what it still owes comes then, "
+        f"one value a call.{_bits(program)} Then reset."
+    )
 
 
 def _source(program: Program) -> dict[str, Any]:
     return {
-        "headers": [*program.target.isa, *program.headers] if program.headers else ["rows.h"],
+        "headers": [*program.target.isa, *(program.headers or ["rows.h"]), *(["fixed.h"] if program.live else [])],
         "group": program.target.group,
         "arrays": [_array(a) for a in program.arrays],
         "params": program.params,
         "reset": _reset(program),
-        "body": _body(program),
+        "functions": step_functions(program),
     }
 
 
 def _reset(program: Program) -> list[str]:
-    lines = []
-    for m in program.members:
-        values = m.state.initial.ravel()
-        lines += [f"s->{m.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
-    for name, clock in zip(_counters(program), program.clocks, strict=True):
-        lines += [f"s->{name} = {clock.phase};"] if clock.phase else []
-    return lines
+    lines = [line for m in program.members for line in _initial(m)]
+    return lines + [f"s->{c.c_name} = {c.initial};" for c in program.counters if c.initial]
 
 
-def _body(program: Program) -> list[str]:
-    lines = []
-    for k, name in enumerate(_counters(program)):
-        lines.append(f"    const int due{k} = s->{name} == 0;")
-    for k, (name, clock) in enumerate(zip(_counters(program), program.clocks, strict=True)):
-        lines.append(f"    s->{name} = (uint16_t)(due{k} ? {clock.rate - 1} : s->{name} - 1);")
-    for region in program.regions:
-        lines += _region(program, region)
-    if program.returns:
-        due = sorted({program.clocks.index(c) for c in program.clocks for o in program.outputs if _same(o.clock, c)})
-        lines.append(f"    return {' || '.join(f'due{k}' for k in due) or '1'};")
-    stateless = not any("s->" in line for line in lines)
-    return ["    (void)s;", *lines] if stateless else lines
-
-
-def _same(a: Any, b: Any) -> bool:
-    return bool(a.rate == b.rate and a.phase == b.phase)
-
-
-def _region(program: Program, region: Region) -> list[str]:
-    calls = [f"{c.function}({', '.join(c.args)});" for c in region.calls]
-    if region.clock is None:
-        return [f"    {c}" for c in calls]
-    return [f"    if (due{program.clocks.index(region.clock)}) {{", *(f"        {c}" for c in calls), "    }"]
+def _initial(member: Member) -> list[str]:
+    """Set a state that does not start at zero."""
+    values = member.state.initial.ravel()
+    if values.size > 1 and values[0] and np.all(values == values[0]):
+        return [f"for (int i = 0; i < {values.size}; i++) {{ s->{member.c_name}[i] = {int(values[0])}; }}"]
+    return [f"s->{member.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
 
 
 def _array(array: ConstantArray) -> dict[str, Any]:
@@ -255,12 +244,14 @@ def _array(array: ConstantArray) -> dict[str, Any]:
 
 
 def _lines(items: Sequence[str]) -> str:
-    return "\n".join(textwrap.wrap(", ".join(items), WIDTH, initial_indent="    ", subsequent_indent="    ")) if items else "    0"
+    wrapped = textwrap.wrap(", ".join(items) or "0", WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(wrapped)
 
 
 def _accessors(program: Program) -> list[_Accessor]:
     """One for each graph input that initialises states; one for each state where these differ in format."""
-    namer, found = Namer(frozenset({"s"})), {}
+    namer = Namer(frozenset({"s"}))
+    found: dict[str, list[Member]] = {}
     for m in program.members:
         if m.state.alias:
             found.setdefault(m.state.alias, []).append(m)
@@ -296,12 +287,13 @@ def _accessor(program: Program, name: str, members: Sequence[Member], windows: S
 
 
 def _clamp(member: Member) -> list[str]:
-    """Keep a 32-bit state within what the certificate assumes, wherever it comes from."""
+    """Keep a 32-bit state or a count (from 0 up) within what the kernels assume, wherever it comes from."""
     f = member.state.format
-    if f.bits < 32 or f.hi - f.lo >= 2**32 - 2:
+    if (f.bits < 32 and f.lo != 0) or f.hi - f.lo >= 2**32 - 2:
         return []
     n, at = member.state.size, f"s->{member.c_name}[i]"
-    return [f"for (int i = 0; i < {n}; i++) {{ {at} = rnnc_clip({at}, {f.lo}, {f.hi}); }}"]
+    value = f"rnnc_clip({at}, {f.lo}, {f.hi})"
+    return [f"for (int i = 0; i < {n}; i++) {{ {at} = {value if f.bits == 32 else f'({f.ctype}){value}'}; }}"]
 
 
 def _at(base: str, offset: int) -> str:
@@ -311,7 +303,7 @@ def _at(base: str, offset: int) -> str:
 def _runs(window: Ints) -> list[tuple[int, int, int]]:
     """A window as runs of consecutive elements: (first in the graph input, first in the state, length)."""
     cuts = [0, *(np.flatnonzero(np.diff(window) != 1) + 1).tolist(), len(window)]
-    return [(int(window[a]), a, b - a) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(int(window[a]), a, b - a) for a, b in pairwise(cuts)]
 
 
 def _follow(narrow: str, wide: str, member: Member) -> list[str]:
@@ -323,12 +315,13 @@ def _follow(narrow: str, wide: str, member: Member) -> list[str]:
 
 def _state(program: Program, model_id: int) -> dict[str, Any]:
     by_name = {m.state.name: m for m in program.members}
-    saved = [{"name": m.c_name, "bits": m.state.format.bits, "size": m.state.size} for m in program.members if not m.state.follows]
-    saved += [{"name": name, "bits": "_u16", "size": 1} for name in _counters(program)]
+    states = [m for m in program.members if not m.state.follows]
+    saved = [{"name": m.c_name, "bits": m.state.format.bits, "size": m.state.size} for m in states]
     follows = [m for m in program.members if m.state.follows]
     major, minor, patch = (int(part) for part in rnnc.__version__.split(".")[:3])
     return {
         "saved": saved,
+        "counters": [c.c_name for c in program.counters],
         "clamps": [line for m in program.members for line in _clamp(m)],
         "follows": [line for m in follows for line in _follow(m.c_name, by_name[m.state.follows].c_name, m)],
         "model_id": f"0x{model_id:08x}",
@@ -345,7 +338,8 @@ def _float(program: Program) -> dict[str, Any]:
             symbol = f"{program.name}_{p.c_name}_scale"
             text = _lines([_float_literal(v) for v in p.format.scale])
             tables.append({"comment": f"real units per LSB of {p.c_name}", "symbol": symbol, "length": p.size, "text": text})
-    return {"tables": tables, "inputs": [_float_port(program, p) for p in real_in], "outputs": [_float_port(program, p) for p in real_out]}
+    inputs, outputs = ([_float_port(program, p) for p in ports] for ports in (real_in, real_out))
+    return {"tables": tables, "inputs": inputs, "outputs": outputs}
 
 
 def _float_port(program: Program, p: Port) -> dict[str, Any]:
@@ -361,24 +355,35 @@ def _float_literal(x: float | Floats) -> str:
 
 def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
     steps = len(next(iter(golden.inputs.values())))
-    written = len(next(iter(golden.outputs.values()))) if program.returns else 0
-    index = "k" if program.returns else "step"
-    arrays, args, checks = [], ["s"], []
-    for p in program.inputs:
-        data = np.asarray(golden.inputs[p.name], np.int64).reshape(-1)
-        arrays.append(_array(ConstantArray(f"in_{p.c_name}", p.format.ctype, data, f"[{steps}][{p.size}]", "")))
-        args.append(f"&in_{p.c_name}[step * {p.size}]")
-    for p in program.outputs:
-        data = np.asarray(golden.outputs[p.name], np.int64).reshape(-1)
-        arrays.append(_array(ConstantArray(f"out_{p.c_name}", p.format.ctype, data, f"[{len(data) // p.size}][{p.size}]", "")))
-        args.append(p.c_name)
-        checks.append(f"{p.c_name}, &out_{p.c_name}[{index} * {p.size}], sizeof {p.c_name}")
-    outputs = [{"ctype": p.format.ctype, "c_name": p.c_name, "size": p.size} for p in program.outputs]
-    return {
-        "steps": steps,
-        "arrays": arrays,
-        "outputs": outputs,
-        "step_call": f"{program.name}_step({', '.join(args)})",
-        "checks": checks,
-        "written": written,
-    }
+    arrays = [_golden(f"in_{p.c_name}", p, golden.inputs[p.name]) for p in program.inputs]
+    arrays += [_golden(f"out_{p.c_name}", p, golden.outputs[p.name]) for p in program.outputs]
+    outputs = []
+    for i, p in enumerate(program.outputs):
+        outputs.append(
+            {
+                "ctype": p.format.ctype,
+                "c_name": p.c_name,
+                "size": p.size,
+                "condition": f"wrote & {1 << i}" if program.apart else "wrote",
+                "count": np.asarray(golden.outputs[p.name]).size // p.size,
+            }
+        )
+    return {"steps": steps, "arrays": arrays, "outputs": outputs, **_selftest_calls(program)}
+
+
+def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
+    flat = np.asarray(data, np.int64).reshape(-1)
+    shown = flat if flat.size else np.zeros(1, np.int64)
+    return _array(ConstantArray(name, port.format.ctype, shown, f"[{flat.size // port.size}][{port.size}]", ""))
+
+
+def _selftest_calls(program: Program) -> dict[str, Any]:
+    """How the self-test calls step, and after the last frame flush."""
+    outputs = [p.c_name for p in program.outputs]
+    inputs = [f"&in_{p.c_name}[step * {p.size}]" for p in program.inputs]
+    step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
+    calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
+    if program.flush:
+        flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
+        calls = ["if (step < STEPS) {", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
+    return {"calls": calls, "flush_steps": program.drain_steps if program.flush else 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from rnnc.backend.memory import Pool, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_weights
+from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
 from rnnc.fixed import Format, Ints
 from rnnc.net import Arg, Clock, Constant, KernelCall, QNet, QOp, QState, WeightRows
@@ -30,12 +32,15 @@ ITEM_BYTES = {
 }
 SIGMA_TABLE_BYTES = 388
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
-RESERVED = frozenset({"s", "blob", "memcpy", "memset", "work8", "work16", "work32", "real", "q"})
+RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
 
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """An input or output: the file's ``name``, the C parameter ``c_name``, and what an element means."""
+    """An input or output: the file's ``name``, the C parameter ``c_name``, and what an element means.
+
+    ``shape`` is that of all that a step writes; a window's output may be ``ticks`` values, one after the other.
+    """
 
     name: str
     c_name: str
@@ -44,6 +49,7 @@ class Port:
     format: Format
     kind: str
     clock: Clock
+    ticks: int = 0
 
     @property
     def size(self) -> int:
@@ -100,9 +106,9 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Calls that run when their clock ticks; ``clock`` None for every step."""
+    """Calls that run when ``guard``, a C expression, is not 0; "" for every step."""
 
-    clock: Clock | None
+    guard: str
     calls: tuple[Call, ...]
 
 
@@ -119,7 +125,17 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """All that the C says, without its text."""
+    """All that the C says, without its text.
+
+    Args:
+        counters: of the struct: what tells when values are due, and how far a flush or a window is.
+        signals: statements at the begin of a step that compute the guards of the regions.
+        live: the guards' name for "a frame has come", "" where nothing goes on past the end of the input.
+        wrote: C expression: whether a step wrote the outputs.
+        apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
+        flush: the counter of the steps that a flush takes, None where it takes none.
+        frames: the counter of the frames in a window, None for an endless stream.
+    """
 
     name: str
     target: Target
@@ -127,7 +143,13 @@ class Program:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     members: tuple[Member, ...]
-    clocks: tuple[Clock, ...]
+    counters: tuple[Counter, ...]
+    signals: tuple[str, ...]
+    live: str
+    wrote: str
+    apart: bool
+    flush: Counter | None
+    frames: Counter | None
     scratch: dict[str, int]
     arrays: tuple[ConstantArray, ...]
     params: tuple[Params, ...]
@@ -138,15 +160,27 @@ class Program:
     @property
     def returns(self) -> bool:
         """Whether step says if it wrote the outputs: some output is not new at every step."""
-        return any(o.clock.rate != 1 or o.clock.phase for o in self.outputs)
+        return any(o.clock.rate != 1 or o.clock.phase or o.kind == "window" for o in self.outputs)
+
+    @property
+    def window(self) -> int:
+        """The steps of a window, 0 for an endless stream."""
+        return self.qnet.net.window
+
+    @property
+    def drain_steps(self) -> int:
+        """For how many steps values go on coming when the input has ended."""
+        return self.qnet.net.drain_steps
 
     def __str__(self) -> str:
         lines = [f"program {self.name} for {self.target.name}"]
         lines += [f"  state {m.state.format.ctype} {m.c_name}[{m.state.size}]" for m in self.members]
+        lines += [f"  counter {c.c_name}: {c.comment}" for c in self.counters]
         lines += [f"  scratch {name}[{n}]" for name, n in self.scratch.items()]
         lines += [f"  const {a.ctype} {a.symbol}[{len(a.data)}]" for a in self.arrays]
+        lines += [f"  {line}" for line in self.signals]
         for region in self.regions:
-            lines.append(f"  {'every step' if region.clock is None else region.clock}:")
+            lines.append(f"  {f'if {region.guard}' if region.guard else 'every step'}:")
             lines += [f"    {c.function}({', '.join(c.args)})" for c in region.calls]
         return "\n".join(lines)
 
@@ -171,17 +205,25 @@ class _Lowering:
     def lower(self) -> Program:
         q = self.qnet
         inputs = tuple(self._port(v.name, v.name, "stream") for v in q.inputs)
-        outputs = tuple(self._port(o.name, o.value, o.kind) for o in q.outputs)
+        outputs = tuple(self._port(o.name, o.value, o.kind, o.ticks) for o in q.outputs)
         members = tuple(Member(self.namer.name(s.name), s) for s in q.states())
         states = {m.state.name: f"s->{m.c_name}" for m in members}
         self.places.update({p.value: p.c_name for p in inputs})
         self.places.update({f.state.name: states[f.state.name] for f in q.feedback})
-        copies = self._place_outputs(outputs, states)
+        signals = Signals(q, self.namer)
+        copies = self._place_outputs(outputs, states, signals)
         pool = self._allocate()
-        steps = [(self._clock(op, call), self._call(op, call, states, pool)) for op in q.ops for call in op.calls()]
+        steps = [
+            (self._guard(op, call, signals), self._call(op, call, states, pool, signals.source(op)))
+            for op in q.ops
+            for call in op.calls()
+        ]
         steps += copies
-        steps += [(None, c) for c in self._feedback(states, pool)]
-        clocks = tuple(dict.fromkeys(c for c, _ in steps if c is not None))
+        steps += self._feedback(states, pool, signals)
+        wrote = signals.wrote(q.outputs)
+        lines, counters = signals.declarations([wrote, *(guard for guard, _ in steps)])
+        flush, frames = self._ends()
+        counters += [c for c in (flush, frames) if c]
         return Program(
             self.name,
             self.target,
@@ -189,30 +231,60 @@ class _Lowering:
             inputs,
             outputs,
             members,
-            clocks,
+            tuple(counters),
+            tuple(lines),
+            signals.live,
+            wrote,
+            not signals.together(q.outputs),
+            flush,
+            frames,
             pool.sizes,
             tuple(self.arrays),
             tuple(self.params),
             _regions(steps),
             tuple(sorted(self.headers)),
-            self._cost(members, clocks, pool),
+            self._cost(members, counters, pool),
         )
 
-    def _port(self, name: str, value: str, kind: str) -> Port:
+    def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:
         v = self.qnet.values[value]
-        return Port(name, self.namer.name(name), value, v.shape, self.qnet.formats[value], kind, v.clock)
+        shape = (ticks, *v.shape) if ticks else v.shape
+        return Port(name, self.namer.name(name), value, shape, self.qnet.formats[value], kind, v.clock, ticks)
 
-    def _place_outputs(self, outputs: Sequence[Port], states: dict[str, str]) -> list[tuple[Clock | None, Call]]:
+    def _ends(self) -> tuple[Counter | None, Counter | None]:
+        """The counters of a flush and of a window."""
+        net = self.qnet.net
+        if net.window:
+            return None, Counter(self.namer.name("frames"), 0, f"frames of a window, 0 .. {net.window - 1}", counts_steps=True)
+        if net.drain_steps:
+            return Counter(self.namer.name("left"), net.drain_steps, "steps that a flush takes at most"), None
+        return None, None
+
+    def _place_outputs(self, outputs: Sequence[Port], states: dict[str, str], signals: Signals) -> list[tuple[str, Call]]:
         """Let values be computed where the caller wants them, or copied there from where they lie anyway."""
-        in_state = {v: states[op.output_state(i)] for op in self.qnet.ops for i, v in enumerate(op.outputs) if op.output_state(i)}
-        self.places.update(in_state)
+        for op in self.qnet.ops:
+            for i, value in enumerate(op.outputs):
+                if op.output_state(i):
+                    self.places[value] = states[op.output_state(i)]
         copies = []
         for port in outputs:
-            if port.value in self.places:
-                copies.append((_guard(port.clock), self._copy(port.c_name, self.places[port.value], port.size, port.format)))
+            size, root = self.qnet.values[port.value].size, self._root(port.value)
+            if root in self.places:
+                copies.append((signals.values[port.value], self._copy(port.c_name, self.places[root], size, port.format)))
             else:
-                self.places[port.value] = port.c_name
+                self.places[root] = port.c_name
         return copies
+
+    @cached_property
+    def _views(self) -> dict[str, str]:
+        """Values that are others in the same memory: outputs of ops without calls."""
+        return {op.outputs[0]: op.inputs[0] for op in self.qnet.ops if not op.calls()}
+
+    def _root(self, value: str) -> str:
+        """The value whose memory a value is."""
+        while value in self._views:
+            value = self._views[value]
+        return value
 
     @staticmethod
     def _copy(to: str, source: str, size: int, form: Format) -> Call:
@@ -221,29 +293,34 @@ class _Lowering:
     def _allocate(self) -> Pool:
         """Give every value without a place, and every call's scratch, room in the work arrays by lifetime."""
         pool, now = [], 0
-        last = {name: i for i, op in enumerate(self.qnet.ops) for name in op.inputs}
+        last = {self._root(name): i for i, op in enumerate(self.qnet.ops) for name in op.inputs}
         end = len(self.qnet.ops)
-        last |= {f.next: end for f in self.qnet.feedback}
+        last |= {self._root(name): end for name in [f.next for f in self.qnet.feedback] + [o.value for o in self.qnet.outputs]}
         for now, op in enumerate(self.qnet.ops):
             for name, form in zip(op.outputs, op.formats, strict=True):
-                if name not in self.places:
+                if name not in self.places and name not in self._views:
                     pool.append((name, POOLS[form.ctype], self.qnet.values[name].size, now, last.get(name, now)))
             for call in op.calls():
                 pool += [(f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now) for s in call.scratch]
         for f in self.qnet.feedback:
-            if self.places.get(f.next, "").startswith("s->"):
+            if self.places.get(self._root(f.next), "").startswith("s->"):
                 pool.append((f"{f.state.name}.next", POOLS[f.state.format.ctype], f.state.size, end, end))
         return allocate(pool)
 
-    def _clock(self, op: QOp, call: KernelCall) -> Clock | None:
-        names = op.inputs if call.when == "input" else op.outputs
-        return _guard(self.qnet.values[names[0]].clock)
+    @staticmethod
+    def _guard(op: QOp, call: KernelCall, signals: Signals) -> str:
+        if call.when == "output":
+            return signals.values[op.outputs[0]]
+        return signals.source(op) if call.when == "input" else signals.ticks[op.name]
 
-    def _call(self, op: QOp, call: KernelCall, states: dict[str, str], pool: Pool) -> Call:
+    def _call(self, op: QOp, call: KernelCall, states: dict[str, str], pool: Pool, source: str) -> Call:
         self.headers.add(call.header)
         self.macs += call.macs
         args = [f"&{self._params(op, call)}"] if call.struct else []
-        args += [self._argument(op, call, arg, states, pool) for arg in call.args]
+        for arg in call.args:
+            text = self._argument(op, call, arg, states, pool)
+            ends = arg.place == "input" and call.when == "tick" and op.timing.tail
+            args.append(f"{source} ? {text} : 0" if ends else text)
         return Call(op.name, call.function, tuple(args))
 
     def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: dict[str, str], pool: Pool) -> str:
@@ -255,7 +332,12 @@ class _Lowering:
             buffer = next(s for s in call.scratch if s.name == arg.name)
             return pool.expression(f"{op.name}.{arg.name}", buffer.ctype)
         name = (op.inputs if arg.place == "input" else op.outputs)[int(arg.name)]
-        return self.places.get(name) or pool.expression(name, self.qnet.formats[name].ctype)
+        return self._expression(name, pool)
+
+    def _expression(self, value: str, pool: Pool) -> str:
+        """The C expression of a value's address."""
+        root = self._root(value)
+        return self.places.get(root) or pool.expression(root, self.qnet.formats[value].ctype)
 
     def _params(self, op: QOp, call: KernelCall) -> str:
         taken = sum(p.symbol.startswith(f"{self.name}_{op.name}_p") for p in self.params)
@@ -282,19 +364,19 @@ class _Lowering:
             self.arrays.append(ConstantArray(symbol, value.ctype, value.data, value.comment, value.role))
         return symbol
 
-    def _feedback(self, states: dict[str, str], pool: Pool) -> list[Call]:
+    def _feedback(self, states: dict[str, str], pool: Pool, signals: Signals) -> list[tuple[str, Call]]:
         """Set every fed-back state at the end of a step; what lies in a state itself goes through scratch first."""
         first, then = [], []
         for f in self.qnet.feedback:
-            source = self.places.get(f.next) or pool.expression(f.next, f.state.format.ctype)
-            if source.startswith("s->"):
+            guard, source = signals.values[f.next], self._expression(f.next, pool)
+            if source.startswith("s->") and self._root(f.next) in self.places:
                 through = pool.expression(f"{f.state.name}.next", f.state.format.ctype)
-                first.append(self._copy(through, source, f.state.size, f.state.format))
+                first.append((guard, self._copy(through, source, f.state.size, f.state.format)))
                 source = through
-            then.append(self._copy(states[f.state.name], source, f.state.size, f.state.format))
+            then.append((guard, self._copy(states[f.state.name], source, f.state.size, f.state.format)))
         return first + then
 
-    def _cost(self, members: Sequence[Member], clocks: Sequence[Clock], pool: Pool) -> Cost:
+    def _cost(self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool) -> Cost:
         tables = sum(a.bytes for a in self.arrays if a.role == "table")
         if self.headers & {"lstm.h", "gru.h", "rnn.h"}:
             tables += SIGMA_TABLE_BYTES
@@ -302,20 +384,16 @@ class _Lowering:
             macs=self.macs,
             flash_weights=sum(a.bytes for a in self.arrays if a.role == "weights"),
             flash_tables=tables,
-            ram_state=sum(m.bytes for m in members) + 2 * len(clocks),
+            ram_state=sum(m.bytes for m in members) + 2 * len(counters),
             ram_scratch=pool.bytes,
         )
 
 
-def _guard(clock: Clock) -> Clock | None:
-    return None if clock.rate == 1 and clock.phase == 0 else Clock(clock.rate, clock.phase)
-
-
-def _regions(steps: Sequence[tuple[Clock | None, Call]]) -> tuple[Region, ...]:
-    """Consecutive calls of one clock as one region."""
-    regions: list[tuple[Clock | None, list[Call]]] = []
-    for clock, call in steps:
-        if not regions or regions[-1][0] != clock:
-            regions.append((clock, []))
+def _regions(steps: Sequence[tuple[str, Call]]) -> tuple[Region, ...]:
+    """Consecutive calls of one guard as one region."""
+    regions: list[tuple[str, list[Call]]] = []
+    for guard, call in steps:
+        if not regions or regions[-1][0] != guard:
+            regions.append((guard, []))
         regions[-1][1].append(call)
-    return tuple(Region(clock, tuple(calls)) for clock, calls in regions)
+    return tuple(Region(guard, tuple(calls)) for guard, calls in regions)

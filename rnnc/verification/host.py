@@ -28,9 +28,10 @@ DRIVER = """
 #include <string.h>
 #include "{name}.h"
 
-/* Runs lanes one after the other: arrays are [time][lane][element], blobs [lane][bytes]. Returns how often step's own
- * account of what it wrote was not what the clocks say. */
-int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs)
+/* Runs lanes one after the other to the end: arrays are [time][lane][element], blobs [lane][bytes], limits [output] how
+ * often each output is to be written. The state is saved after the last frame. Returns how often an output was written
+ * more or less often. */
+int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const int32_t *limits)
 {{
     static {name}_t s;
     int wrong = 0;
@@ -38,12 +39,15 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs)
         {counters}
         memset(&s, 0x5a, sizeof s);
         {name}_reset(&s);
-        for (int32_t t = 0; t < steps; t++) {{
+        for (int32_t t = 0, wrote = 1; t < steps || wrote; t++) {{
             {buffers}
+            if (t == steps) {{
+                {name}_save(&s, blobs + (size_t)lane * {blob});
+            }}
             {call}
             {stores}
         }}
-        {name}_save(&s, blobs + (size_t)lane * {blob});
+        {checks}
     }}
     return wrong;
 }}
@@ -145,18 +149,24 @@ class HostPackage:
         arrays = [
             np.ascontiguousarray(inputs[i.name].reshape(steps, lanes, i.size).astype(_dtype(i))) for i in p.inputs
         ]
-        counts = {o.name: p.qnet.net.ticks(o, steps) for o in p.qnet.outputs}
-        results = [np.zeros((max(1, counts[o.name]), lanes, o.size), _dtype(o)) for o in p.outputs]
+        writes = [p.qnet.net.ticks(o, steps) // max(o.ticks, 1) for o in p.qnet.outputs]
+        results = [np.zeros((max(1, n), lanes, o.size), _dtype(o)) for n, o in zip(writes, p.outputs, strict=True)]
         blobs = np.zeros((lanes, blob_length(p)), np.uint8)
-        pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs]]
+        limits = np.array(writes, np.int32)
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs, limits]]
         wrong = self._drive(ctypes.c_int32(steps), ctypes.c_int32(lanes), *pointers)
         if wrong:
-            raise VerificationError(f"{p.name}_step misjudges {wrong} times whether it wrote its outputs")
-        outputs = {
-            o.name: r[: counts[o.name]].reshape(-1, lanes, *o.shape).astype(np.int64)
-            for o, r in zip(p.outputs, results, strict=True)
-        }
-        return HostRun(outputs, blobs)
+            raise VerificationError(f"{p.name} does not write its outputs as often as it should: {wrong} sequences")
+        found = zip(p.outputs, results, writes, strict=True)
+        return HostRun({o.name: _by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs)
+
+
+def _by_tick(port: Port, written: Array) -> Array:
+    """What a port holds at each write, ``[writes, lanes, size]``, as ``[ticks, lanes, *shape]``."""
+    writes, lanes = written.shape[:2]
+    if not port.ticks:
+        return written.reshape(writes, lanes, *port.shape)
+    return written.reshape(writes, lanes, *port.shape).swapaxes(1, 2).reshape(-1, lanes, *port.shape[1:])
 
 
 def _dtype(port: Port) -> np.dtype[np.generic]:
@@ -166,7 +176,7 @@ def _dtype(port: Port) -> np.dtype[np.generic]:
 def blob_length(program: Program) -> int:
     """Bytes of a saved state."""
     saved = sum(m.bytes for m in program.members if not m.state.follows)
-    return saved + 2 * len(program.clocks) + HEADER_AND_CRC
+    return saved + 2 * len(program.counters) + HEADER_AND_CRC
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,9 +228,9 @@ def saved_state(program: Program, run: OracleRun) -> Array:
         if not m.state.follows:
             state = run.state[m.state.name].reshape(lanes, -1)
             parts.append(state.astype(f"<i{m.state.format.bits // 8}").view(np.uint8))
-    for clock in program.clocks:
-        wait = clock.phase - steps if steps <= clock.phase else clock.rate - 1 - (steps - 1 - clock.phase) % clock.rate
-        parts.append(np.full((lanes, 1), wait, "<u2").view(np.uint8))
+    for counter in program.counters:
+        value = counter.after(steps % program.window if program.window else steps)
+        parts.append(np.full((lanes, 1), value, "<u2").view(np.uint8))
     return np.concatenate(parts, 1)
 
 
@@ -234,25 +244,22 @@ def _driver(program: Program) -> str:
         *(f"in{k} + ((size_t)t * (size_t)lanes + (size_t)lane) * {p.size}" for k, p in inputs),
         *(f"now{k}" for k, _ in outputs),
     ]
-    call = f"{program.name}_step({', '.join(args)})"
-    due = " || ".join(dict.fromkeys(_due(p) for p in program.outputs))
-    stores = [_store(k, p) for k, p in outputs]
+    step = f"{program.name}_step({', '.join(args)})"
+    calls = f"wrote = {step};" if program.returns else f"{step}; wrote = -1;"
+    flush = f"{program.name}_flush(&s, {', '.join(f'now{k}' for k, _ in outputs)})" if program.flush else "0"
     return DRIVER.format(
         name=program.name,
         parameters=", ".join(parameters),
-        counters=" ".join(f"size_t n{k} = 0;" for k, _ in outputs),
+        counters=" ".join(f"int32_t n{k} = 0;" for k, _ in outputs),
         buffers="\n            ".join(f"{p.format.ctype} now{k}[{p.size}];" for k, p in outputs),
-        call=f"wrong += {call} != ({due});" if program.returns else f"{call};",
-        stores="\n            ".join(stores),
+        call=f"if (t < steps) {{ {calls} }} else {{ wrote = {flush}; }}",
+        stores="\n            ".join(_store(program, k, p) for k, p in outputs),
+        checks=" ".join(f"wrong += n{k} != limits[{k}];" for k, _ in outputs),
         blob=blob_length(program),
     )
 
 
-def _store(k: int, port: Port) -> str:
-    to = f"out{k} + (n{k}++ * (size_t)lanes + (size_t)lane) * {port.size}"
-    return f"if ({_due(port)}) {{ memcpy({to}, now{k}, sizeof now{k}); }}"
-
-
-def _due(port: Port) -> str:
-    """Whether the output is new at step t."""
-    return f"(t >= {port.clock.phase} && (t - {port.clock.phase}) % {port.clock.rate} == 0)"
+def _store(program: Program, k: int, port: Port) -> str:
+    condition = f"wrote & {1 << k}" if program.apart else "wrote"
+    to = f"out{k} + ((size_t)n{k} * (size_t)lanes + (size_t)lane) * {port.size}"
+    return f"if ({condition}) {{ if (n{k} < limits[{k}]) {{ memcpy({to}, now{k}, sizeof now{k}); }} n{k}++; }}"

@@ -43,7 +43,9 @@ def run(command: Sequence[str | Path], cwd: Path) -> str:
 class Built:
     """A package as a shared library; ``new`` starts streams, which are plain bytes."""
 
-    def __init__(self, program: Program, files: Mapping[str, str], folder: Path, flags: Sequence[str] = ("-O1",)) -> None:
+    def __init__(
+        self, program: Program, files: Mapping[str, str], folder: Path, flags: Sequence[str] = ("-O1",)
+    ) -> None:
         self.program, self.name = program, program.name
         n = self.name
         size = f'#include "{n}.h"\nsize_t struct_size(void);\nsize_t struct_size(void) {{ return sizeof({n}_t); }}\n'
@@ -58,7 +60,7 @@ class Built:
     def blob_len(self) -> int:
         """NAME_BLOB_LEN."""
         saved = sum(m.bytes for m in self.program.members if not m.state.follows)
-        return HEADER + saved + 2 * len(self.program.clocks) + CRC
+        return HEADER + saved + 2 * len(self.program.counters) + CRC
 
     def new(self) -> CStream:
         """A stream, reset, in memory that held garbage."""
@@ -76,7 +78,9 @@ class CStream:
     def call(self, function: str, *args: Any) -> int:
         """``NAME_function(s, args...)``."""
         pointers = [ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else a for a in args]
-        result = getattr(self.built.c, f"{self.built.name}_{function}")(ctypes.c_void_p(self.memory.ctypes.data), *pointers)
+        result = getattr(self.built.c, f"{self.built.name}_{function}")(
+            ctypes.c_void_p(self.memory.ctypes.data), *pointers
+        )
         return int(result)
 
     def step(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
@@ -117,8 +121,8 @@ def dtype(port: Port) -> np.dtype[Any]:
 
 
 def blob_of(program: Program, stream: Stream, header: bytes, lane: int = 0) -> bytes:
-    """The blob that an oracle's state makes, given the header of any blob of the package. For nets without slower clocks."""
-    assert not program.clocks
+    """The blob that an oracle's state makes, with the header of any blob of the package. No slower clocks."""
+    assert not program.counters
     body = header
     for m in program.members:
         if not m.state.follows:

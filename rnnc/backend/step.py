@@ -1,0 +1,118 @@
+"""The functions of a package that take frames: step, and flush or the end of a window where there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rnnc.backend.lower import Port, Program, Region
+
+
+@dataclass(frozen=True)
+class Function:
+    """A C function: its head and the lines of its body."""
+
+    head: str
+    lines: tuple[str, ...]
+
+
+def step_functions(program: Program) -> list[Function]:
+    """All of them, in an order in which each is defined before it is called."""
+    if not program.live and not program.window:
+        result = [f"return {program.wrote};"] if program.returns else []
+        return [Function(step_head(program), (*_owned([*_work(program), *result]),))]
+    tick = Function(_tick_head(program), (*_owned([*_work(program), f"return {program.wrote};"]),))
+    if program.window:
+        return [tick, _window_step(program)]
+    return [tick, _stream_step(program), _flush(program)]
+
+
+def step_head(program: Program) -> str:
+    """The prototype of NAME_step."""
+    args = [f"{program.name}_t *s"]
+    args += [_parameter(program, p, const=True) for p in program.inputs]
+    args += [_parameter(program, p) for p in program.outputs]
+    return f"{'int' if program.returns else 'void'} {program.name}_step({', '.join(args)})"
+
+
+def flush_head(program: Program) -> str:
+    """The prototype of NAME_flush."""
+    args = [f"{program.name}_t *s", *(_parameter(program, p) for p in program.outputs)]
+    return f"int {program.name}_flush({', '.join(args)})"
+
+
+def _parameter(program: Program, port: Port, const: bool = False) -> str:
+    length = f"{program.name}_{port.c_name}_LEN".upper()
+    return f"{'const ' if const else ''}{port.format.ctype} {port.c_name}[{length}]"
+
+
+def _owned(lines: Sequence[str]) -> Sequence[str]:
+    """The body of a function of s."""
+    return lines if any("s->" in line for line in lines) else ["(void)s;", *lines]
+
+
+def _work(program: Program) -> list[str]:
+    lines = list(program.signals)
+    for region in program.regions:
+        lines += _region(region)
+    return lines
+
+
+def _region(region: Region) -> list[str]:
+    calls = [f"{c.function}({', '.join(c.args)});" for c in region.calls]
+    return [f"if ({region.guard}) {{", *(f"    {c}" for c in calls), "}"] if region.guard else calls
+
+
+# --------------------------------------------------------------------------- what goes on past the end of the input
+
+
+def _tick_head(program: Program) -> str:
+    args = [f"{program.name}_t *s"]
+    args += [f"int {program.live}"] if program.live else []
+    args += [f"const {p.format.ctype} *{p.c_name}" for p in program.inputs]
+    args += [f"{p.format.ctype} *{p.c_name}" for p in program.outputs]
+    return f"static int {program.name}_tick({', '.join(args)})"
+
+
+def _tick(program: Program, live: bool, outputs: Sequence[str] = ()) -> str:
+    """A call of tick, with a frame or past the last one."""
+    args = ["s", *([str(int(live))] if program.live else [])]
+    args += [p.c_name if live else "0" for p in program.inputs]
+    args += outputs or [p.c_name for p in program.outputs]
+    return f"{program.name}_tick({', '.join(args)})"
+
+
+def _stream_step(program: Program) -> Function:
+    call = _tick(program, live=True)
+    return Function(step_head(program), (f"return {call};" if program.returns else f"(void){call};",))
+
+
+def _flush(program: Program) -> Function:
+    assert program.flush is not None
+    lines = [
+        f"while (rnnc_count_down(&s->{program.flush.c_name})) {{",
+        f"    const int wrote = {_tick(program, live=False)};",
+        "    if (wrote) {",
+        "        return wrote;",
+        "    }",
+        "}",
+        "return 0;",
+    ]
+    return Function(flush_head(program), tuple(lines))
+
+
+def _window_step(program: Program) -> Function:
+    assert program.frames is not None
+    frames = f"s->{program.frames.c_name}"
+    several = [p for p in program.outputs if p.ticks]
+    lines = ["uint16_t k;"] if program.drain_steps else []
+    lines += ["int count = 0;"] if several else []
+    lines += [f"(void){_tick(program, live=True)};"]
+    lines += [f"{frames}++;", f"if ({frames} < {program.window}) {{", "    return 0;", "}"]
+    if program.drain_steps:
+        at = [f"{p.c_name} + count * {p.size // p.ticks}" if p.ticks else p.c_name for p in program.outputs]
+        call = _tick(program, live=False, outputs=at)
+        lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
+        lines += [f"    count += {call} != 0;" if several else f"    (void){call};", "}"]
+    lines += [f"{program.name}_reset(s);", "return 1;"]
+    return Function(step_head(program), tuple(lines))
