@@ -1,0 +1,104 @@
+"""The boards that firmware runs on: one for each target, with its compiler's flags and its emulator's command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Machine = Literal["cortex-m", "riscv", "avr", "hosted"]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A machine that runs one target's code.
+
+    Args:
+        name: the target's name (or that of a machine to prove portability on).
+        machine: which start file, and which way to run.
+        compiler: command of the C compiler; ``nm`` comes with it.
+        flags: what selects the part.
+        libraries: what links its C library.
+        emulator: command line before the program.
+        memory: start and length of flash and RAM, for the linker.
+    """
+
+    name: str
+    machine: Machine
+    compiler: str
+    flags: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    emulator: tuple[str, ...] = ()
+    memory: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def nm(self) -> str:
+        """The compiler's companion that lists symbols."""
+        return self.compiler.removesuffix("gcc") + "nm"
+
+    @property
+    def counts(self) -> bool:
+        """Whether instructions can be counted on it."""
+        return self.machine != "hosted"
+
+
+def _cortex_m(name: str, machine: str, fpu: str, flash: tuple[int, int], ram: tuple[int, int]) -> Board:
+    emulator = ("qemu-system-arm", "-M", machine, "-display", "none", "-monitor", "none", "-serial", "none")
+    return Board(
+        name,
+        "cortex-m",
+        "arm-none-eabi-gcc",
+        (f"-mcpu={name}", "-mthumb", *(("-mfloat-abi=hard", f"-mfpu={fpu}") if fpu else ("-mfloat-abi=soft",))),
+        ("--specs=nano.specs", "-lc", "-lgcc"),
+        (*emulator, "-semihosting-config", "enable=on,target=native"),
+        {"FLASH_START": flash[0], "FLASH_LENGTH": flash[1], "RAM_START": ram[0], "RAM_LENGTH": ram[1]},
+    )
+
+
+_KB, _MB = 1 << 10, 1 << 20
+_AN = ((0, 4 * _MB), (0x20000000, 4 * _MB))
+BOARDS = {
+    b.name: b
+    for b in (
+        _cortex_m("cortex-m0", "microbit", "", (0, 256 * _KB), (0x20000000, 16 * _KB)),
+        _cortex_m("cortex-m3", "mps2-an385", "", *_AN),
+        _cortex_m("cortex-m4", "mps2-an386", "fpv4-sp-d16", *_AN),
+        _cortex_m("cortex-m7", "mps2-an500", "fpv5-d16", *_AN),
+        _cortex_m("cortex-m33", "mps2-an505", "fpv5-sp-d16", (0x10000000, 4 * _MB), (0x38000000, 2 * _MB)),
+        _cortex_m("cortex-m55", "mps3-an547", "auto", (0, 512 * _KB), (0x30000000, 512 * _KB)),
+        Board(
+            "rv32imc",
+            "riscv",
+            "riscv64-unknown-elf-gcc",
+            ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+            ("-lc", "-lgcc"),
+            (
+                "qemu-system-riscv32",
+                "-M",
+                "virt",
+                "-bios",
+                "none",
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+                "-serial",
+                "stdio",
+            ),
+        ),
+        Board("avr", "avr", "avr-gcc", ("-mmcu=atmega1284p",)),
+        Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static",), (), ("qemu-ppc-static",)),
+        Board("host", "hosted", "gcc"),
+    )
+}
+PACKAGES = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    "qemu-system-riscv32": "qemu-system-misc",
+    "avr-gcc": "gcc-avr avr-libc",
+    "simavr": "simavr libsimavr-dev libelf-dev",
+    "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
+    "qemu-ppc-static": "qemu-user-static",
+    "gcc": "gcc",
+}
+"""Debian packages of each command."""

@@ -1,0 +1,311 @@
+"""A package on its target: cross-compiled with its self-test, run in an emulator, every step's instructions counted.
+
+The step is measured through a wrapper that the linker puts in its place (--wrap): the self-test itself is the package's
+own, so what is counted is also what is compared with the oracle's bits.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from rnnc.backend.lower import Program
+from rnnc.errors import MissingTool, UsageError, VerificationError
+from rnnc.verification.boards import BOARDS, PACKAGES, Board
+from rnnc.verification.footprint import Footprint, footprint, stack_bound
+from rnnc.verification.host import write_files
+
+FIRMWARE = Path(__file__).parent / "firmware"
+OPTIMIZE = ("-O2",)
+SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
+AVR_MOST_CYCLES = 2_000_000_000
+SECONDS = 300
+
+WRAP = """
+#include "firmware.h"
+#include "{name}.h"
+
+extern uint16_t stack_most;
+void stack_paint(volatile uint8_t *frame);
+void stack_look(volatile uint8_t *frame);
+int {name}_selftest({name}_t *s);
+int wrapped_selftest(void);
+{result} __real_{name}_step({parameters});
+{result} __wrap_{name}_step({parameters});
+
+{result} __wrap_{name}_step({parameters})
+{{
+    volatile uint8_t *frame = (volatile uint8_t *)__builtin_frame_address(0);
+    {declare}
+    stack_paint(frame);
+    count_begin();
+    {assign}__real_{name}_step({arguments});
+    count_end();
+    stack_look(frame);
+    {give}
+}}
+
+int wrapped_selftest(void)
+{{
+    static {name}_t s;
+    return {name}_selftest(&s);
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Instructions of a step, over all steps of the self-test."""
+
+    least: int
+    median: int
+    most: int
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What a package costs on its target.
+
+    Args:
+        equal: whether every output had the oracle's bits.
+        instructions: None where they cannot be counted.
+        stack: bytes that a step was seen to use below its caller's frame.
+        stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
+        profile: instructions of all steps by function, the largest first.
+        compiler: its version and flags.
+    """
+
+    target: str
+    equal: bool
+    failed_step: int
+    instructions: Instructions | None
+    footprint: Footprint
+    stack: int
+    stack_bound: int | None
+    profile: dict[str, int]
+    compiler: str
+
+
+def find_board(target: str) -> Board:
+    """The board of a target; raises UsageError where it has none."""
+    if target not in BOARDS:
+        raise UsageError(f"target {target!r} runs on no board here", hint=f"One of: {', '.join(BOARDS)}.")
+    return BOARDS[target]
+
+
+def missing_tools(board: Board) -> list[str]:
+    """The commands that a board needs and this machine lacks."""
+    needed = [board.compiler, *board.emulator[:1]]
+    if board.machine == "avr":
+        needed += ["simavr", "gcc"]
+    elif board.counts:
+        needed.append("gcc")
+    return [name for name in dict.fromkeys(needed) if not shutil.which(name)]
+
+
+def require_tools(board: Board) -> None:
+    """Raise MissingTool where a command that the board needs is not installed."""
+    missing = missing_tools(board)
+    if missing:
+        packages = " ".join(PACKAGES[name] for name in missing)
+        raise MissingTool(f"{board.name}: {', '.join(missing)} is not installed", hint=f"apt-get install {packages}")
+
+
+def measure(
+    program: Program, files: Mapping[str, str], board: Board | None = None, optimize: Sequence[str] = OPTIMIZE
+) -> Measurement:
+    """Build a package with its self-test for ``board`` (that of the program's target), run it, and measure every step.
+
+    Raises MissingTool; VerificationError where it does not build or does not end.
+    """
+    board = board or find_board(program.target.name)
+    require_tools(board)
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        here = Path(folder)
+        image = _build(here, program, files, board, optimize)
+        symbols = _symbols(board, image)
+        text = _run(here, board, image, symbols)
+        words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
+        if "selftest" not in words:
+            raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
+        regions, blocks = _counts(here / "count.out")
+        return Measurement(
+            board.name,
+            words["selftest"] == "0",
+            int(words["selftest"]),
+            Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None,
+            footprint(program, symbols),
+            int(words["stack"]),
+            stack_bound(here, f"{program.name}_step", board.machine == "avr"),
+            _profile(symbols, blocks),
+            f"{_version(board.compiler)} {' '.join([*optimize, *board.flags])}",
+        )
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or an object of an image: where it is and how long."""
+
+    name: str
+    address: int
+    size: int
+    function: bool
+
+
+def _command(command: Sequence[str], here: Path, what: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired as e:
+        raise VerificationError(f"{what} does not end in {SECONDS} s") from e
+    if done.returncode:
+        lines = done.stderr.splitlines()
+        first = next(
+            (line for line in lines if "error" in line or "undefined" in line or "overflowed" in line),
+            done.stderr[-300:],
+        )
+        raise VerificationError(f"{what}: {first}")
+    return done.stdout
+
+
+def _build(here: Path, program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str]) -> Path:
+    n = program.name
+    write_files(here, {**files, "wrap.c": _wrapper(program)})
+    start = {"cortex-m": "cortex_m", "riscv": "riscv", "avr": "avr", "hosted": "hosted"}[board.machine]
+    own = [str(FIRMWARE / "main.c"), str(FIRMWARE / f"start_{start}.c"), "wrap.c"]
+    common = [board.compiler, *board.flags, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
+    graph = [] if board.machine == "avr" else ["-fcallgraph-info=su"]
+    for source in (f"{n}.c", f"{n}_selftest.c"):
+        _command(
+            [
+                *common,
+                "-std=c99" if board.machine != "avr" else "-std=gnu99",
+                *optimize,
+                "-fstack-usage",
+                *graph,
+                "-c",
+                source,
+            ],
+            here,
+            source,
+        )
+    link = ["-nostartfiles"] if board.machine in ("cortex-m", "riscv") else []
+    if board.machine == "cortex-m":
+        link += ["-T", str(FIRMWARE / "cortex_m.ld"), *(f"-Wl,--defsym={k}={v}" for k, v in board.memory.items())]
+    elif board.machine == "riscv":
+        link += ["-T", str(FIRMWARE / "riscv.ld")]
+    image = here / "image.elf"
+    _command(
+        [
+            *common,
+            "-O1",
+            "-std=gnu99",
+            *link,
+            "-Wl,--gc-sections",
+            f"-Wl,--wrap={n}_step",
+            *own,
+            f"{n}.o",
+            f"{n}_selftest.o",
+        ]
+        + [*board.libraries, "-o", str(image)],
+        here,
+        "linking",
+    )
+    return image
+
+
+def _wrapper(program: Program) -> str:
+    n, returns = program.name, program.returns
+    ports = [*(("const ", p) for p in program.inputs), *(("", p) for p in program.outputs)]
+    return WRAP.format(
+        name=n,
+        result="int" if returns else "void",
+        parameters=", ".join([f"{n}_t *s", *(f"{const}{p.format.ctype} *a{k}" for k, (const, p) in enumerate(ports))]),
+        arguments=", ".join(["s", *(f"a{k}" for k in range(len(ports)))]),
+        declare="int result;" if returns else "",
+        assign="result = " if returns else "",
+        give="return result;" if returns else "",
+    )
+
+
+def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol]) -> str:
+    """The program's output; exit codes are the self-test's own and say nothing more."""
+    begin, end = (symbols[name].address & ~1 for name in ("count_begin", "count_end"))
+    if board.machine == "avr":
+        command = [_avr_runner(), str(image), str(begin), str(end), "count.out", str(AVR_MOST_CYCLES)]
+    elif board.machine == "hosted":
+        command = [*board.emulator, str(image)]
+    else:
+        plugin = f"{_plugin()},begin={begin:#x},end={end:#x},out=count.out"
+        command = [*board.emulator, "-plugin", plugin, "-kernel", str(image)]
+    try:
+        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired as e:
+        raise VerificationError(f"the self-test does not end in {SECONDS} s on {board.name}") from e
+    return done.stdout + (done.stderr if "selftest" not in done.stdout else "")
+
+
+@cache
+def _tools_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where the emulators' helpers are built, once a process."""
+    return tempfile.TemporaryDirectory(prefix="rnnc-tools-")
+
+
+@cache
+def _plugin() -> str:
+    path = Path(_tools_folder().name) / "count.so"
+    _command(
+        ["gcc", "-O2", "-shared", "-fPIC", str(FIRMWARE / "count_plugin.c"), "-o", str(path)], path.parent, "plugin"
+    )
+    return str(path)
+
+
+@cache
+def _avr_runner() -> str:
+    path = Path(_tools_folder().name) / "avr_runner"
+    _command(
+        ["gcc", "-O2", str(FIRMWARE / "avr_runner.c"), "-o", str(path), "-lsimavr", "-lelf"], path.parent, "avr_runner"
+    )
+    return str(path)
+
+
+def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
+    """Functions and objects that have a size, by name; nm's lines are name|address|class|type|size|line|section."""
+    symbols = {}
+    for line in _command([board.nm, "-S", "--format=sysv", str(image)], image.parent, "nm").splitlines():
+        words = [word.strip() for word in line.split("|")]
+        if len(words) == 7 and words[3] in ("FUNC", "OBJECT") and words[4]:
+            symbols[words[0]] = Symbol(words[0], int(words[1], 16), int(words[4], 16), words[3] == "FUNC")
+    return symbols
+
+
+def _counts(path: Path) -> tuple[list[int], list[tuple[int, int]]]:
+    """Instructions of each region, and (address, instructions) of each block over all of them."""
+    regions, blocks = [], []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        kind, *words = line.split()
+        if kind == "R":
+            regions.append(int(words[0]))
+        else:
+            blocks.append((int(words[0], 16), int(words[1]) * int(words[2])))
+    return regions, blocks
+
+
+def _profile(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:
+    code = [s for s in symbols.values() if s.function]
+    total: dict[str, int] = {}
+    for address, count in blocks:
+        name = next((s.name for s in code if s.address & ~1 <= address < (s.address & ~1) + s.size), "?")
+        total[name] = total.get(name, 0) + count
+    return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+
+@cache
+def _version(compiler: str) -> str:
+    return _command([compiler, "--version"], Path(), compiler).splitlines()[0]

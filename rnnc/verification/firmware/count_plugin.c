@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: 0BSD */
+/* QEMU TCG plugin (API 1): guest instructions between count_begin and count_end, call by call.
+ *
+ * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE
+ * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions.
+ * A block is entered at its head and left at its end, so that counting blocks counts instructions exactly. The few
+ * prototypes of the API that are used are declared here, as distributions do not ship its header. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t plugin_id;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+struct qemu_info;
+typedef void (*translate_callback)(plugin_id id, struct qemu_plugin_tb *tb);
+typedef void (*execute_callback)(unsigned cpu, void *user);
+typedef void (*exit_callback)(plugin_id id, void *user);
+void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, translate_callback callback);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, execute_callback callback, int flags, void *user);
+void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback callback, void *user);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int qemu_plugin_version = 1;
+
+struct block {
+    uint64_t address, instructions, executions;
+    struct block *next;
+};
+
+static struct block *blocks;
+static uint64_t begin_address, end_address, counted, *regions;
+static size_t region_count;
+static bool counting;
+static const char *out_path = "count.out";
+
+static void executed(unsigned cpu, void *user)
+{
+    struct block *b = user;
+    (void)cpu;
+    if (b->address == begin_address) {
+        counting = true;
+        counted = 0;
+    } else if (b->address == end_address && counting) {
+        counting = false;
+        regions = realloc(regions, (region_count + 1) * sizeof *regions);
+        regions[region_count++] = counted;
+    } else if (counting) {
+        counted += b->instructions;
+        b->executions++;
+    }
+}
+
+static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+{
+    struct block *b = calloc(1, sizeof *b);
+    (void)id;
+    b->address = qemu_plugin_tb_vaddr(tb);
+    b->instructions = qemu_plugin_tb_n_insns(tb);
+    b->next = blocks;
+    blocks = b;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, b);
+}
+
+static void finished(plugin_id id, void *user)
+{
+    FILE *f = fopen(out_path, "w");
+    const struct block *b;
+    size_t i;
+    (void)id;
+    (void)user;
+    if (!f) {
+        return;
+    }
+    for (i = 0; i < region_count; i++) {
+        fprintf(f, "R %llu\n", (unsigned long long)regions[i]);
+    }
+    for (b = blocks; b; b = b->next) {
+        if (b->executions) {
+            fprintf(f, "B %llx %llu %llu\n", (unsigned long long)b->address, (unsigned long long)b->instructions,
+                    (unsigned long long)b->executions);
+        }
+    }
+    fclose(f);
+}
+
+EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int argc, char **argv)
+{
+    int i;
+    (void)info;
+    for (i = 0; i < argc; i++) {
+        if (!strncmp(argv[i], "begin=", 6)) {
+            begin_address = strtoull(argv[i] + 6, NULL, 0);
+        } else if (!strncmp(argv[i], "end=", 4)) {
+            end_address = strtoull(argv[i] + 4, NULL, 0);
+        } else if (!strncmp(argv[i], "out=", 4)) {
+            out_path = strdup(argv[i] + 4);
+        }
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    qemu_plugin_register_atexit_cb(id, finished, NULL);
+    return 0;
+}
