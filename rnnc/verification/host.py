@@ -29,24 +29,24 @@ DRIVER = """
 #include "{name}.h"
 
 /* Runs lanes one after the other to the end: arrays are [time][lane][element], blobs [lane][bytes], limits [output] how
- * often each output is to be written. The state is saved after the last frame. Returns how often an output was written
- * more or less often. */
+ * often each output is to be written. The state is saved after the last frame. Returns how often step or flush wrote an
+ * output when it was not due, or did not write it when it was. */
 int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const int32_t *limits)
 {{
     static {name}_t s;
     int wrong = 0;
     for (int32_t lane = 0; lane < lanes; lane++) {{
+        int wrote;
         {counters}
+        {buffers}
         memset(&s, 0x5a, sizeof s);
         {name}_reset(&s);
-        for (int32_t t = 0, wrote = 1; t < steps || wrote; t++) {{
-            {buffers}
-            if (t == steps) {{
-                {name}_save(&s, blobs + (size_t)lane * {blob});
-            }}
+        for (int32_t t = 0; t < steps; t++) {{
             {call}
             {stores}
         }}
+        {name}_save(&s, blobs + (size_t)lane * {blob});
+        {flush}
         {checks}
     }}
     return wrong;
@@ -156,7 +156,7 @@ class HostPackage:
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs, limits]]
         wrong = self._drive(ctypes.c_int32(steps), ctypes.c_int32(lanes), *pointers)
         if wrong:
-            raise VerificationError(f"{p.name} does not write its outputs as often as it should: {wrong} sequences")
+            raise VerificationError(f"{p.name} does not write its outputs when they are due: {wrong} times")
         found = zip(p.outputs, results, writes, strict=True)
         return HostRun({o.name: _by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs)
 
@@ -236,30 +236,37 @@ def saved_state(program: Program, run: OracleRun) -> Array:
 
 def _driver(program: Program) -> str:
     inputs, outputs = list(enumerate(program.inputs)), list(enumerate(program.outputs))
-    parameters = [f"const {p.format.ctype} *in{k}" for k, p in inputs] + [
-        f"{p.format.ctype} *out{k}" for k, p in outputs
-    ]
-    args = [
-        "&s",
-        *(f"in{k} + ((size_t)t * (size_t)lanes + (size_t)lane) * {p.size}" for k, p in inputs),
-        *(f"now{k}" for k, _ in outputs),
-    ]
-    step = f"{program.name}_step({', '.join(args)})"
-    calls = f"wrote = {step};" if program.returns else f"{step}; wrote = -1;"
-    flush = f"{program.name}_flush(&s, {', '.join(f'now{k}' for k, _ in outputs)})" if program.flush else "0"
+    parameters = [f"const {p.format.ctype} *in{k}" for k, p in inputs]
+    parameters += [f"{p.format.ctype} *out{k}" for k, p in outputs]
+    frame = [f"in{k} + ((size_t)t * (size_t)lanes + (size_t)lane) * {p.size}" for k, p in inputs]
+    now = ", ".join(f"now{k}" for k, _ in outputs)
+    call = f"{program.name}_step(&s, {', '.join(frame)}, {now})"
+    counted = f"wrote = {call}; wrong += wrote != ({_due(program)});"
+    stores = " ".join(_store(program, k, p) for k, p in outputs)
+    flush = f"while ((wrote = {program.name}_flush(&s, {now})) != 0) {{ {stores} }}" if program.flush else ""
     return DRIVER.format(
         name=program.name,
         parameters=", ".join(parameters),
         counters=" ".join(f"int32_t n{k} = 0;" for k, _ in outputs),
-        buffers="\n            ".join(f"{p.format.ctype} now{k}[{p.size}];" for k, p in outputs),
-        call=f"if (t < steps) {{ {calls} }} else {{ wrote = {flush}; }}",
-        stores="\n            ".join(_store(program, k, p) for k, p in outputs),
+        buffers="\n        ".join(f"{p.format.ctype} now{k}[{p.size}];" for k, p in outputs),
+        call=counted if program.returns else f"{call}; wrote = 1;",
+        stores=stores,
+        flush=flush,
         checks=" ".join(f"wrong += n{k} != limits[{k}];" for k, _ in outputs),
         blob=blob_length(program),
     )
 
 
 def _store(program: Program, k: int, port: Port) -> str:
+    """Keep output k where the last call wrote it, as long as values are expected."""
     condition = f"wrote & {1 << k}" if program.apart else "wrote"
     to = f"out{k} + ((size_t)n{k} * (size_t)lanes + (size_t)lane) * {port.size}"
     return f"if ({condition}) {{ if (n{k} < limits[{k}]) {{ memcpy({to}, now{k}, sizeof now{k}); }} n{k}++; }}"
+
+
+def _due(program: Program) -> str:
+    """What step must return at step t, by the clocks of the outputs."""
+    if program.window:
+        return f"(t + 1) % {program.window} == 0"
+    due = [f"(t >= {p.clock.phase} && (t - {p.clock.phase}) % {p.clock.rate} == 0)" for p in program.outputs]
+    return " | ".join(f"({d} ? {1 << k} : 0)" for k, d in enumerate(due)) if program.apart else due[0]
