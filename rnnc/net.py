@@ -763,10 +763,14 @@ def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> 
 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Run sequences ``[steps, lanes, *shape]`` of real inputs from the initial state; outputs in real units."""
-    return stream_net(net, next(iter(inputs.values())).shape[1]).advance(inputs)
+    """Run whole sequences ``[steps, lanes, *shape]`` of real inputs from the initial state; outputs in real units."""
+    return _whole(stream_net(net, next(iter(inputs.values())).shape[1]), inputs)
 
 
 def run_qnet(qnet: QNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Run sequences ``[steps, lanes, *shape]`` of integer inputs from the initial state; outputs in integers."""
-    return stream_qnet(qnet, next(iter(inputs.values())).shape[1]).advance(inputs)
+    """Run whole sequences ``[steps, lanes, *shape]`` of integer inputs from the initial state; outputs in integers."""
+    return _whole(stream_qnet(qnet, next(iter(inputs.values())).shape[1]), inputs)
+
+
+def _whole(stream: Stream, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return _joined([stream.advance(inputs), stream.drain()])

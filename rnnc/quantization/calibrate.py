@@ -134,35 +134,77 @@ def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
 
 
 def _observe(net: Net, sequences: Sequences, ranges: Ranges) -> None:
-    """Run all sequences as lanes; keep peaks and samples of what is valid (a shorter lane ends before the longest)."""
-    lengths = np.array([len(s) for s in next(iter(sequences.values()))])
-    steps, stride = int(lengths.max()), max(1, int(lengths.sum()) // SAMPLES)
-    seen: dict[str, int] = {}
-    rows: dict[str, int] = {}
-    kept: dict[str, list[Floats]] = {}
-    phase = {name: (v.clock.rate, v.clock.phase) for name, v in net.values.items()}
-    phase |= {f"{op.name}.": phase[op.inputs[0]] for op in net.ops}
+    """Run all sequences, as lanes side by side, and note peaks and samples."""
+    ends_matter = bool(net.drain_steps or net.window)
+    groups = _by_length(sequences) if ends_matter else [sequences]
+    total = sum(len(s) for s in next(iter(sequences.values())))
+    notes = _Notes(ranges, max(1, total // SAMPLES))
+    for group in groups:
+        lengths = np.array([len(s) for s in next(iter(group.values()))])
+        view = _Valid(net, lengths, notes) if not ends_matter else notes.add
+        stream = stream_net(net, len(lengths), view)
+        for t in range(0, int(lengths.max()), CHUNK):
+            count = min(CHUNK, int(lengths.max()) - t)
+            stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
+        stream.drain()
+    if missing := [name for name in net.values if name not in ranges.peaks]:
+        longest = max(len(s) for s in next(iter(sequences.values())))
+        raise DataError(
+            f"{longest} steps are too few: value {missing[0]!r} never comes",
+            hint=f"The network answers after {net.window} steps." if net.window else "Give longer sequences.",
+        )
+    ranges.samples = {name: np.concatenate(parts) for name, parts in notes.kept.items()}
 
-    def observe(name: str, ticks: Array) -> None:
-        count = seen.get(name, 0)
-        seen[name] = count + len(ticks)
-        rate, first = phase[name] if name in phase else phase[name.split(".")[0] + "."]
-        at = first + rate * (count + np.arange(len(ticks)))
-        valid = at[:, None] < lengths[None, :]
-        flat = ticks.reshape(*ticks.shape[:2], -1)[valid].astype(np.float64)
+
+def _by_length(sequences: Sequences) -> list[Sequences]:
+    """Sequences of one length at a time."""
+    lengths = [len(s) for s in next(iter(sequences.values()))]
+    return [
+        {name: [s for s in all_ if len(s) == n] for name, all_ in sequences.items()} for n in sorted(set(lengths)) if n
+    ]
+
+
+@dataclass
+class _Notes:
+    """Peaks of every value and operand, and every ``stride``-th sample of it."""
+
+    ranges: Ranges
+    stride: int
+    rows: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, list[Floats]] = field(default_factory=dict)
+
+    def add(self, name: str, ticks: Array) -> None:
+        """Note ``[ticks, lanes, *shape]``."""
+        self.note(name, ticks.reshape(ticks.shape[0] * ticks.shape[1], -1).astype(np.float64))
+
+    def note(self, name: str, flat: Floats) -> None:
+        """Note ``[n, elements]``."""
         if not len(flat):
             return
         if not np.all(np.isfinite(flat)):
             raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data, or give --calib.")
-        peak = np.abs(flat).max(0)
-        ranges.peaks[name] = np.maximum(ranges.peaks.get(name, peak), peak)
-        kept.setdefault(name, []).append(flat[-rows.get(name, 0) % stride :: stride])
-        rows[name] = rows.get(name, 0) + len(flat)
+        peak, peaks = np.abs(flat).max(0), self.ranges.peaks
+        peaks[name] = np.maximum(peaks.get(name, peak), peak)
+        self.kept.setdefault(name, []).append(flat[-self.rows.get(name, 0) % self.stride :: self.stride])
+        self.rows[name] = self.rows.get(name, 0) + len(flat)
 
-    stream = stream_net(net, len(lengths), observe)
-    for t in range(0, steps, CHUNK):
-        stream.advance({v.name: _padded(sequences[v.name], t, min(CHUNK, steps - t)) for v in net.inputs})
-    ranges.samples = {name: np.concatenate(parts) for name, parts in kept.items()}
+
+class _Valid:
+    """Notes what belongs to a sequence, and leaves out what lanes give past their ends."""
+
+    def __init__(self, net: Net, lengths: NDArray[np.int64], notes: _Notes) -> None:
+        self.lengths, self.notes = lengths, notes
+        self.seen: dict[str, int] = {}
+        self.clocks = {name: v.clock for name, v in net.values.items()}
+        self.clocks |= {f"{op.name}.": net.values[op.outputs[0]].clock for op in net.ops}
+
+    def __call__(self, name: str, ticks: Array) -> None:
+        count = self.seen.get(name, 0)
+        self.seen[name] = count + len(ticks)
+        clock = self.clocks[name] if name in self.clocks else self.clocks[name.split(".", maxsplit=1)[0] + "."]
+        at = clock.phase + max(clock.rate, 1) * (count + np.arange(len(ticks)))
+        valid = at[:, None] < self.lengths[None, :]
+        self.notes.note(name, ticks.reshape(*ticks.shape[:2], -1)[valid].astype(np.float64))
 
 
 def _padded(sequences: Sequence[Array], start: int, count: int) -> Array:
