@@ -108,6 +108,8 @@ def build(
     content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
+    if measured and measured.dropped:
+        notes.append(f"{measured.dropped} steps at the ends do not fill what the model takes at once and are left out")
     return Package(files, content, model, made.graph, made.program, options, verified, tuple(notes))
 
 

@@ -17,11 +17,10 @@ from rnnc.backend.emit import Golden
 from rnnc.backend.lower import Program
 from rnnc.data import Frame, Source, read_data
 from rnnc.errors import BudgetError, UsageError, VerificationError
-from rnnc.net import Array, Net, QNet, stream_qnet
+from rnnc.net import Array, Net, QNet, run_qnet
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
 from rnnc.tracing import Graph
-from rnnc.verification.batches import flushed
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.verify import Verification
@@ -154,7 +153,7 @@ def golden(qnet: QNet, sequences: Sequences) -> Golden:
     steps = max(GOLDEN_STEPS, qnet.net.window, *(c.phase + c.rate for c in clocks))
     first = {v.name: np.resize(sequences[v.name][0], (steps, *v.shape)) for v in qnet.inputs}
     inputs = {name: qnet.formats[name].quantize(x) for name, x in first.items()}
-    outputs = flushed(stream_qnet(qnet), {name: x[:, None] for name, x in inputs.items()})
+    outputs = run_qnet(qnet, {name: x[:, None] for name, x in inputs.items()})
     return Golden(inputs, {name: y[:, 0] for name, y in outputs.items()})
 
 

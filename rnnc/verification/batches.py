@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.net import Array, Net, Stream, Value
+from rnnc.net import Array, Net, Value
 from rnnc.quantization.calibrate import Sequences
 
 
@@ -49,12 +49,6 @@ def _batch(sequences: Sequences, inputs: Sequence[Value], members: list[int], le
             lanes[: lengths[k], k] = sequences[v.name][i]
         packed[v.name] = lanes
     return Batch(members, lengths, packed)
-
-
-def flushed(stream: Stream, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """All outputs of whole sequences, those included that come after the end: ``[ticks, lanes, *shape]``."""
-    outputs, late = stream.advance(inputs), stream.drain()
-    return {name: np.concatenate([y, late[name]]) for name, y in outputs.items()}
 
 
 def by_sequence(net: Net, found: Sequence[tuple[Batch, Mapping[str, Array]]]) -> dict[str, list[Array]]:

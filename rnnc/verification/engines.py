@@ -10,10 +10,10 @@ import numpy as np
 from rnnc.backend.lower import Program
 from rnnc.errors import UsageError
 from rnnc.fixed import Floats
-from rnnc.net import Net, stream_net
+from rnnc.net import Net, run_net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
-from rnnc.verification.batches import batches, by_sequence, flushed
+from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.host import HostPackage, quantized, run_oracle
 from rnnc.verification.oracle import ask
 from rnnc.verification.session import Session
@@ -36,7 +36,7 @@ def run_engine(
         return _onnxruntime(model, net, options, sequences)
     groups = batches(sequences, net)
     if engine == "float":
-        return by_sequence(net, [(b, flushed(stream_net(net, len(b.members)), b.inputs)) for b in groups])
+        return by_sequence(net, [(b, run_net(net, b.inputs)) for b in groups])
     if engine == "oracle":
         return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in groups])
     with HostPackage(program, files) as host:

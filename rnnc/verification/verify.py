@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from rnnc.backend.lower import Program
 from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
-from rnnc.net import Array, Net, QNet, stream_net
+from rnnc.net import Array, Net, QNet, run_net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
-from rnnc.verification.batches import Batch, batches, by_sequence, flushed
+from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
 from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db
 from rnnc.verification.oracle import ask
@@ -103,7 +103,7 @@ def measure(model: bytes, net: Net, qnet: QNet, sequences: Sequences, options: O
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
-    return by_sequence(net, [(b, flushed(stream_net(net, len(b.members)), b.inputs)) for b in groups])
+    return by_sequence(net, [(b, run_net(net, b.inputs)) for b in groups])
 
 
 def real_outputs(qnet: QNet, found: Sequence[tuple[Batch, Mapping[str, Array]]]) -> dict[str, list[Floats]]:
