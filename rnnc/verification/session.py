@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
-from rnnc.net import Array, Net, Value, stream_net
+from rnnc.net import Array, Net, Stream, Value, stream_net
 from rnnc.options import Options
 
 NUMPY_TYPES = {
@@ -106,7 +106,7 @@ class Session:
                 dims = self._lengths(item, axes[item.name], steps[item.name])
                 feeds[item.name] = axes[item.name].pack(steps[item.name], dims).astype(item.dtype)
             elif item.name in state:
-                feeds[item.name] = state[item.name]
+                feeds[item.name] = state[item.name].reshape([d or 1 for d in item.dims])
             else:
                 value = self.options.bind.get(item.name, 0)
                 feeds[item.name] = np.full([d or 1 for d in item.dims], value, item.dtype)
@@ -139,7 +139,8 @@ class Session:
         layouts = [dict(zip(names, c, strict=True)) for c in product(*choices)][:MOST_LAYOUTS]
         if len(layouts) == 1:
             return layouts[0]
-        return next((a for a in layouts if self._is_time(a)), None) or next(filter(self._runs, layouts), layouts[0])
+        single = sorted(layouts, key=lambda a: self._common_length(a) != 1)
+        return next(filter(self._is_time, layouts), None) or next(filter(self._runs, single), layouts[0])
 
     def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
         """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
@@ -220,27 +221,35 @@ class Session:
 
     def _matched(self, aliases: set[str], free: list[str]) -> dict[str, str]:
         rng = np.random.default_rng(1)
-        length = self.fixed_time or 1
-        steps = {v.name: _random(v, rng, length, self.lanes) for v in self.net.inputs}
+        steps = {v.name: _random(v, rng, self.fixed_time or 1, self.lanes) for v in self.net.inputs}
         results = self.run(steps)
         stream = stream_net(self.net, self.lanes)
         stream.advance(steps)
         pairs: dict[str, str] = {}
         for alias in sorted(aliases, key=list(self.inputs).index):
-            expected: dict[int, float] = {}
-            for s in self.net.states():
-                if s.alias == alias:
-                    window = np.arange(stream.state[s.name][0].size) if s.window is None else np.ravel(s.window)
-                    expected |= dict(zip(window.tolist(), stream.state[s.name][0].ravel().tolist(), strict=True))
+            at, expected = _state_elements(self.net, stream, alias)
             dims = [d or 1 for d in self.inputs[alias].dims]
-            candidates = [n for n in free if n not in pairs.values() and list(results[n].shape) == dims]
-            if not candidates or self.lanes > 1:
-                continue
-            at = list(expected)
-            errors = [float(np.abs(results[n].ravel()[at] - list(expected.values())).max()) for n in candidates]
-            if min(errors) < PAIR_TOLERANCE:
-                pairs[alias] = candidates[int(np.argmin(errors))]
+            fitting = [n for n in free if n not in pairs.values() and results[n].size == np.prod(dims)]
+            found = [self._first_lane(results[n].reshape(dims)).ravel()[at] for n in fitting]
+            errors = [float(np.abs(f - expected).max()) for f in found]
+            if errors and min(errors) < PAIR_TOLERANCE:
+                pairs[alias] = fitting[int(np.argmin(errors))]
         return pairs
+
+    def _first_lane(self, state: Array) -> Array:
+        axis = next((i for i, n in enumerate(state.shape) if n == self.lanes), 0)
+        return state.take(0, axis) if self.lanes > 1 else state
+
+
+def _state_elements(net: Net, stream: Stream, alias: str) -> tuple[list[int], Array]:
+    """The elements of a state input that a net keeps, and what they are now in its first lane."""
+    at: list[int] = []
+    values: list[Array] = []
+    for s in net.states():
+        if s.alias == alias:
+            values.append(stream.state[s.name][0].ravel())
+            at += list(range(values[-1].size)) if s.window is None else np.ravel(s.window).tolist()
+    return at, np.concatenate(values)
 
 
 def _layouts(dims: Sequence[int], value: Value, lanes: int | None, *, timeless: bool) -> Iterator[Axes]:
