@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.editor import Editor
+from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
 Rule = Callable[[Editor, Node], bool]
@@ -194,6 +195,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Gemm": (gemm,),
     "Dense": (absorb,),
     "Gather": (embedding,),
+    "Embedding": (row_numbers,),
     "Identity": (drop_identity,),
     "Dropout": (drop_identity,),
     "BatchNormalization": (batch_normalization,),

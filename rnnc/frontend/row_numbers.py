@@ -1,0 +1,76 @@
+"""Arithmetic on row numbers before a table is looked up: what it does to each row number is folded into the table.
+
+Keras and TensorFlow guard an embedding against negative row numbers by Less, Mul, Add and Cast; others shift or clip them.
+All that counts is which row each number ends at, so that these nodes are run once for every row number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.frontend.editor import Editor, scalar_of
+from rnnc.frontend.fold import fold
+from rnnc.tracing import Node
+
+POINTWISE = frozenset(
+    """Abs Add And Cast Clip Div Equal Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Sub Where
+    Xor""".split()
+)
+
+
+def row_numbers(editor: Editor, node: Node) -> bool:
+    """Let an Embedding read the numbers that its own are computed from, its table rearranged accordingly."""
+    table = editor.constant(node.inputs[0])
+    nodes = _pointwise(editor, node.inputs[1])
+    sources = {name for n in nodes for name in n.inputs if name and editor.constant(name) is None}
+    sources -= {name for n in nodes for name in n.outputs}
+    if table is None or not nodes or len(sources) != 1:
+        return False
+    source = sources.pop()
+    if editor.shape(source) != editor.shape(node.inputs[1]):
+        return False
+    rows = _rows_reached(editor, nodes, source, len(table))
+    if rows is None or rows.min() < -len(table) or rows.max() >= len(table):
+        return False
+    inputs = (editor.add_constant(table[rows], "table"), source)
+    editor.replace([node], [replace(node, inputs=inputs)])
+    return True
+
+
+def _pointwise(editor: Editor, name: str) -> list[Node]:
+    """The pointwise nodes that a tensor is computed by, in order, as far back as there are no others."""
+    producer = editor.producer(name)
+    if producer is None or producer.op_type not in POINTWISE:
+        return []
+    nodes: list[Node] = []
+    for source in producer.inputs:
+        nodes += [n for n in _pointwise(editor, source) if n not in nodes]
+    return [*nodes, producer]
+
+
+def _rows_reached(editor: Editor, nodes: list[Node], source: str, count: int) -> NDArray[np.int64] | None:
+    """What the nodes make of the numbers 0..count-1; None where that cannot be told."""
+    values: dict[str, NDArray[Any]] = {source: np.arange(count)}
+    for node in nodes:
+        inputs = []
+        for name in node.inputs:
+            constant = editor.constant(name)
+            number = None if constant is None else scalar_of(constant)
+            if constant is not None and number is None:
+                return None
+            inputs.append(values.get(name) if constant is None else np.asarray(number).astype(constant.dtype))
+        results = fold(node, _same_types(inputs), editor.graph.opset)
+        if results is None:
+            return None
+        values.update(zip(node.outputs, results, strict=False))
+    reached = np.asarray(values[nodes[-1].outputs[0]])
+    return reached.astype(np.int64) if reached.shape == (count,) else None
+
+
+def _same_types(inputs: list[NDArray[Any] | None]) -> list[NDArray[Any] | None]:
+    """Integers of different widths as int64: the source's own width does not matter."""
+    return [x.astype(np.int64) if x is not None and np.issubdtype(x.dtype, np.integer) else x for x in inputs]

@@ -1,0 +1,85 @@
+"""Integer functions of one number in 32 bits: square root, reciprocal square root, power of two, logarithm.
+
+Norms, softmax, magnitudes and powers are made of these. Each is the definition of the C function of the same name in
+``runtime_c/functions.h``; an unsigned 32-bit number is called uint32 here and held in int64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.fixed import Ints, OverflowInOracle, int32, shift_round
+
+CHORDS = 64
+"""Chords of the tables of 2^-x and log2 over [0, 1)."""
+RSQRT_KNOTS = 48
+
+
+def uint32(x: Ints, what: str) -> Ints:
+    """Return x, having checked that it is an unsigned integer of 32 bits everywhere."""
+    if x.size and (int(x.min()) < 0 or int(x.max()) >= 1 << 32):
+        raise OverflowInOracle(f"{what}: {int(x.min())}..{int(x.max())} does not fit in uint32")
+    return x
+
+
+def exp2_table() -> Ints:
+    """T[k] = 2^16 2^-(k/64), k = 0..64, lowered by half the largest error of a chord, (1/64)^2/16 ln(2)^2 2^-(k/64)."""
+    y = 2.0 ** -(np.arange(CHORDS + 1) / CHORDS)
+    t = np.round(2.0**16 * y * (1 - np.log(2) ** 2 / CHORDS**2 / 16))
+    return np.asarray(np.minimum(t, 65535), np.int64)
+
+
+def log2_table() -> Ints:
+    """T[k] = 2^19 (log2(1 + k/64) - k/64), k = 0..64, raised by half the largest error of a chord."""
+    x = np.arange(CHORDS + 1) / CHORDS
+    raised = np.log2(1 + x) - x + 1 / np.log(2) / (1 + x) ** 2 / CHORDS**2 / 16
+    return np.asarray(np.round(2.0**19 * raised), np.int64)
+
+
+def rsqrt_table() -> Ints:
+    """T[k] = 2^16 / sqrt((k + 16.5) / 16), k = 0..47: the reciprocal square root in the middle of 48 steps over [1, 4)."""
+    return np.asarray(np.round(2.0**16 / np.sqrt((np.arange(RSQRT_KNOTS) + 16.5) / 16)), np.int64)
+
+
+EXP2, LOG2, RSQRT = exp2_table(), log2_table(), rsqrt_table()
+
+
+def leading_zeros(v: Ints) -> Ints:
+    """Zero bits above the highest one of a uint32; 31 for 0."""
+    bits = np.floor(np.log2(np.maximum(uint32(v, "leading_zeros"), 1).astype(np.float64))).astype(np.int64)
+    return np.asarray(31 - bits)
+
+
+def sqrt(v: Ints) -> Ints:
+    """The square root of a uint32, rounded to nearest: 0..65536. In C a loop over 16 bits."""
+    root = np.floor(np.sqrt(uint32(v, "sqrt").astype(np.float64))).astype(np.int64)
+    return np.asarray(root + (v - root * root > root))
+
+
+def rsqrt(m: Ints) -> Ints:
+    """2^31 / sqrt(m) for 2^30 <= m < 2^32: 32768..65535, relative error below 2^-14.7. A table and two Newton steps."""
+    assert not m.size or m.min() >= 1 << 30
+    x = shift_round(uint32(m, "rsqrt"), 16)
+    r = RSQRT[(m >> 26) - 16]
+    for _ in range(2):
+        square = uint32(r * r + 32768, "rsqrt square") >> 16
+        error = int32((1 << 30) - x * square, "rsqrt error")
+        r = np.minimum(r + (int32(r * shift_round(error, 14) + (1 << 16), "rsqrt step") >> 17), 65535)
+    return np.asarray(r)
+
+
+def exp2(t: Ints) -> Ints:
+    """2^16 2^-(t/65536) for 0 <= t < 65536: 32768..65535, error <= 1.5 LSB."""
+    assert not t.size or (t.min() >= 0 and t.max() < 65536)
+    k = t >> 10
+    return np.asarray(EXP2[k] - (((EXP2[k] - EXP2[k + 1]) * (t & 1023) + 512) >> 10))
+
+
+def log2(v: Ints) -> Ints:
+    """2^16 log2(v) of a uint32 v >= 1: 0..2^21, error < 3.5 LSB, or 5.3e-5."""
+    assert not v.size or v.min() >= 1
+    n = leading_zeros(v)
+    f = ((uint32(v, "log2") << n) >> 15) & 65535
+    k = f >> 10
+    c = LOG2[k] + (((LOG2[k + 1] - LOG2[k]) * (f & 1023) + 512) >> 10)
+    return np.asarray(((31 - n) << 16) + f + ((c + 4) >> 3))

@@ -1,0 +1,141 @@
+"""Add and subtract two values; with a constant they become Affine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Format
+from rnnc.net import Arg, Array, Bound, Field, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.ops.affine import apply_affine
+from rnnc.ops.elementwise import (
+    Combination,
+    Loops,
+    Shape,
+    aligned,
+    aligned_constant,
+    at_least,
+    broadcast,
+    broadcast_interval,
+    broadcast_scale,
+    check_loops,
+    operands,
+    reach_of,
+)
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """``y = a + b``, or ``a - b``.
+
+    Args:
+        shapes: of a and b on the axes of the result, 1 where one is broadcast.
+        shape: of the result.
+
+    Inputs: a, b.
+    """
+
+    shapes: tuple[Shape, Shape]
+    shape: Shape
+    subtract: bool = False
+    kind: ClassVar[str] = "add"
+
+    @property
+    def signs(self) -> tuple[int, int]:
+        """The factors of a and b."""
+        return 1, -1 if self.subtract else 1
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return [a - b if self.subtract else a + b]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return [Interval(a.lo - b.hi, a.hi - b.lo) if self.subtract else Interval(a.lo + b.lo, a.hi + b.hi)]
+
+    def quantize(self, q: Quantizer) -> QAdd:
+        sources = (q.input(0), q.input(1))
+        scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
+        y = at_least(q.output(wide=True), np.maximum(*scales) / 2**14)
+        return QAdd(self, self.inputs, (y,), sources)
+
+    def describe(self) -> str:
+        return f"a {'-' if self.subtract else '+'} b of {list(self.shape)}"
+
+
+@dataclass(frozen=True, eq=False)
+class QAdd(QOp):
+    """``y = clip((a factor_a + b factor_b + offset) >> shift)``: both with 15-bit factors to the output's LSB."""
+
+    op: Add
+    sources: tuple[Format, Format]
+
+    @property
+    def combination(self) -> Combination:
+        """The factors; rounding and zero points lie in the offset."""
+        op, y = self.op, self.formats[0]
+        lsb = broadcast_scale(y, op.shape, op.shape)
+        gains = np.stack(
+            [
+                sign * broadcast_scale(f, shape, op.shape) / lsb
+                for sign, f, shape in zip(op.signs, self.sources, op.shapes, strict=True)
+            ]
+        )
+        offset = y.zero_point - sum((g * f.zero for g, f in zip(gains, self.sources, strict=True)), np.zeros(op.shape))
+        return Combination.of(gains, offset, self._reach)
+
+    @property
+    def _reach(self) -> list[int]:
+        return [reach_of(f) for f in self.sources]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.op.shapes, strict=True))
+        y = self.formats[0]
+        return [np.clip(self.combination(a, b), y.lo, y.hi)]
+
+    def bounds(self) -> list[Bound]:
+        return [Bound(self.name, "sum", self.combination.worst(self._reach))]
+
+    def calls(self) -> list[KernelCall]:
+        table, small = self.combination.table(f"{self.name}_s")
+        loops = Loops.over(self.op.shape, *self.op.shapes, small)
+        assert loops is not None
+        y = self.formats[0]
+        fields: tuple[Field, ...] = (
+            *loops.fields("a", "b", "scale"),
+            ("sums", table),
+            ("a_bits", self.sources[0].bits),
+            ("b_bits", self.sources[1].bits),
+            ("y_bits", y.bits),
+            ("lo", y.lo),
+            ("hi", y.hi),
+        )
+        args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
+        return [KernelCall("rnnc_add", "add.h", "rnnc_add_params", fields, args)]
+
+
+@handles("Add", "Sub")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Add and Sub."""
+    result, (a, b) = operands(node, trace)
+    subtract = node.op_type == "Sub"
+    if a.const is not None or b.const is not None:
+        _with_constant(node, trace, result, a, b, subtract)
+        return
+    shapes = check_loops(node, trace, result, a, b)
+    op = trace.add(node, Add, [a.value, b.value], shapes=shapes, shape=result.frame, subtract=subtract)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))
+
+
+def _with_constant(node: Node, trace: Tracer, result: Traced, a: Traced, b: Traced, subtract: bool) -> None:
+    x, constant = (b, a) if a.const is not None else (a, b)
+    offset = aligned_constant(result, constant) * (-1 if subtract and constant is b else 1)
+    gain = -1.0 if subtract and constant is a else 1.0
+    apply_affine(node, trace, x, result, np.full((1,) * len(aligned(result, x)), gain), offset)

@@ -1,0 +1,169 @@
+"""Affine: ``y = clip(gain x + offset)`` for each element: arithmetic with constants, Neg, HardSigmoid.
+
+A positive gain alone costs nothing: it becomes the scale of the format (``scale.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
+from rnnc.net import Arg, Array, Bound, Field, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.ops.elementwise import (
+    Combination,
+    Loops,
+    Shape,
+    aligned,
+    at_least,
+    broadcast,
+    broadcast_interval,
+    broadcast_scale,
+    operands,
+    reach_of,
+)
+from rnnc.ops.scale import Scale
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Op):
+    """``y = clip(gain x + offset, lo, hi)``.
+
+    Args:
+        gain, offset: ``[*shape]``, or lengths of 1 where they are the same along an axis.
+        operand: shape of x on the axes of the result, 1 where it is broadcast.
+        shape: of the result.
+
+    Inputs: x ``[*operand]``.
+    """
+
+    gain: Floats
+    offset: Floats
+    operand: Shape
+    shape: Shape
+    lo: float = -np.inf
+    hi: float = np.inf
+    kind: ClassVar[str] = "affine"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [np.clip(broadcast(inputs[0], self.operand) * self.gain + self.offset, self.lo, self.hi)]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        x = broadcast_interval(inputs[0], self.operand, self.shape)
+        gain, offset = (np.broadcast_to(c, self.shape).ravel() for c in (self.gain, self.offset))
+        ends = np.where(gain == 0, 0.0, x.lo * gain), np.where(gain == 0, 0.0, x.hi * gain)
+        low, high = np.minimum(*ends) + offset, np.maximum(*ends) + offset
+        return [Interval(np.clip(low, self.lo, self.hi), np.clip(high, self.lo, self.hi))]
+
+    def quantize(self, q: Quantizer) -> QAffine:
+        x = q.input(0)
+        scale = broadcast_scale(x, self.operand, self.shape)
+        y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
+        if np.isfinite([self.lo, self.hi]).any() and not y.uniform:
+            y = replace(y, scale=y.scale.max())
+        return QAffine(self, self.inputs, (y,), x)
+
+    def describe(self) -> str:
+        clip = f", clipped to {self.lo:g} .. {self.hi:g}" if np.isfinite([self.lo, self.hi]).any() else ""
+        return f"gain x + offset of {list(self.shape)}{clip}"
+
+
+@dataclass(frozen=True, eq=False)
+class QAffine(QOp):
+    """``y = clip((x factor + offset) >> shift)``, a 15-bit factor and a shift for each scale."""
+
+    op: Affine
+    x: Format
+
+    @property
+    def combination(self) -> Combination:
+        """The factors; rounding and zero points lie in the offset."""
+        op, y = self.op, self.formats[0]
+        lsb = broadcast_scale(y, op.shape, op.shape)
+        gain = np.broadcast_to(op.gain, op.shape) * broadcast_scale(self.x, op.operand, op.shape) / lsb
+        offset = np.broadcast_to(op.offset, op.shape) / lsb - gain * self.x.zero + y.zero_point
+        return Combination.of(gain[None], offset, [reach_of(self.x)])
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """What the output is clipped to."""
+        y = self.formats[0]
+        lo, hi = (np.clip(v / y.scale[0] + y.zero_point, y.lo, y.hi) for v in (self.op.lo, self.op.hi))
+        return int(round_half_up(lo)), int(round_half_up(hi))
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x: Ints = broadcast(inputs[0], self.op.operand)
+        return [np.clip(int32(self.combination(x), self.name), *self.limits)]
+
+    def bounds(self) -> list[Bound]:
+        return [Bound(self.name, "sum", self.combination.worst([reach_of(self.x)]))]
+
+    def calls(self) -> list[KernelCall]:
+        table, small = self.combination.table(f"{self.name}_s")
+        loops = Loops.over(self.op.shape, self.op.operand, small)
+        assert loops is not None
+        lo, hi = self.limits
+        fields: tuple[Field, ...] = (
+            *loops.fields("a", "scale"),
+            ("lines", table),
+            ("x_bits", self.x.bits),
+            ("y_bits", self.formats[0].bits),
+            ("lo", lo),
+            ("hi", hi),
+        )
+        return [
+            KernelCall("rnnc_affine", "affine.h", "rnnc_affine_params", fields, (Arg("input", "0"), Arg("output", "0")))
+        ]
+
+
+def apply_affine(
+    node: Node,
+    trace: Tracer,
+    x: Traced,
+    result: Traced,
+    gain: Floats,
+    offset: Floats,
+    lo: float = -np.inf,
+    hi: float = np.inf,
+) -> None:
+    """Add what computes ``clip(gain x + offset)`` as the node's result; gain and offset are ``aligned`` to it."""
+    operand, shape = aligned(result, x), result.frame
+    whole = np.broadcast_shapes(operand, gain.shape, offset.shape) == operand
+    if whole and not offset.any() and np.all(gain > 0) and np.isinf([lo, hi]).all():
+        if np.all(gain == 1):
+            trace.result(node, 0, replace(result, value=x.value))
+            return
+        gain = np.broadcast_to(gain, shape)
+        scaled = trace.add(node, Scale, [x.value], gain=gain)
+        trace.result(node, 0, replace(result, value=scaled.outputs[0]))
+        return
+    if Loops.over(shape, operand, np.broadcast_shapes(gain.shape, offset.shape)) is None:
+        trace.refuse(node, f"a constant is broadcast over the axes of {list(shape)} in a pattern that is not supported")
+    op = trace.add(node, Affine, [x.value], gain=gain, offset=offset, operand=operand, shape=shape, lo=lo, hi=hi)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))
+
+
+@handles("Neg")
+def negative(node: Node, trace: Tracer) -> None:
+    """ONNX Neg."""
+    result, (x,) = operands(node, trace)
+    apply_affine(node, trace, x, result, np.full(_ones(result), -1.0), np.zeros(_ones(result)))
+
+
+@handles("HardSigmoid")
+def hard_sigmoid(node: Node, trace: Tracer) -> None:
+    """ONNX HardSigmoid: clip(alpha x + beta, 0, 1)."""
+    result, (x,) = operands(node, trace)
+    alpha, beta = float(node.attributes.get("alpha", 0.2)), float(node.attributes.get("beta", 0.5))
+    apply_affine(node, trace, x, result, np.full(_ones(result), alpha), np.full(_ones(result), beta), 0.0, 1.0)
+
+
+def _ones(result: Traced) -> Shape:
+    return (1,) * len(result.frame_axes)

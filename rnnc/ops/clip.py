@@ -1,0 +1,96 @@
+"""Clip and ReLU: limits on the integers of their input, in its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Format, Ints, round_half_up
+from rnnc.net import Arg, Array, Constant, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.ops.elementwise import Pointwise
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Clip(Pointwise):
+    """``y = min(max(x, lo), hi)``; ReLU is lo = 0, hi infinite."""
+
+    lo: float
+    hi: float
+    kind: ClassVar[str] = "clip"
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [np.clip(inputs[0], self.lo, self.hi)]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        return [Interval(np.clip(inputs[0].lo, self.lo, self.hi), np.clip(inputs[0].hi, self.lo, self.hi))]
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+    def quantize(self, q: Quantizer) -> QClip:
+        return QClip(self, self.inputs, (q.input(0),), int(np.size(q.peak(0))))
+
+    def describe(self) -> str:
+        return "ReLU" if (self.lo, self.hi) == (0, np.inf) else f"clip to {self.lo:g} .. {self.hi:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class QClip(QOp):
+    """``y = min(max(x, lo), hi)`` on integers, limits of length 1 or one for each element."""
+
+    op: Clip
+    size: int
+
+    @property
+    def limits(self) -> tuple[Ints, Ints]:
+        """lo and hi in LSBs, within the input's format."""
+        f: Format = self.formats[0]
+        low, high = (np.clip(v / f.scale + f.zero, f.lo, f.hi) for v in (self.op.lo, self.op.hi))
+        lo, hi = round_half_up(low), round_half_up(high)
+        if np.all(lo == lo[0]) and np.all(hi == hi[0]):
+            return lo[:1], hi[:1]
+        return lo, hi
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x = inputs[0].reshape(*inputs[0].shape[:2], -1)
+        return [np.clip(x, *self.limits).reshape(inputs[0].shape)]
+
+    def calls(self) -> list[KernelCall]:
+        lo, hi = self.limits
+        fields = (
+            ("limits", Constant(f"{self.name}_l", "int16_t", np.stack([lo, hi], 1).ravel(), "lo and hi")),
+            ("size", self.size),
+            ("step", 2 if len(lo) > 1 else 0),
+            ("bits", self.formats[0].bits),
+        )
+        return [KernelCall("rnnc_limit", "clip.h", "rnnc_clip_params", fields, (Arg("input", "0"), Arg("output", "0")))]
+
+
+def apply_clip(node: Node, trace: Tracer, x: Traced, lo: float, hi: float) -> None:
+    """Add what clips x as the node's result."""
+    if lo > hi:
+        trace.refuse(node, f"its lower limit {lo:g} is above its upper limit {hi:g}")
+    if x.kind != "static" and trace.value(x.value).dtype == "index":
+        trace.refuse(node, "clips row numbers")
+    op = trace.add(node, Clip, [x.value], lo=lo, hi=hi)
+    trace.result(node, 0, replace(x, value=op.outputs[0]))
+
+
+@handles("Relu")
+def relu(node: Node, trace: Tracer) -> None:
+    """ONNX Relu."""
+    x = trace.input(node, 0)
+    assert x is not None
+    apply_clip(node, trace, x, 0.0, np.inf)
+
+
+@handles("Clip")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Clip with constant limits."""
+    x, lo, hi = trace.input(node, 0), trace.constant(node, 1), trace.constant(node, 2)
+    assert x is not None
+    apply_clip(node, trace, x, -np.inf if lo is None else float(lo.item()), np.inf if hi is None else float(hi.item()))

@@ -1,0 +1,160 @@
+"""Multiply two values element by element; with a constant it becomes Scale or Affine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Format, Ints, int32, mul15, multiplier
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Field,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    Quantizer,
+    States,
+    Value,
+    no_probe,
+)
+from rnnc.ops.affine import apply_affine
+from rnnc.ops.elementwise import (
+    Loops,
+    Shape,
+    aligned,
+    aligned_constant,
+    at_least,
+    broadcast,
+    broadcast_interval,
+    broadcast_scale,
+    check_loops,
+    operands,
+    product_interval,
+    reach_of,
+    shrink,
+    table_shape,
+)
+from rnnc.tracing import Node, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Mul(Op):
+    """``y = a b``.
+
+    Args:
+        shapes: of a and b on the axes of the result, 1 where one is broadcast.
+        shape: of the result.
+
+    Inputs: a, b.
+    """
+
+    shapes: tuple[Shape, Shape]
+    shape: Shape
+    kind: ClassVar[str] = "mul"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return [a * b]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        square = self.inputs[0] == self.inputs[1]
+        product = product_interval(a, b)
+        return [Interval(np.maximum(product.lo, 0), product.hi) if square else product]
+
+    def quantize(self, q: Quantizer) -> QMul:
+        sources = (q.input(0), q.input(1))
+        scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
+        y = at_least(q.output(wide=True), 8 * scales[0] * scales[1])
+        return QMul(self, self.inputs, (y,), sources)
+
+    def describe(self) -> str:
+        return f"a b of {list(self.shape)}"
+
+
+@dataclass(frozen=True, eq=False)
+class QMul(QOp):
+    """``y = clip(round(mul15(m, a b) / 2^p))``: the exact 31-bit product times a 15-bit multiplier."""
+
+    op: Mul
+    sources: tuple[Format, Format]
+
+    @property
+    def shifts(self) -> tuple[int, int]:
+        """1 for an operand whose distance from its zero point can pass 2^15: its lowest bit is dropped."""
+        a, b = (int(reach_of(f) + abs(f.zero_point) > 32768) for f in self.sources)
+        return a, b
+
+    @cached_property
+    def scales(self) -> tuple[Ints, Ints]:
+        """m and p for each element, ``y = a b m / 2^(15 + p)``."""
+        op = self.op
+        a, b = (broadcast_scale(f, s, op.shape) for f, s in zip(self.sources, op.shapes, strict=True))
+        ratio = a * b / broadcast_scale(self.formats[0], op.shape, op.shape) * 2.0 ** sum(self.shifts)
+        m, p = multiplier(ratio.ravel() * 2.0**15)
+        return m.reshape(op.shape), p.reshape(op.shape)
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (
+            (broadcast(x, shape) - f.zero_point) >> shift
+            for x, shape, f, shift in zip(inputs, self.op.shapes, self.sources, self.shifts, strict=True)
+        )
+        m, p = self.scales
+        y, form = mul15(m, int32(a * b, f"{self.name} product")), self.formats[0]
+        y = int32(y + ((np.int64(1) << p) >> 1), f"{self.name} rounding") >> p
+        return [np.clip(y + form.zero_point, form.lo, form.hi)]
+
+    def bounds(self) -> list[Bound]:
+        reach = [(reach_of(f) + abs(f.zero_point)) >> s for f, s in zip(self.sources, self.shifts, strict=True)]
+        _, p = self.scales
+        return [Bound(self.name, "product", reach[0] * reach[1] + int((1 << p.max()) >> 1))]
+
+    def calls(self) -> list[KernelCall]:
+        op, y = self.op, self.formats[0]
+        small = table_shape(op.shape, *self.scales)
+        table = np.stack([shrink(t, small) for t in self.scales], 1)
+        loops = Loops.over(op.shape, *op.shapes, small)
+        assert loops is not None
+        a, b = self.sources
+        fields: tuple[Field, ...] = (
+            *loops.fields("a", "b", "scale"),
+            ("scales", Constant(f"{self.name}_s", "rnnc_scale1", table, "multipliers and shifts")),
+            ("a_bits", a.bits),
+            ("b_bits", b.bits),
+            ("y_bits", y.bits),
+            ("a_shift", self.shifts[0]),
+            ("b_shift", self.shifts[1]),
+            ("a_zero", a.zero_point),
+            ("b_zero", b.zero_point),
+            ("y_zero", y.zero_point),
+            ("lo", y.lo),
+            ("hi", y.hi),
+        )
+        args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
+        return [KernelCall("rnnc_mul", "mul.h", "rnnc_mul_params", fields, args)]
+
+
+@handles("Mul")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Mul."""
+    result, (a, b) = operands(node, trace)
+    if a.const is not None or b.const is not None:
+        x, constant = (b, a) if a.const is not None else (a, b)
+        gain = aligned_constant(result, constant)
+        apply_affine(node, trace, x, result, gain, np.zeros((1,) * len(aligned(result, x))))
+        return
+    shapes = check_loops(node, trace, result, a, b)
+    op = trace.add(node, Mul, [a.value, b.value], shapes=shapes, shape=result.frame)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))

@@ -1,0 +1,48 @@
+"""Scale: ``y = gain x`` with positive constants. It costs nothing: the integers stay, their format changes its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from rnnc.fixed import Floats
+from rnnc.net import Array, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.ops.elementwise import Pointwise
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(Pointwise):
+    """``y = gain x``.
+
+    Args:
+        gain: > 0, ``[*shape]`` of x.
+    """
+
+    gain: Floats
+    kind: ClassVar[str] = "scale"
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [inputs[0] * self.gain]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        gain = self.gain.ravel()
+        return [Interval(inputs[0].lo * gain, inputs[0].hi * gain)]
+
+    def quantize(self, q: Quantizer) -> QScale:
+        x = q.input(0)
+        return QScale(self, self.inputs, (replace(x, scale=x.scale_for(self.gain.size) * self.gain.ravel()),))
+
+    def describe(self) -> str:
+        return f"gain {self.gain.min():.4g} .. {self.gain.max():.4g}"
+
+
+@dataclass(frozen=True, eq=False)
+class QScale(QOp):
+    """The same memory."""
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [inputs[0]]
+
+    def calls(self) -> list[KernelCall]:
+        return []

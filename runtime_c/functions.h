@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_FUNCTIONS_H
+#define RNNC_FUNCTIONS_H
+/* Functions of one number in 32 bits, of which norms, softmax, magnitudes and powers are made. */
+#include <stdint.h>
+
+#include "rom.h"
+
+/* [0 .. 64] 2^16 2^-(k/64), lowered by half the largest error of a chord. */
+static const uint16_t RNNC_ROM rnnc_exp2_table[65] = {
+    65535, 64830, 64131, 63440, 62757, 62081, 61412, 60751, 60096, 59449,
+    58809, 58175, 57548, 56929, 56315, 55709, 55109, 54515, 53928, 53347,
+    52772, 52204, 51641, 51085, 50535, 49990, 49452, 48919, 48392, 47871,
+    47355, 46845, 46341, 45841, 45348, 44859, 44376, 43898, 43425, 42957,
+    42495, 42037, 41584, 41136, 40693, 40255, 39821, 39392, 38968, 38548,
+    38133, 37722, 37316, 36914, 36516, 36123, 35733, 35349, 34968, 34591,
+    34219, 33850, 33485, 33125, 32768,
+};
+
+/* [0 .. 64] 2^19 (log2(1 + k/64) - k/64), raised by half the largest error of a chord. */
+static const uint16_t RNNC_ROM rnnc_log2_table[65] = {
+    12, 3546, 6902, 10084, 13098, 15948, 18639, 21176, 23563, 25804,
+    27903, 29863, 31690, 33385, 34953, 36396, 37718, 38922, 40011, 40988,
+    41854, 42613, 43268, 43820, 44273, 44627, 44887, 45052, 45127, 45112,
+    45010, 44822, 44550, 44196, 43762, 43249, 42659, 41993, 41253, 40440,
+    39557, 38603, 37580, 36490, 35335, 34114, 32829, 31483, 30074, 28606,
+    27078, 25492, 23849, 22149, 20395, 18586, 16723, 14808, 12842, 10824,
+    8757, 6640, 4475, 2262, 3,
+};
+
+/* [0 .. 47] 2^16 / sqrt((k + 16.5) / 16). */
+static const uint16_t RNNC_ROM rnnc_rsqrt_table[48] = {
+    64535, 62664, 60947, 59364, 57898, 56535, 55265, 54076, 52961, 51912,
+    50923, 49989, 49104, 48265, 47467, 46707, 45983, 45292, 44630, 43997,
+    43390, 42808, 42248, 41710, 41192, 40693, 40211, 39746, 39297, 38863,
+    38443, 38036, 37642, 37260, 36889, 36529, 36179, 35840, 35509, 35188,
+    34875, 34571, 34274, 33985, 33703, 33427, 33159, 32897,
+};
+
+/* Zero bits above the highest one; 31 for 0. */
+static inline uint8_t rnnc_leading_zeros(uint32_t v)
+{
+    uint8_t n = 0;
+    if (v < (uint32_t)1 << 16) {
+        n = 16;
+        v <<= 16;
+    }
+    if (v < (uint32_t)1 << 24) {
+        n = (uint8_t)(n + 8);
+        v <<= 8;
+    }
+    if (v < (uint32_t)1 << 28) {
+        n = (uint8_t)(n + 4);
+        v <<= 4;
+    }
+    if (v < (uint32_t)1 << 30) {
+        n = (uint8_t)(n + 2);
+        v <<= 2;
+    }
+    return (uint8_t)(n + (v < (uint32_t)1 << 31));
+}
+
+/* The square root, rounded to nearest: 0 .. 65536. */
+static inline uint32_t rnnc_sqrt(uint32_t v)
+{
+    uint32_t root = 0, bit;
+    for (bit = (uint32_t)1 << 30; bit != 0; bit >>= 2) {
+        uint32_t trial = root + bit;
+        root >>= 1;
+        if (v >= trial) {
+            v -= trial;
+            root += bit;
+        }
+    }
+    return root + (v > root);
+}
+
+/* 2^31 / sqrt(m) for m >= 2^30: 32768 .. 65535, relative error < 2^-14.7.
+ * x: Q14 in [1, 4].  error: Q30, |error| <= 2^26.  |r error / 2^14| <= 2^28. */
+static inline uint32_t rnnc_rsqrt(uint32_t m)
+{
+    uint32_t x = (m >> 16) + ((m >> 15) & 1u);
+    uint32_t r = rnnc_rom_u16(&rnnc_rsqrt_table[(m >> 26) - 16]);
+    int step;
+    for (step = 0; step < 2; step++) {
+        uint32_t square = (r * r + 32768u) >> 16;
+        int32_t error = (int32_t)1073741824 - (int32_t)(x * square);
+        r += (uint32_t)(((int32_t)r * ((error + 8192) >> 14) + 65536) >> 17);
+        if (r > 65535u) {
+            r = 65535u;
+        }
+    }
+    return r;
+}
+
+/* 2^16 2^-(t/65536), t: 0 .. 65535: 32768 .. 65535, error <= 1.5 LSB. */
+static inline uint32_t rnnc_exp2(uint32_t t)
+{
+    const uint16_t *knot = &rnnc_exp2_table[t >> 10];
+    uint32_t left = rnnc_rom_u16(knot), right = rnnc_rom_u16(knot + 1);
+    return left - (((left - right) * (t & 1023u) + 512u) >> 10);
+}
+
+/* 2^16 log2(v), v >= 1: 0 .. 2^21, error < 3.5 LSB. */
+static inline int32_t rnnc_log2(uint32_t v)
+{
+    uint8_t n = rnnc_leading_zeros(v);
+    int32_t f = (int32_t)(((v << n) >> 15) & 65535u);
+    const uint16_t *knot = &rnnc_log2_table[f >> 10];
+    int32_t left = rnnc_rom_u16(knot), right = rnnc_rom_u16(knot + 1);
+    left += ((right - left) * (f & 1023) + 512) >> 10;
+    return (int32_t)(31 - n) * 65536 + f + ((left + 4) >> 3);
+}
+
+#endif
