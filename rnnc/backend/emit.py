@@ -19,6 +19,7 @@ from rnnc.backend.lower import ConstantArray, Member, Port, Program
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.names import Namer
 from rnnc.backend.step import flush_head, step_functions, step_head
+from rnnc.backend.usage import usage
 from rnnc.fixed import Floats, Ints
 from rnnc.net import Array
 
@@ -69,14 +70,14 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "accessors": accessors,
     }
     n = program.name
-    source = _render("model.c.j2", **common, **_source(program))
-    model_id = zlib.crc32(_render("model.c.j2", **{**common, "banner": ""}, **_source(program)).encode())
+    source = render("model.c.j2", **common, **_source(program))
+    model_id = zlib.crc32(render("model.c.j2", **{**common, "banner": ""}, **_source(program)).encode())
     files = {
-        f"{n}.h": _render("model.h.j2", **common, **_header(program)),
+        f"{n}.h": render("model.h.j2", **common, **_header(program)),
         f"{n}.c": source,
-        f"{n}_state.c": _render("state.c.j2", **common, **_state(program, model_id)),
-        f"{n}_float.h": _render("float.h.j2", **common, **_float(program)),
-        f"{n}_selftest.c": _render("selftest.c.j2", **common, **_selftest(program, golden)),
+        f"{n}_state.c": render("state.c.j2", **common, **_state(program, model_id)),
+        f"{n}_float.h": render("float.h.j2", **common, **_float(program)),
+        f"{n}_selftest.c": render("selftest.c.j2", **common, **_selftest(program, golden)),
     }
     return files | _kernels([*program.headers, "blob.h", "rom.h"], program.target.isa)
 
@@ -100,7 +101,8 @@ def _environment() -> Environment:
     )
 
 
-def _render(template: str, **context: Any) -> str:
+def render(template: str, **context: Any) -> str:
+    """A template of templates/ with its context."""
     return _environment().get_template(template).render(**context)
 
 
@@ -129,8 +131,13 @@ def _banner(program: Program, banner: Banner) -> str:
         f"{c.ram_scratch} B of scratch, {c.macs} multiply-accumulates a step"
     )
     lines += [banner.error] if banner.error else []
-    text = "\n".join(lines).replace("*/", "* /")
-    return "/* " + "\n * ".join(text.splitlines()) + " */"
+    return "/* " + "\n * ".join(_plain(line) for line in "\n".join(lines).splitlines()) + " */"
+
+
+def _plain(text: str) -> str:
+    """Text that is safe in a C comment: printable ASCII, no comment marks, no trigraphs."""
+    printable = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return re.sub(r"\*(?=/)|/(?=\*)|\?(?=\?)", lambda mark: f"{mark.group()} ", printable)
 
 
 # --------------------------------------------------------------------------- contexts of the templates
@@ -149,6 +156,7 @@ def _header(program: Program) -> dict[str, Any]:
         "step_comment": _step_comment(program),
         "flush_comment": _flush_comment(program),
         "flush_prototype": flush_head(program) if program.flush else "",
+        "usage": usage(program),
     }
 
 
@@ -207,7 +215,7 @@ def _flush_comment(program: Program) -> str:
 
 def _source(program: Program) -> dict[str, Any]:
     return {
-        "headers": [*program.target.isa, *(program.headers or ["rows.h"]), *(["fixed.h"] if program.live else [])],
+        "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live else [])],
         "group": program.target.group,
         "arrays": [_array(a) for a in program.arrays],
         "params": program.params,
@@ -250,7 +258,7 @@ def _lines(items: Sequence[str]) -> str:
 
 def _accessors(program: Program) -> list[_Accessor]:
     """One for each graph input that initialises states; one for each state where these differ in format."""
-    namer = Namer(frozenset({"s"}))
+    namer = Namer(program.name, frozenset({"s", "i"}))
     found: dict[str, list[Member]] = {}
     for m in program.members:
         if m.state.alias:
@@ -355,8 +363,8 @@ def _float_literal(x: float | Floats) -> str:
 
 def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
     steps = len(next(iter(golden.inputs.values())))
-    arrays = [_golden(f"in_{p.c_name}", p, golden.inputs[p.name]) for p in program.inputs]
-    arrays += [_golden(f"out_{p.c_name}", p, golden.outputs[p.name]) for p in program.outputs]
+    arrays = [_golden(f"in_{p.c_name}_", p, golden.inputs[p.name]) for p in program.inputs]
+    arrays += [_golden(f"out_{p.c_name}_", p, golden.outputs[p.name]) for p in program.outputs]
     outputs = []
     for i, p in enumerate(program.outputs):
         outputs.append(
@@ -380,7 +388,7 @@ def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
 def _selftest_calls(program: Program) -> dict[str, Any]:
     """How the self-test calls step, and after the last frame flush."""
     outputs = [p.c_name for p in program.outputs]
-    inputs = [f"&in_{p.c_name}[step * {p.size}]" for p in program.inputs]
+    inputs = [f"&in_{p.c_name}_[step * {p.size}]" for p in program.inputs]
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
     calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
     if program.flush:

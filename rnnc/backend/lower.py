@@ -11,11 +11,11 @@ import numpy as np
 
 from rnnc.backend.memory import Pool, allocate
 from rnnc.backend.names import Namer, prefix
-from rnnc.backend.pack import pack_weights
+from rnnc.backend.pack import pack_units, pack_weights
 from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
 from rnnc.fixed import Format, Ints
-from rnnc.net import Arg, Clock, Constant, KernelCall, QNet, QOp, QState, WeightRows
+from rnnc.net import Arg, Clock, Constant, KernelCall, Operand, QNet, QOp, QState, Scratch, UnitRows, WeightRows
 
 ITEM_BYTES = {
     "int8_t": 1,
@@ -30,7 +30,8 @@ ITEM_BYTES = {
     "rnnc_sum": 12,
     "rnnc_segment": 8,
 }
-SIGMA_TABLE_BYTES = 388
+SIGMA_TABLE_BYTES = 1930
+"""rnnc_sigmoid_line, rnnc_tanh_line and rnnc_slope of runtime_c/lut.h."""
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
 RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
 
@@ -195,12 +196,15 @@ class _Lowering:
     qnet: QNet
     target: Target
     name: str
-    namer: Namer = field(default_factory=lambda: Namer(RESERVED))
     places: dict[str, str] = field(default_factory=dict)
     arrays: list[ConstantArray] = field(default_factory=list)
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
     macs: int = 0
+    namer: Namer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.namer = Namer(self.name, RESERVED)
 
     def lower(self) -> Program:
         q = self.qnet
@@ -301,7 +305,9 @@ class _Lowering:
                 if name not in self.places and name not in self._views:
                     pool.append((name, POOLS[form.ctype], self.qnet.values[name].size, now, last.get(name, now)))
             for call in op.calls():
-                pool += [(f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now) for s in call.scratch]
+                pool += [
+                    (f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now) for s in map(self._scratch, call.scratch)
+                ]
         for f in self.qnet.feedback:
             if self.places.get(self._root(f.next), "").startswith("s->"):
                 pool.append((f"{f.state.name}.next", POOLS[f.state.format.ctype], f.state.size, end, end))
@@ -329,7 +335,7 @@ class _Lowering:
         if arg.place == "state":
             return states[arg.name]
         if arg.place == "scratch":
-            buffer = next(s for s in call.scratch if s.name == arg.name)
+            buffer = next(self._scratch(s) for s in call.scratch if s.name == arg.name)
             return pool.expression(f"{op.name}.{arg.name}", buffer.ctype)
         name = (op.inputs if arg.place == "input" else op.outputs)[int(arg.name)]
         return self._expression(name, pool)
@@ -338,6 +344,11 @@ class _Lowering:
         """The C expression of a value's address."""
         root = self._root(value)
         return self.places.get(root) or pool.expression(root, self.qnet.formats[value].ctype)
+
+    def _scratch(self, scratch: Scratch | Operand) -> Scratch:
+        if isinstance(scratch, Operand):
+            return Scratch(scratch.name, *self.target.operand(scratch.columns, scratch.bits))
+        return scratch
 
     def _params(self, op: QOp, call: KernelCall) -> str:
         taken = sum(p.symbol.startswith(f"{self.name}_{op.name}_p") for p in self.params)
@@ -353,13 +364,16 @@ class _Lowering:
             return "{" + ", ".join(f".{n} = {self._initializer(v)}" for n, v in value) + "}"
         return self._constant(value)
 
-    def _constant(self, value: Constant | WeightRows) -> str:
+    def _constant(self, value: Constant | WeightRows | UnitRows) -> str:
         symbol = f"{self.name}_{value.name}"
         if any(a.symbol == symbol for a in self.arrays):
             return symbol
         if isinstance(value, WeightRows):
-            data = pack_weights(value, self.target.group, self.target.pack)
+            data = pack_weights(value, self.target.group, self.target.lanes, self.target.pack)
             self.arrays.append(ConstantArray(symbol, "int8_t", data, value.comment, "weights"))
+        elif isinstance(value, UnitRows):
+            data = pack_units(value, self.target.group, self.target.lanes)
+            self.arrays.append(ConstantArray(symbol, value.ctype, data, value.comment, "weights"))
         else:
             self.arrays.append(ConstantArray(symbol, value.ctype, value.data, value.comment, value.role))
         return symbol

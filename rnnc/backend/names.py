@@ -12,13 +12,32 @@ KEYWORDS = frozenset(
     thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor
     xor_eq""".split()
 )
-NOT_A_PREFIX = frozenset(
-    """int8 int16 int32 int64 uint8 uint16 uint32 uint64 intptr uintptr intmax uintmax size ssize ptrdiff wchar max_align
-    char8 char16 char32 time clock rnnc int_least8 int_fast8 main std linux unix arduino assert complex ctype errno fenv float
-    inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn
-    string tgmath threads uchar wchar wctype""".split()
+C_TYPES = frozenset(
+    """int8 int16 int32 int64 uint8 uint16 uint32 uint64 intptr uintptr intmax uintmax int_least8 int_least16 int_least32
+    int_least64 uint_least8 uint_least16 uint_least32 uint_least64 int_fast8 int_fast16 int_fast32 int_fast64 uint_fast8
+    uint_fast16 uint_fast32 uint_fast64 size ssize ptrdiff wchar max_align nullptr char8 char16 char32 time clock div ldiv lldiv
+    imaxdiv fpos mbstate wint wctrans wctype sig_atomic fenv fexcept float double once_flag cnd mtx thrd tss locale error
+    blkcnt blksize caddr clockid cookie_io_functions daddr dev fsblkcnt fsfilcnt fsid gid glob id in_addr in_port ino key loff
+    mode mqd nfds nlink off pid pthread quad regex regmatch register regoff rlim rsize sa_family sem sigset siginfo socklen
+    stack suseconds timer ucontext uid useconds""".split()
 )
-"""Names whose NAME_t, NAME.h or NAME_... means something already."""
+"""NAME_t is a type of C or POSIX."""
+C_HEADERS = frozenset(
+    """alloca argz arduino assert ar complex cpio crypt ctype dirent dlfcn elf endian envz err errno error fcntl features
+    fenv float fnmatch ftw getopt glob grp iconv inttypes iso646 langinfo libgen limits link locale malloc math memory
+    monetary mqueue netdb newlib obstack paths poll pthread pwd reent regex resolv sched search semaphore setjmp sgtty signal
+    spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings syscall syslog tar termio
+    termios tgmath threads time uchar ucontext unistd utime utmp values wait wchar wctype wordexp""".split()
+)
+"""NAME.h is a header that a compiler's own headers include."""
+NOT_A_PREFIX = C_TYPES | C_HEADERS | frozenset(["rnnc", "main", "std", "linux", "unix", "con", "prn", "aux", "nul"])
+"""Names whose NAME_t, NAME.h or NAME_... means something already; the last four are no file names on Windows."""
+TAKEN = re.compile(
+    r"rnnc.*|u?int(ptr|max|(_least|_fast)?\d+)_\w+|(size|ptrdiff|wchar|max_align|ssize)_t|memcpy|memset"
+    r"|memcmp|offsetof|linux|unix|errno|stdin|stdout|stderr",
+    re.IGNORECASE,
+)
+"""Names of the emitted C itself, and of the headers that it includes, whatever the network is called."""
 
 
 def identifier(text: str) -> str:
@@ -34,14 +53,21 @@ def prefix(text: str) -> str:
 
 
 class Namer:
-    """Gives each thing a name of its own, whatever the case: collisions are numbered."""
+    """Gives each thing in a package a name of its own, whatever the case: collisions are numbered.
 
-    def __init__(self, reserved: frozenset[str] = frozenset()) -> None:
+    Names in capitals are macros in C (NULL, INPUT of Arduino): such a text becomes lower case, a single letter excepted.
+    """
+
+    def __init__(self, package: str, reserved: frozenset[str] = frozenset()) -> None:
+        self._own = f"{package}_".lower()
         self._taken = {name.lower() for name in KEYWORDS | reserved}
 
     def name(self, text: str) -> str:
         """An identifier made of ``text`` that was not given before."""
         base = identifier(text)
+        base = base if len(base) == 1 or re.search("[a-z]", base) else base.lower()
+        if TAKEN.fullmatch(base) or base.lower().startswith(self._own):
+            base = f"n_{base}"
         name, k = base, 2
         while name.lower() in self._taken:
             name, k = f"{base}_{k}", k + 1
