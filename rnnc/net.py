@@ -351,9 +351,25 @@ class WeightRows:
     name: str
     blocks: tuple[Ints, ...]
     comment: str
+    batched: bool = False
+    """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
 
 
-Field = tuple[str, "int | Constant | WeightRows | tuple[Field, ...]"]
+@dataclass(frozen=True, eq=False)
+class UnitRows:
+    """Constants of a recurrent layer's rows, ``data [units, n]``, for a target that computes units in batches.
+
+    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights with ``rows`` rows a unit.
+    """
+
+    name: str
+    ctype: str
+    data: Ints
+    rows: int
+    comment: str
+
+
+Field = tuple[str, "int | Constant | WeightRows | UnitRows | tuple[Field, ...]"]
 """A field of a parameter struct: an integer, the address of an array, or a struct inside."""
 
 
@@ -373,6 +389,15 @@ class Scratch:
     name: str
     ctype: str
     length: int
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Scratch for a vector as the target's product of rows takes it: ``columns`` elements of ``bits`` bits."""
+
+    name: str
+    columns: int
+    bits: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,7 +421,7 @@ class KernelCall:
     struct: str
     fields: tuple[Field, ...]
     args: tuple[Arg, ...]
-    scratch: tuple[Scratch, ...] = ()
+    scratch: tuple[Scratch | Operand, ...] = ()
     macs: int = 0
     when: Literal["input", "tick", "output"] = "output"
 

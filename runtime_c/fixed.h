@@ -60,6 +60,20 @@ static inline int32_t rnnc_rescale2_by(int32_t ax, int32_t ah, const rnnc_scale2
            shift;
 }
 
+#ifndef RNNC_SHIFT
+/* x >> (s & 255), where the lowest byte of s is 0 .. 24. */
+static inline int32_t rnnc_shift(int32_t x, uint32_t s)
+{
+    return x >> (s & 31);
+}
+#endif
+
+/* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. */
+static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
+{
+    return rnnc_shift(a, scale) * (int32_t)(scale >> 16);
+}
+
 /* int16 to its upper 8 bits, rounded half up, saturated. */
 static inline int8_t rnnc_narrow(int32_t h)
 {
@@ -95,6 +109,18 @@ static inline void rnnc_put_hidden(void *v, uint8_t bits, uint16_t i, int32_t h)
         ((int8_t *)v)[i] = rnnc_narrow(h);
     } else {
         ((int16_t *)v)[i] = (int16_t)h;
+    }
+}
+
+/* Store n units' int16 values as operands from h[u] on, and from y[u] on unless y is 0. */
+static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u, const int16_t *value, uint16_t n)
+{
+    uint16_t k;
+    for (k = 0; k < n; k++) {
+        rnnc_put_hidden(h, bits, (uint16_t)(u + k), value[k]);
+        if (y) {
+            y[u + k] = value[k];
+        }
     }
 }
 

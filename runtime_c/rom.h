@@ -30,6 +30,11 @@ static inline int32_t rnnc_rom_i32(const int32_t *p)
 {
     return *p;
 }
+
+static inline uint32_t rnnc_rom_u32(const uint32_t *p)
+{
+    return *p;
+}
 #endif
 
 #endif

@@ -3,24 +3,32 @@
 #define RNNC_ROWS_H
 /* The seam between layers and instruction sets: rows of int8 weights times a vector, exact in int32.
  *
- * A target replaces rnnc_rows16 and rnnc_rows8 together with the packing of the weights (rnnc/backend/pack.py). RNNC_GROUP
- * is the number of rows that its packing takes together; a layer computes as many units at once as fill whole groups. */
+ * A target replaces rnnc_take and rnnc_product together with the packing of the weights and the size of a taken operand
+ * (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
+ * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes. */
 #include <stdint.h>
+#include <string.h>
 
 #include "rom.h"
 
 #ifndef RNNC_GROUP
 #define RNNC_GROUP 1
+#define RNNC_LANES 1
+#define RNNC_DIRECT /* an operand is taken as it is */
 
-/* acc[r] = sum of w[r][j] x[j], r = 0 .. rows - 1, j = 0 .. columns - 1, |acc| < 2^31 by certificate.
- * w: int8 [rows][columns].  Returns the address behind the last weight. */
-static inline const int8_t *rnnc_rows16(int32_t *acc, const int8_t *w, const int16_t *x, uint16_t columns, uint16_t rows)
+/* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
+static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+{
+    memcpy(v, x, (size_t)columns * (bits / 8u));
+}
+
+static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns, uint16_t rows)
 {
     uint16_t r, j;
     for (r = 0; r < rows; r++) {
         int32_t sum = 0;
         for (j = 0; j < columns; j++) {
-            sum += (int32_t)rnnc_rom_i8(&w[j]) * x[j];
+            sum += (int32_t)rnnc_rom_i8(&w[j]) * v[j];
         }
         acc[r] = sum;
         w += columns;
@@ -28,30 +36,62 @@ static inline const int8_t *rnnc_rows16(int32_t *acc, const int8_t *w, const int
     return w;
 }
 
-static inline const int8_t *rnnc_rows8(int32_t *acc, const int8_t *w, const int8_t *x, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const int8_t *v, uint16_t columns, uint16_t rows)
 {
     uint16_t r, j;
     for (r = 0; r < rows; r++) {
         int32_t sum = 0;
         for (j = 0; j < columns; j++) {
-            sum += (int32_t)rnnc_rom_i8(&w[j]) * x[j];
+            sum += (int32_t)rnnc_rom_i8(&w[j]) * v[j];
         }
         acc[r] = sum;
         w += columns;
     }
     return w;
+}
+
+/* acc[r] = sum of w[r][j] v[j], r = 0 .. rows - 1, j = 0 .. columns - 1, |acc| < 2^31 by certificate; rows is a multiple of
+ * RNNC_GROUP.  w: as packed.  v: as taken.  Returns the address behind the last weight. */
+static inline const int8_t *
+rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    return bits == 8 ? rnnc_product8(acc, w, (const int8_t *)v, columns, rows)
+                     : rnnc_product16(acc, w, (const int16_t *)v, columns, rows);
 }
 #endif
 
 /* Units of 1 to 4 rows each that fill whole groups. */
 #define RNNC_COMMON(rows) ((rows) % 2 ? 1 : (rows) % 4 ? (RNNC_GROUP < 2 ? RNNC_GROUP : 2) : (RNNC_GROUP < 4 ? RNNC_GROUP : 4))
 #define RNNC_UNITS(rows) (RNNC_GROUP / RNNC_COMMON(rows))
+/* The same for layers whose gates work on RNNC_LANES units at once; their rows and constants are ordered gate by gate. */
+#define RNNC_BATCH(rows) (RNNC_UNITS(rows) < RNNC_LANES ? RNNC_LANES : RNNC_UNITS(rows))
 
+#ifdef RNNC_DIRECT
+#define rnnc_rows rnnc_product
+#else
+#define RNNC_PART 32 /* columns taken at a time; every packing is contiguous by groups of so many columns */
+
+/* As rnnc_product on an operand that was not taken: x may lie anywhere. */
 static inline const int8_t *
 rnnc_rows(int32_t *acc, const int8_t *w, const void *x, uint8_t bits, uint16_t columns, uint16_t rows)
 {
-    return bits == 8 ? rnnc_rows8(acc, w, (const int8_t *)x, columns, rows)
-                     : rnnc_rows16(acc, w, (const int16_t *)x, columns, rows);
+    uint16_t r, j;
+    uint8_t k;
+    for (r = 0; r < rows; r = (uint16_t)(r + RNNC_GROUP)) {
+        memset(&acc[r], 0, RNNC_GROUP * sizeof acc[0]);
+        for (j = 0; j < columns; j = (uint16_t)(j + RNNC_PART)) {
+            rnnc_operand v[RNNC_OPERAND_LENGTH(RNNC_PART)];
+            int32_t part[RNNC_GROUP];
+            uint16_t n = (uint16_t)(columns - j < RNNC_PART ? columns - j : RNNC_PART);
+            rnnc_take(v, (const int8_t *)x + (size_t)j * (bits / 8u), bits, n);
+            w = rnnc_product(part, w, v, bits, n, RNNC_GROUP);
+            for (k = 0; k < RNNC_GROUP; k++) {
+                acc[r + k] += part[k];
+            }
+        }
+    }
+    return w;
 }
+#endif
 
 #endif

@@ -1,4 +1,4 @@
-"""How int8 rows are laid out for a kernel."""
+"""How int8 rows are laid out for a kernel: what the C of each packing reads is in runtime_c/rows.h and runtime_c/isa."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import gcd
 import numpy as np
 
 from rnnc.fixed import Ints
-from rnnc.net import WeightRows
+from rnnc.net import UnitRows, WeightRows
 
 
 def pack_rows(rows: Ints) -> Ints:
@@ -16,19 +16,39 @@ def pack_rows(rows: Ints) -> Ints:
     return rows.ravel()
 
 
-def units_at_once(rows: int, group: int) -> int:
-    """How many units of ``rows`` rows fill whole groups: RNNC_UNITS in runtime_c/rows.h."""
-    return group // gcd(rows, group)
+def padded(rows: Ints, columns: int) -> Ints:
+    """Rows with zero columns appended to a multiple of ``columns``."""
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % columns)))
 
 
-def pack_weights(weights: WeightRows, group: int, pack: Callable[[Ints], Ints]) -> Ints:
-    """All units in order: a group of units' rows over the first operand, then over the next; zero rows fill the last."""
+def interleaved(rows: Ints, group: int, columns: int) -> Ints:
+    """``[blocks, column groups, group, columns]``: of every block of rows, ``columns`` columns of each row in turn."""
+    blocks = padded(rows, columns).reshape(len(rows) // group, group, -1, columns)
+    return np.ascontiguousarray(blocks.swapaxes(1, 2))
+
+
+def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
+    """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
+    return max(group // gcd(rows, group), lanes)
+
+
+def pack_weights(weights: WeightRows, group: int, lanes: int, pack: Callable[[Ints], Ints]) -> Ints:
+    """All units in order: a batch of units' rows over the first operand, then over the next; zero rows fill the last."""
     units, rows, _ = weights.blocks[0].shape
-    step = units_at_once(rows, group)
+    step = units_at_once(rows, group, lanes if weights.batched else 1)
     parts = []
     for first in range(0, units, step):
         for block in weights.blocks:
             part = block[first : first + step]
             filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
-            parts.append(pack(filled.reshape(step * rows, -1)))
+            ordered = filled.swapaxes(0, 1) if weights.batched else filled
+            parts.append(pack(ordered.reshape(step * rows, -1)).ravel())
     return np.concatenate(parts)
+
+
+def pack_units(constants: UnitRows, group: int, lanes: int) -> Ints:
+    """``[units, n]`` as ``[batch][n][units of a batch]``, zero past the last unit, flattened."""
+    step = units_at_once(constants.rows, group, lanes)
+    units, n = constants.data.shape
+    filled = np.concatenate([constants.data, np.zeros((-units % step, n), np.int64)])
+    return np.ascontiguousarray(filled.reshape(-1, step, n).swapaxes(1, 2)).ravel()

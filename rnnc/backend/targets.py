@@ -10,6 +10,11 @@ from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
 
+def as_it_is(columns: int, bits: int) -> tuple[str, int]:
+    """An operand that the kernel reads where and how it lies."""
+    return f"int{bits}_t", columns
+
+
 @dataclass(frozen=True)
 class Target:
     """A part.
@@ -18,13 +23,17 @@ class Target:
         name: as on the command line.
         group: rows that the packing takes together, RNNC_GROUP in the C.
         pack: ``[rows, columns]``, rows a multiple of group, to the int8 sequence that the kernel reads.
-        isa: headers of runtime_c/isa that replace named functions, included before the kernels.
+        isa: headers of runtime_c that replace named functions, included before the kernels.
+        lanes: units whose gates are computed together, RNNC_LANES in the C.
+        operand: C type and length of a taken operand, given its columns and bits.
     """
 
     name: str
     group: int
     pack: Callable[[Ints], Ints]
     isa: tuple[str, ...] = ()
+    lanes: int = 1
+    operand: Callable[[int, int], tuple[str, int]] = as_it_is
 
 
 TARGETS = {t.name: t for t in (Target("portable", 1, pack_rows),)}

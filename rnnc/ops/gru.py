@@ -28,6 +28,7 @@ from rnnc.net import (
     Interval,
     KernelCall,
     Op,
+    Operand,
     Probe,
     QOp,
     QState,
@@ -41,12 +42,14 @@ from rnnc.net import (
 )
 from rnnc.ops.recurrent import (
     HiddenFormats,
+    batched,
     by_gate,
     by_unit,
     gate_target,
     hidden_formats,
     narrow,
     one_block_bounds,
+    operands,
     read_node,
     read_node_activations,
     scale2,
@@ -252,13 +255,13 @@ class QGru(QOp):
     def calls(self) -> list[KernelCall]:
         op, n = self.op, self.name
         after = isinstance(self.candidate, AfterRows)
-        args = [Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_s"), Arg("scratch", "next")]
-        scratch = [Scratch("next", self.h.operand.ctype, op.hidden)]
+        args = [Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_s"), Arg("scratch", "vx"), Arg("scratch", "vh")]
+        scratch: list[Scratch | Operand] = [*operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits)]
         if not after:
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "uint16_t", op.hidden))
         args.append(Arg("null") if self.output_state(0) else Arg("output", "0"))
-        fields = gru_fields(n, self.zr, self.candidate)
+        fields = batched(gru_fields(n, self.zr, self.candidate), op.hidden)
         shape = (
             ("columns", op.columns),
             ("hidden", op.hidden),

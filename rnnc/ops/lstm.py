@@ -31,7 +31,6 @@ from rnnc.net import (
     QOp,
     QState,
     Quantizer,
-    Scratch,
     State,
     States,
     Value,
@@ -39,11 +38,13 @@ from rnnc.net import (
     no_probe,
 )
 from rnnc.ops.recurrent import (
+    batched,
     by_gate,
     by_unit,
     gate_target,
     hidden_formats,
     narrow,
+    operands,
     read_node,
     read_node_activations,
     scale2,
@@ -229,9 +230,14 @@ class QLstm(QOp):
                 "lstm.h",
                 "rnnc_lstm_params",
                 (
-                    ("weights", WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h")),
-                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden][4 gates], LSB of the x accumulator")),
-                    ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts")),
+                    *batched(
+                        [
+                            ("weights", WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h")),
+                            ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden][4 gates], LSB of ax")),
+                            ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts")),
+                        ],
+                        op.hidden,
+                    ),
                     ("columns", op.columns),
                     ("hidden", op.hidden),
                     ("x_bits", self.input_format.bits),
@@ -241,10 +247,11 @@ class QLstm(QOp):
                     Arg("input", "0"),
                     Arg("state", f"{n}_h"),
                     Arg("state", f"{n}_c"),
-                    Arg("scratch", "next"),
+                    Arg("scratch", "vx"),
+                    Arg("scratch", "vh"),
                     Arg("null") if self.output_state(0) else Arg("output", "0"),
                 ),
-                (Scratch("next", self.operand.ctype, op.hidden),),
+                operands(op.columns, self.input_format.bits, op.hidden, self.operand.bits),
                 macs=4 * op.hidden * (op.columns + op.hidden),
             )
         ]

@@ -6,7 +6,8 @@ of a unit at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from rnnc.activations import read_activations
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints, shift_round
-from rnnc.net import Bound, Constant, Quantizer
+from rnnc.net import Bound, Constant, Field, Operand, Quantizer, UnitRows, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer
 
@@ -165,6 +166,33 @@ def one_block_bounds(op: str, name: str, rows: OneBlock) -> list[Bound]:
         Bound(op, f"{name}.accumulator", int(rows.block.worst(rows.bias).max())),
         Bound(op, f"{name}.product", int(rows.worst_product().max())),
     ]
+
+
+def batched(fields: Sequence[Field], units: int) -> tuple[Field, ...]:
+    """Weights, biases and ``scale2`` of a layer's rows in the order in which a target computes units in batches.
+
+    A field NAME_scale becomes NAME_scale_x and NAME_scale_h, words of m << 16 | p. Weights stand before their constants.
+    """
+    result: list[Field] = []
+    rows = 0
+    for name, value in fields:
+        if isinstance(value, WeightRows):
+            rows = value.blocks[0].shape[1]
+            result.append((name, replace(value, batched=True)))
+        elif isinstance(value, Constant) and value.ctype == "rnnc_scale2":
+            for k, operand in enumerate("xh"):
+                data = (value.data[:, k] << 16 | value.data[:, 2 + k]).reshape(units, -1)
+                comment = f"{value.comment} over {operand}, m << 16 | p"
+                result.append((f"{name}_{operand}", UnitRows(f"{value.name}{operand}", "uint32_t", data, rows, comment)))
+        else:
+            assert isinstance(value, Constant)
+            result.append((name, UnitRows(value.name, value.ctype, value.data.reshape(units, -1), rows, value.comment)))
+    return tuple(result)
+
+
+def operands(columns: int, x_bits: int, hidden: int, h_bits: int) -> tuple[Operand, Operand]:
+    """Scratch vx and vh: x and h as the kernel takes them."""
+    return Operand("vx", columns, x_bits), Operand("vh", hidden, h_bits)
 
 
 def scale2(mx: Ints, mh: Ints, px: Ints, ph: Ints, name: str, comment: str) -> Constant:

@@ -28,7 +28,6 @@ from rnnc.net import (
     QOp,
     QState,
     Quantizer,
-    Scratch,
     State,
     States,
     Value,
@@ -37,9 +36,11 @@ from rnnc.net import (
 )
 from rnnc.ops.recurrent import (
     HiddenFormats,
+    batched,
     gate_target,
     hidden_formats,
     narrow,
+    operands,
     read_node,
     read_node_activations,
     scale2,
@@ -168,9 +169,14 @@ class QRnn(QOp):
                 "rnn.h",
                 "rnnc_rnn_params",
                 (
-                    ("weights", WeightRows(f"{n}_w", blocks, "each unit over x, then over h")),
-                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden], LSB of the x accumulator")),
-                    ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden] multipliers and shifts")),
+                    *batched(
+                        [
+                            ("weights", WeightRows(f"{n}_w", blocks, "each unit over x, then over h")),
+                            ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden], LSB of the x accumulator")),
+                            ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden] multipliers and shifts")),
+                        ],
+                        op.hidden,
+                    ),
                     ("columns", op.columns),
                     ("hidden", op.hidden),
                     ("x_bits", self.input_format.bits),
@@ -180,10 +186,11 @@ class QRnn(QOp):
                 (
                     Arg("input", "0"),
                     Arg("state", f"{n}_h"),
-                    Arg("scratch", "next"),
+                    Arg("scratch", "vx"),
+                    Arg("scratch", "vh"),
                     Arg("null") if self.output_state(0) else Arg("output", "0"),
                 ),
-                (Scratch("next", self.h.operand.ctype, op.hidden),),
+                operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits),
                 macs=op.hidden * (op.columns + op.hidden),
             )
         ]

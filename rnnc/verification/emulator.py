@@ -201,22 +201,8 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
     elif board.machine == "riscv":
         link += ["-T", str(FIRMWARE / "riscv.ld")]
     image = here / "image.elf"
-    _command(
-        [
-            *common,
-            "-O1",
-            "-std=gnu99",
-            *link,
-            "-Wl,--gc-sections",
-            f"-Wl,--wrap={n}_step",
-            *own,
-            f"{n}.o",
-            f"{n}_selftest.o",
-        ]
-        + [*board.libraries, "-o", str(image)],
-        here,
-        "linking",
-    )
+    linked = ["-Wl,--gc-sections", f"-Wl,--wrap={n}_step", *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
+    _command([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
     return image
 
 

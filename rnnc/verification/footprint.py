@@ -43,7 +43,7 @@ def footprint(program: Program, symbols: Mapping[str, SymbolLike]) -> Footprint:
     roles = {a.symbol: a.role for a in program.arrays} | {p.symbol: "weights" for p in program.params}
     code = tables = weights = 0
     for s in symbols.values():
-        base = s.name.split(".")[0]
+        base = s.name.split(".", 1)[0]
         if roles.get(base) == "weights":
             weights += s.size
         elif roles.get(base) == "table" or (base.startswith("rnnc_") and not s.function):
@@ -82,11 +82,11 @@ def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
 
 def _base(title: str) -> str:
     """``file.c:name.isra.0`` without the file and what the compiler appended."""
-    return title.split(":")[-1]
+    return title.rsplit(":", 1)[-1]
 
 
 def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]) -> int:
-    own = frames.get(name, 0) + NAKED_FRAMES.get(name.split(".")[0], 0)
+    own = frames.get(name, 0) + NAKED_FRAMES.get(name.split(".", 1)[0], 0)
     return own + max((_deepest(callee, frames, calls) for callee in calls.get(name, ())), default=0)
 
 

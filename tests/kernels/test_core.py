@@ -70,7 +70,10 @@ INTERVAL = np.arange(-(2**17), 2**17 + 1)
 def core(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("core")
     (folder / "core.c").write_text(SOURCE)
-    run(["gcc", *WARNINGS, "-O1", "-shared", "-fPIC", f"-I{data_root() / 'runtime_c'}", "core.c", "-o", "core.so"], folder)
+    run(
+        ["gcc", *WARNINGS, "-O1", "-shared", "-fPIC", f"-I{data_root() / 'runtime_c'}", "core.c", "-o", "core.so"],
+        folder,
+    )
     return ctypes.CDLL(str(folder / "core.so"))
 
 
@@ -87,10 +90,21 @@ def apply(core: ctypes.CDLL, name: str, a: Array, b: Array | None = None) -> Arr
 
 
 def test_the_header_holds_the_oracle_s_table() -> None:
+    """The lines of lut.h, by the formulas that stand beside them."""
     text = (data_root() / "runtime_c" / "lut.h").read_text()
-    body = re.search(r"rnnc_sigma\[194\] = \{(.*?)\};", text, re.S)
-    assert body is not None
-    assert [int(n) for n in re.findall(r"\d+", body.group(1))] == fixed.TABLE.values.tolist()
+
+    def table(name: str) -> list[int]:
+        body = re.search(rf"{name}\[\] = \{{(.*?)RNNC_BEYOND\((\d+)\)", text, re.S)
+        assert body is not None
+        values = [int(n) for n in re.findall(r"\d+", body.group(1))]
+        assert values[-1] == int(body.group(2)), "what lies beyond is a copy of the last interval"
+        return values
+
+    fine, tail = fixed.TABLE.fine, fixed.TABLE.tail
+    assert table("rnnc_slope") == [*(32 * (fine[:-1] - fine[1:])), *(tail[:-1] - tail[1:]), 0]
+    assert table("rnnc_sigmoid_line") == [*(32 * (256 * fine[:-1] + 127 + 256)), *(256 * tail + 127 + 32 * 256)]
+    assert table("rnnc_tanh_line")[:189] == [*(32 * (256 * fine[:-1] + 127)), *(256 * tail[:125] + 127 + 16 * 256)]
+    assert all(value - slope * 255 >> 13 == 1 for value, slope in zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True))
 
 
 @pytest.mark.parametrize(
