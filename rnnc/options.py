@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Precision = Literal["a16", "a8"]
+Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
+"""How a package lies on disk (backend.layouts)."""
 
 
 @dataclass(frozen=True)

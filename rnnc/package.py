@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.emit import Golden
+from rnnc.backend.layouts import arrange
 from rnnc.backend.lower import Program
 from rnnc.data import Frame, Source, read_data
 from rnnc.errors import BudgetError, UsageError, VerificationError
 from rnnc.net import Array, Net, QNet, run_qnet
-from rnnc.options import Options
+from rnnc.options import Layout, Options
 from rnnc.quantization.calibrate import Sequences
 from rnnc.tracing import Graph
 from rnnc.verification.engines import Engine, run_engine
@@ -83,21 +84,26 @@ class Package:
                     f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}", where=self.model.file
                 )
 
-    def write(self, folder: str | Path) -> Path:
+    def arranged(self, layout: Layout = "plain") -> dict[str, str]:
+        """The files as a build system wants them; raises UsageError where there is no such layout."""
+        return arrange(layout, self.program, self.files, self.model.file)
+
+    def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.
 
         Raises UsageError where that is not possible.
         """
+        files = self.arranged(layout)
         folder = Path(folder)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
                 fresh = Path(temporary) / folder.name
-                write_files(fresh, self.files)
+                write_files(fresh, files)
                 if not folder.exists():
                     fresh.rename(folder)
                     return folder
-                for name in self.files:
+                for name in files:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(fresh / name, folder / name)
         except OSError as error:

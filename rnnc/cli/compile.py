@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
+from rnnc.options import Layout
 
 
 def run(
@@ -18,6 +19,12 @@ def run(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
     ] = "",
+    package: Annotated[
+        Layout,
+        typer.Option(
+            metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."
+        ),
+    ] = "plain",
     max_flash: Annotated[int | None, typer.Option(metavar="B", help="Fail above so many bytes of constants.")] = None,
     max_ram: Annotated[
         int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")
@@ -25,14 +32,18 @@ def run(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
-    from rnnc.report.terminal import summary
+    from rnnc.report.terminal import example, summary
 
-    package = model.build(output, name, verify=not no_verify)
+    built = model.build(output, name, verify=not no_verify)
     if output.as_json:
-        output.json(package.report)
-    package.check()
-    package.check_budget(max_flash, max_ram)
-    written = package.write(Path(folder) if folder else Path(package.name))
+        output.json(built.report)
+    built.check()
+    built.check_budget(max_flash, max_ram)
+    written = built.write(Path(folder) if folder else Path(built.name), package)
     if not output.as_json:
-        print(summary(package.report, package.program))
-    output.note(f"wrote {written}/: {', '.join(n for n in package.files if '/' not in n)}, rnnc/")
+        print(summary(built.report, built.program))
+        print(example(built.program))
+    roots = dict.fromkeys(
+        f"{first}/" if rest else first for first, _, rest in (n.partition("/") for n in built.arranged(package))
+    )
+    output.note(f"wrote {written}/: {', '.join(roots)}")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rnnc.backend.lower import Port, Program
+from rnnc.backend.usage import usage
 
 WIDTH = 80
 
@@ -44,6 +45,11 @@ def description(report: Mapping[str, Any], program: Program) -> str:
             _cost(report),
         ]
     )
+
+
+def example(program: Program) -> str:
+    """How to call the C, as the header shows it."""
+    return "\n".join(["in your firmware", "", *(f"    {line}".rstrip() for line in usage(program)), ""])
 
 
 def _head(report: Mapping[str, Any]) -> str:
