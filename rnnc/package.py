@@ -38,7 +38,7 @@ class Model:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Package:
     """A compiled network.
 
