@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 
 from rnnc.errors import Refused
+from rnnc.frontend.cells import find_cells, possible_feeds
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
 from rnnc.frontend.trace import Trace, WrongAxis
@@ -31,6 +32,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
     Raises Refused, naming the node that cannot stream; UsageError.
     """
     graph = canonical(graph)
+    graph = find_cells(graph, possible_feeds(graph))
     states = find_states(graph, options)
     failures: list[tuple[int, Refused]] = []
     for axes in islice(_choices(graph, states, options), MOST_TRIALS):

@@ -13,7 +13,7 @@ import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.fold import fold
 from rnnc.frontend.states import States
-from rnnc.net import Feedback, Net, Op, Output, State, Value
+from rnnc.net import ALWAYS, Feedback, Net, Op, Output, State, Value, computed
 from rnnc.options import Options
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs, view
@@ -55,6 +55,11 @@ class Trace:
 
     # ----------------------------------------------------------------- what handlers use
 
+    @property
+    def open_time(self) -> bool:
+        """Whether the file leaves the length of a sequence open."""
+        return self.graph.time > 0
+
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing."""
         if index >= len(node.inputs) or not node.inputs[index]:
@@ -88,9 +93,8 @@ class Trace:
         name = f"{kind}{sum(op.kind == kind for op in self.ops)}"
         names = (name,) if outputs == 1 else tuple(f"{name}.{i}" for i in range(outputs))
         op = make(name, tuple(inputs), names, node=node.name or node.outputs[0], **fields)
-        self._same_rate(node, inputs)
-        for output, value in zip(names, op.infer([self.values[n] for n in inputs]), strict=True):
-            self.values[output] = replace(value, name=output)
+        self._same_ticks(node, op)
+        self.values.update((value.name, value) for value in computed(op, [self.values[n] for n in inputs]))
         self.ops.append(op)
         return op
 
@@ -155,7 +159,9 @@ class Trace:
             return Traced(shape, "state", value=tensor.name, window=elements)
         traced = Traced(shape, "stream", self.axes.get(tensor.name), tensor.name)
         value = Value(tensor.name, traced.frame)
-        if tensor.name not in self.states.feedback:
+        if tensor.name in self.states.feedback:
+            value = replace(value, clock=ALWAYS)
+        else:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
                 value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
             self.inputs.append(value)
@@ -190,10 +196,10 @@ class Trace:
         for i, window in enumerate(results):
             self.result(node, i, Traced(window.shape, "state", value=moved[0].value, window=window))
 
-    def _same_rate(self, node: Node, inputs: Sequence[str]) -> None:
-        rates = {self.values[name].clock.rate for name in inputs}
-        if len(rates) > 1:
-            self.refuse(node, f"its inputs are new every {' and every '.join(map(str, sorted(rates)))} steps")
+    def _same_ticks(self, node: Node, op: Op) -> None:
+        clocks = {self.values[name].clock for name in op.inputs}
+        if not op.elastic and len({(c.rate, c.phase) for c in clocks if c.rate}) > 1:
+            self.refuse(node, f"its inputs are not new at the same steps: {' and '.join(str(c) for c in clocks)}")
 
     # ----------------------------------------------------------------- the result
 

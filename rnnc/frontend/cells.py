@@ -1,0 +1,182 @@
+"""LSTM, GRU and RNN cells found in graphs of one step, whatever primitive operators they are written in.
+
+A step graph has states as inputs and their next values as outputs: a network with explicit state, or the body of a Scan.
+Where a vector's expression (expressions.py) is that of a cell, and it is what feeds the state that the cell reads, one
+ONNX node of a sequence of one step takes the place of the primitive ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rnnc.frontend.editor import Editor
+from rnnc.frontend.expressions import Indices, Leaf, Product
+from rnnc.frontend.matching import Cell, match
+from rnnc.frontend.vectors import Vectors
+from rnnc.tracing import Graph, Node
+from rnnc.views import VIEWS, moved_inputs, view
+
+ENDS = ("Add", "Sub", "Mul", "Tanh", "Relu", "Clip", "Max", "Dense", "Sigmoid", "Softsign", "Elu", "LeakyRelu", "HardSigmoid")
+"""Operators that can be the last of a cell."""
+
+
+def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]]) -> Graph:
+    """The graph with its cells as LSTM, GRU and RNN nodes.
+
+    Args:
+        feeds: for each input that may be a state, the outputs that may feed it.
+    """
+    editor = Editor(graph)
+    if not feeds:
+        return graph
+    origins = _Origins(editor)
+    vectors = Vectors(editor)
+    for node in list(graph.nodes):
+        if node.op_type not in ENDS or node not in editor:
+            continue
+        cell = match(vectors, node.outputs[0])
+        if cell is None or not _closed(cell, feeds, origins):
+            continue
+        if _replace(editor, vectors, cell):
+            vectors.cut(cell.h)
+            if cell.c:
+                vectors.cut(cell.c)
+    return editor.finish()
+
+
+def possible_feeds(graph: Graph) -> dict[str, list[str]]:
+    """For each input of a graph the outputs of its shape."""
+    return {t.name: [o.name for o in graph.outputs if o.shape == t.shape] for t in graph.inputs}
+
+
+class _Origins:
+    """Which elements of which computed tensors the outputs of a graph consist of, views followed back."""
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
+        self.count = 0
+        self.first: dict[str, int] = {}
+        self.known: dict[str, Indices | None] = {}
+
+    def of(self, name: str) -> Indices | None:
+        """Numbers of the elements of a tensor; None where its shape is not known."""
+        if name not in self.known:
+            self.known[name] = self._trace(name)
+        return self.known[name]
+
+    def own(self, name: str) -> Indices | None:
+        """The numbers of a computed tensor's own elements."""
+        shape = self.editor.shape(name)
+        if shape is None:
+            return None
+        size = int(np.prod(shape, dtype=np.int64))
+        if name not in self.first:
+            self.first[name] = self.count
+            self.count += size
+        return np.arange(self.first[name], self.first[name] + size).reshape(shape)
+
+    def _trace(self, name: str) -> Indices | None:
+        node = self.editor.producer(name)
+        if node is not None and node.op_type in VIEWS:
+            arrays = [self.of(moved) for moved in moved_inputs(node)]
+            known = [a for a in arrays if a is not None]
+            results = view(node, known, self.editor.constants) if len(known) == len(arrays) else None
+            if results is not None:
+                return results[node.outputs.index(name)]
+        return self.own(name)
+
+    def arrives(self, tensor: str, leaf: Leaf, output: str) -> bool:
+        """Whether an output holds a tensor's elements where ``leaf`` has its own in the input that the output feeds."""
+        there, mine = self.of(output), self.own(tensor)
+        if there is None or mine is None or int(leaf.indices.max(initial=0)) >= there.size:
+            return False
+        return bool(np.array_equal(there.ravel()[leaf.indices], mine.ravel()))
+
+
+def _closed(cell: Cell, feeds: Mapping[str, Sequence[str]], origins: _Origins) -> bool:
+    """Whether the cell's new states are what feeds the states that it reads."""
+    pairs = [(cell.old_h, cell.h)] + ([(cell.old_c, cell.c)] if cell.old_c is not None else [])
+    return all(any(origins.arrives(new, leaf, o) for o in feeds.get(leaf.tensor, ())) for leaf, new in pairs)
+
+
+def _replace(editor: Editor, vectors: Vectors, cell: Cell) -> bool:
+    """Put the node in; False where a vector that it needs is no tensor of the graph."""
+    build = _Builder(editor, vectors, cell)
+    nodes = build.nodes()
+    if nodes is None:
+        return False
+    old = [n for n in (editor.producer(cell.h), editor.producer(cell.c) if cell.c else None) if n is not None]
+    editor.replace(list({id(n): n for n in old}.values()), nodes)
+    return True
+
+
+class _Builder:
+    """The nodes around a recognised cell: x joined to ``[1, 1, columns]``, states reshaped to and fro."""
+
+    def __init__(self, editor: Editor, vectors: Vectors, cell: Cell) -> None:
+        self.editor, self.vectors, self.cell = editor, vectors, cell
+        self.made: list[Node] = []
+        self.label = cell.h
+
+    def nodes(self) -> list[Node] | None:
+        """All of them, None where it cannot be built."""
+        cell = self.cell
+        names = [self._tensor(product) for product in cell.operands]
+        states = [self._tensor(Product((leaf,))) for leaf in (cell.old_h, cell.old_c) if leaf is not None]
+        if not names or any(n is None for n in (*names, *states)):
+            return None
+        parts = [self._reshape(n, (1, 1, p.size)) for n, p in zip(names, cell.operands, strict=True) if n]
+        x = parts[0] if len(parts) == 1 else self._node("Concat", tuple(parts), {"axis": 2})
+        constants = [self.editor.add_constant(a[None], "cell") for a in (cell.weights, cell.recurrence, cell.bias)]
+        initial = [self._reshape(n, (1, 1, leaf.size)) for n, leaf in zip(states, self._leaves(), strict=True) if n]
+        inputs = [x, *constants, "", *initial]
+        if cell.peepholes is not None:
+            inputs.append(self.editor.add_constant(cell.peepholes[None], "peepholes"))
+        outputs = ["", self.editor.fresh("h"), *([self.editor.fresh("c")] if cell.c else [])]
+        self.made.append(Node(self.label, cell.op_type, "", tuple(inputs), tuple(outputs), cell.attributes))
+        self._give(outputs[1], cell.h)
+        if cell.c:
+            self._give(outputs[2], cell.c)
+        return self.made
+
+    def _leaves(self) -> list[Leaf]:
+        return [leaf for leaf in (self.cell.old_h, self.cell.old_c) if leaf is not None]
+
+    def _tensor(self, product: Product) -> str | None:
+        """The tensor that is a product; elements of a tensor are sliced out."""
+        leaf = product.single
+        if not isinstance(leaf, Leaf):
+            return self.vectors.names.get(product.key)
+        shape = self.editor.shape(leaf.tensor)
+        size = int(np.prod(shape, dtype=np.int64)) if shape is not None else 0
+        if np.array_equal(leaf.indices, np.arange(size)):
+            return leaf.tensor
+        if product.key in self.vectors.names:
+            return self.vectors.names[product.key]
+        flat = self._reshape(leaf.tensor, (size,))
+        return self._node("Gather", (flat, self.editor.add_constant(leaf.indices, "indices")), {"axis": 0})
+
+    def _reshape(self, name: str, shape: tuple[int, ...]) -> str:
+        if self.editor.shape(name) == shape:
+            return name
+        target = self.editor.add_constant(np.asarray(shape, np.int64), "shape")
+        return self._node("Reshape", (name, target), {}, shape)
+
+    def _give(self, inner: str, name: str) -> None:
+        """Reshape a state of the node to the tensor that it is in the graph."""
+        shape = self.editor.shape(name)
+        assert shape is not None
+        target = self.editor.add_constant(np.asarray(shape, np.int64), "shape")
+        self.made.append(Node(self.label, "Reshape", "", (inner, target), (name,)))
+
+    def _node(
+        self, op_type: str, inputs: tuple[str, ...], attributes: dict[str, int], shape: tuple[int, ...] | None = None
+    ) -> str:
+        output = self.editor.fresh(op_type.lower())
+        if shape is not None:
+            self.editor.shapes[output] = shape
+        self.made.append(Node(self.label, op_type, "", inputs, (output,), dict(attributes)))
+        return output
+
