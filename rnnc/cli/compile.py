@@ -43,7 +43,5 @@ def run(
     if not output.as_json:
         print(summary(built.report, built.program))
         print(example(built.program))
-    roots = dict.fromkeys(
-        f"{first}/" if rest else first for first, _, rest in (n.partition("/") for n in built.arranged(package))
-    )
+    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in built.arranged(package)}
     output.note(f"wrote {written}/: {', '.join(roots)}")

@@ -1,0 +1,215 @@
+"""Packages as build systems want them: each layout is built with what the build system would run, or a stand-in for it."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from rnnc.backend.layouts import LAYOUTS, arrange
+from rnnc.backend.lower import Program
+from rnnc.backend.usage import usage
+from rnnc.errors import UsageError
+from rnnc.options import Layout
+from rnnc.verification.host import write_files
+from tests.conftest import require
+from tests.support.nets import draw, to_integers
+from tests.support.packages import WARNINGS, package, run
+
+Built = tuple[Program, dict[str, str]]
+MAIN = """
+#include "fan.h"
+int fan_selftest(fan_t *s);
+int main(void)
+{
+    static fan_t s;
+    return fan_selftest(&s);
+}
+"""
+CONSUMER = """
+cmake_minimum_required(VERSION 3.13)
+project(firmware C)
+{extra}
+add_executable(firmware main.c)
+target_link_libraries(firmware PRIVATE {libraries})
+"""
+ZEPHYR = """
+macro(zephyr_library_named name)
+  set(current ${name})
+  add_library(${name} STATIC)
+endmacro()
+macro(zephyr_library_sources)
+  target_sources(${current} PRIVATE ${ARGN})
+endmacro()
+macro(zephyr_library_sources_ifdef feature)
+  if(${${feature}})
+    target_sources(${current} PRIVATE ${ARGN})
+  endif()
+endmacro()
+macro(zephyr_include_directories folder)
+  include_directories(${CMAKE_CURRENT_SOURCE_DIR}/${folder})
+endmacro()
+"""
+"""What Zephyr's extensions.cmake does with these, as far as a component sees it."""
+ESP_IDF = """
+function(idf_component_register)
+  cmake_parse_arguments(arg "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
+  add_library(component STATIC ${arg_SRCS})
+  target_include_directories(component PUBLIC ${arg_INCLUDE_DIRS})
+endfunction()
+"""
+ARDUINO_H = """
+#include <stddef.h>
+#include <stdint.h>
+struct Port {
+    void begin(long);
+    void print(const char *);
+    void print(int);
+    void println(const char *);
+    void println(int);
+    void println(unsigned long);
+    operator bool() const;
+};
+extern Port Serial;
+extern "C" unsigned long micros(void);
+"""
+COMPILERS = {
+    "avr": ("avr-gcc", "avr-g++", ["-mmcu=atmega2560", "-Os"]),
+    "arm": ("arm-none-eabi-gcc", "arm-none-eabi-g++", ["-mcpu=cortex-m0plus", "-mthumb", "-Os"]),
+}
+"""Arduino Mega; Arduino Zero and RP2040."""
+
+
+@pytest.fixture(scope="module")
+def built() -> Built:
+    """A network named fan."""
+    return package(to_integers(draw(3, ["gru_after", "dense"])), "fan")
+
+
+def _write(built: Built, layout: Layout, folder: Path) -> dict[str, str]:
+    program, files = built
+    placed = arrange(layout, program, {**files, "report.json": "{}"}, "fan.onnx")
+    write_files(folder, placed)
+    return placed
+
+
+def _cmake(folder: Path, *settings: str) -> None:
+    require("cmake")
+    run(["cmake", "-S", ".", "-B", "build", *settings], folder)
+    run(["cmake", "--build", "build"], folder)
+
+
+def _yaml(text: str) -> object:
+    return pytest.importorskip("yaml").safe_load(text)
+
+
+def test_every_layout_keeps_every_file(built: Built) -> None:
+    program, files = built
+    assert set(LAYOUTS) == set(get_args(Layout))
+    for layout in LAYOUTS:
+        placed = arrange(layout, program, files, "fan.onnx")
+        assert {Path(p).name for p in placed} >= {Path(p).name for p in files}
+        assert len(placed) == len(files) + len(LAYOUTS[layout])
+
+
+def test_an_unknown_layout_is_named(built: Built) -> None:
+    program, files = built
+    with pytest.raises(UsageError, match="keil"):
+        arrange("keil", program, files, "fan.onnx")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layers", [["lstm", "dense"], ["gru_before"], ["dense"]])
+def test_the_example_of_use_compiles(layers: Sequence[str], tmp_path: Path) -> None:
+    program, files = package(to_integers(draw(5, layers)), "fan")
+    write_files(tmp_path, {**files, "use.c": "\n".join(usage(program)) + "\n"})
+    run(["gcc", *WARNINGS, "-I.", "-c", "use.c", "-o", "use.o"], tmp_path)
+    shown = files["fan.h"].split("#ifndef")[0]
+    assert all(line in shown for line in usage(program))
+
+
+@pytest.mark.parametrize("part", COMPILERS)
+def test_arduino(built: Built, part: str, tmp_path: Path) -> None:
+    placed = _write(built, "arduino", tmp_path)
+    cc, cxx, flags = COMPILERS[part]
+    require(cc)
+    write_files(tmp_path, {"stubs/Arduino.h": ARDUINO_H})
+    for source in sorted(p for p in placed if p.endswith(".c")):
+        run([cc, *flags, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", source, "-o", "out.o"], tmp_path)
+    sketch = "examples/fan_selftest/fan_selftest.ino"
+    as_cpp = ["-std=gnu++11", "-x", "c++", "-include", "stubs/Arduino.h", "-fno-exceptions"]
+    run([cxx, *flags, *as_cpp, "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", sketch, "-o", "out.o"], tmp_path)
+
+
+def test_arduino_properties(built: Built, tmp_path: Path) -> None:
+    placed = _write(built, "arduino", tmp_path)
+    parser = configparser.ConfigParser()
+    parser.read_string("[library]\n" + placed["library.properties"])
+    properties = parser["library"]
+    needed = "name version author maintainer sentence paragraph category url architectures".split()
+    assert set(needed) <= set(properties)
+    assert properties["name"] == "fan" and properties["includes"] == "fan.h" and properties["architectures"] == "*"
+    for line in placed["keywords.txt"].splitlines():
+        word, kind = line.split("\t")
+        assert word.lower().startswith("fan_") and kind in {"KEYWORD1", "KEYWORD2", "LITERAL1"}
+
+
+def test_cmake(built: Built, tmp_path: Path) -> None:
+    _write(built, "cmake", tmp_path / "fan")
+    text = CONSUMER.format(extra="add_subdirectory(fan)", libraries="rnnc_fan_selftest")
+    write_files(tmp_path, {"CMakeLists.txt": text, "main.c": MAIN})
+    _cmake(tmp_path, "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
+    run([tmp_path / "build/firmware"], tmp_path)
+
+
+def test_cmake_alone(built: Built, tmp_path: Path) -> None:
+    _write(built, "cmake", tmp_path)
+    _cmake(tmp_path)
+    assert (tmp_path / "build/librnnc_fan.a").is_file()
+
+
+def test_zephyr(built: Built, tmp_path: Path) -> None:
+    placed = _write(built, "zephyr", tmp_path / "fan")
+    module = _yaml(placed["zephyr/module.yml"])
+    assert module == {"name": "fan", "build": {"cmake": ".", "kconfig": "Kconfig"}}
+    assert "config RNNC_FAN\n" in placed["Kconfig"] and "config RNNC_FAN_SELFTEST\n" in placed["Kconfig"]
+    text = CONSUMER.format(extra=f"{ZEPHYR}add_subdirectory(fan)\ninclude_directories(fan/src)", libraries="rnnc_fan")
+    write_files(tmp_path, {"CMakeLists.txt": text, "main.c": MAIN})
+    _cmake(tmp_path, "-DCONFIG_RNNC_FAN=y", "-DCONFIG_RNNC_FAN_SELFTEST=y")
+    run([tmp_path / "build/firmware"], tmp_path)
+
+
+def test_zephyr_builds_nothing_unless_configured(built: Built, tmp_path: Path) -> None:
+    _write(built, "zephyr", tmp_path / "fan")
+    write_files(
+        tmp_path, {"CMakeLists.txt": f"cmake_minimum_required(VERSION 3.13)\nproject(p C){ZEPHYR}add_subdirectory(fan)"}
+    )
+    _cmake(tmp_path)
+    assert not list(tmp_path.glob("build/**/*.a"))
+
+
+def test_esp_idf(built: Built, tmp_path: Path) -> None:
+    placed = _write(built, "esp-idf", tmp_path / "components/fan")
+    manifest = _yaml(placed["idf_component.yml"])
+    assert isinstance(manifest, dict) and set(manifest) == {"version", "description", "license"}
+    text = CONSUMER.format(extra=f"{ESP_IDF}add_subdirectory(components/fan)", libraries="component")
+    write_files(tmp_path, {"CMakeLists.txt": text, "main.c": MAIN})
+    _cmake(tmp_path)
+    run([tmp_path / "build/firmware"], tmp_path)
+
+
+def test_platformio(built: Built, tmp_path: Path) -> None:
+    placed = _write(built, "platformio", tmp_path)
+    library = json.loads(placed["library.json"])
+    assert library["name"] == "fan" and library["headers"] == "fan.h"
+    assert f"src/{library['headers']}" in placed
+    write_files(tmp_path, {"main.c": MAIN})
+    run(
+        ["gcc", *WARNINGS, "-Isrc", "main.c", *sorted(str(p) for p in Path(tmp_path, "src").glob("*.c")), "-o", "fan"],
+        tmp_path,
+    )
+    assert subprocess.run([tmp_path / "fan"], check=False).returncode == 0
