@@ -259,7 +259,7 @@ class Quantizer(Protocol):
         self,
         index: int = 0,
         *,
-        axis: int = 0,
+        axis: int | None = 0,
         rows: bool = False,
         wide: bool = False,
         nonnegative: bool = False,
@@ -268,7 +268,7 @@ class Quantizer(Protocol):
         """A format for output ``index`` that suits its range, the profile, and all that read it.
 
         Args:
-            axis: the axis of the value along which the scale may differ.
+            axis: the axis of the value along which the scale may differ, None for one scale.
             rows: it comes from rows of weights (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
             wide: it may be int32 where all that read it want preactivations or logits.
             nonnegative: negative numbers are clipped (a fused ReLU).

@@ -118,6 +118,10 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class Tracer(Protocol):
     """Builds a Net while it walks through a graph."""
 
+    @property
+    def open_time(self) -> bool:
+        """Whether the file leaves the length of a sequence open."""
+
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing or "" in the file."""
 

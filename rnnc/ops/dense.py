@@ -122,29 +122,8 @@ class QDense(QOp):
         return one_block_bounds(self.name, "rows", self.rows)
 
     def calls(self) -> list[KernelCall]:
-        op, n, s, y = self.op, self.name, self.rows.block.scale, self.formats[0]
-        lo, hi = self.limits
         return [
-            KernelCall(
-                "rnnc_dense",
-                "dense.h",
-                "rnnc_dense_params",
-                (
-                    ("weights", WeightRows(f"{n}_w", (self.rows.block.weights[:, None],), "[rows][columns]")),
-                    ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[rows]")),
-                    ("scale", Constant(f"{n}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[rows] multipliers and shifts")),
-                    ("columns", op.columns),
-                    ("rows", op.rows),
-                    ("positions", op.positions),
-                    ("x_bits", self.input_format.bits),
-                    ("y_bits", y.bits),
-                    ("zero_point", y.zero_point),
-                    ("lo", lo),
-                    ("hi", hi),
-                ),
-                (Arg("input", "0"), Arg("output", "0")),
-                macs=op.positions * op.rows * op.columns,
-            )
+            dense_call(self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT)
         ]
 
     def dequantized(self) -> Op:
@@ -153,6 +132,36 @@ class QDense(QOp):
             weights=self.rows.block.real(self.input_format.scale_for(self.op.columns)),
             bias=self.rows.real_bias(self.input_format.zero),
         )
+
+
+INPUT = Arg("input", "0")
+
+
+def dense_call(
+    name: str, rows: OneBlock, positions: int, x: Format, y: Format, limits: tuple[int, int], operand: Arg
+) -> KernelCall:
+    """The kernel call of rows over each position of ``operand``; the result is output 0."""
+    weights, s = rows.block.weights, rows.block.scale
+    return KernelCall(
+        "rnnc_dense",
+        "dense.h",
+        "rnnc_dense_params",
+        (
+            ("weights", WeightRows(f"{name}_w", (weights[:, None],), "[rows][columns]")),
+            ("bias", Constant(f"{name}_b", "int32_t", rows.bias, "[rows]")),
+            ("scale", Constant(f"{name}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[rows] multipliers and shifts")),
+            ("columns", weights.shape[1]),
+            ("rows", weights.shape[0]),
+            ("positions", positions),
+            ("x_bits", x.bits),
+            ("y_bits", y.bits),
+            ("zero_point", y.zero_point),
+            ("lo", limits[0]),
+            ("hi", limits[1]),
+        ),
+        (operand, Arg("output", "0")),
+        macs=positions * weights.size,
+    )
 
 
 @handles("Dense")

@@ -159,7 +159,7 @@ class _OpQuantizer:
         self,
         index: int = 0,
         *,
-        axis: int = 0,
+        axis: int | None = 0,
         rows: bool = False,
         wide: bool = False,
         nonnegative: bool = False,
@@ -179,7 +179,7 @@ class _OpQuantizer:
         narrow = rows and self.precision == "a8" and not wanted & PREACTIVATIONS
         limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
         common = bool(wanted & {"common", *PREACTIVATIONS})
-        limit = self._by_axis(limit, self.builder.values[name].shape, axis, common)
+        limit = self._by_axis(limit, self.builder.values[name].shape, None if common else axis)
         limit = self._representable(limit, bound)
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
@@ -220,9 +220,9 @@ class _OpQuantizer:
         return np.asarray(np.minimum(bound, headroom * np.maximum(peak, peak.max() * floor)) + 1e-9)
 
     @staticmethod
-    def _by_axis(limit: Floats, shape: tuple[int, ...], axis: int, common: bool) -> Floats:
-        """Make the limit the same along all axes but ``axis``, or all."""
-        if common or not shape:
+    def _by_axis(limit: Floats, shape: tuple[int, ...], axis: int | None) -> Floats:
+        """Make the limit the same along all axes but ``axis``."""
+        if axis is None or not shape:
             return np.array([limit.max()])
         others = tuple(i for i in range(len(shape)) if i != axis % len(shape))
         return np.broadcast_to(limit.reshape(shape).max(others, keepdims=True), shape).ravel()

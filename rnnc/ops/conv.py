@@ -1,0 +1,358 @@
+"""Conv over time and frames (ONNX Conv): rows over what lies under the kernel, and a fused ReLU.
+
+Over time the newest frames are kept in a history, which holds the padding at the start of a stream; padding at the end
+comes in when the input has ended. Over a frame's axes the kernel slides within a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Floats, Format, Ints
+from rnnc.net import (
+    Accept,
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    QState,
+    Quantizer,
+    Scratch,
+    State,
+    States,
+    Timing,
+    Value,
+    WeightRows,
+    no_probe,
+)
+from rnnc.ops.dense import dense_call
+from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
+from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
+from rnnc.ops.recurrent import one_block_bounds
+from rnnc.rows import OneBlock
+from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
+
+PROBED_POSITIONS = 8
+"""How many positions of a frame serve as samples for rounding."""
+MOST_SAMPLES = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Op):
+    """A convolution.
+
+    Args:
+        weights: ``[rows, taps of time, channels of a group, taps of height, taps of width]``.
+        bias: ``[rows]``.
+        geometry: where it looks; ``channels`` are those of the input.
+        groups: input channels, and rows, are split into so many parts that do not see each other.
+        shape: of the output: ``[rows, height, width]``, axes of length 1 left out.
+        relu: clip at 0.
+        initial: the history before the first frame ``[frames * size]``, zero where None.
+
+    Inputs: x, a frame of the geometry.
+    """
+
+    weights: Floats
+    bias: Floats
+    geometry: Geometry
+    groups: int
+    shape: tuple[int, ...]
+    relu: bool = False
+    initial: InitialState | None = None
+    kind: ClassVar[str] = "conv"
+
+    @property
+    def rows(self) -> int:
+        """Number of output channels."""
+        return len(self.bias)
+
+    @property
+    def columns(self) -> int:
+        """Number of products of a row."""
+        return int(self.weights[0].size)
+
+    @property
+    def timing(self) -> Timing:
+        return self.geometry.timing
+
+    @property
+    def history(self) -> str:
+        """The name of its state."""
+        return f"{self.name}_history"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        assert inputs[0].size == self.geometry.size, f"{self.name}: {inputs[0].shape}"
+        y = Value("", self.shape)
+        assert y.size == self.rows * self.geometry.positions, f"{self.name}: {self.shape}"
+        return [y]
+
+    def states(self) -> tuple[State, ...]:
+        return (history_state(self.history, self.geometry, self.initial),) if self.geometry.remembers else ()
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        if not self.geometry.remembers:
+            return [self._apply(due_ticks(inputs[0], self.timing, tick))]
+        return self._push(inputs[0], state, tick, probe)
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        return self._push(np.zeros((len(state[self.history]), self.geometry.size)), state, tick, no_probe)
+
+    def _push(self, x: Array, state: States, tick: int, probe: Probe) -> list[Array] | None:
+        history = state[self.history] = newest(state[self.history], x)
+        if not self.timing.due(tick):
+            return None
+        probe("window", self.sampled(history.reshape(len(history), -1)))
+        return [self._apply(history.reshape(len(history), -1))]
+
+    def _apply(self, history: Array) -> Floats:
+        """``[..., frames * size]`` to ``[..., rows * positions]``."""
+        patches = self.geometry.patches(history, 0.0)
+        y = np.concatenate([p @ w.T for p, w in zip(self.split(patches), self.matrices, strict=True)], -1) + self.bias
+        y = np.maximum(y, 0) if self.relu else y
+        return np.asarray(np.swapaxes(y, -1, -2).reshape(*history.shape[:-1], -1))
+
+    @cached_property
+    def matrices(self) -> list[Floats]:
+        """The weights of each group, ``[rows of the group, columns]``."""
+        return list(self.weights.reshape(self.groups, self.rows // self.groups, self.columns))
+
+    def split(self, patches: Array) -> list[Array]:
+        """``[..., positions, taps, channels, height, width]`` as ``[..., positions, columns]`` of each group."""
+        parts = np.split(patches, self.groups, axis=-3)
+        return [p.reshape(*p.shape[:-4], -1) for p in parts]
+
+    def sampled(self, histories: Array) -> Array:
+        """What some positions see, ``[n, frames * size]`` to ``[n, positions * columns of all groups]``."""
+        count = self.geometry.positions
+        chosen = np.unique(np.linspace(0, count - 1, min(count, PROBED_POSITIONS)).astype(np.int64))
+        patches = self.geometry.patches(histories, 0.0)[..., chosen, :, :, :, :]
+        return np.asarray(patches.reshape(len(histories), -1))
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        g = self.geometry
+        lo, hi = (np.tile(side, g.frames) for side in (inputs[0].lo, inputs[0].hi))
+        if g.remembers:
+            lo, hi = np.minimum(lo, 0), np.maximum(hi, 0)
+        low, high = [], []
+        for a, b, w in zip(self.split(g.patches(lo, 0.0)), self.split(g.patches(hi, 0.0)), self.matrices, strict=True):
+            up, down = np.maximum(w, 0).T, np.minimum(w, 0).T
+            low.append(a @ up + b @ down)
+            high.append(b @ up + a @ down)
+        bounds = [np.concatenate(side, -1) + self.bias for side in (low, high)]
+        low_, high_ = ((np.maximum(side, 0) if self.relu else side).T.ravel() for side in bounds)
+        return [Interval(low_, high_)]
+
+    def accepts(self, index: int) -> Accept:
+        if self.geometry.positions == 1:
+            return "any"
+        return "channel" if self.geometry.channels > 1 else "common"
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+    def quantize(self, q: Quantizer) -> QConv:
+        x = q.input(0)
+        column_scales = self.split(self._patch_scale(x)[None])
+        reach = self._reach(x)
+        axis = 0 if self.rows > 1 else None
+        y = q.output(axis=axis, rows=True, nonnegative=self.relu, reach=reach)
+        target = y.scale_for(self.rows * self.geometry.positions).reshape(self.rows, -1)[:, 0]
+        samples = self._samples(q)
+        rows = []
+        for g, (w, scale) in enumerate(zip(self.matrices, column_scales, strict=True)):
+            own = slice(g * len(w), (g + 1) * len(w))
+            seen = None if samples is None else samples[g]
+            block, correction = q.round_block(w, scale[0], target[own], self.bias[own], x.amax, seen)
+            rows.append(OneBlock.build(block, self.bias[own] + correction, x.zero))
+        return QConv(self, self.inputs, (y,), tuple(rows), x)
+
+    def _patch_scale(self, x: Format) -> Floats:
+        """LSB of each column, ``[taps, channels, height, width]``: that of its channel where the kernel slides."""
+        g = self.geometry
+        scale = x.scale_for(g.size)
+        channel = np.broadcast_to(scale.reshape(g.channels, -1).max(1)[:, None, None], g.index.shape[1:])
+        if g.positions > 1:
+            return channel
+        return np.where(g.index[0] == OUTSIDE, channel, scale[g.index[0] % g.size])
+
+    def _reach(self, x: Format) -> float:
+        """The largest result before ReLU that any input can give."""
+        largest = np.tile(max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.geometry.size), self.geometry.frames)
+        parts = zip(self.split(self.geometry.patches(largest, 0.0)), self.matrices, strict=True)
+        sums = np.concatenate([p @ np.abs(w).T for p, w in parts], -1)
+        return float((sums + np.abs(self.bias)).max())
+
+    def _samples(self, q: Quantizer) -> list[Floats] | None:
+        """Operands of each group, ``[n, columns]``."""
+        seen = q.samples("window" if self.geometry.remembers else 0)
+        if seen is None:
+            return None
+        if not self.geometry.remembers:
+            seen = self.sampled(seen)
+        patches = seen.reshape(-1, *self.geometry.index.shape[1:])
+        return self.split(patches[:: max(1, len(patches) // MOST_SAMPLES)])
+
+    def describe(self) -> str:
+        groups = f", {self.groups} groups" if self.groups > 1 else ""
+        relu = ", ReLU" if self.relu else ""
+        return f"Conv {self.geometry.channels} -> {self.rows} over {self.geometry.describe()}{groups}{relu}"
+
+
+@dataclass(frozen=True, eq=False)
+class QConv(QOp):
+    """int32 accumulators, rescaled to the output's LSB, saturated to its range. One OneBlock for each group."""
+
+    op: Conv
+    rows: tuple[OneBlock, ...]
+    input_format: Format
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """What the output is clipped to."""
+        y = self.formats[0]
+        return (y.zero_point if self.op.relu else y.lo), y.hi
+
+    def states(self) -> tuple[QState, ...]:
+        return tuple(history_qstate(s, self.input_format) for s in self.op.states())
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        if not self.op.geometry.remembers:
+            return [self._apply(due_ticks(inputs[0], self.timing, tick))]
+        return self._push(inputs[0], state, tick)
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        lanes, size = len(state[self.op.history]), self.op.geometry.size
+        return self._push(np.full((lanes, size), self.input_format.zero_point), state, tick)
+
+    def _push(self, x: Ints, state: States, tick: int) -> list[Array] | None:
+        history = state[self.op.history] = newest(state[self.op.history], x)
+        return [self._apply(history.reshape(len(history), -1))] if self.timing.due(tick) else None
+
+    def _apply(self, history: Ints) -> Ints:
+        op, y = self.op, self.formats[0]
+        patches = op.geometry.patches(history, self.input_format.zero_point)
+        parts = [rows(x, self.name) for x, rows in zip(op.split(patches), self.rows, strict=True)]
+        results = np.clip(np.concatenate(parts, -1) + y.zero_point, *self.limits)
+        return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], -1))
+
+    def bounds(self) -> list[Bound]:
+        every = [one_block_bounds(self.name, "rows", rows) for rows in self.rows]
+        return [max(same, key=lambda b: b.worst) for same in zip(*every, strict=True)]
+
+    def calls(self) -> list[KernelCall]:
+        op = self.op
+        if not op.geometry.remembers:
+            return [self._compute(Arg("input", "0"))]
+        push = push_call(op.history, op.geometry, self.input_format, self.input_format.zero_point)
+        return [push, self._compute(Arg("state", op.history))]
+
+    def _compute(self, x: Arg) -> KernelCall:
+        op = self.op
+        if op.groups > 1:
+            return self._grouped(x)
+        if np.array_equal(op.geometry.index.ravel(), np.arange(op.columns)):
+            return dense_call(self.name, self.rows[0], 1, self.input_format, self.formats[0], self.limits, x)
+        weights = WeightRows(f"{self.name}_w", (self.rows[0].block.weights[:, None],), "[rows][taps][channels][kernel]")
+        return KernelCall(
+            "rnnc_conv",
+            "conv.h",
+            "rnnc_conv_params",
+            (op.geometry.fields(), ("weights", weights), *self._fields(("rows", op.rows), ("columns", op.columns))),
+            (x, Arg("scratch", "patch"), Arg("output", "0")),
+            (Scratch("patch", self.input_format.ctype, op.columns),),
+            macs=op.geometry.positions * op.rows * op.columns,
+        )
+
+    def _grouped(self, x: Arg) -> KernelCall:
+        op = self.op
+        data = np.concatenate([rows.block.weights.ravel() for rows in self.rows])
+        weights = Constant(f"{self.name}_w", "int8_t", data, "[rows][taps][channels of a group][kernel]")
+        counts = (
+            ("rows", op.rows),
+            ("rows_of_group", op.rows // op.groups),
+            ("channels_of_group", op.geometry.channels // op.groups),
+        )
+        return KernelCall(
+            "rnnc_conv_grouped",
+            "conv_grouped.h",
+            "rnnc_conv_grouped_params",
+            (op.geometry.fields(), ("weights", weights), *self._fields(*counts)),
+            (x, Arg("output", "0")),
+            macs=op.geometry.positions * op.rows * op.columns,
+        )
+
+    def _fields(self, *counts: tuple[str, int]) -> tuple[tuple[str, int | Constant], ...]:
+        n, y, (lo, hi) = self.name, self.formats[0], self.limits
+        m, p = (np.concatenate([getattr(r.block.scale, key) for r in self.rows]) for key in ("m", "p"))
+        bias = np.concatenate([r.bias for r in self.rows])
+        return (
+            ("bias", Constant(f"{n}_b", "int32_t", bias, "[rows]")),
+            ("scale", Constant(f"{n}_s", "rnnc_scale1", np.stack([m, p], 1), "[rows] multipliers and shifts")),
+            *counts,
+            ("x_bits", self.input_format.bits),
+            ("y_bits", y.bits),
+            ("outside", self.input_format.zero_point),
+            ("zero_point", y.zero_point),
+            ("lo", lo),
+            ("hi", hi),
+        )
+
+    def dequantized(self) -> Op:
+        op = self.op
+        scales = op.split(op._patch_scale(self.input_format)[None])
+        weights = [rows.block.real(scale[0]) for rows, scale in zip(self.rows, scales, strict=True)]
+        bias = np.concatenate([rows.real_bias(self.input_format.zero) for rows in self.rows])
+        return replace(op, weights=np.concatenate(weights).reshape(op.weights.shape), bias=bias)
+
+
+@handles("Conv")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Conv with constant weights, over time or within a frame."""
+    x, weights, bias = trace.input(node, 0), trace.constant(node, 1), trace.constant(node, 2)
+    assert x is not None and weights is not None
+    groups, rows = int(node.attributes.get("group", 1)), len(weights)
+    spatial = read_spatial(node, trace, x, weights.shape[2:])
+    if weights.shape[1] * groups != x.shape[1] or rows % groups:
+        trace.refuse(node, f"weights {list(weights.shape)} do not fit {x.shape[1]} channels in {groups} groups")
+    g = spatial.geometry
+    y = Traced((x.shape[0], rows, *spatial.lengths), x.kind, x.time)
+    op = trace.add(
+        node,
+        Conv,
+        [x.value],
+        weights=_time_first(np.asarray(weights, np.float64), x, g),
+        bias=np.zeros(rows) if bias is None else np.asarray(bias, np.float64),
+        geometry=g,
+        groups=groups,
+        shape=y.frame,
+    )
+    trace.result(node, 0, replace(y, value=op.outputs[0]))
+
+
+def _time_first(weights: Floats, x: Traced, g: Geometry) -> Floats:
+    """``[rows, channels of a group, spatial...]`` as ``[rows, taps of time, channels of a group, height, width]``."""
+    over_time = x.time is not None and x.time >= 2
+    weights = np.moveaxis(weights, x.time or 0, 1) if over_time else weights[:, None]
+    channels = weights.shape[2]
+    return weights.reshape(len(weights), g.time.kernel, channels, g.rows.kernel, g.columns.kernel)
+
+
+@handles("ConvTranspose")
+def from_transposed(node: Node, trace: Tracer) -> None:
+    """Refused: it writes more steps than it reads."""
+    trace.refuse(
+        node,
+        "a transposed convolution gives more steps or positions than it takes, and adds them up where they overlap",
+        "Use a plain convolution, or compile the part before it.",
+    )

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_CONV_GROUPED_H
+#define RNNC_CONV_GROUPED_H
+#include <stdint.h>
+
+#include "fixed.h"
+#include "window.h"
+
+typedef struct {
+    rnnc_window window;
+    const int8_t *weights;    /* [rows][taps][channels of a group][kernel_height][kernel_width] */
+    const int32_t *bias;      /* [rows] */
+    const rnnc_scale1 *scale; /* [rows] */
+    uint16_t rows, rows_of_group, channels_of_group;
+    uint8_t x_bits, y_bits; /* 8 or 16; y also 32 */
+    int16_t outside;        /* zero point of x */
+    int16_t zero_point;     /* of y */
+    int32_t lo, hi;         /* y is clipped to lo .. hi */
+} rnnc_conv_grouped_params;
+
+/* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
+static inline int32_t rnnc_conv_grouped_sum(
+    const rnnc_conv_grouped_params *p, const int8_t *w, const void *x, uint16_t first, uint16_t row, uint16_t column)
+{
+    const rnnc_window *g = &p->window;
+    uint16_t t, c, i, j;
+    int32_t sum = 0;
+    for (t = 0; t < g->taps; t++) {
+        const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
+        for (c = first; c < first + p->channels_of_group; c++) {
+            for (i = 0; i < g->kernel_height; i++) {
+                for (j = 0; j < g->kernel_width; j++) {
+                    int32_t at = rnnc_window_at(g, c, row, column, i, j);
+                    sum += (int32_t)rnnc_rom_i8(w++) * rnnc_window_get(frame, p->x_bits, at, p->outside);
+                }
+            }
+        }
+    }
+    return sum;
+}
+
+/* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
+ * x: frames, oldest first.  y: [rows][out_height][out_width]. */
+static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
+{
+    const rnnc_window *g = &p->window;
+    uint16_t columns = (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
+    uint16_t k, row, column, n = 0;
+    for (k = 0; k < p->rows; k++) {
+        uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
+        const int8_t *w = p->weights + (size_t)k * columns;
+        for (row = 0; row < g->out_height; row++) {
+            for (column = 0; column < g->out_width; column++) {
+                int32_t a = rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
+                int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
+                rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_HISTORY_H
+#define RNNC_HISTORY_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "fixed.h"
+
+typedef struct {
+    uint16_t frames, size; /* frames >= 1 of size elements */
+    uint8_t bits;          /* 8, 16 or 32 */
+    int16_t outside;       /* what comes past the end of the input, in every element */
+} rnnc_history_params;
+
+/* The oldest frame leaves, x comes in as the newest.  x: [size], or 0 once the input has ended.
+ * history: [frames][size], oldest first. */
+static inline void rnnc_history(const rnnc_history_params *p, const void *x, void *history)
+{
+    size_t bytes = (size_t)p->size * (p->bits / 8u);
+    uint8_t *to = (uint8_t *)history;
+    uint16_t k;
+    for (k = 1; k < p->frames; k++, to += bytes) {
+        memcpy(to, to + bytes, bytes);
+    }
+    if (x) {
+        memcpy(to, x, bytes);
+        return;
+    }
+    for (k = 0; k < p->size; k++) {
+        rnnc_put(to, p->bits, k, p->outside);
+    }
+}
+
+#endif
