@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
+from rnnc.backend.identity import model_id
 from rnnc.backend.lower import ConstantArray, Member, Port, Program
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.names import Namer
@@ -40,7 +40,7 @@ class Golden:
 
 @dataclass(frozen=True)
 class Banner:
-    """What the head of each file says beside the cost: the command line, the model's hash, the error of the integers."""
+    """What the head of each file says beside the cost: command line, the model's hash, the error of the integers."""
 
     command: str = ""
     model_sha256: str = ""
@@ -71,11 +71,10 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
     }
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
-    model_id = zlib.crc32(render("model.c.j2", **{**common, "banner": ""}, **_source(program)).encode())
     files = {
         f"{n}.h": render("model.h.j2", **common, **_header(program)),
         f"{n}.c": source,
-        f"{n}_state.c": render("state.c.j2", **common, **_state(program, model_id)),
+        f"{n}_state.c": render("state.c.j2", **common, **_state(program)),
         f"{n}_float.h": render("float.h.j2", **common, **_float(program)),
         f"{n}_selftest.c": render("selftest.c.j2", **common, **_selftest(program, golden)),
     }
@@ -321,7 +320,7 @@ def _follow(narrow: str, wide: str, member: Member) -> list[str]:
     return [f"for (int i = 0; i < {member.state.size}; i++) {{ s->{narrow}[i] = {value}; }}"]
 
 
-def _state(program: Program, model_id: int) -> dict[str, Any]:
+def _state(program: Program) -> dict[str, Any]:
     by_name = {m.state.name: m for m in program.members}
     states = [m for m in program.members if not m.state.follows]
     saved = [{"name": m.c_name, "bits": m.state.format.bits, "size": m.state.size} for m in states]
@@ -332,7 +331,7 @@ def _state(program: Program, model_id: int) -> dict[str, Any]:
         "counters": [c.c_name for c in program.counters],
         "clamps": [line for m in program.members for line in _clamp(m)],
         "follows": [line for m in follows for line in _follow(m.c_name, by_name[m.state.follows].c_name, m)],
-        "model_id": f"0x{model_id:08x}",
+        "model_id": f"0x{model_id(program.qnet):08x}",
         "version": f"0x{major << 16 | minor << 8 | patch:06x}",
     }
 

@@ -49,6 +49,8 @@ def identifier(text: str) -> str:
 def prefix(text: str) -> str:
     """The prefix of a whole package: an identifier that collides with no keyword, type or header of C."""
     name = identifier(text).lower()
+    if name.startswith("rnnc_"):
+        return f"n_{name}"
     return f"{name}_net" if name in NOT_A_PREFIX or name in KEYWORDS else name
 
 

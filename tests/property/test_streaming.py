@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def one_lane(inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 def cuts(rng: np.random.Generator, steps: int) -> list[tuple[int, int]]:
     at = sorted({0, steps, *rng.integers(0, steps, 7).tolist()})
-    return list(zip(at, at[1:], strict=False))
+    return list(pairwise(at))
 
 
 @pytest.fixture(scope="module", params=[*LAYERS, *SEEDS], ids=str)
@@ -171,7 +172,11 @@ def test_states_are_read_and_set_by_name(tmp_path: Path) -> None:
     second = built.new()
     oracle = stream_qnet(qnet)
     oracle.advance({k: v[:10, None] for k, v in data.items()})
-    for accessor, state, kind in (("lstm0_h", "lstm0_h", np.int16), ("lstm0_c", "lstm0_c", np.int32), ("gru0_h", "gru0_s", np.int32)):
+    for accessor, state, kind in (
+        ("lstm0_h", "lstm0_h", np.int16),
+        ("lstm0_c", "lstm0_c", np.int32),
+        ("gru0_h", "gru0_s", np.int32),
+    ):
         value = np.zeros(oracle.state[state].size, kind)
         first.call(f"get_{accessor}", value)
         assert value.tolist() == oracle.state[state].ravel().tolist()

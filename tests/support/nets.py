@@ -40,7 +40,7 @@ class Sketch:
     inputs: list[Value] = field(default_factory=list)
 
     def weights(self, *shape: int) -> Array:
-        """Normal weights, scaled to the fan-in, of one of a few spreads; now and then a row of zeros or one huge element."""
+        """Normal weights by the fan-in, of one of a few spreads; now and then a row of zeros or one huge element."""
         spread = self.rng.choice(WEIGHT_SPREADS, p=(0.04, 0.2, 0.3, 0.4, 0.06))
         w = self.rng.standard_normal(shape) * spread / np.sqrt(max(1, shape[-1]))
         if self.rng.random() < 0.2:
@@ -168,7 +168,10 @@ def integers(net: QNet, steps: int, seed: int = 0, lanes: int = 1) -> dict[str, 
 
 
 def to_integers(
-    net: Net, data: dict[str, Array] | None = None, options: Options = Options(), jitter: int = 0  # noqa: B008
+    net: Net,
+    data: dict[str, Array] | None = None,
+    options: Options = Options(),
+    jitter: int = 0,  # noqa: B008
 ) -> QNet:
     """Calibrate on ``data`` (``[steps, lanes, *shape]``, None for none), quantize, and certify."""
     sequences = None if data is None else {k: [v[:, i] for i in range(v.shape[1])] for k, v in data.items()}
