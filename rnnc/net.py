@@ -186,6 +186,8 @@ class Op(ABC):
     kind: ClassVar[str]
     elastic: ClassVar[bool] = False
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
+    passes: ClassVar[bool] = False
+    """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
@@ -231,6 +233,10 @@ class Op(ABC):
     @abstractmethod
     def quantize(self, q: Quantizer) -> QOp:
         """The same op in integers."""
+
+    def absorb(self, reader: Op) -> Op | None:
+        """This op and the only op that reads its output as one, under the reader's outputs; None where they are not."""
+        return None
 
     def describe(self) -> str:
         """One line: what it is."""
@@ -489,6 +495,11 @@ class QOp(ABC):
 # --------------------------------------------------------------------------- networks
 
 
+def fed_back(feedback: Sequence[Feedback]) -> list[Value]:
+    """The values that fed-back states are read as."""
+    return [Value(f.state.name, f.state.shape, clock=ALWAYS) for f in feedback]
+
+
 def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
     """The values of an op's outputs, with names and clocks."""
     values, clock = op.infer(inputs), op.clock(inputs)
@@ -513,8 +524,7 @@ class Net:
 
     def __post_init__(self) -> None:
         values: dict[str, Value] = {v.name: v for v in self.inputs}
-        for f in self.feedback:
-            values[f.state.name] = Value(f.state.name, f.state.shape, clock=ALWAYS)
+        values |= {v.name: v for v in fed_back(self.feedback)}
         for op in self.ops:
             for name in op.inputs:
                 assert name in values, f"{op.name} reads {name!r} before it is computed"
@@ -527,9 +537,18 @@ class Net:
             assert values[f.next].size == values[f.state.name].size, f"feedback of {f.state.name!r} changes size"
         object.__setattr__(self, "values", values)
 
+    def passed(self, value: str) -> list[str]:
+        """A value, and all that it becomes by ops that pass it on."""
+        names = [value]
+        for op in self.ops:
+            if op.passes and op.inputs[0] in names:
+                names += op.outputs
+        return names
+
     def readers(self, value: str) -> list[tuple[Op, int]]:
-        """The ops that read a value, with the index of the input."""
-        return [(op, i) for op in self.ops for i, name in enumerate(op.inputs) if name == value]
+        """The ops that do something with a value, with the index of the input."""
+        names = self.passed(value)
+        return [(op, i) for op in self.ops if not op.passes for i, name in enumerate(op.inputs) if name in names]
 
     def states(self) -> list[State]:
         """Every state, in order."""

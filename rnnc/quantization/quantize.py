@@ -191,11 +191,9 @@ class _OpQuantizer:
         stretch = np.ones(len(weights))
         if self.builder.jitter is not None:
             stretch += self.builder.jitter.uniform(0, JITTER, len(weights))
-        largest = np.abs(weights * scale).max(1, initial=0.0) / 127
-        smallest = np.maximum(largest * stretch, np.abs(bias) / 2**30)
         lsbs = None if samples is None else samples / scale
         rounding = round_nearest if lsbs is None else lambda units: round_gptq(units, lsbs)
-        block = quantize_block(weights, scale, target, smallest, operand_max, rounding)
+        block = quantize_block(weights, scale, target, bias, operand_max, rounding, stretch)
         if samples is None:
             return block, np.zeros(len(weights))
         return block, np.asarray((weights - block.real(scale)) @ samples.mean(0))
@@ -207,9 +205,9 @@ class _OpQuantizer:
         yield from self.builder.net.readers(self.op.outputs[index])
 
     def _is_output(self, index: int) -> bool:
-        name = self.op.outputs[index]
         net = self.builder.net
-        return any(o.value == name for o in net.outputs) or any(f.next == name for f in net.feedback)
+        names = net.passed(self.op.outputs[index])
+        return any(o.value in names for o in net.outputs) or any(f.next in names for f in net.feedback)
 
     def _limit(self, name: str, headroom: float, floor: float) -> Floats:
         """The magnitude that each element has room for."""

@@ -1,0 +1,135 @@
+"""The last passes over the ops of a traced graph: dead ops go, ops that are one become one, paths of unlike delay align."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rnnc.errors import Refused
+from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
+from rnnc.ops.delay import Delay
+
+
+def finish(
+    name: str,
+    inputs: Sequence[Value],
+    ops: Sequence[Op],
+    outputs: Sequence[Output],
+    feedback: Sequence[Feedback],
+    steps: int,
+    window: int,
+    where: str,
+) -> Net:
+    """Build the net.
+
+    Args:
+        steps: how many steps the sequence of the graph has.
+        window: as in ``Net``.
+        where: the file, for messages.
+
+    Raises Refused where values of unlike rate meet.
+    """
+    results = {o.value for o in outputs} | {f.next for f in feedback}
+    merged = fuse(needed(ops, results), results)
+    aligner = _Aligner(inputs, feedback, steps, window, where)
+    for op in merged:
+        aligner.add(op)
+    shown = aligner.outputs(outputs)
+    return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window)
+
+
+def needed(ops: Sequence[Op], results: set[str]) -> list[Op]:
+    """The ops that results depend on."""
+    wanted, kept = set(results), []
+    for op in reversed(ops):
+        if wanted.intersection(op.outputs):
+            wanted.update(op.inputs)
+            kept.append(op)
+    return kept[::-1]
+
+
+def fuse(ops: Sequence[Op], results: set[str]) -> list[Op]:
+    """Let each op absorb the only op that reads it (``Op.absorb``), where no result of the network lies between."""
+    merged = list(ops)
+    k = 0
+    while k < len(merged):
+        op = merged[k]
+        readers = [r for r in merged if op.outputs[0] in r.inputs]
+        one = len(op.outputs) == 1 and op.outputs[0] not in results and len(readers) == 1
+        absorbed = op.absorb(readers[0]) if one else None
+        if absorbed is None:
+            k += 1
+            continue
+        merged[merged.index(readers[0])] = absorbed
+        del merged[k]
+        k = 0
+    return merged
+
+
+class _Aligner:
+    """Adds ops in order; where an op's inputs come at different steps, the earlier ones wait for the latest."""
+
+    def __init__(
+        self, inputs: Sequence[Value], feedback: Sequence[Feedback], steps: int, window: int, where: str
+    ) -> None:
+        self.values = {v.name: v for v in inputs} | {v.name: v for v in fed_back(feedback)}
+        self.lengths = dict.fromkeys(self.values, steps)
+        """How many ticks each value has in a sequence of ``steps`` steps."""
+        self.window = window
+        self.where = where
+        self.ops: list[Op] = []
+        self.waiting: dict[tuple[str, int], str] = {}
+
+    def add(self, op: Op) -> None:
+        """Add an op behind the delays that it needs."""
+        inputs = tuple(self._together(op, op.inputs))
+        aligned = op if inputs == op.inputs else replace(op, inputs=inputs)
+        self._append(aligned, op.timing.count(min(self.lengths[n] for n in inputs)))
+
+    def outputs(self, outputs: Sequence[Output]) -> list[Output]:
+        """Outputs of one rate and length come together, so that step tells once that it wrote them."""
+        shown = []
+        for o in outputs:
+            rivals = [o.value]
+            for other in outputs:
+                a, b = self.values[o.value].clock, self.values[other.value].clock
+                if a.rate == b.rate and self.lengths[o.value] == self.lengths[other.value]:
+                    rivals.append(other.value)
+            latest = max(rivals, key=lambda n: self.values[n].clock.phase)
+            shown.append(replace(o, value=self._wait(o.value, latest)))
+        return shown
+
+    def _together(self, op: Op, names: Sequence[str]) -> list[str]:
+        ticking = [n for n in names if self.values[n].clock.rate]
+        rates = sorted({self.values[n].clock.rate for n in ticking})
+        if len(rates) > 1:
+            raise Refused(
+                f"{op.kind} reads values that are new every {' and every '.join(map(str, rates))} steps",
+                where=f"{self.where}: node {op.node!r}" if self.where else f"node {op.node!r}",
+                hint="Paths of different rate cannot be joined: give them the same strides.",
+            )
+        if not ticking:
+            return list(names)
+        latest = max(ticking, key=lambda n: self.values[n].clock.phase)
+        return [self._wait(n, latest) if n in ticking else n for n in names]
+
+    def _wait(self, name: str, partner: str) -> str:
+        """The value at the ticks of ``partner``, by a queue where it comes earlier."""
+        own, other = self.values[name].clock, self.values[partner].clock
+        if own.phase == other.phase:
+            return name
+        key = (name, other.phase)
+        if key not in self.waiting:
+            capacity = -(-(other.phase - own.phase) // own.rate)
+            capacity = min(capacity, self.lengths[name]) if self.window else capacity
+            fresh = f"delay{len(self.waiting)}"
+            delay = Delay(fresh, (name, partner), (fresh,), capacity=capacity, size=self.values[name].size)
+            self._append(delay, self.lengths[name])
+            self.waiting[key] = fresh
+        return self.waiting[key]
+
+    def _append(self, op: Op, ticks: int) -> None:
+        for value in computed(op, [self.values[n] for n in op.inputs]):
+            self.values[value.name] = value
+            self.lengths[value.name] = ticks
+        self.ops.append(op)
