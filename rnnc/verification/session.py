@@ -160,16 +160,16 @@ class Session:
         return sorted(found, key=unlikely) or [Axes(None)]
 
     def _is_time(self, axes: Mapping[str, Axes]) -> bool:
-        """Whether the end of an output depends on the first step along these axes."""
+        """Whether the end of an output depends on the steps before the last along these axes."""
         length = self._common_length(axes)
         if length is None:
             length = 2 + max(d or 1 for item in self.inputs.values() for d in item.dims)
         if length == 1:
             return False
-        rng = np.random.default_rng(0)
-        steps = {v.name: _random(v, rng, length, self._lanes(axes)) for v in self.net.inputs}
+        rng, lanes = np.random.default_rng(0), self._lanes(axes)
+        steps = {v.name: _random(v, rng, length, lanes) for v in self.net.inputs}
         changed = {
-            v.name: np.concatenate([_random(v, rng, 1, self._lanes(axes)), steps[v.name][1:]]) for v in self.net.inputs
+            v.name: np.concatenate([_random(v, rng, length - 1, lanes), steps[v.name][-1:]]) for v in self.net.inputs
         }
         try:
             before, after = self._run(axes, steps, {}), self._run(axes, changed, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rnnc.cli import app, main
+from rnnc.cli import app, main, shared
 from rnnc.cli.shared import INTERNAL_ERROR
 from tests.support.small import recording, small
 
@@ -236,12 +237,11 @@ def test_bad_usage_is_exit_2_and_one_message(
 
 
 def test_python_m_rnnc(here: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnc", "compile", "nothing.onnx"], capture_output=True, text=True, check=False
-    )
-    assert (
-        done.returncode == 3 and done.stderr.startswith("rnnc: error: nothing.onnx: no such file") and not done.stdout
-    )
+    root = {"PYTHONPATH": str(Path(shared.__file__).parents[2])}
+    command = [sys.executable, "-m", "rnnc", "compile", "nothing.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **root})
+    assert done.returncode == 3 and not done.stdout
+    assert done.stderr.startswith("rnnc: error: nothing.onnx: no such file")
 
 
 # ------------------------------------------------------------------- the other commands
