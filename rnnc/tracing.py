@@ -83,6 +83,7 @@ class Traced:
         value: name of the step's value (stream, last), or of the graph input (state).
         const: the array, where static.
         window: for a state: which elements of the flattened graph input it is, indices in the tensor's own shape.
+        size: for a state: how many elements the graph input has.
     """
 
     shape: tuple[int, ...]
@@ -91,6 +92,7 @@ class Traced:
     value: str = ""
     const: NDArray[Any] | None = None
     window: NDArray[np.int64] | None = None
+    size: int = 0
 
     @property
     def frame_axes(self) -> tuple[int, ...]:

@@ -114,6 +114,16 @@ class Editor:
         return replace(self.graph, nodes=tuple(reversed(kept)), constants=constants, shapes=self.shapes)
 
 
+def prune(graph: Graph, outputs: Iterable[str]) -> Graph:
+    """The graph with only these of its outputs, and without what they do not need; outputs nobody reads are ""."""
+    wanted = set(outputs)
+    kept = tuple(o for o in graph.outputs if o.name in wanted)
+    graph = Editor(replace(graph, outputs=kept)).finish()
+    read = {name for node in graph.nodes for name in all_inputs(node)} | wanted
+    nodes = tuple(replace(n, outputs=tuple(o if o in read else "" for o in n.outputs)) for n in graph.nodes)
+    return replace(graph, nodes=nodes)
+
+
 def topological(nodes: list[Node]) -> list[Node]:
     """Nodes in an order in which each tensor is computed before it is read; otherwise as they were."""
     producers = {name: i for i, node in enumerate(nodes) for name in node.outputs if name}

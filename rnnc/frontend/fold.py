@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from rnnc.tracing import Graph, Node
 
+LEFT = ("LSTM", "GRU", "RNN", "Loop", "Scan", "If")
+"""What onnx.reference does not compute, or not right."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
@@ -18,7 +20,13 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
     from onnx import helper, numpy_helper
     from onnx.reference import ReferenceEvaluator
 
-    if node.op_type in RANDOM or any(isinstance(v, Graph) for v in node.attributes.values()):
+    if node.op_type == "Dense":
+        x, weights, bias = inputs
+        return None if x is None or weights is None or bias is None else [x @ weights.T + bias]
+    if node.op_type == "Embedding":
+        table, rows = inputs
+        return None if table is None or rows is None else [table[np.clip(rows, 0, len(table) - 1)]]
+    if node.op_type in RANDOM + LEFT or any(isinstance(v, Graph) for v in node.attributes.values()):
         return None
     attributes = {k: numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in node.attributes.items()}
     names = [f"x{i}" if array is not None else "" for i, array in enumerate(inputs)]

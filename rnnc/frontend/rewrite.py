@@ -130,8 +130,8 @@ def absorb(editor: Editor, node: Node) -> bool:
     position = reader.inputs.index(node.outputs[0])
     other = editor.constant(reader.inputs[1 - position])
     vector = None if other is None else _along_last(other, len(weights))
-    rank, others = editor.shape(node.outputs[0]), 0 if other is None else other.ndim
-    if vector is None or rank is None or others > len(rank):
+    shape, rank = editor.shape(node.outputs[0]), 0 if other is None else other.ndim
+    if vector is None or (rank > 1 and (shape is None or rank > len(shape))):
         return False
     if reader.op_type == "Div":
         if position or not np.all(vector):

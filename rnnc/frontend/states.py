@@ -49,7 +49,7 @@ def find_states(graph: Graph, options: Options) -> States:
 
     Raises UsageError where the options name what is not there.
     """
-    flow = _Flow(graph)
+    flow = Flow(graph)
     _check_options(graph, options)
     not_states = {name for name, output in options.states.items() if output == "none"}
     pairs = {name: output for name, output in options.states.items() if output != "none"}
@@ -78,7 +78,7 @@ def _check_options(graph: Graph, options: Options) -> None:
             raise UsageError(f"--state {name}={output}: shapes {list(want)} and {list(have)} differ")
 
 
-class _Flow:
+class Flow:
     """Where each element of the state inputs goes, and where the elements of the outputs come from.
 
     Every element of an input and of a recurrent node's final state has a number of its own.
@@ -116,6 +116,9 @@ class _Flow:
     def _follow(self, node: Node) -> None:
         if node.op_type in RECURRENT:
             self._recurrent(node)
+            return
+        if node.op_type == "Scan":
+            self._scan(node)
             return
         moved = moved_inputs(node) if node.op_type in VIEWS else ()
         arrays = [self._known(name) for name in moved]
@@ -164,6 +167,20 @@ class _Flow:
             else:
                 steps[-1] = finals[1]
             self.elements[node.outputs[0]] = steps
+
+    def _scan(self, node: Node) -> None:
+        """A Scan starts its states from its first inputs and gives their final values first."""
+        states = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+        for i, name in enumerate(all_inputs(node)):
+            if name not in self.elements:
+                continue
+            if i < states:
+                final = self._fresh(self.elements[name].shape)
+                self._start(self.elements[name], final)
+                if node.outputs[i]:
+                    self.elements[node.outputs[i]] = final
+            else:
+                self._reads(name)
 
     def _start(self, elements: Elements, final: Elements) -> None:
         for tensor in self.graph.inputs:

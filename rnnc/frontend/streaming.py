@@ -7,10 +7,13 @@ each choice is tried, and the one is right with which every recurrent node finds
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice, product
 
 from rnnc.errors import Refused
 from rnnc.frontend.cells import find_cells, possible_feeds
+from rnnc.frontend.editor import prune
+from rnnc.frontend.loops import unloop
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
 from rnnc.frontend.trace import Trace, WrongAxis
@@ -31,12 +34,19 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
     Raises Refused, naming the node that cannot stream; UsageError.
     """
-    graph = canonical(graph)
+    graph = canonical(unloop(canonical(graph)))
     graph = find_cells(graph, possible_feeds(graph))
     states = find_states(graph, options)
+    hidden = set() if options.outputs else set(states.pairs.values())
+    results = [name for name in graph.wanted if name not in hidden]
+    if not results:
+        hint = "Name one: --output TENSOR."
+        raise Refused("all outputs of the graph only feed its states", where=graph.file, hint=hint)
+    graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
+    graph = replace(graph, wanted=tuple(results))
     failures: list[tuple[int, Refused]] = []
     for axes in islice(_choices(graph, states, options), MOST_TRIALS):
-        trace = Trace(graph, states, options, axes)
+        trace = Trace(graph, states, axes)
         try:
             return trace.run()
         except Refused as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.fold import fold
+from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
 from rnnc.net import ALWAYS, Feedback, Net, Op, Output, State, Value, computed
-from rnnc.options import Options
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs, view
 
@@ -23,22 +23,36 @@ class WrongAxis(Refused):
     """A recurrent node does not find time on the axis that it scans: another choice of axes may be right."""
 
 
+@dataclass
+class Parts:
+    """What a net is built of, shared by the walk through a graph and those through bodies inside it."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+
+
 class Trace:
     """Walks through a graph and builds a Net (``rnnc.tracing.Tracer``).
 
-    ``axes`` holds the time axis of each input that is no state; where all are None the graph is one step itself.
+    Args:
+        graph: the graph, or the body of a Scan.
+        states: the graph's inputs that are states.
+        axes: the time axis of each other input; where all are None the graph is one step itself.
+        parts: what to add to.
     """
 
-    def __init__(self, graph: Graph, states: States, options: Options, axes: Mapping[str, int | None]) -> None:
+    def __init__(
+        self, graph: Graph, states: States, axes: Mapping[str, int | None], parts: Parts | None = None
+    ) -> None:
         self.graph = graph
         self.states = states
-        self.options = options
         self.axes = axes
+        self.parts = parts or Parts()
+        self.values, self.ops = self.parts.values, self.parts.ops
         self.single_step = all(axis is None for axis in axes.values())
         self.tensors: dict[str, Traced] = {}
-        self.values: dict[str, Value] = {}
         self.inputs: list[Value] = []
-        self.ops: list[Op] = []
         self.done = 0
         """Nodes walked through so far."""
 
@@ -46,12 +60,30 @@ class Trace:
         """Walk through the graph; raises Refused."""
         for tensor in self.graph.inputs:
             self.tensors[tensor.name] = self._input(tensor)
+        self.walk()
+        for tensor in self.graph.inputs:
+            if tensor.name in self.states.feedback:
+                self.feed(tensor.name, self.states.pairs[tensor.name], tensor.shape)
+        return self._net()
+
+    def walk(self) -> None:
+        """Follow the tensors through all nodes, from those of the inputs on."""
         for name, array in self.graph.constants.items():
             self.tensors[name] = Traced(array.shape, "static", const=array)
         for node in self.graph.nodes:
             self._walk(node)
             self.done += 1
-        return self._net()
+
+    def feed(self, state: str, output: str, shape: tuple[int, ...], start: InitialState | None = None) -> None:
+        """Set the value ``state`` to the tensor ``output`` after each step."""
+        result = self.tensors[output]
+        if result.kind not in ("stream", "last"):
+            where = f"{self.graph.file}: state {state!r}"
+            raise Refused("what feeds it is no result of the network", where=where)
+        frame = Traced(shape, "stream").frame
+        start = start or InitialState(np.zeros(frame), state)
+        kept = State(state, frame, start.value.reshape(frame), start.alias, start.window)
+        self.parts.feedback.append(Feedback(kept, result.value))
 
     # ----------------------------------------------------------------- what handlers use
 
@@ -110,6 +142,10 @@ class Trace:
         name = node.inputs[index] if index < len(node.inputs) else ""
         if not name:
             return InitialState(np.zeros(size))
+        return self.start(node, name, size)
+
+    def start(self, node: Node, name: str, size: int) -> InitialState:
+        """The initial state that a tensor is."""
         traced = self.tensors[name]
         elements = int(np.prod(traced.shape, dtype=np.int64))
         if elements != size:
@@ -122,9 +158,9 @@ class Trace:
             return InitialState(np.asarray(traced.const, np.float64).ravel())
         if traced.kind != "state" or traced.window is None:
             self.refuse(node, f"its initial state {name!r} is computed from the network's inputs")
-        whole = np.arange(self._size(traced.value))
         window = traced.window.ravel()
-        return InitialState(np.zeros(size), traced.value, None if np.array_equal(window, whole) else window)
+        whole = traced.size == window.size and np.array_equal(window, np.arange(window.size))
+        return InitialState(np.zeros(size), traced.value, None if whole else window)
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Give up this choice of axes unless time is axis ``axis`` of a stream."""
@@ -149,14 +185,11 @@ class Trace:
     def _where(self, node: Node) -> str:
         return f"{self.graph.file}: {node.label}" if self.graph.file else node.label
 
-    def _size(self, graph_input: str) -> int:
-        return next(int(np.prod(t.shape, dtype=np.int64)) for t in self.graph.inputs if t.name == graph_input)
-
     def _input(self, tensor: Tensor) -> Traced:
         shape = tensor.shape
         if tensor.name in self.states.initial:
             elements = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
-            return Traced(shape, "state", value=tensor.name, window=elements)
+            return Traced(shape, "state", value=tensor.name, window=elements, size=elements.size)
         traced = Traced(shape, "stream", self.axes.get(tensor.name), tensor.name)
         value = Value(tensor.name, traced.frame)
         if tensor.name in self.states.feedback:
@@ -174,6 +207,9 @@ class Trace:
             return
         if any(t.kind == "state" for t in known) and node.op_type in VIEWS:
             self._view_of_state(node)
+            return
+        if node.op_type == "Scan":
+            scan(self, node)
             return
         if node.op_type not in HANDLERS:
             self.refuse(node, f"the operator {node.op_type} is not supported", "docs/supported.md lists what is.")
@@ -194,7 +230,7 @@ class Trace:
         if len({t.value for t in moved}) > 1 or len(windows) < len(moved) or results is None:
             self.refuse(node, "mixes an initial state with other tensors")
         for i, window in enumerate(results):
-            self.result(node, i, Traced(window.shape, "state", value=moved[0].value, window=window))
+            self.result(node, i, replace(moved[0], shape=window.shape, window=window))
 
     def _same_ticks(self, node: Node, op: Op) -> None:
         clocks = {self.values[name].clock for name in op.inputs}
@@ -204,12 +240,8 @@ class Trace:
     # ----------------------------------------------------------------- the result
 
     def _net(self) -> Net:
-        hidden = set() if self.options.outputs else set(self.states.pairs.values())
-        outputs = [self._output(name) for name in self.graph.wanted if name not in hidden]
-        if not outputs:
-            hint = "Name one: --output TENSOR."
-            raise Refused("all outputs of the graph only feed its states", where=self.graph.file, hint=hint)
-        feedback = [self._feedback(t) for t in self.graph.inputs if t.name in self.states.feedback]
+        outputs = [self._output(name) for name in self.graph.wanted]
+        feedback = self.parts.feedback
         needed = {o.value for o in outputs} | {f.next for f in feedback}
         ops: list[Op] = []
         for op in reversed(self.ops):
@@ -223,15 +255,6 @@ class Trace:
         if traced.kind in ("static", "state"):
             raise Refused("it does not depend on the network's inputs", where=f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
-
-    def _feedback(self, tensor: Tensor) -> Feedback:
-        output = self.tensors[self.states.pairs[tensor.name]]
-        if output.kind not in ("stream", "last"):
-            raise Refused(
-                "what feeds it is no result of the network", where=f"{self.graph.file}: state {tensor.name!r}"
-            )
-        shape = Traced(tensor.shape, "stream").frame
-        return Feedback(State(tensor.name, shape, np.zeros(shape), alias=tensor.name), output.value)
 
 
 def _rows(graph: Graph, name: str) -> int:
