@@ -6,6 +6,7 @@
  * A target replaces rnnc_take and rnnc_product together with the packing of the weights and the size of a taken operand
  * (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
  * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes. */
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 
 #ifndef RNNC_GROUP
 #define RNNC_GROUP 1
-#define RNNC_LANES 1
+#define RNNC_LANES 4 /* four rows at a time share the loads of v */
 #define RNNC_DIRECT /* an operand is taken as it is */
 
 /* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
@@ -24,28 +25,64 @@ static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t colu
 
 static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns, uint16_t rows)
 {
-    uint16_t r, j;
-    for (r = 0; r < rows; r++) {
+    /* volatile: a count that the compiler knew would be short would be unrolled into scalars, not vectors */
+    volatile uint16_t count = columns;
+    size_t j, n = count;
+    for (; rows >= 4; rows = (uint16_t)(rows - 4)) {
+        int32_t a = 0, b = 0, c = 0, d = 0;
+        for (j = 0; j < n; j++) {
+            int32_t x = v[j];
+            a += rnnc_rom_i8(&w[j]) * x;
+            b += rnnc_rom_i8(&w[n + j]) * x;
+            c += rnnc_rom_i8(&w[2 * n + j]) * x;
+            d += rnnc_rom_i8(&w[3 * n + j]) * x;
+        }
+        acc[0] = a;
+        acc[1] = b;
+        acc[2] = c;
+        acc[3] = d;
+        acc += 4;
+        w += 4 * n;
+    }
+    for (; rows; rows--) {
         int32_t sum = 0;
-        for (j = 0; j < columns; j++) {
+        for (j = 0; j < n; j++) {
             sum += (int32_t)rnnc_rom_i8(&w[j]) * v[j];
         }
-        acc[r] = sum;
-        w += columns;
+        *acc++ = sum;
+        w += n;
     }
     return w;
 }
 
 static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const int8_t *v, uint16_t columns, uint16_t rows)
 {
-    uint16_t r, j;
-    for (r = 0; r < rows; r++) {
+    /* volatile: a count that the compiler knew would be short would be unrolled into scalars, not vectors */
+    volatile uint16_t count = columns;
+    size_t j, n = count;
+    for (; rows >= 4; rows = (uint16_t)(rows - 4)) {
+        int32_t a = 0, b = 0, c = 0, d = 0;
+        for (j = 0; j < n; j++) {
+            int32_t x = v[j];
+            a += rnnc_rom_i8(&w[j]) * x;
+            b += rnnc_rom_i8(&w[n + j]) * x;
+            c += rnnc_rom_i8(&w[2 * n + j]) * x;
+            d += rnnc_rom_i8(&w[3 * n + j]) * x;
+        }
+        acc[0] = a;
+        acc[1] = b;
+        acc[2] = c;
+        acc[3] = d;
+        acc += 4;
+        w += 4 * n;
+    }
+    for (; rows; rows--) {
         int32_t sum = 0;
-        for (j = 0; j < columns; j++) {
+        for (j = 0; j < n; j++) {
             sum += (int32_t)rnnc_rom_i8(&w[j]) * v[j];
         }
-        acc[r] = sum;
-        w += columns;
+        *acc++ = sum;
+        w += n;
     }
     return w;
 }

@@ -36,7 +36,7 @@ class Target:
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
 
 
-TARGETS = {t.name: t for t in (Target("portable", 1, pack_rows),)}
+TARGETS = {t.name: t for t in (Target("portable", 1, pack_rows, lanes=4),)}
 
 
 def find_target(name: str) -> Target:
