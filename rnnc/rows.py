@@ -18,8 +18,8 @@ from rnnc.fixed import Floats, Ints, int32, matmul
 WEIGHT_MAX = 127
 FINAL_SHIFT = 8
 """The shift after the multiplication; less only where a preactivation could leave 32 bits."""
-
-
+ACCUMULATOR_MAX = 2**31 - 2**17
+"""What weights and bias may reach; the rest is left for rounding constants and the bias's correction."""
 MULTIPLIER_MAX = 65535
 TOO_WIDE = "a row of weights can pass what 32 bits hold"
 TOO_WIDE_HINT = "Narrow the input's range (--calib, --input-range, --input-format), or normalise it before training."
@@ -194,15 +194,14 @@ class TwoBlock:
         return np.asarray((self.bias - bare) * self.x.scale.accumulator)
 
 
-
-
 def quantize_block(
     weights: Floats,
     column_scale: Floats,
     target: Floats,
-    smallest: Floats,
+    bias: Floats,
     operand_max: int,
     rounding: Callable[[Floats], Ints],
+    stretch: Floats | float = 1.0,
 ) -> Block:
     """Choose each row's scale and round its weights.
 
@@ -210,17 +209,21 @@ def quantize_block(
         weights: real, ``[rows, columns]``.
         column_scale: LSB of each operand element, ``[columns]``.
         target: LSB that the row is rescaled to, ``[rows]``.
-        smallest: lower limit of each row's accumulator scale beside that of its largest weight, ``[rows]``.
+        bias: real, ``[rows]``; it shares the row's accumulator.
         operand_max: largest magnitude of an operand element, in LSBs.
         rounding: rounds ``[rows, columns]`` weights in units of the row scale to integers within +-127.
+        stretch: makes scales larger than they have to be, ``[rows]`` or one for all.
 
     Raises Refused where no scale can hold a row.
     """
-    per_lsb = np.abs(weights * column_scale)
-    smallest = np.maximum(per_lsb.max(1, initial=0.0) / WEIGHT_MAX, np.maximum(smallest, target * 2.0**-20))
-    reach = per_lsb.sum(1) * operand_max
-    while np.any(over := reach / smallest >= 2.0**31 - 2.0**17):
+    per_lsb = weights * column_scale
+    largest = np.abs(per_lsb).max(1, initial=0.0) / WEIGHT_MAX
+    smallest = np.maximum.reduce([largest * stretch, np.abs(bias) / 2.0**30, target * 2.0**-20])
+    while True:
+        scale = RowScale.choose(smallest, target)
+        rounded = np.clip(rounding(per_lsb / scale.accumulator[:, None]), -WEIGHT_MAX, WEIGHT_MAX)
+        reach = np.abs(rounded).sum(1) * operand_max + np.abs(bias) / scale.accumulator
+        over = reach > ACCUMULATOR_MAX
+        if not over.any():
+            return Block(rounded, scale, operand_max)
         smallest = np.where(over, 2 * smallest, smallest)
-    scale = RowScale.choose(smallest, target)
-    units = weights * column_scale / scale.accumulator[:, None]
-    return Block(np.clip(rounding(units), -WEIGHT_MAX, WEIGHT_MAX), scale, operand_max)
