@@ -42,6 +42,26 @@ def fold_constants(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
 
 
+def complete_shapes(graph: Graph) -> Graph:
+    """The graph with the shapes that follow from those known: behind a Scan, which inference does not look through."""
+    shapes = dict(graph.shapes)
+    dtypes = {t.name: t.dtype for t in graph.inputs}
+    for node in graph.nodes:
+        if all(name in shapes for name in node.outputs if name):
+            continue
+        arrays: list[NDArray[Any] | None] = []
+        for name in node.inputs:
+            constant = graph.constants.get(name)
+            known = constant is None and name in shapes
+            arrays.append(np.zeros(shapes[name], dtypes.get(name, "float32")) if known else constant)
+        if any(name and x is None for name, x in zip(node.inputs, arrays, strict=True)):
+            continue
+        results = fold(node, arrays, graph.opset) or []
+        shapes.update((n, r.shape) for n, r in zip(node.outputs, results, strict=False) if n)
+    outputs = tuple(replace(t, shape=shapes.get(t.name, t.shape)) for t in graph.outputs)
+    return replace(graph, shapes=shapes, outputs=outputs)
+
+
 def measure(graph: Graph, outside: Mapping[str, NDArray[Any]], inputs: Mapping[str, tuple[int, ...]]) -> Graph:
     """The graph with the shapes of all its tensors, found by running it on zeros; ``inputs`` are those of its inputs."""
     zeros = {t.name: np.zeros(inputs[t.name], t.dtype) for t in graph.inputs}

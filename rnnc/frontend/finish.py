@@ -16,16 +16,17 @@ def finish(
     ops: Sequence[Op],
     outputs: Sequence[Output],
     feedback: Sequence[Feedback],
+    *,
     steps: int,
-    window: int,
     where: str,
+    window: int = 0,
 ) -> Net:
     """Build the net.
 
     Args:
         steps: how many steps the sequence of the graph has.
-        window: as in ``Net``.
         where: the file, for messages.
+        window: as in ``Net``.
 
     Raises Refused where values of unlike rate meet.
     """

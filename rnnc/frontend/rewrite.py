@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.editor import Editor
+from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
+ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 Rule = Callable[[Editor, Node], bool]
 """Tries to rewrite the graph at a node; returns whether it did."""
 
@@ -45,6 +46,9 @@ def apply(graph: Graph, rules: dict[str, tuple[Rule, ...]]) -> Graph:
 def _dense(node: Node, x: str, weights: NDArray[Any], bias: NDArray[Any], output: str, editor: Editor) -> Node:
     w = editor.add_constant(np.asarray(weights, np.float64), "weights")
     b = editor.add_constant(np.asarray(bias, np.float64), "bias")
+    shape = editor.shape(x)
+    if shape is not None:
+        editor.shapes.setdefault(output, (*shape[:-1], len(weights)))
     return Node(node.name, "Dense", "", (x, w, b), (output,))
 
 
@@ -125,7 +129,7 @@ def absorb(editor: Editor, node: Node) -> bool:
     """Take a constant added to, subtracted from or multiplied with the result of Dense into its weights and bias."""
     weights, bias = editor.constant(node.inputs[1]), editor.constant(node.inputs[2])
     reader = editor.only_reader(node.outputs[0])
-    if reader is None or weights is None or bias is None or reader.op_type not in ("Add", "Sub", "Mul", "Div"):
+    if reader is None or weights is None or bias is None or reader.op_type not in ARITHMETIC:
         return False
     position = reader.inputs.index(node.outputs[0])
     other = editor.constant(reader.inputs[1 - position])
@@ -144,6 +148,38 @@ def absorb(editor: Editor, node: Node) -> bool:
     else:
         weights, bias = (weights, bias - vector) if position == 0 else (-weights, vector - bias)
     editor.replace([node, reader], [_dense(node, node.inputs[0], weights, bias, reader.outputs[0], editor)])
+    return True
+
+
+def swap(editor: Editor, node: Node) -> bool:
+    """A constant added or multiplied along the last axis after a reshaping that keeps this axis goes before it."""
+    source = editor.producer(node.inputs[0])
+    reader = editor.only_reader(node.outputs[0])
+    before, after = editor.shape(node.inputs[0]), editor.shape(node.outputs[0])
+    if source is None or source.op_type != "Dense" or reader is None or reader.op_type not in ARITHMETIC:
+        return False
+    other = editor.constant(reader.inputs[1 - reader.inputs.index(node.outputs[0])])
+    if not before or not after or before[-1] != after[-1] or other is None or other.ndim > 1:
+        return False
+    if editor.only_reader(node.inputs[0]) is not node or other.size not in (1, after[-1]):
+        return False
+    moved = editor.fresh("moved")
+    editor.shapes[moved] = before
+    inputs = tuple(node.inputs[0] if n == node.outputs[0] else n for n in reader.inputs)
+    first = replace(reader, inputs=inputs, outputs=(moved,))
+    second = replace(node, inputs=(moved, *node.inputs[1:]), outputs=reader.outputs)
+    editor.replace([node, reader], [first, second])
+    editor.added.append(source)
+    return True
+
+
+def where(editor: Editor, node: Node) -> bool:
+    """Where with one condition for all elements."""
+    condition = scalar_of(editor.constant(node.inputs[0]))
+    chosen = "" if condition is None else node.inputs[1 if condition else 2]
+    if not chosen or editor.shape(chosen) is None or editor.shape(chosen) != editor.shape(node.outputs[0]):
+        return False
+    editor.replace([node], [Node(node.name, "Identity", "", (chosen,), node.outputs)])
     return True
 
 
@@ -194,6 +230,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "MatMul": (matmul,),
     "Gemm": (gemm,),
     "Dense": (absorb,),
+    "Where": (where,),
+    "Reshape": (swap,),
+    "Squeeze": (swap,),
+    "Unsqueeze": (swap,),
     "Gather": (embedding,),
     "Embedding": (row_numbers,),
     "Identity": (drop_identity,),

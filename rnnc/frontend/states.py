@@ -149,8 +149,7 @@ class Flow:
 
     def _recurrent(self, node: Node) -> None:
         sources = [INITIAL.get(i) for i in range(len(node.inputs))]
-        shape = self._final_shape(node)
-        finals = {k: self._fresh(shape) for k in (1, 2)}
+        finals = {k: self._fresh(self._final_shape(node, k)) for k in (1, 2)}
         for name, output in zip(node.inputs, sources, strict=True):
             if output is None:
                 self._reads(name)
@@ -190,10 +189,14 @@ class Flow:
             elif np.any(inside):
                 self.read.add(tensor.name)
 
-    def _final_shape(self, node: Node) -> tuple[int, ...]:
+    def _final_shape(self, node: Node, output: int) -> tuple[int, ...]:
+        """Of Y_h (1) or Y_c (2): with a projection, h is narrower than c."""
         directions = 2 if node.attributes.get("direction") == "bidirectional" else 1
-        hidden = int(self.graph.constants[node.inputs[2]].shape[-1]) if node.inputs[2] in self.graph.constants else 0
-        return (1, directions, hidden) if node.attributes.get("layout", 0) else (directions, 1, hidden)
+        recurrence = self.graph.constants.get(node.inputs[2])
+        if recurrence is None:
+            return (0,)
+        size = int(recurrence.shape[-1]) if output == 1 else int(recurrence.shape[-2]) // 4
+        return (1, directions, size) if node.attributes.get("layout", 0) else (directions, 1, size)
 
 
 def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from itertools import islice, product
 from rnnc.errors import Refused
 from rnnc.frontend.cells import find_cells, possible_feeds
 from rnnc.frontend.editor import prune
+from rnnc.frontend.evaluate import complete_shapes
 from rnnc.frontend.loops import unloop
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
@@ -34,7 +35,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
     Raises Refused, naming the node that cannot stream; UsageError.
     """
-    graph = canonical(unloop(canonical(graph)))
+    graph = canonical(complete_shapes(unloop(canonical(graph))))
     graph = find_cells(graph, possible_feeds(graph))
     states = find_states(graph, options)
     hidden = set() if options.outputs else set(states.pairs.values())

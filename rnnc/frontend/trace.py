@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
+from rnnc.frontend.finish import finish
 from rnnc.frontend.fold import fold
 from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
-from rnnc.net import ALWAYS, Feedback, Net, Op, Output, State, Value, computed
+from rnnc.net import Feedback, Net, Op, Output, State, Value
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs, view
 
@@ -125,8 +126,8 @@ class Trace:
         name = f"{kind}{sum(op.kind == kind for op in self.ops)}"
         names = (name,) if outputs == 1 else tuple(f"{name}.{i}" for i in range(outputs))
         op = make(name, tuple(inputs), names, node=node.name or node.outputs[0], **fields)
-        self._same_ticks(node, op)
-        self.values.update((value.name, value) for value in computed(op, [self.values[n] for n in inputs]))
+        for output, value in zip(names, op.infer([self.values[n] for n in inputs]), strict=True):
+            self.values[output] = replace(value, name=output)
         self.ops.append(op)
         return op
 
@@ -192,9 +193,7 @@ class Trace:
             return Traced(shape, "state", value=tensor.name, window=elements, size=elements.size)
         traced = Traced(shape, "stream", self.axes.get(tensor.name), tensor.name)
         value = Value(tensor.name, traced.frame)
-        if tensor.name in self.states.feedback:
-            value = replace(value, clock=ALWAYS)
-        else:
+        if tensor.name not in self.states.feedback:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
                 value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
             self.inputs.append(value)
@@ -232,23 +231,18 @@ class Trace:
         for i, window in enumerate(results):
             self.result(node, i, replace(moved[0], shape=window.shape, window=window))
 
-    def _same_ticks(self, node: Node, op: Op) -> None:
-        clocks = {self.values[name].clock for name in op.inputs}
-        if not op.elastic and len({(c.rate, c.phase) for c in clocks if c.rate}) > 1:
-            self.refuse(node, f"its inputs are not new at the same steps: {' and '.join(str(c) for c in clocks)}")
-
     # ----------------------------------------------------------------- the result
 
     def _net(self) -> Net:
         outputs = [self._output(name) for name in self.graph.wanted]
-        feedback = self.parts.feedback
-        needed = {o.value for o in outputs} | {f.next for f in feedback}
-        ops: list[Op] = []
-        for op in reversed(self.ops):
-            if needed.intersection(op.outputs):
-                needed.update(op.inputs)
-                ops.append(op)
-        return Net(self.graph.name, tuple(self.inputs), tuple(reversed(ops)), tuple(outputs), tuple(feedback))
+        graph, feedback = self.graph, self.parts.feedback
+        return finish(graph.name, self.inputs, self.ops, outputs, feedback, steps=self.steps, where=graph.file)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the sequence of the graph has."""
+        shapes = {t.name: t.shape for t in self.graph.inputs}
+        return next((shapes[name][axis] for name, axis in self.axes.items() if axis is not None), 1)
 
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]
