@@ -4,6 +4,10 @@
 /* Where constants live and how they are read. A target with a separate program memory defines RNNC_ROM before. */
 #include <stdint.h>
 
+#ifndef RNNC_ALIGNED
+#define RNNC_ALIGNED /* what a target asks of the addresses of constants */
+#endif
+
 #ifndef RNNC_ROM
 #define RNNC_ROM
 static inline int8_t rnnc_rom_i8(const int8_t *p)

@@ -27,6 +27,13 @@ def interleaved(rows: Ints, group: int, columns: int) -> Ints:
     return np.ascontiguousarray(blocks.swapaxes(1, 2))
 
 
+def pack_dsp(rows: Ints) -> Ints:
+    """Two rows a halfword, two columns a word, four rows a block: see runtime_c/isa/dsp.h. Little-endian bytes."""
+    blocks = padded(rows, 4).reshape(len(rows) // 4, 2, 2, -1, 2)  # block, pair of rows, high and low, pair of columns, column
+    halfwords = (256 * blocks[:, :, 0] + blocks[:, :, 1]).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64)
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)

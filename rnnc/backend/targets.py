@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rnnc.backend.pack import pack_rows
+from rnnc.backend.pack import pack_dsp, pack_rows
 from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
@@ -36,7 +36,24 @@ class Target:
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
 
 
-TARGETS = {t.name: t for t in (Target("portable", 1, pack_rows, lanes=4),)}
+def dsp_operand(columns: int, _: int) -> tuple[str, int]:
+    """RNNC_OPERAND_LENGTH of runtime_c/isa/dsp.h."""
+    return "int32_t", 2 + (columns + 3) // 4 * 2
+
+
+def _dsp(name: str) -> Target:
+    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand)
+
+
+TARGETS = {
+    t.name: t
+    for t in (
+        Target("portable", 1, pack_rows, lanes=4),
+        _dsp("cortex-m4"),
+        _dsp("cortex-m7"),
+        _dsp("cortex-m33"),
+    )
+}
 
 
 def find_target(name: str) -> Target:

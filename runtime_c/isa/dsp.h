@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_DSP_H
+#define RNNC_ISA_DSP_H
+/* Cortex-M4, M7, M33: the DSP extension.
+ *
+ * Four rows are a block. A halfword holds two of them, 256 * w[hi][c] + w[lo][c] (|w| <= 127: it fits), a word two columns:
+ *     word 2 k of a block: rows 0 (hi) and 1 (lo), columns 2 k and 2 k + 1;  word 2 k + 1: rows 2 and 3
+ * SMLALD of a word and two activations adds 256 * A_hi + A_lo in 64 bits, SMLAD of its SXTB16 adds A_lo alone, and
+ * A_hi = (raw >> 8) - (A_lo >> 8): three instructions for four multiplications.
+ *
+ * A taken operand: [0] bytes to skip in the first turn of the unrolled loop, [1] bytes of activations, then these, int16,
+ * padded with zeros to a multiple of four. */
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNNC_GROUP 4
+#define RNNC_LANES 1
+typedef int32_t rnnc_operand;
+#define RNNC_OPERAND_LENGTH(columns) (2 + ((columns) + 3) / 4 * 2)
+#define RNNC_DSP_COL4_BYTES 56 /* of the code for four columns */
+
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#define RNNC_ALIGNED __attribute__((aligned(4)))
+
+/* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
+ * r0:r1, r3:r4 raw sums; r2, r5 low sums; r6, r7 activations; r8 .. r11 weights; r12, lr their addresses. */
+#define RNNC_DSP_PAIR(w, x, raw, high, low) \
+    "smlald " raw ", " high ", " w ", " x "\n sxtb16 " w ", " w "\n smlad " low ", " w ", " x ", " low "\n"
+#define RNNC_DSP_COL4 \
+    "ldmia r12!, {r6-r7}\n ldmia lr!, {r8-r11}\n" RNNC_DSP_PAIR("r8", "r6", "r0", "r1", "r2") \
+        RNNC_DSP_PAIR("r9", "r6", "r3", "r4", "r5") RNNC_DSP_PAIR("r10", "r7", "r0", "r1", "r2") \
+            RNNC_DSP_PAIR("r11", "r7", "r3", "r4", "r5")
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_dsp_block(int32_t *acc, const int8_t *w, const int32_t *v)
+{
+    __asm__ volatile(".syntax unified\n"
+                     " push {r0, r4-r11, lr}\n"
+                     " mov lr, r1\n"
+                     " mov r12, r2\n"
+                     " ldmia r12!, {r6, r8}\n"
+                     " add r8, r8, r12\n"
+                     " push {r8}\n"
+                     " mov.w r0, #0\n"
+                     " mov.w r1, #0\n"
+                     " mov.w r2, #0\n"
+                     " mov.w r3, #0\n"
+                     " mov.w r4, #0\n"
+                     " mov.w r5, #0\n"
+                     " add pc, r6\n"
+                     " nop\n"
+                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 " ldr r8, [sp]\n"
+                     " cmp r12, r8\n"
+                     " bne.w 1b\n"
+                     " lsr.w r0, r0, #8\n"
+                     " orr r0, r0, r1, lsl #24\n"
+                     " sub r0, r0, r2, asr #8\n"
+                     " lsr.w r3, r3, #8\n"
+                     " orr r3, r3, r4, lsl #24\n"
+                     " sub r3, r3, r5, asr #8\n"
+                     " ldr r12, [sp, #4]\n"
+                     " stmia r12, {r0, r2, r3, r5}\n"
+                     " mov r0, lr\n"
+                     " add sp, #8\n"
+                     " pop {r4-r11, pc}\n");
+}
+
+/* x >> s by the lowest byte of s. */
+#define RNNC_SHIFT
+static inline int32_t rnnc_shift(int32_t x, uint32_t s)
+{
+    int32_t y;
+    __asm__("asr %0, %1, %2" : "=r"(y) : "r"(x), "r"(s));
+    return y;
+}
+
+/* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
+#define RNNC_LUT_INDEX
+#define RNNC_BEYOND7(value) , value, value, value, value, value, value, value
+#define RNNC_BEYOND(value) \
+    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) \
+    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
+static inline uint32_t rnnc_lut_index(uint32_t a)
+{
+    uint32_t k;
+    __asm__("usat %0, #8, %1, asr #8" : "=r"(k) : "r"(a));
+    return k;
+}
+#else
+/* The same packing, read by bytes. */
+static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const int32_t *v)
+{
+    int32_t c, columns = v[1] / 2;
+    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    for (c = 0; c < columns; c++) {
+        int32_t x = c % 2 ? v[2 + c / 2] >> 16 : (v[2 + c / 2] & 65535) - 2 * (v[2 + c / 2] & 32768);
+        const int8_t *at = w + c / 2 * 8 + c % 2 * 2;
+        acc[1] += at[0] * x;
+        acc[0] += (at[1] + (at[0] < 0)) * x;
+        acc[3] += at[4] * x;
+        acc[2] += (at[5] + (at[4] < 0)) * x;
+    }
+    return w + columns * 4;
+}
+#endif
+
+static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+{
+    int32_t *v = (int32_t *)operand;
+    uint16_t turns = (uint16_t)((columns + 3) / 4), j;
+    v[0] = (int32_t)((4u - turns % 4u) % 4u * RNNC_DSP_COL4_BYTES);
+    v[1] = turns * 8;
+    v += 2;
+    v[2 * turns - 1] = 0;
+    v[2 * turns - 2] = 0;
+    if (bits == 8) {
+        const int8_t *p = (const int8_t *)x;
+        for (j = 0; j + 1 < columns; j = (uint16_t)(j + 2), p += 2) {
+            *v++ = (int32_t)(((uint32_t)p[1] << 16) | ((uint32_t)p[0] & 65535u));
+        }
+        if (j < columns) {
+            *v = p[0] & 65535;
+        }
+    } else {
+        const int16_t *p = (const int16_t *)x;
+        for (j = 0; j + 1 < columns; j = (uint16_t)(j + 2), p += 2) {
+            *v++ = (int32_t)(((uint32_t)p[1] << 16) | ((uint32_t)p[0] & 65535u));
+        }
+        if (j < columns) {
+            *v = p[0] & 65535;
+        }
+    }
+}
+
+static inline const int8_t *
+rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r;
+    (void)bits;
+    (void)columns;
+    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
+        w = rnnc_dsp_block(&acc[r], w, (const int32_t *)v);
+    }
+    return w;
+}
+
+#endif
