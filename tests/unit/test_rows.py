@@ -189,11 +189,11 @@ def test_the_worst_products_are_never_passed(seed: int) -> None:
     v = rng.standard_normal((len(w), 9))
     bias = rng.standard_normal(len(w))
     bx, bh = block(w, bias=bias), block(v, lsb=2.0**-15)
-    one, two = OneBlock.build(bx, bias, 0), TwoBlock.build(bx, bh, bias, 0)
+    one, two = OneBlock.build(bx, bias, 0).safe(bias, 0), TwoBlock.build(bx, bh, bias, 0).safe(bias, 0)
     for sign in (-1, 1):
         x, h = adversary(bx, sign), adversary(bh, sign)
-        assert np.all(np.abs(one(x, "one").diagonal() * 256) <= one.worst_product() + 256)
-        assert np.all(np.abs(two(x, h, "two").diagonal() * 256) <= two.worst_product() + 256)
+        assert np.all(np.abs(one(x, "one").diagonal() << one.shift) <= one.worst_product() + 256)
+        assert np.all(np.abs(two(x, h, "two").diagonal() << two.shift) <= two.worst_product() + 256)
 
 
 def test_the_worst_product_is_nearly_reached() -> None:
