@@ -123,7 +123,7 @@ def _braced(values: Array) -> str:
     return "{" + ",\n".join(lines) + "}"
 
 
-def c_header(example: str, defines: Mapping[str, int], arrays: Sequence[str]) -> str:
+def c_header(example: str, defines: Mapping[str, int | str], arrays: Sequence[str]) -> str:
     """heldout.h."""
     lines = [
         f"/* Held-out data of the example {example}, written by examples/firmware.py. */",

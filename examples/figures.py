@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from functools import partial
+from textwrap import indent
 from typing import Any
 
 from examples.common import EXAMPLES, HERE, Metric, Network, compile_network, find_task
@@ -16,7 +17,7 @@ from rnnc import Package
 from rnnc.verification.emulator import find_board, measure
 
 BOARD = "cortex-m4"
-BEGIN, END = "<!-- figures: written by `python -m examples.figures` -->", "<!-- end of figures -->"
+MARKS = ("<!-- {0}: written by `python -m examples.figures` -->", "<!-- end of {0} -->")
 PRECISIONS = ("a16", "a8")
 
 
@@ -66,17 +67,24 @@ def table(metric: Metric, networks: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def fill(text: str, block: str, body: str) -> str:
+    """A README with the body of a marked block replaced; as it is where it has no such block."""
+    begin, end = (mark.format(block) for mark in MARKS)
+    if begin not in text:
+        return text
+    return f"{text[: text.index(begin)]}{begin}\n{body}\n{text[text.index(end) :]}"
+
+
 def update(name: str) -> None:
-    """Measure an example, write figures.json and the table of its README."""
+    """Measure an example, write figures.json and the blocks of its README."""
     task, folder = find_task(name), HERE / name
     networks = [measure_network(name, n) for n in task.NETWORKS]
     (folder / "figures.json").write_text(json.dumps(networks, indent=1) + "\n")
-    readme = folder / "README.md"
-    text = readme.read_text()
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     figures = table(task.METRIC, networks)
-    readme.write_text(f"{before}\n{figures}\n{after}")
-    print(f"{name}\n{figures}")
+    printed = indent(task.expected(compile_network(name, task.NETWORKS[0])).rstrip("\n"), "    ")
+    readme = folder / "README.md"
+    readme.write_text(fill(fill(readme.read_text(), "figures", figures), "printed", f"\n{printed}\n"))
+    print(f"{name}\n{figures}\n{printed}")
 
 
 def main() -> None:

@@ -38,7 +38,8 @@ static void forecast(int16_t change[TEMPERATURE_Y_LEN])
 }
 
 /* Sum of the absolute errors of one forecast, in LSB: at most 12 * 65534. */
-static uint32_t error_of(const int16_t change[TEMPERATURE_Y_LEN], const int16_t truth[TEMPERATURE_Y_LEN])
+static uint32_t error_of(const int16_t change[TEMPERATURE_Y_LEN],
+                         const int16_t truth[TEMPERATURE_Y_LEN])
 {
     uint32_t sum = 0;
     uint8_t i;
@@ -68,7 +69,8 @@ int main(void)
     say("forecasts ");
     say_number((uint32_t)FORECASTS);
     say("\nmean error ");
-    say_thousandths((mean * LSB_NANODEGREES + 500000u) / 1000000u); /* mean below 4 degrees: product below 2^32 */
+    say_thousandths((mean * LSB_NANODEGREES + 500000u) /
+                    1000000u); /* mean below 4 degrees: product below 2^32 */
     say(" degrees\n");
     return 0;
 }
