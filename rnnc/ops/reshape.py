@@ -19,6 +19,7 @@ class Reshape(Op):
 
     shape: tuple[int, ...]
     kind: ClassVar[str] = "reshape"
+    passes: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         y = replace(inputs[0], shape=self.shape)
