@@ -35,10 +35,13 @@ from rnnc.net import (
     WeightRows,
     no_probe,
 )
+from rnnc.ops.affine import Affine
+from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.recurrent import one_block_bounds
+from rnnc.ops.scale import Scale
 from rnnc.rows import OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
@@ -152,6 +155,27 @@ class Conv(Op):
         bounds = [np.concatenate(side, -1) + self.bias for side in (low, high)]
         low_, high_ = ((np.maximum(side, 0) if self.relu else side).T.ravel() for side in bounds)
         return [Interval(low_, high_)]
+
+    def absorb(self, reader: Op) -> Op | None:
+        """Take in a ReLU, and a gain and offset of each channel; where they do not commute with its own ReLU, not."""
+        if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
+            return replace(self, outputs=reader.outputs, relu=True)
+        if isinstance(reader, Scale):
+            return self._scaled(reader, reader.gain, np.zeros(1))
+        if isinstance(reader, Affine) and not self.relu and (reader.lo, reader.hi) in ((-np.inf, np.inf), (0, np.inf)):
+            scaled = self._scaled(reader, reader.gain, reader.offset)
+            return None if scaled is None else replace(scaled, relu=reader.lo == 0)
+        return None
+
+    def _scaled(self, reader: Op, gain: Floats, offset: Floats) -> Conv | None:
+        """With a gain and offset that broadcast to the output, if they are the same at all positions."""
+        size = (self.rows, self.geometry.positions)
+        whole = [np.broadcast_to(c, self.shape).reshape(size) for c in (gain, offset) if c.ndim <= len(self.shape)]
+        if len(whole) < 2 or any(np.any(c != c[:, :1]) for c in whole):
+            return None
+        g, o = whole[0][:, 0], whole[1][:, 0]
+        weights = self.weights * g.reshape(-1, 1, 1, 1, 1)
+        return replace(self, outputs=reader.outputs, weights=weights, bias=self.bias * g + o)
 
     def accepts(self, index: int) -> Accept:
         if self.geometry.positions == 1:

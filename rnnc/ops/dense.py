@@ -26,6 +26,7 @@ from rnnc.net import (
     WeightRows,
     no_probe,
 )
+from rnnc.ops.clip import Clip
 from rnnc.ops.recurrent import one_block_bounds
 from rnnc.rows import OneBlock
 from rnnc.tracing import Node, Traced, Tracer, handles
@@ -80,6 +81,12 @@ class Dense(Op):
         if self.relu:
             low, high = np.maximum(low, 0), np.maximum(high, 0)
         return [Interval(low.ravel(), high.ravel())]
+
+    def absorb(self, reader: Op) -> Op | None:
+        """Take in a ReLU."""
+        if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
+            return replace(self, outputs=reader.outputs, relu=True)
+        return None
 
     def accepts(self, index: int) -> Accept:
         return "any" if self.positions == 1 else "common"
