@@ -143,7 +143,10 @@ class Lstm(Op):
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         f, _, squash = self.activations
-        h = max(map(abs, f.limits)) * max(map(abs, squash.limits)) if self.projection is None else np.inf
+        h = max(map(abs, f.limits)) * max(map(abs, squash.limits))
+        if self.projection is not None:
+            bias = 0.0 if self.projection_bias is None else np.abs(self.projection_bias)
+            h = float((np.abs(self.projection).sum(1) * h + bias).max())
         h = max(h, float(np.abs(self.initial_h.value).max(initial=0.0)))
         c = 128.0 if self.plain else np.inf
         return [Interval.of(-h, h, self.width), Interval.of(-c, c, self.hidden)][: len(self.outputs)]

@@ -84,7 +84,8 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
         with np.errstate(invalid="ignore"):
             results = op.range([bounds[name] for name in op.inputs])
         for name, interval in zip(op.outputs, results, strict=True):
-            bounds[name] = Interval(np.nan_to_num(interval.lo, nan=-np.inf), np.nan_to_num(interval.hi, nan=np.inf))
+            lo, hi = np.where(np.isnan(interval.lo), -np.inf, interval.lo), np.where(np.isnan(interval.hi), np.inf, interval.hi)
+            bounds[name] = Interval(lo, hi)
     return bounds
 
 
@@ -175,7 +176,8 @@ class _Notes:
 
     def add(self, name: str, ticks: Array) -> None:
         """Note ``[ticks, lanes, *shape]``."""
-        self.note(name, ticks.reshape(ticks.shape[0] * ticks.shape[1], -1).astype(np.float64))
+        rows, size = ticks.shape[0] * ticks.shape[1], int(np.prod(ticks.shape[2:], dtype=np.int64))
+        self.note(name, ticks.reshape(rows, size).astype(np.float64))
 
     def note(self, name: str, flat: Floats) -> None:
         """Note ``[n, elements]``."""

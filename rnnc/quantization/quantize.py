@@ -22,6 +22,8 @@ OUTPUT_HEADROOM, INNER_HEADROOM, INNER_FLOOR = 8.0, 4.0, 1 / 64
 A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 NOISE_HEADROOM = 8.0
 STATE_HEADROOM = 2.0
+SMALLEST_STATE = 2.0**-20
+"""Room for a state that was always 0."""
 JITTER = 0.08
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
@@ -76,8 +78,9 @@ class _Builder:
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
         if self.ranges.measured:
-            return STATE_HEADROOM * float(self.ranges.peaks[name].max())
-        return NOISE_HEADROOM * float(max(self.ranges.peaks[name].max(), self.ranges.extremes[name].max()))
+            return max(SMALLEST_STATE, STATE_HEADROOM * float(self.ranges.peaks[name].max()))
+        largest = float(max(self.ranges.peaks[name].max(), self.ranges.extremes[name].max()))
+        return max(SMALLEST_STATE, NOISE_HEADROOM * largest)
 
     def _adapt(self, op: Op, index: int, name: str) -> str:
         """The input, or a rescaled copy that the op can take."""
