@@ -8,6 +8,7 @@ ONNX node of a sequence of one step takes the place of the primitive ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,21 @@ from rnnc.frontend.vectors import Vectors
 from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS, moved_inputs, view
 
-ENDS = ("Add", "Sub", "Mul", "Tanh", "Relu", "Clip", "Max", "Dense", "Sigmoid", "Softsign", "Elu", "LeakyRelu", "HardSigmoid")
+ENDS = (
+    "Add",
+    "Sub",
+    "Mul",
+    "Tanh",
+    "Relu",
+    "Clip",
+    "Max",
+    "Dense",
+    "Sigmoid",
+    "Softsign",
+    "Elu",
+    "LeakyRelu",
+    "HardSigmoid",
+)
 """Operators that can be the last of a cell."""
 
 
@@ -44,6 +59,50 @@ def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]]) -> Graph:
             if cell.c:
                 vectors.cut(cell.c)
     return editor.finish()
+
+
+def in_bodies(graph: Graph) -> Graph:
+    """The graph with the cells in the bodies of its Scans found."""
+    editor = Editor(graph)
+    for node in graph.nodes:
+        if node.op_type != "Scan":
+            continue
+        node = _sink(editor, node)
+        body: Graph = node.attributes["body"]
+        count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+        feeds = {t.name: [o.name] for t, o in zip(body.inputs[:count], body.outputs, strict=False)}
+        body = find_cells(in_bodies(body), feeds)
+        editor.replace([node], [replace(node, attributes={**node.attributes, "body": body})])
+    return editor.finish()
+
+
+def _sink(editor: Editor, node: Node) -> Node:
+    """Move a Dense that only a Scan reads into its body: exporters apply W to the whole sequence at once."""
+    count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+    axes = node.attributes.get("scan_input_axes", [0] * (len(node.inputs) - count))
+    for i, axis in enumerate(axes, count):
+        dense, shape = editor.producer(node.inputs[i]), editor.shape(node.inputs[i])
+        if dense is None or dense.op_type != "Dense" or editor.only_reader(node.inputs[i]) is not node or shape is None:
+            continue
+        if node.inputs.count(node.inputs[i]) > 1 or axis % len(shape) == len(shape) - 1:
+            continue
+        body: Graph = node.attributes["body"]
+        old = body.inputs[i]
+        name = editor.fresh(f"{old.name}.x")
+        new = replace(old, name=name, shape=(*old.shape[:-1], editor.constants[dense.inputs[1]].shape[1]))
+        constants = {n: editor.constants[n] for n in dense.inputs[1:]}
+        body = replace(
+            body,
+            nodes=(replace(dense, inputs=(name, *dense.inputs[1:]), outputs=(old.name,)), *body.nodes),
+            inputs=(*body.inputs[:i], new, *body.inputs[i + 1 :]),
+            constants={**body.constants, **constants},
+            shapes={**body.shapes, name: new.shape, **{n: a.shape for n, a in constants.items()}},
+        )
+        inputs = (*node.inputs[:i], dense.inputs[0], *node.inputs[i + 1 :])
+        sunk = replace(node, inputs=inputs, attributes={**node.attributes, "body": body})
+        editor.replace([dense, node], [sunk])
+        node = sunk
+    return node
 
 
 def possible_feeds(graph: Graph) -> dict[str, list[str]]:
@@ -179,4 +238,3 @@ class _Builder:
             self.editor.shapes[output] = shape
         self.made.append(Node(self.label, op_type, "", inputs, (output,), dict(attributes)))
         return output
-

@@ -67,5 +67,7 @@ def measure(graph: Graph, outside: Mapping[str, NDArray[Any]], inputs: Mapping[s
     zeros = {t.name: np.zeros(inputs[t.name], t.dtype) for t in graph.inputs}
     values = evaluate(graph.nodes, {**outside, **graph.constants, **zeros}, graph.opset)
     shapes = {**graph.shapes, **{name: array.shape for name, array in values.items()}}
-    tensors = [tuple(replace(t, shape=shapes.get(t.name, ())) for t in group) for group in (graph.inputs, graph.outputs)]
+    tensors = [
+        tuple(replace(t, shape=shapes.get(t.name, ())) for t in group) for group in (graph.inputs, graph.outputs)
+    ]
     return replace(graph, shapes=shapes, inputs=tensors[0], outputs=tensors[1])

@@ -22,7 +22,9 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
 
     if node.op_type == "Dense":
         x, weights, bias = inputs
-        return None if x is None or weights is None or bias is None else [x @ weights.T + bias]
+        if x is None or weights is None or bias is None:
+            return None
+        return [np.asarray(x @ weights.T + bias, x.dtype)]
     if node.op_type == "Embedding":
         table, rows = inputs
         return None if table is None or rows is None else [table[np.clip(rows, 0, len(table) - 1)]]

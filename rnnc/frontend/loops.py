@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
-from rnnc.frontend.cells import find_cells
 from rnnc.frontend.editor import Editor, topological
 from rnnc.frontend.evaluate import evaluate, fold_constants, measure
 from rnnc.frontend.rewrite import canonical
@@ -58,7 +57,11 @@ def _complete(editor: Editor, node: Node) -> Node:
     body, scans = node.attributes["body"], int(node.attributes["num_scan_inputs"])
     count = len(node.inputs) - scans
     if len(node.inputs) != len(body.inputs):
-        raise Refused("Scan of opset 8 is not supported", where=f"{editor.graph.file}: {node.label}", hint="Export with a newer opset.")
+        raise Refused(
+            "Scan of opset 8 is not supported",
+            where=f"{editor.graph.file}: {node.label}",
+            hint="Export with a newer opset.",
+        )
     axes = [int(a) for a in node.attributes.get("scan_input_axes", [0] * scans)]
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (tensor, name) in enumerate(zip(body.inputs, node.inputs, strict=True)):
@@ -73,7 +76,6 @@ def _complete(editor: Editor, node: Node) -> Node:
     count = len(node.inputs) - scans
     inside = fold_constants(enclose(editor, body))
     body = canonical(measure(inside, _outside(editor, inside), shapes))
-    body = find_cells(body, {t.name: [o.name] for t, o in zip(body.inputs, body.outputs[:count], strict=False)})
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})
 
@@ -168,13 +170,16 @@ class _Loop:
         """The same as a Scan node."""
         sources = self._sources()
         if not sources:
-            self.refuse("the loop walks along no sequence", "Only a loop over the steps of a sequence can become a stream.")
+            self.refuse(
+                "the loop walks along no sequence", "Only a loop over the steps of a sequence can become a stream."
+            )
         length = self._length(sources)
         self._check_condition(length)
         states = [
             k
             for k in range(self.carried)
-            if self.body.inputs[2 + k].name not in self.counters and self.body.inputs[2 + k].name not in self.body.constants
+            if self.body.inputs[2 + k].name not in self.counters
+            and self.body.inputs[2 + k].name not in self.body.constants
         ]
         stacked = range(1 + self.carried, len(self.body.outputs))
         inputs = [self.body.inputs[2 + k] for k in states]
@@ -280,7 +285,9 @@ class _Loop:
         probes = sorted({*range(min(PROBES, length)), *range(max(0, length - PROBES), length)})
         goes_on = {i: self._at(i, self.body.outputs[0].name) for i in probes}
         if any(v is None for v in goes_on.values()):
-            self.refuse("how long it runs depends on the data", "Only a loop over all steps of a sequence can become a stream.")
+            self.refuse(
+                "how long it runs depends on the data", "Only a loop over all steps of a sequence can become a stream."
+            )
         stops = rounds == length or not goes_on[length - 1]
         if not stops or (rounds is not None and rounds < length) or not all(goes_on[i] for i in probes[:-1]):
             self.refuse(f"it does not run over all {length} steps of its sequence")

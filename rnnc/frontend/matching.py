@@ -121,7 +121,9 @@ def _stack(gates: list[_Gate]) -> tuple[tuple[Product, ...], Vector, Vector]:
     rows = []
     for gate in gates:
         size = len(gate.bias)
-        rows.append([gate.columns[k][1] if k in gate.columns else np.zeros((size, p.size)) for k, p in operands.items()])
+        rows.append(
+            [gate.columns[k][1] if k in gate.columns else np.zeros((size, p.size)) for k, p in operands.items()]
+        )
     weights = np.concatenate([np.concatenate(row, 1) for row in rows]) if operands else np.zeros((0, 0))
     return tuple(operands.values()), weights, np.concatenate([g.recurrence for g in gates])
 

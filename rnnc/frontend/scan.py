@@ -23,12 +23,13 @@ def scan(trace: Trace, node: Node) -> None:
 
     body: Graph = node.attributes["body"]
     count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+    steps = _steps(trace, node, count)
     if any(node.attributes.get("scan_input_directions", ())) or any(node.attributes.get("scan_output_directions", ())):
         trace.refuse(node, "it walks backwards through time", BACKWARD_HINT)
     flow = Flow(body)
     inner = Trace(body, States(frozenset(), frozenset()), {}, trace.parts)
     inner.tensors.update((name, t) for name, t in trace.tensors.items() if t.time is None)
-    for tensor, traced in zip(body.inputs[count:], _steps(trace, node, count), strict=True):
+    for tensor, traced in zip(body.inputs[count:], steps, strict=True):
         inner.tensors[tensor.name] = traced
     fed: list[tuple[str, int, InitialState]] = []
     for k, (tensor, name) in enumerate(zip(body.inputs[:count], node.inputs, strict=False)):

@@ -11,13 +11,14 @@ from dataclasses import replace
 from itertools import islice, product
 
 from rnnc.errors import Refused
-from rnnc.frontend.cells import find_cells, possible_feeds
+from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.editor import prune
 from rnnc.frontend.evaluate import complete_shapes
 from rnnc.frontend.loops import unloop
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
 from rnnc.frontend.trace import Trace, WrongAxis
+from rnnc.frontend.unroll import roll_up
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor
@@ -35,8 +36,8 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
     Raises Refused, naming the node that cannot stream; UsageError.
     """
-    graph = canonical(complete_shapes(unloop(canonical(graph))))
-    graph = find_cells(graph, possible_feeds(graph))
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
+    graph = find_cells(in_bodies(graph), possible_feeds(graph))
     states = find_states(graph, options)
     hidden = set() if options.outputs else set(states.pairs.values())
     results = [name for name in graph.wanted if name not in hidden]
@@ -45,14 +46,15 @@ def to_stream(graph: Graph, options: Options) -> Net:
         raise Refused("all outputs of the graph only feed its states", where=graph.file, hint=hint)
     graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
     graph = replace(graph, wanted=tuple(results))
-    failures: list[tuple[int, Refused]] = []
+    failures: list[tuple[int, int, Refused]] = []
     for axes in islice(_choices(graph, states, options), MOST_TRIALS):
         trace = Trace(graph, states, axes)
         try:
             return trace.run()
         except Refused as error:
-            failures.append((trace.done - isinstance(error, WrongAxis) * len(graph.nodes), error))
-    raise max(failures, key=lambda f: f[0])[1]
+            wrong = isinstance(error, WrongAxis)
+            failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+    raise max(failures, key=lambda f: f[:2])[2]
 
 
 def _choices(graph: Graph, states: States, options: Options) -> Iterator[Mapping[str, int | None]]:

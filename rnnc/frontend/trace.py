@@ -56,6 +56,8 @@ class Trace:
         self.inputs: list[Value] = []
         self.done = 0
         """Nodes walked through so far."""
+        self.confirmed = 0
+        """How often time was where a node scans."""
 
     def run(self) -> Net:
         """Walk through the graph; raises Refused."""
@@ -166,6 +168,7 @@ class Trace:
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Give up this choice of axes unless time is axis ``axis`` of a stream."""
         if self.single_step and traced.kind == "stream" and traced.shape[axis] == 1:
+            self.confirmed += 1
             return
         if traced.kind == "last":
             self.refuse(node, "it scans the result of a whole sequence", "Compile the two parts as two networks.")
@@ -176,6 +179,7 @@ class Trace:
                 where=self._where(node),
                 hint="Say which axis of which input is time: --time-axis INPUT=AXIS.",
             )
+        self.confirmed += 1
 
     def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""

@@ -11,6 +11,7 @@ from rnnc.ops.layout import Layout, Move, strides
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import slices, split_sizes
 
+BACKWARD_HINT = "A backward pass needs the whole sequence. Compile with --window T, or retrain without it."
 LAST_HINT = "Only the last step of a sequence, or all of it, can be taken from a stream."
 
 
@@ -57,6 +58,8 @@ def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Tr
         return x
     shape = (*x.shape[:axis], indices.size, *x.shape[axis + 1 :])
     if axis == x.time:
+        if np.array_equal(indices, np.arange(n)[::-1]):
+            trace.refuse(node, "it turns a sequence around in time", BACKWARD_HINT)
         if indices.tolist() != [n - 1]:
             trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", LAST_HINT)
         return replace(x, shape=shape, kind="last", time=None)
