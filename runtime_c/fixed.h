@@ -74,6 +74,13 @@ static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
     return rnnc_shift(a, scale) * (int32_t)(scale >> 16);
 }
 
+/* The preactivation of a row, ax over x and ah over h: ((ax + bias >> px) * mx + (ah >> ph) * mh) >> 8. */
+static inline int32_t
+rnnc_gate(const int32_t *bias, const uint32_t *scale_x, const uint32_t *scale_h, int32_t ax, int32_t ah)
+{
+    return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) + rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >> 8;
+}
+
 /* int16 to its upper 8 bits, rounded half up, saturated. */
 static inline int8_t rnnc_narrow(int32_t h)
 {

@@ -39,13 +39,6 @@ static inline int16_t rnnc_gru_update(int32_t z, int32_t n, int32_t *s)
     return rnnc_upper(sum);
 }
 
-/* The preactivation of row `row`, ax over x and ah over h. */
-static inline int32_t rnnc_gru_gate(
-    const int32_t *bias, const uint32_t *scale_x, const uint32_t *scale_h, int32_t ax, int32_t ah)
-{
-    return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) + rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >> 8;
-}
-
 #ifndef RNNC_GRU_UNITS
 /* n <= batch units of a batch, the first of them u.  ax, ah: [3 gates][batch].  s, h: [n]. */
 static inline void rnnc_gru_units(const rnnc_gru_after_params *p, uint16_t u, const int32_t *ax, const int32_t *ah, int32_t *s,
@@ -56,8 +49,8 @@ static inline void rnnc_gru_units(const rnnc_gru_after_params *p, uint16_t u, co
     uint16_t k;
     for (k = 0; k < n; k++) {
         uint16_t kz = k, kr = (uint16_t)(k + batch), kn = (uint16_t)(k + 2 * batch), kb = (uint16_t)(k + 3 * batch);
-        int32_t z = rnnc_sigmoid(rnnc_gru_gate(&b[kz], &mx[kz], &mh[kz], ax[kz], ah[kz]));
-        int32_t r = rnnc_sigmoid(rnnc_gru_gate(&b[kr], &mx[kr], &mh[kr], ax[kr], ah[kr]));
+        int32_t z = rnnc_sigmoid(rnnc_gate(&b[kz], &mx[kz], &mh[kz], ax[kz], ah[kz]));
+        int32_t r = rnnc_sigmoid(rnnc_gate(&b[kr], &mx[kr], &mh[kr], ax[kr], ah[kr]));
         int32_t nx = rnnc_scaled(ax[kn] + rnnc_rom_i32(&b[kn]), rnnc_rom_u32(&mx[kn])) >> 8;
         int32_t nh = rnnc_scaled(ah[kn] + rnnc_rom_i32(&b[kb]), rnnc_rom_u32(&mh[kn])) >> 8;
         /* r nh + 16384 <= 32768 * 65535 + 16384 < 2^31 */
@@ -80,7 +73,7 @@ rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h, int32_t *
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
         int16_t value[UNITS];
-        uint16_t n = (uint16_t)(p->hidden - u < UNITS ? p->hidden - u : UNITS);
+        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->hidden - u));
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
         rnnc_gru_units(p, u, ax, ah, &s[u], value, UNITS, n);
@@ -103,8 +96,8 @@ rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS2);
         for (k = 0; k < UNITS2 && u + k < p->hidden; k++) {
             uint16_t a = (uint16_t)(2 * u + k), b = (uint16_t)(a + UNITS2);
-            int32_t gz = rnnc_gru_gate(&p->zr_bias[a], &p->zr_scale_x[a], &p->zr_scale_h[a], ax[k], ah[k]);
-            int32_t gr = rnnc_gru_gate(&p->zr_bias[b], &p->zr_scale_x[b], &p->zr_scale_h[b], ax[k + UNITS2], ah[k + UNITS2]);
+            int32_t gz = rnnc_gate(&p->zr_bias[a], &p->zr_scale_x[a], &p->zr_scale_h[a], ax[k], ah[k]);
+            int32_t gr = rnnc_gate(&p->zr_bias[b], &p->zr_scale_x[b], &p->zr_scale_h[b], ax[k + UNITS2], ah[k + UNITS2]);
             int32_t rh = (rnnc_sigmoid(gr) * rnnc_upper(s[u + k]) + 16384) >> 15;
             z[u + k] = (uint16_t)rnnc_sigmoid(gz);
             rnnc_put_hidden(h, p->h_bits, (uint16_t)(u + k), rh);
@@ -117,7 +110,7 @@ rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, UNITS1);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, UNITS1);
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
-            int32_t n = rnnc_gru_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
+            int32_t n = rnnc_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
             int16_t value = rnnc_gru_update(z[k], rnnc_activate(p->activation, n), &s[k]);
             rnnc_put_units(h, p->h_bits, y, k, &value, 1);
         }

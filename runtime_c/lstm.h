@@ -16,32 +16,24 @@ typedef struct {
     uint8_t x_bits, h_bits; /* of the operands: 8 or 16 */
 } rnnc_lstm_params;
 
-/* One unit.  i, o, f, g: preactivations, 12 fraction bits.  c: Q8.23, |c| <= 2^30.  Returns h, Q0.15.
- * |i g|, |o tanh c| <= 2^30; the cell's sum <= 2^30 + 2^15 + 2^23. */
-static inline int32_t rnnc_lstm_unit(int32_t i, int32_t o, int32_t f, int32_t g, int32_t *c)
-{
-    int32_t ig = rnnc_sigmoid(i) * rnnc_tanh(g);
-    int32_t cell = rnnc_mul15(rnnc_sigmoid(f), *c) + ((ig + 64) >> 7);
-    cell = rnnc_clip(cell, -1073741824, 1073741824);
-    *c = cell;
-    return (rnnc_sigmoid(o) * rnnc_tanh((cell + 1024) >> 11) + 16384) >> 15;
-}
-
 #ifndef RNNC_LSTM_UNITS
-/* n <= batch units of a batch.  r: its first row.  ax, ah: [4 gates][batch].  c, h: [n]. */
-static inline void rnnc_lstm_units(
-    const rnnc_lstm_params *p, uint16_t r, const int32_t *ax, const int32_t *ah, int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
+/* n <= batch units of a batch, the first of them u.  ax, ah: [4 gates][batch].  c: [n] Q8.23, |c| <= 2^30.  h: [n] Q0.15.
+ * |i g|, |o tanh c| <= 2^30; the cell's sum <= 2^30 + 2^15 + 2^23. */
+static inline void rnnc_lstm_units(const rnnc_lstm_params *p, uint16_t u, const int32_t *ax, const int32_t *ah, int32_t *c,
+                                   int16_t *h, uint16_t batch, uint16_t n)
 {
-    uint16_t k, g;
+    const int32_t *b = &p->bias[4 * u];
+    const uint32_t *x = &p->scale_x[4 * u], *y = &p->scale_h[4 * u];
+    uint16_t k;
     for (k = 0; k < n; k++) {
-        int32_t gate[4];
-        for (g = 0; g < 4; g++) {
-            uint16_t a = (uint16_t)(g * batch + k), row = (uint16_t)(r + a);
-            gate[g] = (rnnc_scaled(ax[a] + rnnc_rom_i32(&p->bias[row]), rnnc_rom_u32(&p->scale_x[row])) +
-                       rnnc_scaled(ah[a], rnnc_rom_u32(&p->scale_h[row]))) >>
-                      8;
-        }
-        h[k] = (int16_t)rnnc_lstm_unit(gate[0], gate[1], gate[2], gate[3], &c[k]);
+        uint16_t ki = k, ko = (uint16_t)(k + batch), kf = (uint16_t)(k + 2 * batch), kg = (uint16_t)(k + 3 * batch);
+        int32_t i = rnnc_sigmoid(rnnc_gate(&b[ki], &x[ki], &y[ki], ax[ki], ah[ki]));
+        int32_t g = rnnc_tanh(rnnc_gate(&b[kg], &x[kg], &y[kg], ax[kg], ah[kg]));
+        int32_t f = rnnc_sigmoid(rnnc_gate(&b[kf], &x[kf], &y[kf], ax[kf], ah[kf]));
+        int32_t cell = rnnc_clip(rnnc_mul15(f, c[k]) + ((i * g + 64) >> 7), -1073741824, 1073741824);
+        int32_t o = rnnc_sigmoid(rnnc_gate(&b[ko], &x[ko], &y[ko], ax[ko], ah[ko]));
+        c[k] = cell;
+        h[k] = (int16_t)((o * rnnc_tanh((cell + 1024) >> 11) + 16384) >> 15);
     }
 }
 #endif
@@ -59,10 +51,10 @@ rnnc_lstm(const rnnc_lstm_params *p, const void *x, void *h, int32_t *c, void *v
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
         int16_t value[UNITS];
-        uint16_t n = (uint16_t)(p->hidden - u < UNITS ? p->hidden - u : UNITS);
+        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->hidden - u));
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
-        rnnc_lstm_units(p, (uint16_t)(4 * u), ax, ah, &c[u], value, UNITS, n);
+        rnnc_lstm_units(p, u, ax, ah, &c[u], value, UNITS, n);
         rnnc_put_units(h, p->h_bits, y, u, value, n);
     }
 }

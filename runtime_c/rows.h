@@ -103,6 +103,12 @@ rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_
 /* The same for layers whose gates work on RNNC_LANES units at once; their rows and constants are ordered gate by gate. */
 #define RNNC_BATCH(rows) (RNNC_UNITS(rows) < RNNC_LANES ? RNNC_LANES : RNNC_UNITS(rows))
 
+/* Units of a batch of which `left` >= 1 remain. */
+static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)
+{
+    return units == 1 || left >= units ? units : left;
+}
+
 #ifdef RNNC_DIRECT
 #define rnnc_rows rnnc_product
 #else

@@ -102,9 +102,12 @@ def test_the_header_holds_the_oracle_s_table() -> None:
 
     fine, tail = fixed.TABLE.fine, fixed.TABLE.tail
     assert table("rnnc_slope") == [*(32 * (fine[:-1] - fine[1:])), *(tail[:-1] - tail[1:]), 0]
-    assert table("rnnc_sigmoid_line") == [*(32 * (256 * fine[:-1] + 127 + 256)), *(256 * tail + 127 + 32 * 256)]
-    assert table("rnnc_tanh_line")[:189] == [*(32 * (256 * fine[:-1] + 127)), *(256 * tail[:125] + 127 + 16 * 256)]
-    assert all(value - slope * 255 >> 13 == 1 for value, slope in zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True))
+    sigmoid = [*(32 * (256 * fine[:-1] + 127 + 256)), *(256 * tail + 127 + 32 * 256)]
+    tanh = [*(32 * (256 * fine[:-1] + 127)), *(256 * tail[:125] + 127 + 16 * 256)]
+    assert table("rnnc_sigmoid_line") == [2**28 + 2**14 - 1 - line for line in sigmoid]
+    assert table("rnnc_tanh_line")[:189] == [2**28 + 2**13 - 1 - line for line in tanh]
+    ends = [line + slope * f >> 13 for line, slope in zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True) for f in (0, 255)]
+    assert ends == [32767] * 8
 
 
 @pytest.mark.parametrize(
