@@ -753,6 +753,8 @@ class Stream:
         self.ticks[op.name] = tick + count
         if op.elastic:
             return op.step(xs, self.state, tick) or []
+        if not count:
+            return [self._nothing(name) for name in op.outputs]
         xs = [x[:count] for x in xs]
         return self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick) or []
 
