@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -52,6 +53,9 @@ add_command(app, "doctor", doctor.run)
 
 def main() -> None:
     """Run the command line; never returns. Bad usage is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no command
     try:
         sys.exit(app(prog_name="rnnc", standalone_mode=False) or 0)
     except typer.Abort:

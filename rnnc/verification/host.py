@@ -131,7 +131,10 @@ class HostPackage:
         write_files(here, {**files, "driver.c": _driver(program)})
         library = here / "package.so"
         build(here, library, [f"{program.name}.c", f"{program.name}_state.c", "driver.c"], "-shared", "-fPIC")
-        self._drive = ctypes.CDLL(str(library)).rnnc_drive
+        try:
+            self._drive = ctypes.CDLL(str(library)).rnnc_drive
+        except OSError as error:
+            raise VerificationError(f"the generated C does not link: {error}") from None
         self._drive.restype = ctypes.c_int
 
     def __enter__(self) -> HostPackage:
