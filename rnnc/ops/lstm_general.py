@@ -74,7 +74,8 @@ def quantize_general(op: Lstm, q: Quantizer) -> QLstmGeneral:
         eh = max(eh, int(np.ceil(np.log2(max(start, 1e-9)))) - ef)
         full = Format.q(15 - ef - eh)
     else:
-        full = Format(16, np.array([max(q.state_limit("h"), start) / 32767]))
+        reach = float(op.range([])[0].magnitude.max()) if op.projection is not None else 0.0
+        full = Format(16, np.array([max(q.state_limit("h"), start, reach / 2**7) / 32767]))
     wide = q.precision == "a16" or op.projection is not None
     operand = full if wide else Format(8, full.scale * 256, 0, -128, 127)
     bias = by_unit(op.bias)
