@@ -14,6 +14,8 @@ from rnnc.backend.lower import Port, Program
 from rnnc.backend.usage import usage
 
 WIDTH = 80
+RULE = "\u2500"
+"""What rich draws lines with; a minus is on every terminal."""
 
 
 def summary(report: Mapping[str, Any], program: Program) -> str:
@@ -98,8 +100,9 @@ def _verification(verify: Mapping[str, Any]) -> str:
         ]
         for o in verify["outputs"]
     ]
-    heading = ["against onnxruntime", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
-    return "\n".join([*lines, _table(heading, rows)])
+    lines.append("error of the integers against onnxruntime, and against the net with the same weights:")
+    heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
+    return "\n".join([*lines, "", _table(heading, rows)])
 
 
 def _state_bytes(program: Program, op: str) -> str:
@@ -123,7 +126,7 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         table.add_row(*(_plain(cell) for cell in row))
     text = io.StringIO()
     Console(file=text, width=WIDTH, no_color=True, highlight=False, markup=False).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip().replace(RULE, "-") for line in text.getvalue().splitlines()) + "\n"
 
 
 def _plain(cell: str) -> str:
