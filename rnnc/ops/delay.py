@@ -55,7 +55,7 @@ class Delay(Op):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         queue, count = state[f"{self.name}_queue"], state[f"{self.name}_count"]
         waiting = np.swapaxes(queue[:, : int(count[0, 0])], 0, 1)
-        ticks = np.concatenate([waiting, inputs[0].reshape(len(inputs[0]), len(queue), -1)])
+        ticks = np.concatenate([waiting, inputs[0].reshape(len(inputs[0]), len(queue), self.size)])
         due = len(inputs[1])
         left = len(ticks) - due
         assert 0 <= left <= self.capacity, f"{self.name}: {left} wait for {self.capacity} places"
