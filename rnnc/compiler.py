@@ -15,7 +15,7 @@ from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net, QNet
-from rnnc.options import Options
+from rnnc.options import Options, Told, not_told
 from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
@@ -23,8 +23,10 @@ from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
+from rnnc.verification.attribution import affordable_steps, attribute
 from rnnc.verification.verify import Verification, compare_c, measure
 
+BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 Stage = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
@@ -48,7 +50,11 @@ class Compilation:
 
 
 def compile_stages(
-    source: str | Path | bytes, calibration: Source | None, options: Options, watch: Stage = no_watch
+    source: str | Path | bytes,
+    calibration: Source | None,
+    options: Options,
+    watch: Stage = no_watch,
+    told: Told = not_told,
 ) -> Compilation:
     """From a model to all that its C says; nothing is run and nothing is written.
 
@@ -56,6 +62,7 @@ def compile_stages(
         source: path of an ONNX file, or its content.
         calibration: sequences of each input (rnnc.data); None for data-free ranges.
         watch: told of each stage.
+        told: told how far a long stage is.
 
     Raises ModelError, DataError, UsageError.
     """
@@ -69,10 +76,9 @@ def compile_stages(
     _check_names(net, options)
     given = None if calibration is None else read_data(calibration, input_frames(graph, net))
     sequences = given.sequences if given else None
-    ranges: Ranges = made("calibrate", calibrate(net, sequences, options))
-    qnet: QNet = made(
-        "quantize", (search(net, ranges, sequences, options) if options.search else quantize(net, ranges, options))
-    )
+    ranges: Ranges = made("calibrate", calibrate(net, sequences, options, told))
+    searched = search(net, ranges, sequences, options, told) if options.search else None
+    qnet: QNet = made("quantize", searched or quantize(net, ranges, options))
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")
@@ -86,26 +92,31 @@ def build(
     *,
     test: Source | None = None,
     verify: bool = True,
+    by_layer: bool = False,
     watch: Stage = no_watch,
+    told: Told = not_told,
 ) -> Package:
     """All stages, with the verification's figures and without judging them (``Package.check`` does).
 
     Args:
         test: data to verify on; else the calibration's, or noise.
         verify: hold the integers against onnxruntime and run the C on this machine.
+        by_layer: measure what each layer costs over many steps; else over a few, where that takes no time.
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
     model = _model(source, options)
-    made = compile_stages(source, calibration, options, watch)
+    made = compile_stages(source, calibration, options, watch, told)
     data = made.data if test is None else read_data(test, input_frames(made.graph, made.net))
-    measured = measure(model.content, made.net, made.qnet, data.sequences, options) if verify else None
+    measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     banner = Banner(command_line(model.file, calibration, options), model.sha256, measured.summary if measured else "")
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None
     shapes = {f.name: f.shape for f in input_frames(made.graph, made.net)} | output_shapes(made.graph, made.net)
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified)
+    steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.net)) if verify else 0
+    attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     if measured and measured.dropped:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Precision = Literal["a16", "a8"]
 Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
 """How a package lies on disk (backend.layouts)."""
+Told = Callable[[int, int], None]
+"""Called in long work with how much is done, and of how much."""
+
+
+def not_told(_: int, __: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def run(
     """Compile the gesture example, stream its held-out recordings through the C, and say how well it does."""
     from rnnc.demo import gesture
 
-    with output.progress() as watch:
+    with output.progress() as (watch, _):
         result = gesture(folder, watch)
     output.answer(result.content, result.text)
     result.package.check()

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rnnc.options import Told, not_told
+
 if TYPE_CHECKING:
     from rnnc.compiler import Stage
 
@@ -63,19 +65,25 @@ class Output:
             print(text)
 
     @contextmanager
-    def progress(self) -> Iterator[Stage]:
-        """Show what is going on while the stages run, on a terminal; gives what to call after each stage."""
+    def progress(self) -> Iterator[tuple[Stage, Told]]:
+        """Show what is going on, on a terminal; gives what to call after each stage, and within a long one."""
         if not sys.stderr.isatty():
-            yield lambda _, __: None
+            yield lambda _, __: None, not_told
             return
         from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
         names = list(DOING)
-        with Console(stderr=True).status(DOING[names[0]]) as status:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(DOING[names[0]], total=None)
 
             def done(stage: str, _: object) -> None:
                 following = names.index(stage) + 1
                 if following < len(names):
-                    status.update(DOING[names[following]])
+                    bars.reset(task, total=None, description=DOING[names[following]])
 
-            yield done
+            def told(count: int, total: int) -> None:
+                bars.update(task, completed=count, total=total)
+
+            yield done, told

@@ -74,13 +74,17 @@ class ModelArguments:
             input_affine=_pairs("--input-affine", self.input_affine, _affine),
         )
 
-    def build(self, output: Output, name: str = "", test: str | None = None, verify: bool = True) -> Package:
+    def build(
+        self, output: Output, name: str = "", test: str | None = None, verify: bool = True, by_layer: bool = False
+    ) -> Package:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
 
         options = self.options(name)
-        with output.progress() as watch:
-            package = build(self.model, self.calib, options, test=test, verify=verify, watch=watch)
+        with output.progress() as (watch, told):
+            package = build(
+                self.model, self.calib, options, test=test, verify=verify, by_layer=by_layer, watch=watch, told=told
+            )
         for note in package.notes:
             output.note(note)
         self.remark(output)

@@ -16,11 +16,20 @@ def run(
     data: Annotated[
         str | None, typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise.")
     ] = None,
+    by_layer: Annotated[
+        bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
+    ] = False,
     min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail where an output's SQNR is lower.")] = None,
 ) -> None:
     """Hold the integers against onnxruntime and the C against the integers, over all steps of the data."""
+    from rnnc.report.terminal import by_layer as losses
     from rnnc.report.terminal import summary
 
-    package = model.build(output, test=data)
-    output.answer(package.report, "" if output.as_json else summary(package.report, package.program))
+    package = model.build(output, test=data, by_layer=by_layer)
+    if output.as_json:
+        output.json(package.report)
+    else:
+        print(summary(package.report, package.program))
+        if by_layer:
+            print(losses(package.report))
     package.check(min_sqnr)

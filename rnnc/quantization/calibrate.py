@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
 from rnnc.net import CHUNK, Array, Interval, Net, Value, stream_net
-from rnnc.options import Options
+from rnnc.options import Options, Told, not_told
 
 SAMPLES = 4096
 """How many evenly spaced samples of an operand serve for its covariance."""
@@ -54,7 +54,7 @@ class Ranges:
         return "\n".join(lines)
 
 
-def calibrate(net: Net, calibration: Sequences | None, options: Options) -> Ranges:
+def calibrate(net: Net, calibration: Sequences | None, options: Options, told: Told = not_told) -> Ranges:
     """Run the net over calibration sequences (or noise) and note what every value and operand reaches.
 
     Raises DataError where a value becomes infinite.
@@ -62,7 +62,7 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options) -> Rang
     inputs = {v.name: _input_format(v, calibration, options) for v in net.inputs}
     ranges = Ranges(calibration is not None, inputs, interval_bounds(net, inputs))
     if calibration is not None:
-        _observe(net, calibration, ranges)
+        _observe(net, calibration, ranges, told)
         return ranges
     _observe(net, noise_sequences(net, ranges), ranges)
     probe = Ranges(False, inputs, ranges.bounds)
@@ -134,19 +134,21 @@ def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
     return constant
 
 
-def _observe(net: Net, sequences: Sequences, ranges: Ranges) -> None:
+def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_told) -> None:
     """Run all sequences, as lanes side by side, and note peaks and samples."""
     ends_matter = bool(net.drain_steps or net.window)
     groups = _by_length(sequences) if ends_matter else [sequences]
     total = sum(len(s) for s in next(iter(sequences.values())))
     notes = _Notes(ranges, max(1, total // SAMPLES))
-    for group in groups:
+    steps = [max(map(len, next(iter(group.values())))) for group in groups]
+    for k, group in enumerate(groups):
         lengths = np.array([len(s) for s in next(iter(group.values()))])
         view = _Valid(net, lengths, notes) if not ends_matter else notes.add
         stream = stream_net(net, len(lengths), view)
         for t in range(0, int(lengths.max()), CHUNK):
             count = min(CHUNK, int(lengths.max()) - t)
             stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
+            told(sum(steps[:k]) + t + count, sum(steps))
         stream.drain()
     if missing := [name for name in net.values if name not in ranges.peaks]:
         longest = max(len(s) for s in next(iter(sequences.values())))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from rnnc.net import Net, QNet, run_net, run_qnet
-from rnnc.options import Options
+from rnnc.options import Options, Told, not_told
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
 
 
-def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options) -> QNet:
+def search(
+    net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told
+) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
     builds = (quantize(net, ranges, options, jitter=k) for k in range(options.search))
-    return best(net, builds, sequences)
+    return best(net, _told(builds, options.search, told), sequences)
+
+
+def _told(builds: Iterable[QNet], count: int, told: Told) -> Iterator[QNet]:
+    for k, build in enumerate(builds):
+        yield build
+        told(k + 1, count)
 
 
 def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:

@@ -9,13 +9,21 @@ from typing import Any
 import rnnc
 from rnnc.backend.lower import Port, Program
 from rnnc.quantization.certify import Certificate
+from rnnc.verification.attribution import Attribution, Loss
+from rnnc.verification.occupancy import Occupancy
 from rnnc.verification.verify import OutputFigures, Verification
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def report_content(
-    file: str, sha256: str, program: Program, certificate: Certificate, shapes: Shapes, verified: Verification | None
+    file: str,
+    sha256: str,
+    program: Program,
+    certificate: Certificate,
+    shapes: Shapes,
+    verified: Verification | None,
+    attribution: Attribution | None,
 ) -> dict[str, Any]:
     """The report as plain lists, numbers and strings; ``shapes`` are those of one step of each input and output."""
     cost = program.cost
@@ -47,7 +55,7 @@ def report_content(
             }
             for b in certificate.bounds
         ],
-        "verify": _verify(verified) if verified else None,
+        "verify": _verify(verified, attribution) if verified else None,
     }
 
 
@@ -79,13 +87,46 @@ def _dtype(port: Port) -> str:
     return port.format.ctype.removesuffix("_t")
 
 
-def _verify(verified: Verification) -> dict[str, Any]:
+def _verify(verified: Verification, attribution: Attribution | None) -> dict[str, Any]:
     m = verified.measured
     return {
         "steps": m.steps,
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
         "outputs": [_figures(o) for o in m.outputs],
+        "ranges": [_range(o) for o in m.occupancy],
+        "by_layer": _by_layer(attribution) if attribution else None,
+    }
+
+
+def _range(o: Occupancy) -> dict[str, Any]:
+    """``used`` and ``saturated`` are shares, 0 .. 1."""
+    return {
+        "value": o.value,
+        "op": o.producer or None,
+        "format": str(o.format),
+        "used": _figure(o.used, 4),
+        "saturated": _figure(o.share_saturated, 3),
+    }
+
+
+def _by_layer(a: Attribution) -> dict[str, Any]:
+    return {
+        "steps": a.steps,
+        "network_db": _figure(a.network, 4),
+        "inputs": [_loss(loss) for loss in a.inputs],
+        "layers": [_loss(loss) for loss in a.layers],
+    }
+
+
+def _loss(loss: Loss) -> dict[str, Any]:
+    return {
+        "name": loss.name,
+        "what": loss.what,
+        "weights_db": _figure(loss.weights, 4),
+        "activations_db": _figure(loss.activations, 4),
+        "tables_db": _figure(loss.tables, 4),
+        "layer_db": _figure(loss.layer, 4),
     }
 
 

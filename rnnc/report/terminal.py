@@ -105,6 +105,23 @@ def _verification(verify: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", _table(heading, rows)])
 
 
+def by_layer(report: Mapping[str, Any]) -> str:
+    """What each layer costs, SQNR in dB with one thing at a time as the C has it."""
+    found = report["verify"]["by_layer"]
+    rows = [
+        [
+            loss["name"],
+            loss["what"],
+            *(_or_dash(loss[f"{part}_db"], ".1f") for part in ("weights", "activations", "tables", "layer")),
+        ]
+        for loss in (*found["inputs"], *found["layers"])
+    ]
+    rows.append(["all", "", "", "", "", _or_dash(found["network_db"], ".1f")])
+    heading = ["by layer", "what", "weights", "activations", "tables", "layer"]
+    text = f"SQNR in dB of the worst output over {_thousands(found['steps'])} steps,\nwith one thing at a time as the C has it"
+    return f"{text}\n{_table(heading, rows)}"
+
+
 def _state_bytes(program: Program, op: str) -> str:
     names = {s.name for q in program.qnet.ops if q.name == op for s in q.states()}
     return _thousands(sum(m.bytes for m in program.members if m.state.name in names))

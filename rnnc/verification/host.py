@@ -16,7 +16,7 @@ import numpy as np
 from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.lower import Port, Program
 from rnnc.errors import MissingTool, VerificationError
-from rnnc.net import Array, QNet, stream_qnet
+from rnnc.net import Array, Observer, QNet, stream_qnet
 from rnnc.verification.batches import Batch
 
 COMPILERS = ("cc", "gcc", "clang")
@@ -197,10 +197,10 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
     return {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
 
 
-def run_oracle(qnet: QNet, batch: Batch) -> OracleRun:
-    """Run a batch from the initial state in NumPy."""
+def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None) -> OracleRun:
+    """Run a batch from the initial state in NumPy; ``observe`` sees every value."""
     inputs = quantized(qnet, batch)
-    stream = stream_qnet(qnet, len(batch.members))
+    stream = stream_qnet(qnet, len(batch.members), observe)
     outputs = stream.advance(inputs)
     state = {name: array.copy() for name, array in stream.state.items()}
     late = stream.drain()

@@ -15,11 +15,12 @@ from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
 from rnnc.net import Array, Net, QNet, run_net
 from rnnc.options import Options
-from rnnc.quantization.calibrate import Sequences
+from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
 from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db
-from rnnc.verification.oracle import ask
+from rnnc.verification.occupancy import Counting, Occupancy
+from rnnc.verification.oracle import Points, ask
 from rnnc.verification.session import Session
 
 IMPORT_LIMIT = 1e-5
@@ -28,12 +29,24 @@ IMPORT_LIMIT = 1e-5
 
 @dataclass(frozen=True)
 class OutputFigures:
-    """How far one output's integers are from onnxruntime; ``same_weights``: SQNR against the net with the same weights."""
+    """How far one output's integers are from onnxruntime.
+
+    Args:
+        asked: where onnxruntime was asked, and what it answered.
+        got: what the integers say there, ``[points, size]``, real units.
+        same_weights: SQNR against the net with the same weights.
+    """
 
     name: str
-    points: int
+    asked: Points
+    got: Floats
     difference: Difference
     same_weights: float | None
+
+    @property
+    def points(self) -> int:
+        """How many values were compared."""
+        return len(self.got)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +58,7 @@ class Measurement:
         dropped: steps at the ends of sequences that a fixed length leaves over.
         import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime|.
         runs: what the oracle computed, for the C to be held against.
+        occupancy: how much of each value's range was used.
     """
 
     steps: int
@@ -52,6 +66,7 @@ class Measurement:
     import_max_rel: float
     outputs: tuple[OutputFigures, ...]
     runs: tuple[OracleRun, ...]
+    occupancy: tuple[Occupancy, ...]
 
     @property
     def summary(self) -> str:
@@ -82,14 +97,15 @@ class Verification:
         return found
 
 
-def measure(model: bytes, net: Net, qnet: QNet, sequences: Sequences, options: Options) -> Measurement:
+def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Sequences, options: Options) -> Measurement:
     """Run onnxruntime, the net, the net with quantized weights, and the integers over the same sequences.
 
     Raises DataError where the sequences are shorter than what the file takes at once.
     """
     reference = ask(Session(model, net, options), sequences)
     groups = batches(reference.sequences, net)
-    runs = tuple(run_oracle(qnet, batch) for batch in groups)
+    counting = Counting(qnet, ranges.bounds)
+    runs = tuple(run_oracle(qnet, batch, counting.observer(batch)) for batch in groups)
     integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
     exact, same = _float(net, groups), _float(qnet.dequantized(), groups)
     figures, worst = [], 0.0
@@ -98,8 +114,9 @@ def measure(model: bytes, net: Net, qnet: QNet, sequences: Sequences, options: O
         r, y = points.reference, points.of(integers[o.name])
         worst = max(worst, relative_error(r, points.of(exact[o.name]), index=index))
         alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
-        figures.append(OutputFigures(o.name, len(r), difference(r, y, index=index), alike))
-    return Measurement(sum(map(sum, (b.lengths for b in groups))), reference.dropped, worst, tuple(figures), runs)
+        figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
+    steps = sum(map(sum, (b.lengths for b in groups)))
+    return Measurement(steps, reference.dropped, worst, tuple(figures), runs, counting.found())
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
