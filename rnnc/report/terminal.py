@@ -100,7 +100,7 @@ def _verification(verify: Mapping[str, Any]) -> str:
         ]
         for o in verify["outputs"]
     ]
-    lines.append("error of the integers against onnxruntime, and against the net with the same weights:")
+    lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
     return "\n".join([*lines, "", _table(heading, rows)])
 
