@@ -133,7 +133,7 @@ class Conv(Op):
     def split(self, patches: Array) -> list[Array]:
         """``[..., positions, taps, channels, height, width]`` as ``[..., positions, columns]`` of each group."""
         parts = np.split(patches, self.groups, axis=-3)
-        return [p.reshape(*p.shape[:-4], -1) for p in parts]
+        return [p.reshape(*p.shape[:-4], self.columns) for p in parts]
 
     def sampled(self, histories: Array) -> Array:
         """What some positions see, ``[n, frames * size]`` to ``[n, positions * columns of all groups]``."""
