@@ -28,6 +28,8 @@ ITEM_BYTES = {
     "rnnc_scale2": 6,
     "rnnc_line": 8,
     "rnnc_sum": 12,
+    "rnnc_argument": 8,
+    "rnnc_root": 8,
     "rnnc_segment": 8,
 }
 SIGMA_TABLE_BYTES = 1930
