@@ -186,6 +186,8 @@ class Op(ABC):
     kind: ClassVar[str]
     elastic: ClassVar[bool] = False
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
+    widens: ClassVar[bool] = False
+    """Whether it can compute the next value of a state that the graph feeds back in 32 bits (``Quantizer.wide``)."""
     passes: ClassVar[bool] = False
     """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
 
@@ -280,6 +282,9 @@ class Quantizer(Protocol):
             nonnegative: negative numbers are clipped (a fused ReLU).
             reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
         """
+
+    def wide(self) -> Format | None:
+        """The int32 format of output 0, with 14 more fraction bits than int16, where it leads to a fed-back state."""
 
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""

@@ -31,6 +31,7 @@ ITEM_BYTES = {
     "rnnc_argument": 8,
     "rnnc_root": 8,
     "rnnc_segment": 8,
+    "rnnc_wide_term": 4,
 }
 SIGMA_TABLE_BYTES = 1930
 """rnnc_sigmoid_line, rnnc_tanh_line and rnnc_slope of runtime_c/lut.h."""

@@ -25,6 +25,7 @@ from rnnc.ops.elementwise import (
     operands,
     reach_of,
 )
+from rnnc.ops.wide import QWideSum
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 
@@ -43,6 +44,7 @@ class Add(Op):
     shape: Shape
     subtract: bool = False
     kind: ClassVar[str] = "add"
+    widens: ClassVar[bool] = True
 
     @property
     def signs(self) -> tuple[int, int]:
@@ -60,8 +62,11 @@ class Add(Op):
         a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
         return [Interval(a.lo - b.hi, a.hi - b.lo) if self.subtract else Interval(a.lo + b.lo, a.hi + b.hi)]
 
-    def quantize(self, q: Quantizer) -> QAdd:
+    def quantize(self, q: Quantizer) -> QOp:
         sources = (q.input(0), q.input(1))
+        if wide := q.wide():
+            gains = tuple(np.full(self.shape, float(sign)) for sign in self.signs)
+            return QWideSum(self, self.inputs, (wide,), sources, self.shapes, self.shape, gains, np.zeros(self.shape))
         scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
         y = at_least(q.output(wide=True), np.maximum(*scales) / 2**14)
         return QAdd(self, self.inputs, (y,), sources)

@@ -25,7 +25,10 @@ from rnnc.ops.elementwise import (
     operands,
     reach_of,
 )
+from rnnc.ops.log import Log
+from rnnc.ops.power import Power
 from rnnc.ops.scale import Scale
+from rnnc.ops.wide import QWideSum
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 
@@ -48,6 +51,7 @@ class Affine(Op):
     lo: float = -np.inf
     hi: float = np.inf
     kind: ClassVar[str] = "affine"
+    widens: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
@@ -62,8 +66,24 @@ class Affine(Op):
         low, high = np.minimum(*ends) + offset, np.maximum(*ends) + offset
         return [Interval(np.clip(low, self.lo, self.hi), np.clip(high, self.lo, self.hi))]
 
-    def quantize(self, q: Quantizer) -> QAffine:
+    def absorb(self, reader: Op) -> Op | None:
+        """Let a root, power or logarithm take in a positive gain and offset."""
+        takes = isinstance(reader, Log) or (isinstance(reader, Power) and reader.sign == "positive")
+        bare = self.operand == self.shape and np.isinf([self.lo, self.hi]).all()
+        if not takes or not bare or np.any(self.gain <= 0) or np.any(self.offset < 0):
+            return None
+        assert isinstance(reader, Log | Power)
+        if np.any(reader.gain != 1) or np.any(reader.offset):
+            return None
+        gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
+        return replace(reader, inputs=self.inputs, gain=gain, offset=offset)
+
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if wide := q.wide():
+            gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
+            limits = (self.lo, self.hi)
+            return QWideSum(self, self.inputs, (wide,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
         y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
         if np.isfinite([self.lo, self.hi]).any() and not y.uniform:

@@ -43,6 +43,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.ops.wide import QWideProduct
 from rnnc.tracing import Node, Tracer, handles
 
 
@@ -60,6 +61,7 @@ class Mul(Op):
     shapes: tuple[Shape, Shape]
     shape: Shape
     kind: ClassVar[str] = "mul"
+    widens: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
@@ -74,7 +76,9 @@ class Mul(Op):
         product = product_interval(a, b)
         return [Interval(np.maximum(product.lo, 0), product.hi) if square else product]
 
-    def quantize(self, q: Quantizer) -> QMul:
+    def quantize(self, q: Quantizer) -> QOp:
+        if wide := q.wide():
+            return QWideProduct(self, self.inputs, (wide,), (q.input(0), q.input(1)), self.shapes, self.shape)
         sources = (q.input(0), q.input(1))
         scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
         y = at_least(q.output(wide=True), 8 * scales[0] * scales[1])

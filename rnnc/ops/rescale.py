@@ -9,8 +9,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32, multiplier
-from rnnc.net import Arg, Array, Bound, Constant, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.fixed import Format, Ints, int32, multiplier, shift_round
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    Quantizer,
+    States,
+    Value,
+    no_probe,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +48,7 @@ class Rescale(Op):
 
 @dataclass(frozen=True, eq=False)
 class QRescale(QOp):
-    """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale.
-
-    A 32-bit x is first clipped to what the output can hold, so that the product fits 32 bits.
-    """
+    """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale; of a wide x the upper half."""
 
     source: Format
     size: int
@@ -51,19 +62,21 @@ class QRescale(QOp):
     def scales(self) -> tuple[Ints, Ints]:
         """m and s of ``y = x m / 2^s``, length 1 or one an element."""
         n = 1 if self.source.uniform and self.target.uniform else self.size
-        return multiplier(self.source.scale_for(n) / self.target.scale_for(n))
+        unit = 2.0**14 if self.source.bits == 32 else 1.0
+        return multiplier(unit * self.source.scale_for(n) / self.target.scale_for(n))
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         m, s = self.scales
         shape = inputs[0].shape
-        x = inputs[0].reshape(*shape[:2], -1) - self.source.zero_point
+        x = inputs[0].reshape(*shape[:2], -1)
+        x = shift_round(x, 14) if self.source.bits == 32 else x - self.source.zero_point
         half = (1 << s) >> 1
         y = int32(x * m + half, f"{self.name} product") >> s
         return [np.clip(y + self.target.zero_point, self.target.lo, self.target.hi).reshape(shape)]
 
     def bounds(self) -> list[Bound]:
         m, s = self.scales
-        reach = self.source.amax + abs(self.source.zero_point)
+        reach = 2**15 if self.source.bits == 32 else self.source.amax + abs(self.source.zero_point)
         return [Bound(self.name, "product", int((reach * m + ((1 << s) >> 1)).max()))]
 
     def calls(self) -> list[KernelCall]:

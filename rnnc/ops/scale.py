@@ -9,6 +9,7 @@ from typing import ClassVar
 from rnnc.fixed import Floats
 from rnnc.net import Array, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
+from rnnc.ops.wide import wide_copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class Scale(Pointwise):
 
     gain: Floats
     kind: ClassVar[str] = "scale"
+    widens: ClassVar[bool] = True
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [inputs[0] * self.gain]
@@ -29,8 +31,10 @@ class Scale(Pointwise):
         gain = self.gain.ravel()
         return [Interval(inputs[0].lo * gain, inputs[0].hi * gain)]
 
-    def quantize(self, q: Quantizer) -> QScale:
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if wide := q.wide():
+            return wide_copy(self, self.inputs, x, self.gain, wide)
         return QScale(self, self.inputs, (replace(x, scale=x.scale_for(self.gain.size) * self.gain.ravel()),))
 
     def describe(self) -> str:

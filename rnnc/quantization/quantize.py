@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from rnnc.fixed import GATE, LOGIT, Floats, Format
-from rnnc.net import Accept, Net, Op, QFeedback, QNet, QOp, QState, Value
+from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
+from rnnc.net import Accept, Feedback, Net, Op, QFeedback, QNet, QOp, QState, Value
 from rnnc.ops.rescale import QRescale, Rescale
+from rnnc.ops.wide import wide_format
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.rounding import round_gptq, round_nearest
@@ -46,6 +47,7 @@ class _Builder:
     ranges: Ranges
     options: Options
     jitter: np.random.Generator | None
+    wide: set[str] = field(default_factory=set)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
@@ -54,7 +56,8 @@ class _Builder:
         net = self.net
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
-        states = {f.state.name: self._feedback_state(f.state.name) for f in net.feedback}
+        self.wide = wide_values(net)
+        states = {f.state.name: self._feedback_state(f) for f in net.feedback}
         for name, state in states.items():
             self.formats[name] = state.format
         for op in net.ops:
@@ -69,11 +72,25 @@ class _Builder:
         precision = self.options.precision
         return QNet(net, precision, tuple(self.ops), net.outputs, tuple(feedback), self.formats, self.values)
 
-    def _feedback_state(self, name: str) -> QState:
-        state = next(f.state for f in self.net.feedback if f.state.name == name)
-        limit = max(self.state_limit(name), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
-        form = Format(16, np.array([limit / 32767]))
-        return QState(name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
+    def _feedback_state(self, feedback: Feedback) -> QState:
+        state = feedback.state
+        bound = float(self.ranges.bounds[feedback.next].magnitude.max(initial=0.0))
+        limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
+        if feedback.next in self.wide:
+            form = wide_format(max(limit, self._wide_limit(feedback.next)))
+        else:
+            form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
+        return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
+
+    def _wide_limit(self, name: str) -> float:
+        """Room for a value on a path of wide ones: that of the states that it is the next value of, or of its own range."""
+        states = [f.state for f in self.net.feedback if name in self.net.passed(f.next) or f.next in self.net.passed(name)]
+        limits = [max(self.state_limit(s.name), float(np.abs(s.initial).max(initial=0.0))) for s in states]
+        if not limits:
+            headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+            peaks = [self.ranges.peaks, *([] if self.ranges.measured else [self.ranges.extremes])]
+            limits = [headroom * float(max(p[name].max(initial=0.0) for p in peaks))]
+        return max(min(max(limits), float(self.ranges.bounds[name].magnitude.max(initial=0.0))), 1e-6)
 
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
@@ -85,6 +102,10 @@ class _Builder:
     def _adapt(self, op: Op, index: int, name: str) -> str:
         """The input, or a rescaled copy that the op can take."""
         have, accept = self.formats[name], op.accepts(index)
+        if name in self.wide and not (op.passes or op.outputs[0] in self.wide):
+            return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
+        if op.widens and op.outputs[0] in self.wide:
+            accept = "common"
         if satisfies(have, accept, self.values[name].shape):
             return name
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
@@ -109,6 +130,33 @@ class _Builder:
             self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
             self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
         return fresh
+
+
+def wide_values(net: Net) -> set[str]:
+    """The values on paths of arithmetic that end in a fed-back state, and those states."""
+    makers = {name: op for op in net.ops for name in op.outputs}
+    wide: set[str] = set()
+    todo = [f.next for f in net.feedback]
+    while todo:
+        name = todo.pop()
+        op = makers.get(name)
+        if op is None or name in wide or not (op.widens or (op.passes and _source(op, makers).widens)):
+            continue
+        wide.add(name)
+        todo += op.inputs
+    return wide | {f.state.name for f in net.feedback if f.next in wide}
+
+
+def _source(op: Op, makers: Mapping[str, Op]) -> Op:
+    """The op that computes what a chain of ops passes on."""
+    while op.passes and op.inputs[0] in makers:
+        op = makers[op.inputs[0]]
+    return op
+
+
+def _narrow(form: Format) -> Format:
+    """The int16 format of a wide value's upper half."""
+    return Format(16, form.scale * 2**14)
 
 
 def same(a: Format, b: Format) -> bool:
@@ -152,6 +200,10 @@ class _OpQuantizer:
 
     def state_limit(self, operand: str) -> float:
         return self.builder.state_limit(self._key(operand))
+
+    def wide(self) -> Format | None:
+        name = self.op.outputs[0]
+        return wide_format(self.builder._wide_limit(name)) if name in self.builder.wide else None
 
     def wants8(self, index: int = 0) -> bool:
         readers = list(self._readers(index))
