@@ -34,6 +34,18 @@ def pack_dsp(rows: Ints) -> Ints:
     return np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64)
 
 
+def pack_telescope(rows: Ints, columns: int) -> Ints:
+    """Four rows a word, a column each, the lower three raised by 128: see runtime_c/isa/telescope.h. Little-endian bytes."""
+    words = interleaved(padded(rows, columns), 4, 1).reshape(-1, 4)
+    raised = words + np.array([128, 128, 128, 0])
+    return np.where(raised > 127, raised - 256, raised)
+
+
+def pack_columns(rows: Ints) -> Ints:
+    """Blocks of four rows, column by column: see runtime_c/isa/rv32.h."""
+    return interleaved(rows, 4, 1)
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from rnnc.backend.pack import pack_dsp, pack_rows
+from rnnc.backend.pack import pack_columns, pack_dsp, pack_rows, pack_telescope
 from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
@@ -41,6 +42,21 @@ def dsp_operand(columns: int, _: int) -> tuple[str, int]:
     return "int32_t", 2 + (columns + 3) // 4 * 2
 
 
+def telescope_operand(columns: int) -> Callable[[int, int], tuple[str, int]]:
+    """RNNC_OPERAND_LENGTH of runtime_c/isa/telescope.h, padded to ``columns``."""
+    return lambda n, _: ("int32_t", 3 + (n + columns - 1) // columns * columns)
+
+
+def int16_operand(columns: int, _: int) -> tuple[str, int]:
+    """int16, whatever it was."""
+    return "int16_t", columns
+
+
+def _telescope(name: str, header: str, columns: int) -> Target:
+    pack = partial(pack_telescope, columns=columns)
+    return Target(name, 4, pack, (f"isa/{header}",), operand=telescope_operand(columns))
+
+
 def _dsp(name: str) -> Target:
     return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand)
 
@@ -49,9 +65,12 @@ TARGETS = {
     t.name: t
     for t in (
         Target("portable", 1, pack_rows, lanes=4),
+        _telescope("cortex-m0", "cortex_m0.h", 2),
+        _telescope("cortex-m3", "cortex_m3.h", 4),
         _dsp("cortex-m4"),
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
+        Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )
 }
 

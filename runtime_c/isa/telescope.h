@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_TELESCOPE_H
+#define RNNC_ISA_TELESCOPE_H
+/* Four rows a word, for cores that multiply 32 bits by 32 and have no other products.
+ *
+ * A word is one column of a block: V = w3 << 24 | u2 << 16 | u1 << 8 | u0 with u = w + 128. With t_k = sum of (V >> 8 k) x,
+ * all modulo 2^32 and t_0 without any unpacking:
+ *     A_3 = t_3,   A_k = t_k - 256 t_(k+1) - 128 sum of x   for k < 3
+ * A taken operand: [0] bytes to skip in the first turn of the unrolled loop, [1] 128 sum of x, [2] bytes of activations, then
+ * these, int32, padded with zeros to a multiple of RNNC_TELESCOPE_COLUMNS.
+ * The core's own header defines that, RNNC_TELESCOPE_TURN (columns of a turn) and RNNC_TELESCOPE_BYTES (of the code for
+ * RNNC_TELESCOPE_COLUMNS). */
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNNC_GROUP 4
+#define RNNC_LANES 1
+typedef int32_t rnnc_operand;
+#define RNNC_TELESCOPE_PADDED(columns) (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)
+#define RNNC_OPERAND_LENGTH(columns) (3 + RNNC_TELESCOPE_PADDED(columns))
+
+#ifndef RNNC_TELESCOPE_BLOCK
+/* acc[0 .. 3] of one block; returns the address behind its weights. */
+static inline const int8_t *rnnc_telescope_block(int32_t *acc, const int8_t *w, const int32_t *v)
+{
+    const int32_t *x = v + 3, *end = x + v[2] / 4;
+    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    for (; x < end; x++, w += 4) {
+        acc[0] += (w[0] + (w[0] < 0 ? 128 : -128)) * *x;
+        acc[1] += (w[1] + (w[1] < 0 ? 128 : -128)) * *x;
+        acc[2] += (w[2] + (w[2] < 0 ? 128 : -128)) * *x;
+        acc[3] += w[3] * *x;
+    }
+    return w;
+}
+#endif
+
+static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+{
+    int32_t *v = (int32_t *)operand;
+    uint16_t padded = RNNC_TELESCOPE_PADDED(columns), j;
+    uint32_t sum = 0;
+    v[0] = (int32_t)((RNNC_TELESCOPE_TURN - padded % RNNC_TELESCOPE_TURN) % RNNC_TELESCOPE_TURN / RNNC_TELESCOPE_COLUMNS *
+                     RNNC_TELESCOPE_BYTES);
+    v[2] = padded * 4;
+    for (j = 0; j < columns; j++) {
+        int32_t value = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
+        v[3 + j] = value;
+        sum += (uint32_t)value;
+    }
+    for (; j < padded; j++) {
+        v[3 + j] = 0;
+    }
+    v[1] = (int32_t)(sum << 7);
+}
+
+static inline const int8_t *
+rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r;
+    (void)bits;
+    (void)columns;
+    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
+        w = rnnc_telescope_block(&acc[r], w, (const int32_t *)v);
+    }
+    return w;
+}
+
+#endif
