@@ -94,7 +94,7 @@ static inline void rnnc_lstm_project(const rnnc_lstm_project_params *p, const in
     uint16_t u, k;
     for (u = 0; u < p->rows; u = (uint16_t)(u + UNITS)) {
         int32_t a[UNITS];
-        w = rnnc_rows16(a, w, m, p->columns, UNITS);
+        w = rnnc_rows(a, w, m, 16, p->columns, UNITS);
         for (k = u; k < u + UNITS && k < p->rows; k++) {
             int32_t v = rnnc_rescale1_by(a[k - u] + rnnc_rom_i32(&p->bias[k]), &p->scale[k], p->shift);
             h[k] = (int16_t)rnnc_clip(v, -32767, 32767);
