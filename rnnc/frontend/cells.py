@@ -15,6 +15,7 @@ import numpy as np
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.expressions import Indices, Leaf, Product
 from rnnc.frontend.matching import Cell, match
+from rnnc.frontend.states import related, stem
 from rnnc.frontend.vectors import Vectors
 from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS, moved_inputs, view
@@ -37,11 +38,16 @@ ENDS = (
 """Operators that can be the last of a cell."""
 
 
-def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]]) -> Graph:
+STATE_WORDS = {"h", "hx", "hidden", "state", "states", "rnn", "recurrent", "memory", "carry", "context"}
+
+
+def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], *, certain: bool = True) -> Graph:
     """The graph with its cells as LSTM, GRU and RNN nodes.
 
     Args:
         feeds: for each input that may be a state, the outputs that may feed it.
+        certain: whether these are all states; if not, a plain RNN, which many a layer of two inputs looks like, needs
+            more to be taken for one.
     """
     editor = Editor(graph)
     if not feeds:
@@ -53,6 +59,8 @@ def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]]) -> Graph:
             continue
         cell = match(vectors, node.outputs[0])
         if cell is None or not _closed(cell, feeds, origins):
+            continue
+        if not certain and cell.op_type == "RNN" and not _plausible(editor, cell, feeds):
             continue
         if _replace(editor, vectors, cell):
             vectors.cut(cell.h)
@@ -158,6 +166,14 @@ def _closed(cell: Cell, feeds: Mapping[str, Sequence[str]], origins: _Origins) -
     """Whether the cell's new states are what feeds the states that it reads."""
     pairs = [(cell.old_h, cell.h)] + ([(cell.old_c, cell.c)] if cell.old_c is not None else [])
     return all(any(origins.arrives(new, leaf, o) for o in feeds.get(leaf.tensor, ())) for leaf, new in pairs)
+
+
+def _plausible(editor: Editor, cell: Cell, feeds: Mapping[str, Sequence[str]]) -> bool:
+    """Whether names say that an input is a state, or the new state is more than an output."""
+    name = cell.old_h.tensor
+    named = STATE_WORDS & set(stem(name)) or any(related(name, output) for output in feeds.get(name, ()))
+    readers = [n for n in editor.uses(cell.h) if not set(n.outputs) <= editor.results]
+    return bool(named or readers)
 
 
 def _replace(editor: Editor, vectors: Vectors, cell: Cell) -> bool:

@@ -205,7 +205,7 @@ def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[s
     for tensor in inputs:
         alike = [o for o in graph.outputs if o.name not in taken and o.shape == tensor.shape]
         fitting = [o for o in alike if depends(graph, o.name, tensor.name)]
-        for normal in (_stem, _letter):
+        for normal in (stem, letter):
             words = normal(tensor.name)
             same = [o.name for o in fitting if words and normal(o.name) == words]
             if len(same) == 1:
@@ -215,14 +215,19 @@ def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[s
     return pairs
 
 
-def _stem(name: str) -> tuple[str, ...]:
+def related(name: str, other: str) -> bool:
+    """Whether two names are the same but for words such as "next" and "out"."""
+    return any(bool(normal(name)) and normal(name) == normal(other) for normal in (stem, letter))
+
+
+def stem(name: str) -> tuple[str, ...]:
     """A name without what tells input from output."""
     words = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return tuple(w for w in words if w not in MARKERS)
 
 
-def _letter(name: str) -> tuple[str, ...]:
-    """As ``_stem``; h0 and hn are both h."""
+def letter(name: str) -> tuple[str, ...]:
+    """As ``stem``; h0 and hn are both h."""
     parts = [p for p in re.split(r"[^a-z0-9]+", name.lower()) if p and p not in MARKERS]
     return tuple(NUMBERED.sub(r"\1", p) for p in parts if p not in ("0", "n"))
 

@@ -37,13 +37,10 @@ def to_stream(graph: Graph, options: Options) -> Net:
     Raises Refused, naming the node that cannot stream; UsageError.
     """
     graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
-    graph = find_cells(in_bodies(graph), possible_feeds(graph))
+    graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
     states = find_states(graph, options)
     hidden = set() if options.outputs else set(states.pairs.values())
-    results = [name for name in graph.wanted if name not in hidden]
-    if not results:
-        hint = "Name one: --output TENSOR."
-        raise Refused("all outputs of the graph only feed its states", where=graph.file, hint=hint)
+    results = [name for name in graph.wanted if name not in hidden] or list(graph.wanted)
     graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
     graph = replace(graph, wanted=tuple(results))
     failures: list[tuple[int, int, Refused]] = []
