@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.fixed import Ints, OverflowInOracle, int32, shift_round
+from rnnc.fixed import INT32_MAX, Ints, OverflowInOracle, int32, shift_round
 
 CHORDS = 64
 """Chords of the tables of 2^-x and log2 over [0, 1)."""
@@ -83,3 +83,22 @@ def log2(v: Ints) -> Ints:
     k = f >> 10
     c = LOG2[k] + (((LOG2[k + 1] - LOG2[k]) * (f & 1023) + 512) >> 10)
     return np.asarray(((31 - n) << 16) + f + ((c + 4) >> 3))
+
+
+def scaled_root(squares: Ints, doublings: Ints, m: Ints, p: Ints) -> Ints:
+    """``sqrt(squares) 2^doublings m / 2^p`` rounded, of a uint32 and a 15-bit m: 0..2^31 - 1, saturated."""
+    n = leading_zeros(squares) & ~1
+    product = int32(sqrt(squares << n) * m, "root times multiplier")
+    shift = p + (n >> 1) - doublings
+    down, up = np.clip(shift, 0, 31), np.clip(-shift, 0, 31)
+    rounded = uint32(product + ((np.int64(1) << down) >> 1), "rounding") >> down
+    return np.where(shift > 31, 0, np.where(shift >= 0, rounded, np.minimum(product << up, INT32_MAX)))
+
+
+def power_of_two(t: Ints) -> Ints:
+    """2^(t / 65536) rounded, saturated at 32767; |t| < 2^30."""
+    u = -t & 65535
+    shift = 16 - ((t + u) >> 16)
+    down = np.clip(shift, 1, 31)
+    y = (exp2(u) + ((np.int64(1) << down) >> 1)) >> down
+    return np.where(shift < 1, 32767, np.where(shift > 31, 0, np.minimum(y, 32767)))

@@ -101,6 +101,38 @@ static inline uint32_t rnnc_exp2(uint32_t t)
     return left - (((left - right) * (t & 1023u) + 512u) >> 10);
 }
 
+/* 2^(t / 65536), rounded, saturated at 32767.  |t| < 2^30. */
+static inline int32_t rnnc_power_of_two(int32_t t)
+{
+    uint32_t u = (0u - (uint32_t)t) & 65535u, y;
+    int32_t shift = 16 - ((t + (int32_t)u) >> 16);
+    if (shift < 1) {
+        return 32767;
+    }
+    if (shift > 31) {
+        return 0;
+    }
+    y = (rnnc_exp2(u) + ((uint32_t)1 << shift >> 1)) >> shift;
+    return y > 32767u ? 32767 : (int32_t)y;
+}
+
+/* sqrt(squares) 2^doublings m / 2^p, rounded: 0 .. 2^31 - 1, saturated.  m < 2^15: the product < 2^31. */
+static inline int32_t
+rnnc_scaled_root(uint32_t squares, uint8_t doublings, uint16_t m, uint8_t p)
+{
+    uint8_t n = rnnc_leading_zeros(squares) & 0xfeu;
+    uint32_t product = rnnc_sqrt(squares << n) * m;
+    int shift = p + n / 2 - doublings;
+    if (shift > 31) {
+        return 0;
+    }
+    if (shift >= 0) {
+        return (int32_t)((product + ((uint32_t)1 << shift >> 1)) >> shift);
+    }
+    shift = -shift;
+    return shift > 31 || product > 0x7fffffffu >> shift ? 0x7fffffff : (int32_t)(product << shift);
+}
+
 /* 2^16 log2(v), v >= 1: 0 .. 2^21, error < 3.5 LSB. */
 static inline int32_t rnnc_log2(uint32_t v)
 {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,3 +62,12 @@ def along(node: Node, trace: Tracer, x: Traced, axes: Sequence[int]) -> Along:
         )
     sizes = [int(np.prod(part, dtype=np.int64)) for part in (frame[:first], frame[first:last], frame[last:])]
     return Along(*sizes)
+
+
+def without_axes(x: Traced, axes: Sequence[int], keep: bool) -> Traced:
+    """The tensor x reduced along some axes, which stay with length 1 or go; its value is still to be set."""
+    gone = {a % len(x.shape) for a in axes}
+    if keep:
+        return replace(x, value="", shape=tuple(1 if i in gone else n for i, n in enumerate(x.shape)))
+    time = None if x.time is None else x.time - sum(a < x.time for a in gone)
+    return replace(x, value="", shape=tuple(n for i, n in enumerate(x.shape) if i not in gone), time=time)

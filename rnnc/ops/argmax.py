@@ -10,9 +10,9 @@ import numpy as np
 
 from rnnc.fixed import Format
 from rnnc.net import Accept, Arg, Array, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
-from rnnc.ops.along import Along, along
+from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands
-from rnnc.tracing import Node, Traced, Tracer, handles
+from rnnc.tracing import Node, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,3 @@ def from_node(node: Node, trace: Tracer) -> None:
     traced = without_axes(x, [number], bool(node.attributes.get("keepdims", 1)))
     op = trace.add(node, ArgMax, [x.value], axis=axis, shape=traced.frame)
     trace.result(node, 0, replace(traced, value=op.outputs[0]))
-
-
-def without_axes(x: Traced, axes: Sequence[int], keep: bool) -> Traced:
-    """The tensor x reduced along some axes, which stay with length 1 or go; its value is still to be set."""
-    gone = {a % len(x.shape) for a in axes}
-    if keep:
-        return replace(x, value="", shape=tuple(1 if i in gone else n for i, n in enumerate(x.shape)))
-    time = None if x.time is None else x.time - sum(a < x.time for a in gone)
-    return replace(x, value="", shape=tuple(n for i, n in enumerate(x.shape) if i not in gone), time=time)

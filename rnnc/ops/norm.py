@@ -145,17 +145,17 @@ class QNorm(QOp):
         """d / sqrt(sum d^2 + E), Q0.15, within +-2^15."""
         peak = np.abs(d).max(-1, keepdims=True)
         e, least = self.epsilon
-        shift = np.maximum(_shift_below(peak, self.limit), least)
-        narrow = _shift_below(peak, NARROW)
-        squares = uint32((_shifted(d, shift) ** 2).sum(-1, keepdims=True), "sum of squares")
+        shift = np.maximum(shift_below(peak, self.limit), least)
+        narrow = shift_below(peak, NARROW)
+        squares = uint32((shifted(d, shift) ** 2).sum(-1, keepdims=True), "sum of squares")
         rest = np.where(shift - least > 15, 0, e >> np.minimum(2 * (shift - least), 31))
         squares = uint32(np.maximum(squares, rest) if self.op.floor else squares + rest, "sum of squares and epsilon")
         n = leading_zeros(squares) & ~1
         root = (rsqrt(np.maximum(squares << n, 1 << 30)) + 1) >> 1
         k = 15 + shift - narrow - (n >> 1)
         assert not k.size or k.min() >= 0
-        z = int32(_shifted(d, narrow) * root, "direction")
-        z = np.where(k > DEEPEST, 0, _shifted(z, np.minimum(k, DEEPEST)))
+        z = int32(shifted(d, narrow) * root, "direction")
+        z = np.where(k > DEEPEST, 0, shifted(z, np.minimum(k, DEEPEST)))
         return np.asarray(np.clip(z, -NARROW, NARROW))
 
     def bounds(self) -> list[Bound]:
@@ -192,7 +192,7 @@ class QNorm(QOp):
         return [KernelCall("rnnc_norm", "norm.h", "rnnc_norm_params", fields, (Arg("input", "0"), Arg("output", "0")))]
 
 
-def _shift_below(peak: Ints, limit: int) -> Ints:
+def shift_below(peak: Ints, limit: int) -> Ints:
     """The least shift after which no magnitude up to ``peak`` is above ``limit``, rounding included."""
     shift = np.zeros_like(peak)
     while np.any(high := (peak >> shift) >= limit):
@@ -200,7 +200,7 @@ def _shift_below(peak: Ints, limit: int) -> Ints:
     return shift
 
 
-def _shifted(d: Ints, shift: Ints) -> Ints:
+def shifted(d: Ints, shift: Ints) -> Ints:
     """d / 2^shift rounded half up, a shift for each vector."""
     return int32(d + ((np.int64(1) << shift) >> 1), "rounding") >> shift
 

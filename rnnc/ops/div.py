@@ -1,0 +1,148 @@
+"""Divide two values element by element, without a division: ``y = 2^(log2 |a| - log2 |b| + c)``, relative error below 2^-13.
+
+By a constant it becomes Scale or Affine; a constant over a value is a Power. Division by 0 gives the largest number, 0 / 0
+gives 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Format, Ints, int32
+from rnnc.functions import log2, power_of_two
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Field,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    Quantizer,
+    States,
+    Value,
+    no_probe,
+)
+from rnnc.ops.affine import apply_affine
+from rnnc.ops.elementwise import (
+    Loops,
+    Shape,
+    aligned,
+    aligned_constant,
+    broadcast,
+    broadcast_interval,
+    broadcast_scale,
+    check_loops,
+    operands,
+    product_interval,
+    shrink,
+    table_shape,
+)
+from rnnc.tracing import Node, Tracer, handles
+
+
+@dataclass(frozen=True, eq=False)
+class Div(Op):
+    """``y = a / b``.
+
+    Args:
+        shapes: of a and b on the axes of the result, 1 where one is broadcast.
+        shape: of the result.
+
+    Inputs: a, b.
+    """
+
+    shapes: tuple[Shape, Shape]
+    shape: Shape
+    kind: ClassVar[str] = "div"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return [a / b]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        with np.errstate(divide="ignore"):
+            inverse = product_interval(a, Interval(1 / b.hi, 1 / b.lo))
+        pole = (b.lo <= 0) & (b.hi >= 0)
+        return [Interval(np.where(pole, -np.inf, inverse.lo), np.where(pole, np.inf, inverse.hi))]
+
+    def quantize(self, q: Quantizer) -> QDiv:
+        return QDiv(self, self.inputs, (q.output(),), (q.input(0), q.input(1)))
+
+    def describe(self) -> str:
+        return f"a / b of {list(self.shape)}"
+
+
+@dataclass(frozen=True, eq=False)
+class QDiv(QOp):
+    """The sign aside, a power of two of a difference of logarithms."""
+
+    op: Div
+    sources: tuple[Format, Format]
+
+    @cached_property
+    def constant(self) -> Ints:
+        """c for each element: from the quotient of LSBs to the output's LSB, 16 fraction bits."""
+        op = self.op
+        a, b = (broadcast_scale(f, s, op.shape) for f, s in zip(self.sources, op.shapes, strict=True))
+        lsb = broadcast_scale(self.formats[0], op.shape, op.shape)
+        return np.asarray(np.round(65536 * np.log2(a / b / lsb)), np.int64)
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        a, b = (
+            broadcast(x, shape) - f.zero_point for x, shape, f in zip(inputs, self.op.shapes, self.sources, strict=True)
+        )
+        logs = [log2(np.maximum(np.abs(x), 1)) for x in (a, b)]
+        y = power_of_two(int32(logs[0] - logs[1] + self.constant, "exponent"))
+        y = np.where(a == 0, 0, np.where(b == 0, 32767, y))
+        y = np.minimum(y, self.formats[0].hi)
+        return [np.where((a < 0) != (b < 0), -y, y)]
+
+    def bounds(self) -> list[Bound]:
+        return [Bound(self.name, "exponent", (17 << 16) + int(np.abs(self.constant).max()), 31)]
+
+    def calls(self) -> list[KernelCall]:
+        op, (a, b) = self.op, self.sources
+        small = table_shape(op.shape, self.constant)
+        loops = Loops.over(op.shape, *op.shapes, small)
+        assert loops is not None
+        table = Constant(
+            f"{self.name}_s", "int32_t", shrink(self.constant, small), "to LSBs of the output, 16 fraction bits"
+        )
+        fields: tuple[Field, ...] = (
+            *loops.fields("a", "b", "scale"),
+            ("constants", table),
+            ("a_bits", a.bits),
+            ("b_bits", b.bits),
+            ("a_zero", a.zero_point),
+            ("b_zero", b.zero_point),
+            ("hi", self.formats[0].hi),
+        )
+        args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
+        return [KernelCall("rnnc_div", "div.h", "rnnc_div_params", fields, args)]
+
+
+@handles("Div")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Div."""
+    result, (a, b) = operands(node, trace)
+    if b.const is not None:
+        if not np.all(b.const):
+            trace.refuse(node, "divides by the constant 0")
+        apply_affine(node, trace, a, result, 1 / aligned_constant(result, b), np.zeros((1,) * len(aligned(result, a))))
+        return
+    shapes = check_loops(node, trace, result, a, b)
+    op = trace.add(node, Div, [a.value, b.value], shapes=shapes, shape=result.frame)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))

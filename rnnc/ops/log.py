@@ -1,0 +1,142 @@
+"""The natural logarithm. Integers: a table of 64 chords gives log2 within 5.3e-5.
+
+A gain and a positive offset before it (``log(x + epsilon)``) are taken in: they are added with up to 15 more bits than x has.
+The logarithm of 0 and below is the lowest number of the output's format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier
+from rnnc.functions import log2
+from rnnc.net import (
+    Arg,
+    Array,
+    Bound,
+    Constant,
+    Field,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    Quantizer,
+    States,
+    Value,
+    no_probe,
+)
+from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, shrink, table_shape
+from rnnc.ops.power import Argument
+from rnnc.tracing import Node, Tracer, handles
+
+FLOOR = 2.0**-40
+"""The interval of a logarithm begins at that of this number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Log(Op):
+    """``y = ln(gain x + offset)``.
+
+    Args:
+        gain, offset: > 0 and >= 0, ``[*shape]``.
+        shape: of x.
+    """
+
+    gain: Floats
+    offset: Floats
+    shape: Shape
+    kind: ClassVar[str] = "log"
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        x = inputs[0].reshape(*inputs[0].shape[:2], *self.shape)
+        return [np.log(np.maximum(self.gain * x + self.offset, FLOOR))]
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        gain, offset = self.gain.ravel(), self.offset.ravel()
+        ends = [np.log(np.maximum(gain * side + offset, FLOOR)) for side in (inputs[0].lo, inputs[0].hi)]
+        return [Interval(*ends)]
+
+    def quantize(self, q: Quantizer) -> QLog:
+        y = q.output()
+        return QLog(self, self.inputs, (replace(y, scale=y.scale.max()),), q.input(0))
+
+    def describe(self) -> str:
+        return "natural logarithm"
+
+
+@dataclass(frozen=True, eq=False)
+class QLog(QOp):
+    """``y = (m log2 v / 2^7 + c) >> s``, v the argument."""
+
+    op: Log
+    x: Format
+
+    @cached_property
+    def argument(self) -> Argument:
+        """v."""
+        return Argument.of(self.x, self.op.gain, self.op.offset, self.op.shape)
+
+    @cached_property
+    def multiplier(self) -> tuple[int, int]:
+        """m and s: from log2 with 16 fraction bits to LSBs of the output is m / 2^(s + 7)."""
+        m, s = multiplier(np.log(2) / 65536 / self.formats[0].scale)
+        assert s[0] >= 7, "the output's LSB is far too fine"
+        return int(m[0]), int(s[0]) - 7
+
+    @cached_property
+    def constant(self) -> Ints:
+        """c for each element: the logarithm of the unit of v, and rounding."""
+        op, (_, s) = self.op, self.multiplier
+        unit = np.log(op.gain * broadcast_scale(self.x, op.shape, op.shape)) - self.argument.bits * np.log(2)
+        return np.asarray(np.round(unit / self.formats[0].scale[0] * 2.0**s), np.int64) + (1 << s >> 1)
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        v = self.argument(inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape) - self.x.zero_point)
+        (m, s), form = self.multiplier, self.formats[0]
+        y = int32(mul15(np.asarray(m), log2(np.maximum(v, 1)) << 8) + self.constant, "logarithm") >> s
+        return [np.where(v == 0, form.lo, np.clip(y, form.lo, form.hi))]
+
+    def bounds(self) -> list[Bound]:
+        m, _ = self.multiplier
+        return [
+            Bound(self.name, "argument", self.argument.worst(self.x), 33),
+            Bound(self.name, "logarithm", (m << 14) + 1 + int(np.abs(self.constant).max())),
+        ]
+
+    def calls(self) -> list[KernelCall]:
+        offset, constant = np.broadcast_arrays(self.argument.offset, self.constant)
+        small = table_shape(self.op.shape, offset, constant)
+        loops = Loops.over(self.op.shape, small)
+        assert loops is not None
+        (m, s), y = self.multiplier, self.formats[0]
+        table = np.stack([shrink(offset, small), shrink(constant, small)], 1)
+        fields: tuple[Field, ...] = (
+            *loops.fields("scale"),
+            ("arguments", Constant(f"{self.name}_s", "rnnc_argument", table, "offsets and constants")),
+            ("bits", self.argument.bits),
+            ("x_bits", self.x.bits),
+            ("m", m),
+            ("shift", s),
+            ("x_zero", self.x.zero_point),
+            ("lo", y.lo),
+            ("hi", y.hi),
+        )
+        return [KernelCall("rnnc_log", "log.h", "rnnc_log_params", fields, (Arg("input", "0"), Arg("output", "0")))]
+
+
+@handles("Log")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX Log."""
+    result, (x,) = operands(node, trace)
+    shape = result.frame
+    op = trace.add(node, Log, [x.value], gain=np.ones(shape), offset=np.zeros(shape), shape=shape)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))
