@@ -13,11 +13,25 @@ from typing import Any
 import numpy as np
 
 import rnnc.ops  # noqa: F401  (registers the ops)
+from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.errors import Refused
 from rnnc.net import Net, Op, Output, QNet, Value
+from rnnc.ops.add import Add
+from rnnc.ops.affine import Affine
+from rnnc.ops.along import Along
+from rnnc.ops.conv import Conv
+from rnnc.ops.delay import Delay
 from rnnc.ops.dense import Dense
+from rnnc.ops.embedding import Embedding
+from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
+from rnnc.ops.minmax import MinMax
+from rnnc.ops.mul import Mul
+from rnnc.ops.norm import Norm
 from rnnc.ops.rnn import Rnn
+from rnnc.ops.softmax import Softmax
+from rnnc.ops.squash import Squash
 from rnnc.options import Options
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
@@ -25,6 +39,8 @@ from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
 
 Array = np.ndarray[Any, Any]
+REFUSED = 10_000_000
+"""From the seed of a network that is refused to that of the next."""
 WEIGHT_SPREADS = (0.0, 0.05, 0.3, 1.0, 3.0)
 
 
@@ -37,7 +53,6 @@ class Sketch:
     largest: int = 20
     value: str = "x"
     ops: list[Op] = field(default_factory=list)
-    inputs: list[Value] = field(default_factory=list)
 
     def weights(self, *shape: int) -> Array:
         """Normal weights by the fan-in, of one of a few spreads; now and then a row of zeros or one huge element."""
@@ -99,10 +114,55 @@ def gru_before(s: Sketch) -> None:
     _gru(s, reset_after=False)
 
 
+def gru_relu(s: Sketch) -> None:
+    """GRU with a ReLU candidate, whose state nothing bounds."""
+    n, h = s.name("gru"), s.width()
+    w, r, bx, bh = s.weights(3, h, s.size), s.weights(3, h, h) * 0.3, s.bias(3, h), s.bias(3, h)
+    s.add(Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h), bool(s.rng.integers(2)), (SIGMOID, RELU)), h)
+
+
+def _rnn(s: Sketch, activation: Activation, gain: float = 1.0) -> None:
+    n, h = s.name("rnn"), s.width()
+    w, r, b = s.weights(h, s.size), s.weights(h, h) * gain, s.bias(h)
+    s.add(Rnn(n, (s.value,), (f"{n}.y",), w, r, b, s.initial(h, f"{n} h"), activation), h)
+
+
 def rnn(s: Sketch) -> None:
     """RNN with tanh."""
-    n, h = s.name("rnn"), s.width()
-    s.add(Rnn(n, (s.value,), (f"{n}.y",), s.weights(h, s.size), s.weights(h, h), s.bias(h), s.initial(h, f"{n} h")), h)
+    _rnn(s, TANH)
+
+
+def rnn_relu(s: Sketch) -> None:
+    """RNN with ReLU that forgets."""
+    _rnn(s, RELU, 0.2)
+
+
+def rnn_sigmoid(s: Sketch) -> None:
+    """RNN with sigmoid."""
+    _rnn(s, SIGMOID)
+
+
+def lstm_general(s: Sketch) -> None:
+    """LSTM with a projection, and peepholes, coupled gates or a clip."""
+    n, h, width = s.name("lstm"), s.width(), s.width()
+    w, r, b = s.weights(4, h, s.size), s.weights(4, h, width), s.bias(4, h)
+    peepholes = s.rng.standard_normal((3, h)) * 0.3 if s.rng.random() < 0.5 else None
+    op = Lstm(
+        n,
+        (s.value,),
+        (f"{n}.y",),
+        w,
+        r,
+        b,
+        s.initial(width),
+        InitialState(np.zeros(h)),
+        peepholes=peepholes,
+        clip=float(s.rng.choice([0.0, 2.5])),
+        coupled=bool(s.rng.integers(2)),
+        projection=s.weights(width, h),
+        projection_bias=np.zeros(width),
+    )
+    s.add(op, width)
 
 
 def dense(s: Sketch) -> None:
@@ -112,7 +172,89 @@ def dense(s: Sketch) -> None:
     s.add(Dense(n, (s.value,), (f"{n}.y",), s.weights(h, s.size), s.bias(h), (h,), relu), h)
 
 
-LAYERS: dict[str, Layer] = {f.__name__: f for f in (lstm, gru_after, gru_before, rnn, dense)}
+def conv(s: Sketch) -> None:
+    """Conv over time: any kernel, dilation, stride and padding, look-ahead included."""
+    n, h = s.name("conv"), s.width()
+    kernel, dilation = int(s.rng.integers(1, 4)), int(s.rng.integers(1, 3))
+    span = (kernel - 1) * dilation
+    before = int(s.rng.integers(0, span + 1))
+    time = Axis(kernel, int(s.rng.choice([1, 1, 2])), dilation, before, int(s.rng.choice([0, span - before])))
+    weights = s.weights(h, kernel * s.size).reshape(h, kernel, s.size, 1, 1)
+    geometry, relu = Geometry(channels=s.size, time=time), bool(s.rng.integers(2))
+    s.add(Conv(n, (s.value,), (f"{n}.y",), weights, s.bias(h), geometry, 1, (h,), relu), h)
+
+
+def squash(s: Sketch) -> None:
+    """Dense and a sigmoid or tanh of its own."""
+    dense(s)
+    n = s.name("squash")
+    s.add(Squash(n, (s.value,), (f"{n}.y",), "tanh" if s.rng.integers(2) else "sigmoid"), s.size)
+
+
+def softmax(s: Sketch) -> None:
+    """Softmax or log softmax."""
+    n = s.name("softmax")
+    s.add(Softmax(n, (s.value,), (f"{n}.y",), Along(1, s.size, 1), bool(s.rng.integers(2))), s.size)
+
+
+def norm(s: Sketch) -> None:
+    """LayerNorm, or RMS norm."""
+    n = s.name("norm")
+    gain, offset = s.rng.uniform(0.5, 2, (1, s.size)), s.rng.uniform(-1, 1, (1, s.size))
+    centred = bool(s.rng.integers(2)) and s.size > 1
+    op = Norm(n, (s.value,), (f"{n}.y",), Along(1, s.size, 1), gain, offset, (s.size,), 1e-5, centred)
+    s.add(op, s.size)
+
+
+def residual(s: Sketch) -> None:
+    """x + Dense(x), or x times it, or the larger or smaller of the two."""
+    x, size = s.value, s.size
+    n = s.name("dense")
+    s.add(Dense(n, (x,), (f"{n}.y",), s.weights(size, size), s.bias(size), (size,)), size)
+    make: list[Callable[[str, str], Op]] = [
+        lambda k, y: Add(k, (x, s.value), (y,), ((size,), (size,)), (size,), bool(s.rng.integers(2))),
+        lambda k, y: Mul(k, (x, s.value), (y,), ((size,), (size,)), (size,)),
+        lambda k, y: MinMax(k, (x, s.value), (y,), ((size,), (size,)), (size,), bool(s.rng.integers(2))),
+    ]
+    kind = int(s.rng.integers(3))
+    n = s.name(("add", "mul", "minmax")[kind])
+    s.add(make[kind](n, f"{n}.y"), size)
+
+
+def skip(s: Sketch) -> None:
+    """x, delayed, plus a Conv of it that looks ahead."""
+    x, size, ahead = s.value, s.size, int(s.rng.integers(1, 4))
+    n, d, a = s.name("conv"), s.name("delay"), s.name("add")
+    weights = s.weights(size, (ahead + 1) * size).reshape(size, ahead + 1, size, 1, 1)
+    geometry = Geometry(channels=size, time=Axis(ahead + 1, before=0, after=ahead))
+    s.add(Conv(n, (x,), (f"{n}.y",), weights, s.bias(size), geometry, 1, (size,)), size)
+    s.add(Delay(d, (x, f"{n}.y"), (f"{d}.y",), ahead, size), size)
+    s.add(Add(a, (f"{n}.y", f"{d}.y"), (f"{a}.y",), ((size,), (size,)), (size,)), size)
+
+
+def affine(s: Sketch) -> None:
+    """A gain and an offset for each element, and a clip."""
+    n = s.name("affine")
+    gain, offset = s.rng.standard_normal(s.size), s.rng.standard_normal(s.size)
+    s.add(Affine(n, (s.value,), (f"{n}.y",), gain, offset, (s.size,), (s.size,), -2.0, 3.0), s.size)
+
+
+LAYERS: dict[str, Layer] = {
+    f.__name__: f
+    for f in (
+        *(lstm, lstm_general, gru_after, gru_before, gru_relu, rnn, rnn_relu, rnn_sigmoid),
+        *(dense, conv, squash, softmax, norm, residual, skip, affine),
+    )
+}
+RECURRENT = ("lstm", "gru_after", "gru_before", "rnn")
+
+
+def embedded(s: Sketch) -> Value:
+    """Let the input be row numbers, looked up in a table."""
+    rows = int(s.rng.integers(2, 40))
+    table = s.weights(rows, s.size)
+    s.add(Embedding("embedding0", ("x",), ("embedding0.y",), table, (s.size,)), s.size)
+    return Value("x", (), "index", rows=rows)
 
 
 def draw(seed: int, layers: Sequence[str] = (), columns: int = 0, largest: int = 20) -> Net:
@@ -125,11 +267,11 @@ def draw(seed: int, layers: Sequence[str] = (), columns: int = 0, largest: int =
     rng = np.random.default_rng(seed)
     s = Sketch(rng, 0, largest)
     s.size = columns or s.width()
-    x = Value("x", (s.size,))
+    x = embedded(s) if not layers and rng.random() < 0.1 else Value("x", (s.size,))
     chosen = layers or rng.choice(list(LAYERS), rng.integers(1, 4))
     for layer in chosen:
         LAYERS[layer](s)
-    return Net(f"net{seed}", (x, *s.inputs), tuple(s.ops), (Output("y", s.value),))
+    return Net(f"net{seed}", (x,), tuple(s.ops), (Output("y", s.value),))
 
 
 def single(op: Op, columns: int = 1, outputs: Sequence[Output] = ()) -> Net:
@@ -168,12 +310,10 @@ def integers(net: QNet, steps: int, seed: int = 0, lanes: int = 1) -> dict[str, 
 
 
 def to_integers(
-    net: Net,
-    data: dict[str, Array] | None = None,
-    options: Options = Options(),
-    jitter: int = 0,  # noqa: B008
+    net: Net, data: dict[str, Array] | None = None, options: Options | None = None, jitter: int = 0
 ) -> QNet:
     """Calibrate on ``data`` (``[steps, lanes, *shape]``, None for none), quantize, and certify."""
+    options = options or Options()
     sequences = None if data is None else {k: [v[:, i] for i in range(v.shape[1])] for k, v in data.items()}
     qnet = quantize(net, calibrate(net, sequences, options), options, jitter)
     certify(qnet)
@@ -181,8 +321,13 @@ def to_integers(
 
 
 def draw_integers(seed: int, layers: Sequence[str] = ()) -> QNet:
-    """A random network in integers: either profile, with calibration data or without."""
-    net = draw(seed, layers)
-    rng = np.random.default_rng(seed + 1_000_000)
-    options = Options(precision="a8" if rng.random() < 0.4 else "a16")
-    return to_integers(net, noise(net, 64, seed) if rng.random() < 0.6 else None, options)
+    """A random network in integers: either profile, with calibration data or without; another one where it is refused."""
+    for again in range(seed, seed + 5 * REFUSED, REFUSED):
+        net = draw(again, layers)
+        rng = np.random.default_rng(again + 1_000_000)
+        options = Options(precision="a8" if rng.random() < 0.4 else "a16")
+        try:
+            return to_integers(net, noise(net, 64, again) if rng.random() < 0.6 else None, options)
+        except Refused:
+            continue
+    raise AssertionError(f"networks of {layers or 'any layers'} are refused five times in a row")

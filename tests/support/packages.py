@@ -83,22 +83,35 @@ class CStream:
         )
         return int(result)
 
-    def step(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
-        """One step over ``[*shape]`` of each input; None where nothing was written."""
-        p = self.built.program
-        x = [np.ascontiguousarray(inputs[i.name].astype(dtype(i)).reshape(i.size)) for i in p.inputs]
-        y = [np.full(o.size, 0x55, dtype(o)) for o in p.outputs]
-        wrote = self.call("step", *x, *y)
-        if p.returns and not wrote:
-            return None
-        return {o.name: a.astype(np.int64) for o, a in zip(p.outputs, y, strict=True)}
+    def step(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """One step over ``[*shape]`` of each input; the outputs that were written, ``[size]``."""
+        x = [np.ascontiguousarray(inputs[i.name].astype(dtype(i)).reshape(i.size)) for i in self.built.program.inputs]
+        return self._written("step", x)
+
+    def flush(self) -> dict[str, Array]:
+        """What comes when the sequence has ended: ``[written, size]`` of each output."""
+        parts = []
+        while self.built.program.flush and (part := self._written("flush", [])):
+            parts.append(part)
+        return self._joined(parts)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All steps of ``[steps, *shape]`` of each input: ``[written, size]`` of each output."""
         steps = len(next(iter(inputs.values())))
-        written = [self.step({k: v[t] for k, v in inputs.items()}) for t in range(steps)]
+        return self._joined([self.step({k: v[t] for k, v in inputs.items()}) for t in range(steps)])
+
+    def _written(self, function: str, x: Sequence[Array]) -> dict[str, Array]:
+        p = self.built.program
+        y = [np.full(o.size, 0x55, dtype(o)) for o in p.outputs]
+        answer = self.call(function, *x, *y)
+        if not (p.returns or function == "flush"):
+            answer = 1
+        wrote = [answer >> k & 1 if p.apart else answer for k in range(len(y))]
+        return {o.name: a.astype(np.int64) for o, a, w in zip(p.outputs, y, wrote, strict=True) if w}
+
+    def _joined(self, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         return {
-            o.name: np.array([w[o.name] for w in written if w is not None], np.int64).reshape(-1, o.size)
+            o.name: np.array([p[o.name] for p in parts if o.name in p], np.int64).reshape(-1, o.size)
             for o in self.built.program.outputs
         }
 
@@ -120,11 +133,12 @@ def dtype(port: Port) -> np.dtype[Any]:
     return np.dtype(port.format.ctype.removesuffix("_t"))
 
 
-def blob_of(program: Program, stream: Stream, header: bytes, lane: int = 0) -> bytes:
-    """The blob that an oracle's state makes, with the header of any blob of the package. No slower clocks."""
-    assert not program.counters
+def blob_of(program: Program, stream: Stream, header: bytes) -> bytes:
+    """The blob that an oracle's state makes before the sequence's end, with the header of any blob of the package."""
     body = header
     for m in program.members:
         if not m.state.follows:
-            body += stream.state[m.state.name][lane].astype(f"<i{m.state.format.bits // 8}").tobytes()
+            body += stream.state[m.state.name][0].astype(f"<i{m.state.format.bits // 8}").tobytes()
+    for counter in program.counters:
+        body += counter.after(stream.steps).to_bytes(2, "little")
     return body + zlib.crc32(body).to_bytes(4, "little")
