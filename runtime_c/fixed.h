@@ -119,17 +119,25 @@ static inline void rnnc_put_hidden(void *v, uint8_t bits, uint16_t i, int32_t h)
     }
 }
 
-/* Store n units' int16 values as operands from h[u] on, and from y[u] on unless y is 0. */
+/* Where units' int16 values from h[u] on are computed: there, or in `narrow` where the operand has 8 bits. */
+static inline int16_t *rnnc_units_at(void *h, uint8_t bits, uint16_t u, int16_t *narrow)
+{
+    return bits == 8 ? narrow : (int16_t *)h + u;
+}
+
+#ifndef RNNC_PUT_UNITS
+/* Store what was computed there as operands from h[u] on, and from y[u] on unless y is 0. */
 static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u, const int16_t *value, uint16_t n)
 {
     uint16_t k;
-    for (k = 0; k < n; k++) {
-        rnnc_put_hidden(h, bits, (uint16_t)(u + k), value[k]);
-        if (y) {
-            y[u + k] = value[k];
-        }
+    for (k = 0; bits == 8 && k < n; k++) {
+        ((int8_t *)h)[u + k] = rnnc_narrow(value[k]);
+    }
+    for (k = 0; y && k < n; k++) {
+        y[u + k] = value[k];
     }
 }
+#endif
 
 /* Store x, which fits, in 8, 16 or 32 bits. */
 static inline void rnnc_put(void *v, uint8_t bits, uint16_t i, int32_t x)

@@ -40,12 +40,11 @@ static inline int16_t rnnc_gru_update(int32_t z, int32_t n, int32_t *s)
 }
 
 #ifndef RNNC_GRU_UNITS
-/* n <= batch units of a batch, the first of them u.  ax, ah: [3 gates][batch].  s, h: [n]. */
-static inline void rnnc_gru_units(const rnnc_gru_after_params *p, uint16_t u, const int32_t *ax, const int32_t *ah, int32_t *s,
-                                  int16_t *h, uint16_t batch, uint16_t n)
+/* n <= batch units of a batch.  b: bias, [z, r, n over x, n over h][batch].  mx, mh: scales, [3 gates][batch].
+ * ax, ah: sums of the rows, the same.  s, h: [n]. */
+static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
+                                  int32_t *s, int16_t *h, uint16_t batch, uint16_t n, uint8_t activation)
 {
-    const int32_t *b = &p->bias[4 * u];
-    const uint32_t *mx = &p->scale_x[3 * u], *mh = &p->scale_h[3 * u];
     uint16_t k;
     for (k = 0; k < n; k++) {
         uint16_t kz = k, kr = (uint16_t)(k + batch), kn = (uint16_t)(k + 2 * batch), kb = (uint16_t)(k + 3 * batch);
@@ -55,7 +54,7 @@ static inline void rnnc_gru_units(const rnnc_gru_after_params *p, uint16_t u, co
         int32_t nh = rnnc_scaled(ah[kn] + rnnc_rom_i32(&b[kb]), rnnc_rom_u32(&mh[kn])) >> 8;
         /* r nh + 16384 <= 32768 * 65535 + 16384 < 2^31 */
         nh = (r * rnnc_clip(nh, -RNNC_GATE_LIMIT, RNNC_GATE_LIMIT) + 16384) >> 15;
-        h[k] = rnnc_gru_update(z, rnnc_activate(p->activation, nx + nh), &s[k]);
+        h[k] = rnnc_gru_update(z, rnnc_activate(activation, nx + nh), &s[k]);
     }
 }
 #endif
@@ -72,11 +71,12 @@ rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h, int32_t *
     rnnc_take(vh, h, p->h_bits, p->hidden);
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
-        int16_t value[UNITS];
+        int16_t narrow[UNITS], *value = rnnc_units_at(h, p->h_bits, u, narrow);
         uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->hidden - u));
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
-        rnnc_gru_units(p, u, ax, ah, &s[u], value, UNITS, n);
+        rnnc_gru_units(
+            &p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u], value, UNITS, n, p->activation);
         rnnc_put_units(h, p->h_bits, y, u, value, n);
     }
 }
@@ -112,7 +112,10 @@ rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
             int32_t n = rnnc_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
             int16_t value = rnnc_gru_update(z[k], rnnc_activate(p->activation, n), &s[k]);
-            rnnc_put_units(h, p->h_bits, y, k, &value, 1);
+            rnnc_put_hidden(h, p->h_bits, k, value);
+            if (y) {
+                y[k] = value;
+            }
         }
     }
 }

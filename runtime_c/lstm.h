@@ -17,13 +17,11 @@ typedef struct {
 } rnnc_lstm_params;
 
 #ifndef RNNC_LSTM_UNITS
-/* n <= batch units of a batch, the first of them u.  ax, ah: [4 gates][batch].  c: [n] Q8.23, |c| <= 2^30.  h: [n] Q0.15.
- * |i g|, |o tanh c| <= 2^30; the cell's sum <= 2^30 + 2^15 + 2^23. */
-static inline void rnnc_lstm_units(const rnnc_lstm_params *p, uint16_t u, const int32_t *ax, const int32_t *ah, int32_t *c,
-                                   int16_t *h, uint16_t batch, uint16_t n)
+/* n <= batch units of a batch.  b, x, y: bias and scales, [4 gates][batch].  ax, ah: sums of the rows, the same.
+ * c: [n] Q8.23, |c| <= 2^30.  h: [n] Q0.15.  |i g|, |o tanh c| <= 2^30; the cell's sum <= 2^30 + 2^15 + 2^23. */
+static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
+                                   int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
 {
-    const int32_t *b = &p->bias[4 * u];
-    const uint32_t *x = &p->scale_x[4 * u], *y = &p->scale_h[4 * u];
     uint16_t k;
     for (k = 0; k < n; k++) {
         uint16_t ki = k, ko = (uint16_t)(k + batch), kf = (uint16_t)(k + 2 * batch), kg = (uint16_t)(k + 3 * batch);
@@ -50,11 +48,11 @@ rnnc_lstm(const rnnc_lstm_params *p, const void *x, void *h, int32_t *c, void *v
     rnnc_take(vh, h, p->h_bits, p->hidden);
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
-        int16_t value[UNITS];
+        int16_t narrow[UNITS], *value = rnnc_units_at(h, p->h_bits, u, narrow);
         uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->hidden - u));
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
-        rnnc_lstm_units(p, u, ax, ah, &c[u], value, UNITS, n);
+        rnnc_lstm_units(&p->bias[4 * u], &p->scale_x[4 * u], &p->scale_h[4 * u], ax, ah, &c[u], value, UNITS, n);
         rnnc_put_units(h, p->h_bits, y, u, value, n);
     }
 }

@@ -34,7 +34,10 @@ static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, vo
                          rnnc_scaled(ah[k - u], rnnc_rom_u32(&p->scale_h[k]))) >>
                         8;
             int16_t value = (int16_t)rnnc_activate(p->activation, a);
-            rnnc_put_units(h, p->h_bits, y, k, &value, 1);
+            rnnc_put_hidden(h, p->h_bits, k, value);
+            if (y) {
+                y[k] = value;
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def _kernels(headers: Sequence[str], isa: Sequence[str]) -> dict[str, str]:
             continue
         text = (root / name).read_text()
         files[f"rnnc/{name}"] = text
-        todo += [str(Path(name).parent / include) for include in re.findall(r'#include "([^"]+)"', text)]
+        todo += [normpath(Path(name).parent / include) for include in re.findall(r'#include "([^"]+)"', text)]
     return dict(sorted(files.items()))
 
 

@@ -46,6 +46,17 @@ def pack_columns(rows: Ints) -> Ints:
     return interleaved(rows, 4, 1)
 
 
+def pack_mve(rows: Ints) -> Ints:
+    """Blocks of four rows, 16 columns of each in turn, then 8 where no more are left: see runtime_c/isa/mve.h."""
+    full = padded(rows, 8)
+    wide = full.shape[1] // 16 * 16
+    parts = []
+    for first in range(0, len(full), 4):
+        block = full[first : first + 4]
+        parts += [interleaved(block[:, :wide], 4, 16).ravel(), interleaved(block[:, wide:], 4, 8).ravel()]
+    return np.concatenate(parts)
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)

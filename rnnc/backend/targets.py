@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rnnc.backend.pack import pack_columns, pack_dsp, pack_rows, pack_telescope
+from rnnc.backend.pack import pack_columns, pack_dsp, pack_mve, pack_rows, pack_telescope
 from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
@@ -52,6 +52,11 @@ def int16_operand(columns: int, _: int) -> tuple[str, int]:
     return "int16_t", columns
 
 
+def mve_operand(columns: int, bits: int) -> tuple[str, int]:
+    """As wide as it was, padded to 8."""
+    return f"int{bits}_t", (columns + 7) // 8 * 8
+
+
 def _telescope(name: str, header: str, columns: int) -> Target:
     pack = partial(pack_telescope, columns=columns)
     return Target(name, 4, pack, (f"isa/{header}",), operand=telescope_operand(columns))
@@ -70,6 +75,7 @@ TARGETS = {
         _dsp("cortex-m4"),
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
+        Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
         Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )
 }

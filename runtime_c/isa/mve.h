@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_MVE_H
+#define RNNC_ISA_MVE_H
+/* Cortex-M55, M85: the M-profile vector extension (Helium), four units a batch.
+ *
+ * Four rows are a block: of each 16 columns, then of the last 8 where they are left, every row in turn. A taken operand is
+ * as wide as it was, padded with zeros to a multiple of 8. */
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNNC_GROUP 4
+#define RNNC_LANES 4
+typedef int16_t rnnc_operand;
+#define RNNC_OPERAND_LENGTH(columns) (((columns) + 7) / 8 * 8)
+
+#if defined(__ARM_FEATURE_MVE)
+#include "mve_gates.h"
+#include "mve_rows.h"
+#else
+#include <string.h>
+
+static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+{
+    size_t n = (size_t)columns * (bits / 8u), all = (size_t)RNNC_OPERAND_LENGTH(columns) * (bits / 8u);
+    memcpy(v, x, n);
+    memset((int8_t *)v + n, 0, all - n);
+}
+
+/* The same packing, read plainly. */
+static inline const int8_t *
+rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r, i, j, k, wide;
+    for (r = 0; r < rows; r++) {
+        acc[r] = 0;
+    }
+    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
+        for (j = 0; j < columns; j = (uint16_t)(j + wide)) {
+            wide = columns - j > 8 ? 16 : 8;
+            for (i = 0; i < 4; i++) {
+                for (k = 0; k < wide; k++, w++) {
+                    if (j + k < columns) {
+                        acc[r + i] += *w * (int32_t)(bits == 8 ? ((const int8_t *)v)[j + k] : ((const int16_t *)v)[j + k]);
+                    }
+                }
+            }
+        }
+    }
+    return w;
+}
+#endif
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_MVE_GATES_H
+#define RNNC_ISA_MVE_GATES_H
+/* The gates of four units for mve.h: the arithmetic of lut.h, lstm.h and gru.h, lane by lane. */
+#include <arm_mve.h>
+
+#include "../lut.h"
+
+/* (a >> p) * m of scale words m << 16 | p: a shift to the left by the lowest byte, negated. */
+static inline int32x4_t rnnc_mve_scaled(int32x4_t a, const uint32_t *scale)
+{
+    int32x4_t s = vldrwq_s32((const int32_t *)scale);
+    return vmulq_s32(vshlq_s32(a, vnegq_s32(s)), vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(s), 16)));
+}
+
+static inline int32x4_t
+rnnc_mve_gate(const int32_t *bias, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah)
+{
+    int32x4_t over_x = rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax), vldrwq_s32(bias)), x);
+    return vshrq_n_s32(vaddq_s32(over_x, rnnc_mve_scaled(vldrwq_s32(ah), y)), 8);
+}
+
+/* The line of `table` at |x| = a, 12 fraction bits. */
+static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t a)
+{
+    uint32x4_t k = vreinterpretq_u32_s32(vminq_s32(vshrq_n_s32(a, 8), vdupq_n_s32(RNNC_KNOTS)));
+    int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, k));
+    int32x4_t f = vandq_s32(a, vdupq_n_s32(255));
+    return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, k), vmulq_s32(slope, f));
+}
+
+/* y where p >= 0, -y where not. */
+static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
+{
+    return vnegq_m_s32(y, y, vcmpltq_n_s32(p, 0));
+}
+
+/* sigmoid(p) - 2^14. */
+static inline int32x4_t rnnc_mve_sigmoid(int32x4_t p)
+{
+    return rnnc_mve_signed(vshrq_n_s32(rnnc_mve_line(rnnc_sigmoid_line, vabsq_s32(p)), 14), p);
+}
+
+static inline int32x4_t rnnc_mve_tanh(int32x4_t p)
+{
+    return rnnc_mve_signed(vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), 13), p);
+}
+
+/* rnnc_mul15(u, d), given -u and -d: (2^16 u d + 2^30) >> 31. */
+static inline int32x4_t rnnc_mve_mul15(int32x4_t minus_u, int32x4_t minus_d)
+{
+    return vqrdmulhq_s32(vshlq_n_s32(minus_u, 16), minus_d);
+}
+
+#define RNNC_LSTM_UNITS
+static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
+                                   int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
+{
+    mve_pred16_t here = vctp32q(n);
+    const int32x4_t half = vdupq_n_s32(16384);
+    int32x4_t i = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah)), half);
+    int32x4_t g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
+    int32x4_t f = rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8));
+    int32x4_t o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
+    int32x4_t minus_f = vnegq_s32(vaddq_s32(f, half));
+    int32x4_t kept = rnnc_mve_mul15(minus_f, vnegq_s32(vldrwq_z_s32(c, here)));
+    int32x4_t cell = vaddq_s32(kept, vrshrq_n_s32(vmulq_s32(i, g), 7));
+    (void)batch;
+    cell = vmaxq_s32(vminq_s32(cell, vdupq_n_s32(1073741824)), vdupq_n_s32(-1073741824));
+    vstrwq_p_s32(c, cell, here);
+    vstrhq_p_s32(h, vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15), here);
+}
+
+#define RNNC_PUT_UNITS
+static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u, const int16_t *value, uint16_t n)
+{
+    mve_pred16_t here = vctp32q(n);
+    int32x4_t v = vldrhq_z_s32(value, here);
+    if (bits == 8) {
+        vstrbq_p_s32((int8_t *)h + u, vminq_s32(vrshrq_n_s32(v, 8), vdupq_n_s32(127)), here);
+    }
+    if (y) {
+        vstrhq_p_s32(y + u, v, here);
+    }
+}
+
+#define RNNC_GRU_UNITS
+static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
+                                  int32_t *s, int16_t *h, uint16_t batch, uint16_t n, uint8_t activation)
+{
+    mve_pred16_t here = vctp32q(n);
+    const int32x4_t half = vdupq_n_s32(16384);
+    int32x4_t z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
+    int32x4_t r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
+    int32x4_t nx = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax + 8), vldrwq_s32(b + 8)), mx + 8), 8);
+    int32x4_t nh = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ah + 8), vldrwq_s32(b + 12)), mh + 8), 8);
+    int32x4_t wide = vldrwq_z_s32(s, here), value;
+    (void)batch;
+    nh = vmaxq_s32(vminq_s32(nh, vdupq_n_s32(65535)), vdupq_n_s32(-65535));
+    value = vaddq_s32(nx, vrshrq_n_s32(vmulq_s32(r, nh), 15));
+    if (activation == RNNC_TANH) {
+        value = rnnc_mve_tanh(value);
+    } else {
+        value = vminq_s32(vmaxq_s32(value, vdupq_n_s32(0)), vdupq_n_s32(32767));
+    }
+    /* -(32768 - z) = (z - 2^14) - 2^14 */
+    wide = vaddq_s32(wide, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(wide, vshlq_n_s32(value, 14))));
+    vstrwq_p_s32(s, wide, here);
+    vstrhq_p_s32(h, vrshrq_n_s32(wide, 14), here);
+}
+
+#endif
