@@ -57,15 +57,13 @@ def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], *, certain: boo
     for node in list(graph.nodes):
         if node.op_type not in ENDS or node not in editor:
             continue
-        cell = match(vectors, node.outputs[0])
-        if cell is None or not _closed(cell, feeds, origins):
-            continue
-        if not certain and cell.op_type == "RNN" and not _plausible(editor, cell, feeds):
-            continue
-        if _replace(editor, vectors, cell):
-            vectors.cut(cell.h)
-            if cell.c:
-                vectors.cut(cell.c)
+        for cell in match(vectors, node.outputs[0]):
+            sure = certain or cell.op_type != "RNN" or _plausible(editor, cell, feeds)
+            if sure and _closed(cell, feeds, origins) and _replace(editor, vectors, cell):
+                vectors.cut(cell.h)
+                if cell.c:
+                    vectors.cut(cell.c)
+                break
     return editor.finish()
 
 

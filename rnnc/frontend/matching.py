@@ -45,15 +45,12 @@ class NoMatch(Exception):
     """The expression is none of this cell."""
 
 
-def match(vectors: Vectors, name: str) -> Cell | None:
-    """The cell whose new hidden state is the tensor ``name``, if it is one."""
+def match(vectors: Vectors, name: str) -> Iterator[Cell]:
+    """The cells whose new hidden state the tensor ``name`` may be: which operand is the old state is open."""
     h = vectors.whole(name)
-    if h is None or h.size == 0:
-        return None
-    for attempt in (_lstm, _gru, _rnn):
-        for cell in attempt(vectors, name, h):
-            return cell
-    return None
+    if h is not None and h.size:
+        for attempt in (_lstm, _gru, _rnn):
+            yield from attempt(vectors, name, h)
 
 
 # --------------------------------------------------------------------------- rows of gates
@@ -283,9 +280,7 @@ def _lstm(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
         c = vectors.tensors.get(squash.argument.key)
         for old_c, forget, update, candidate in _sums(squash.argument) if c else ():
             acts = (output, squash, forget, update, candidate)
-            cell = _lstm_of(name, str(c), h.size, old_c, acts, projection, projection_bias)
-            if cell is not None:
-                yield cell
+            yield from _lstm_of(name, str(c), h.size, old_c, acts, projection, projection_bias)
 
 
 def _exposed(h: Expression) -> tuple[Product, Vector | None, Vector | None] | None:
@@ -352,7 +347,7 @@ def _lstm_of(
     acts: tuple[Act, Act, Coupled, Act, Act],
     projection: Vector | None,
     projection_bias: Vector | None,
-) -> Cell | None:
+) -> Iterator[Cell]:
     output, squash, forget, update, candidate = acts
     for old_h in _states_in(output.argument, width):
         try:
@@ -375,8 +370,7 @@ def _lstm_of(
         if projection is not None:
             attributes |= {"projection": projection, "projection_bias": projection_bias}
         bias = np.concatenate([i.bias, o.bias, f.bias, g.bias, np.zeros(4 * old_c.size)])
-        return Cell("LSTM", name, old_h, operands, weights, recurrence, bias, attributes, c, old_c, peepholes)
-    return None
+        yield Cell("LSTM", name, old_h, operands, weights, recurrence, bias, attributes, c, old_c, peepholes)
 
 
 def _nothing(like: _Gate) -> _Gate:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.editor import Editor, scalar_of
+from rnnc.frontend.norms import magnitude, norm
+from rnnc.frontend.powers import inverse_root, power, quotient
 from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
@@ -239,4 +241,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Identity": (drop_identity,),
     "Dropout": (drop_identity,),
     "BatchNormalization": (batch_normalization,),
+    "Sqrt": (norm, magnitude),
+    "ReduceL2": (norm,),
+    "Pow": (norm, power),
+    "Div": (quotient,),
+    "Reciprocal": (inverse_root,),
 }

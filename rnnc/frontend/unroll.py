@@ -43,8 +43,8 @@ def roll_up(graph: Graph) -> Graph:
 def _roll_one(graph: Graph) -> Graph | None:
     """Roll up one loop; None where there is none."""
     editor = Editor(graph)
-    for backward in (False, True):
-        steps = _Steps(editor, backward)
+    for backward, postpone in product((False, True), (True, False)):
+        steps = _Steps(editor, backward, postpone)
         if steps.length < SHORTEST:
             return None
         for chain in steps.chains():
@@ -66,7 +66,7 @@ class Frame:
 class _Steps:
     """Which step each tensor belongs to, counted from the end where ``backward``, and its role in the step."""
 
-    def __init__(self, editor: Editor, backward: bool) -> None:
+    def __init__(self, editor: Editor, backward: bool, postpone: bool) -> None:
         self.editor = editor
         self.backward = backward
         self.frames = _find_frames(editor)
@@ -88,7 +88,7 @@ class _Steps:
             at = max((self.step[name] for name in node.inputs if name in self.step), default=-1)
             if at >= 0:
                 self.step.update(dict.fromkeys(node.outputs, at))
-        for node in reversed(nodes):
+        for node in reversed(nodes) if postpone else ():
             self._postpone(node)
         for node in nodes:
             if node.outputs[0] in self.step:

@@ -1,0 +1,46 @@
+"""Powers in the form that handlers know: x^2 as a product, roots and reciprocals under their own names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.frontend.editor import Editor, scalar_of
+from rnnc.tracing import Node
+
+
+def power(editor: Editor, node: Node) -> bool:
+    """Pow by 1, 2, 1/2 or -1."""
+    exponent = scalar_of(editor.constant(node.inputs[1]))
+    x = node.inputs[0]
+    forms = {1.0: ("Identity", (x,)), 2.0: ("Mul", (x, x)), 0.5: ("Sqrt", (x,)), -1.0: ("Reciprocal", (x,))}
+    if exponent is None or exponent not in forms or editor.constant(x) is not None:
+        return False
+    op_type, inputs = forms[exponent]
+    editor.replace([node], [Node(node.name, op_type, "", inputs, node.outputs)])
+    return True
+
+
+def quotient(editor: Editor, node: Node) -> bool:
+    """A constant over a value as a constant times its reciprocal."""
+    constant, x = editor.constant(node.inputs[0]), node.inputs[1]
+    shape = editor.shape(x)
+    if constant is None or editor.constant(x) is not None or shape is None:
+        return False
+    inverse = editor.fresh("inverse")
+    editor.shapes[inverse] = shape
+    nodes = [
+        Node(node.name, "Reciprocal", "", (x,), (inverse,)),
+        Node(node.name, "Mul", "", (inverse, node.inputs[0]), node.outputs),
+    ]
+    editor.replace([node], nodes)
+    return True
+
+
+def inverse_root(editor: Editor, node: Node) -> bool:
+    """The reciprocal of a root, read by nothing else, as one power."""
+    root = editor.producer(node.inputs[0])
+    if root is None or root.op_type != "Sqrt" or editor.only_reader(node.inputs[0]) is not node:
+        return False
+    exponent = editor.add_constant(np.float64(-0.5).reshape(()), "exponent")
+    editor.replace([root, node], [Node(node.name, "Pow", "", (root.inputs[0], exponent), node.outputs)])
+    return True
