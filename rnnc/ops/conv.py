@@ -123,7 +123,7 @@ class Conv(Op):
         patches = self.geometry.patches(history, 0.0)
         y = np.concatenate([p @ w.T for p, w in zip(self.split(patches), self.matrices, strict=True)], -1) + self.bias
         y = np.maximum(y, 0) if self.relu else y
-        return np.asarray(np.swapaxes(y, -1, -2).reshape(*history.shape[:-1], -1))
+        return np.asarray(np.swapaxes(y, -1, -2).reshape(*history.shape[:-1], self.rows * self.geometry.positions))
 
     @cached_property
     def matrices(self) -> list[Floats]:
@@ -268,7 +268,8 @@ class QConv(QOp):
         patches = op.geometry.patches(history, self.input_format.zero_point)
         parts = [rows(x, self.name) for x, rows in zip(op.split(patches), self.rows, strict=True)]
         results = np.clip(np.concatenate(parts, -1) + y.zero_point, *self.limits)
-        return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], -1))
+        size = self.op.rows * self.op.geometry.positions
+        return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], size))
 
     def bounds(self) -> list[Bound]:
         every = [one_block_bounds(self.name, "rows", rows) for rows in self.rows]
