@@ -116,12 +116,25 @@ def build(
     shapes = {f.name: f.shape for f in input_frames(made.graph, made.net)} | output_shapes(made.graph, made.net)
     steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.net)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution)
+    content = report_content(
+        model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution if by_layer else None
+    )
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     if measured and measured.dropped:
         notes.append(f"{measured.dropped} steps at the ends do not fill what the model takes at once and are left out")
-    return Package(files, content, model, made.graph, made.program, options, verified, tuple(notes))
+    return Package(
+        files,
+        content,
+        model,
+        made.graph,
+        made.program,
+        options,
+        verified,
+        tuple(notes),
+        attribution,
+        made.ranges.measured,
+    )
 
 
 def compile_model(

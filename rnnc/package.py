@@ -21,7 +21,9 @@ from rnnc.errors import BudgetError, UsageError, VerificationError
 from rnnc.net import Array, Net, QNet, run_qnet
 from rnnc.options import Layout, Options
 from rnnc.quantization.calibrate import Sequences
+from rnnc.report.page import report_page
 from rnnc.tracing import Graph
+from rnnc.verification.attribution import Attribution
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.verify import Verification
@@ -47,6 +49,8 @@ class Package:
         report: the content of report.json.
         verified: the figures of the verification, None where it was left out.
         notes: what was assumed or left out, to show to the user.
+        attribution: what each layer costs, None where it was not measured.
+        calibrated: ranges come from data.
     """
 
     files: dict[str, str]
@@ -57,9 +61,20 @@ class Package:
     options: Options
     verified: Verification | None
     notes: tuple[str, ...]
+    attribution: Attribution | None
+    calibrated: bool
 
     def __post_init__(self) -> None:
         self.files["report.json"] = json.dumps(self.report, indent=1) + "\n"
+        self.files["report.html"] = report_page(
+            self.report,
+            self.program,
+            self.options,
+            calibrated=self.calibrated,
+            verified=self.verified,
+            attribution=self.attribution,
+            notes=self.notes,
+        )
 
     @property
     def name(self) -> str:

@@ -13,6 +13,8 @@ test_packages() {
 gcc: the generated C on the host
 g++: the generated header as C++
 clang: the generated C on the host, its own warnings and sanitizers
+cmake: packages laid out for CMake, Zephyr and ESP-IDF
+chromium: the report, as a browser shows it
 gcc-arm-none-eabi: Cortex-M
 libnewlib-arm-none-eabi: Cortex-M
 qemu-system-arm: Cortex-M

@@ -10,7 +10,6 @@ import rnnc
 from rnnc.backend.lower import Port, Program
 from rnnc.quantization.certify import Certificate
 from rnnc.verification.attribution import Attribution, Loss
-from rnnc.verification.occupancy import Occupancy
 from rnnc.verification.verify import OutputFigures, Verification
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -25,7 +24,12 @@ def report_content(
     verified: Verification | None,
     attribution: Attribution | None,
 ) -> dict[str, Any]:
-    """The report as plain lists, numbers and strings; ``shapes`` are those of one step of each input and output."""
+    """The report as plain lists, numbers and strings.
+
+    Args:
+        shapes: of one step of each input and output.
+        attribution: what each layer costs, where that was asked for.
+    """
     cost = program.cost
     return {
         "model": {"file": file, "sha256": sha256},
@@ -89,25 +93,13 @@ def _dtype(port: Port) -> str:
 
 def _verify(verified: Verification, attribution: Attribution | None) -> dict[str, Any]:
     m = verified.measured
-    return {
+    content: dict[str, Any] = {
         "steps": m.steps,
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
         "outputs": [_figures(o) for o in m.outputs],
-        "ranges": [_range(o) for o in m.occupancy],
-        "by_layer": _by_layer(attribution) if attribution else None,
     }
-
-
-def _range(o: Occupancy) -> dict[str, Any]:
-    """``used`` and ``saturated`` are shares, 0 .. 1."""
-    return {
-        "value": o.value,
-        "op": o.producer or None,
-        "format": str(o.format),
-        "used": _figure(o.used, 4),
-        "saturated": _figure(o.share_saturated, 3),
-    }
+    return content | {"by_layer": _by_layer(attribution)} if attribution else content
 
 
 def _by_layer(a: Attribution) -> dict[str, Any]:

@@ -21,18 +21,20 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.fixed import Floats, Format, round_half_up
-from rnnc.net import Array, Net, Op, Probe, QNet, QOp, States, Stream, Timing, no_probe, stream_net
+from rnnc.net import Array, Net, Op, Output, Probe, QNet, QOp, States, Stream, Timing, no_probe, stream_net
 from rnnc.options import Told, not_told
 from rnnc.quantization.calibrate import Sequences
-from rnnc.verification.batches import Batch, batches, by_sequence
+from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import EQUAL_DB, sqnr_db
 
 Results = dict[str, list[Floats]]
 """Each output's ``[ticks, size]`` of each sequence."""
 FARTHEST = 2.0**6
 """Sigmoid and tanh are constant long before."""
-QUICK, FEWEST = 8000, 128
+QUICK, FEWEST = 12000, 100
 """How often ops may step where nobody asked for it, and the fewest steps that say something."""
+LANES = 32
+"""The most sequences, or pieces of them, that run side by side."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Attribution:
 
 
 def attribute(qnet: QNet, sequences: Sequences, steps: int, told: Told = not_told) -> Attribution:
-    """Measure every layer over the first ``steps`` steps of the sequences."""
-    return _Attribution(qnet, batches(first(sequences, steps), qnet.net), told).measure()
+    """Measure every layer in ``steps`` steps of many lanes: sequences, or pieces of long ones."""
+    return _Attribution(qnet, excerpts(sequences, qnet.net, steps), told).measure()
 
 
 def affordable_steps(net: Net) -> int:
@@ -78,25 +80,38 @@ def _runs(net: Net) -> int:
     return 3 + len(net.inputs) + 3 * len(net.ops)
 
 
-def first(sequences: Sequences, steps: int) -> dict[str, list[Array]]:
-    """The first so many steps: whole sequences, and the beginning of one."""
-    result: dict[str, list[Array]] = {}
-    for name, arrays in sequences.items():
-        left, kept = steps, []
-        for array in arrays:
-            kept.append(array[:left])
-            left -= len(array)
-            if left <= 0:
-                break
-        result[name] = kept
-    return result
+@dataclass(frozen=True, eq=False)
+class Excerpts:
+    """Sequences to run; of each, the first ``skips`` steps serve to reach a state and are not compared."""
+
+    sequences: dict[str, list[Array]]
+    skips: list[int]
+
+
+def excerpts(sequences: Sequences, net: Net, steps: int) -> Excerpts:
+    """Sequences of at most ``steps`` steps: as they are, or evenly spaced pieces that overlap by a quarter."""
+    cuts: list[tuple[int, int, int]] = []
+    overlap, window = steps // 4, net.window
+    for i, length in enumerate(len(s) for s in next(iter(sequences.values()))):
+        if length <= steps:
+            cuts.append((i, 0, length))
+        elif window:
+            cuts += [(i, t, t + window) for t in range(0, length - window + 1, window)]
+        else:
+            cuts += [
+                (i, max(0, t - overlap), min(length, t + steps - overlap)) for t in range(0, length, steps - overlap)
+            ]
+    kept = [cuts[k] for k in np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), LANES)).round().astype(int))]
+    skips = [overlap if start and not window else 0 for _, start, _ in kept]
+    return Excerpts({name: [all_[i][a:b] for i, a, b in kept] for name, all_ in sequences.items()}, skips)
 
 
 class _Attribution:
-    def __init__(self, qnet: QNet, groups: Sequence[Batch], told: Told) -> None:
-        self.qnet, self.net, self.groups, self.told = qnet, qnet.net, groups, told
+    def __init__(self, qnet: QNet, chosen: Excerpts, told: Told) -> None:
+        self.qnet, self.net, self.skips, self.told = qnet, qnet.net, chosen.skips, told
+        self.groups = batches(chosen.sequences, qnet.net)
         self.done, self.runs = 0, _runs(self.net)
-        self.rounded = [self._rounded(b.inputs, [v.name for v in qnet.inputs]) for b in groups]
+        self.rounded = [self._rounded(b.inputs, [v.name for v in qnet.inputs]) for b in self.groups]
 
     def measure(self) -> Attribution:
         exact = self._run(lambda n: stream_net(self.net, n), [b.inputs for b in self.groups])
@@ -105,7 +120,7 @@ class _Attribution:
         by_op = {q.op.name: q for q in self.qnet.ops}
         layers = tuple(self._layer(op, by_op[op.name], fed) for op in self.net.ops)
         whole = self._run(lambda n: self._mixed(set(by_op), n), self.rounded)
-        steps = sum(sum(b.lengths) for b in self.groups)
+        steps = sum(sum(b.lengths) for b in self.groups) - sum(self.skips)
         return Attribution(steps, inputs, layers, self._worst(exact, whole))
 
     def _input(self, name: str, exact: Results) -> Loss:
@@ -165,11 +180,15 @@ class _Attribution:
 
     def _worst(self, reference: Results, got: Results) -> float | None:
         found = [
-            sqnr_db(np.concatenate(reference[o.name]), np.concatenate(got[o.name]))
+            sqnr_db(self._compared(o, reference), self._compared(o, got))
             for o in self.net.outputs
             if self.net.values[o.value].dtype != "index"
         ]
         return min((db for db in found if db is not None), default=None)
+
+    def _compared(self, output: Output, results: Results) -> Floats:
+        rate = max(self.net.values[output.value].clock.rate, 1)
+        return np.concatenate([y[n // rate :] for y, n in zip(results[output.name], self.skips, strict=True)])
 
 
 class InIntegers:

@@ -15,7 +15,7 @@ from rnnc.options import Options
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
-from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, first
+from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, excerpts
 from rnnc.verification.batches import batches
 from rnnc.verification.host import run_oracle
 from rnnc.verification.metrics import sqnr_db
@@ -103,14 +103,20 @@ def test_the_table_of_an_lstm() -> None:
     assert by_table(dense) is dense
 
 
-def test_first_steps() -> None:
-    data = {"x": [np.zeros((5, 2)), np.zeros((7, 2)), np.zeros((9, 2))]}
-    assert [len(s) for s in first(data, 8)["x"]] == [5, 3]
-    assert [len(s) for s in first(data, 100)["x"]] == [5, 7, 9]
+def test_excerpts_cover_long_sequences() -> None:
+    net = draw(3, ["lstm"], columns=2)
+    short = {"x": [np.arange(10).reshape(5, 2), np.arange(14).reshape(7, 2)]}
+    whole = excerpts(short, net, 8)
+    assert [len(s) for s in whole.sequences["x"]] == [5, 7] and whole.skips == [0, 0]
+    x = np.arange(2000).reshape(1000, 2)
+    cut = excerpts({"x": [x]}, net, 200)
+    assert max(len(s) for s in cut.sequences["x"]) <= 200 and cut.skips == [0] + [50] * (len(cut.skips) - 1)
+    assert np.array_equal(np.concatenate([s[n:] for s, n in zip(cut.sequences["x"], cut.skips, strict=True)]), x)
+    assert len(excerpts({"x": [x]}, net, 20).skips) == 32
 
 
 def test_large_networks_are_not_measured_unasked() -> None:
-    assert affordable_steps(draw(3, ["lstm", "dense"])) > 0
+    assert affordable_steps(draw(3, ["lstm", "dense"])) > 400
     assert affordable_steps(draw(3, ["lstm", "dense"] * 8)) == 0
 
 

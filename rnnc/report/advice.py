@@ -1,0 +1,101 @@
+"""Plain sentences: what limits the network's accuracy, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rnnc.backend.lower import Program
+from rnnc.options import Options
+from rnnc.verification.attribution import Attribution, Loss
+from rnnc.verification.occupancy import Occupancy
+from rnnc.verification.verify import Verification
+
+FEW_STEPS = 512
+HARDLY_USED = 1 / 16
+DOMINATES = 3.0
+"""dB within which a part explains what its layer loses."""
+LIMITED_BY_WEIGHTS = 6.0
+GOOD_ENOUGH = 60.0
+"""dB above which nobody asks what could be better."""
+
+
+def advice(
+    program: Program, options: Options, calibrated: bool, verified: Verification | None, attribution: Attribution | None
+) -> list[str]:
+    """The most important first; empty where there is nothing to say."""
+    found = list(_found(program, options, calibrated, verified, attribution))
+    return found or ["Nothing stands out."]
+
+
+def _found(
+    program: Program, options: Options, calibrated: bool, verified: Verification | None, attribution: Attribution | None
+) -> Iterator[str]:
+    if verified is None:
+        yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."
+    elif verified.difference:
+        yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
+    if not calibrated:
+        yield (
+            "Ranges come from noise and weights are rounded to nearest. --calib DATA with a few thousand typical steps fits "
+            "the ranges and rounds weights against what flows through them, which is worth about 10 dB."
+        )
+    if verified:
+        yield from _ranges(verified.measured.occupancy, calibrated)
+        if verified.measured.steps < FEW_STEPS:
+            yield f"Only {verified.measured.steps} steps were compared: --input DATA of rnnc verify takes more."
+    if attribution:
+        yield from _layers(attribution, options, calibrated)
+    if options.precision == "a8":
+        yield "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
+
+
+def _ranges(occupancy: Sequence[Occupancy], calibrated: bool) -> Iterator[str]:
+    for o in occupancy:
+        if o.saturated.any():
+            what = f"Input {o.value}" if not o.producer else f"Value {o.value} of {o.producer}"
+            where = _channels(o)
+            room = float(o.available.max())
+            cure = (
+                f"Calibrate with data that reaches as far, or widen it: --input-range {o.value}=LO:HI."
+                if not o.producer
+                else "Calibrate with data that drives the network as far."
+            )
+            yield f"{what} was clipped in {o.share_saturated:.2%} of its numbers{where}: it holds ±{room:.4g}. {cure}"
+        elif not o.producer and o.used < HARDLY_USED:
+            bits = int(-np.log2(max(o.used, 2**-15)))
+            cure = "" if calibrated else " --calib, or --input-range, puts them to use."
+            yield f"Input {o.value} uses {o.used:.1%} of its range: {bits} of 16 bits lie idle.{cure}"
+
+
+def _channels(o: Occupancy) -> str:
+    if o.saturated.size == 1:
+        return ""
+    worst = np.argsort(-o.saturated, kind="stable")[:3]
+    named = ", ".join(str(int(i)) for i in worst if o.saturated[i])
+    return f" (elements {named} most)" if int((o.saturated > 0).sum()) > 3 else f" (elements {named})"
+
+
+def _layers(attribution: Attribution, options: Options, calibrated: bool) -> Iterator[str]:
+    worst = attribution.worst
+    if worst is None or worst.layer is None or (attribution.network or 0) >= GOOD_ENOUGH:
+        return
+    text = f"{worst.name} ({worst.what}) costs most: in integers alone it leaves {worst.layer:.1f} dB"
+    yield f"{text}. {_cure(worst, options, calibrated)}"
+
+
+def _cure(worst: Loss, options: Options, calibrated: bool) -> str:
+    layer = worst.layer or 0.0
+    if worst.weights is not None and worst.weights < layer + DOMINATES:
+        if not calibrated:
+            return "It is the rounding of its weights: calibration data is what improves that."
+        more = "" if options.search else "; --search 8 tries other row scales and keeps the best"
+        return f"It is the rounding of its weights, 8 bits each: longer calibration data may help{more}."
+    if worst.weights is None and worst.tables is None and worst.activations is not None:
+        return "It is the input's own resolution and range."
+    if worst.tables is not None and worst.tables < layer + DOMINATES:
+        return "It is the tables of its functions, which are as fine as they get."
+    if options.precision == "a8":
+        return "It is the resolution of its activations: a16 has 256 times as much."
+    return "It is the resolution of its activations: data that fits the ranges more closely helps."
