@@ -41,6 +41,6 @@ def inverse_root(editor: Editor, node: Node) -> bool:
     root = editor.producer(node.inputs[0])
     if root is None or root.op_type != "Sqrt" or editor.only_reader(node.inputs[0]) is not node:
         return False
-    exponent = editor.add_constant(np.float64(-0.5).reshape(()), "exponent")
+    exponent = editor.add_constant(np.asarray(-0.5), "exponent")
     editor.replace([root, node], [Node(node.name, "Pow", "", (root.inputs[0], exponent), node.outputs)])
     return True

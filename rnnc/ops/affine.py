@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
 from rnnc.net import Arg, Array, Bound, Field, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.ops.clip import Clip
 from rnnc.ops.elementwise import (
     Combination,
     Loops,
@@ -67,13 +68,20 @@ class Affine(Op):
         return [Interval(np.clip(low, self.lo, self.hi), np.clip(high, self.lo, self.hi))]
 
     def absorb(self, reader: Op) -> Op | None:
-        """Let a root, power or logarithm take in a positive gain and offset."""
-        takes = isinstance(reader, Log) or (isinstance(reader, Power) and reader.sign == "positive")
-        bare = self.operand == self.shape and np.isinf([self.lo, self.hi]).all()
-        if not takes or not bare or np.any(self.gain <= 0) or np.any(self.offset < 0):
+        """One Affine with a gain, an offset or limits that follow; a root, power or logarithm takes in a positive one."""
+        if not np.isinf([self.lo, self.hi]).all():
             return None
-        assert isinstance(reader, Log | Power)
-        if np.any(reader.gain != 1) or np.any(reader.offset):
+        if isinstance(reader, Clip):
+            return replace(self, outputs=reader.outputs, lo=reader.lo, hi=reader.hi)
+        if isinstance(reader, Scale):
+            return replace(self, outputs=reader.outputs, gain=self.gain * reader.gain, offset=self.offset * reader.gain)
+        if isinstance(reader, Affine) and reader.operand == self.shape == reader.shape:
+            offset = self.offset * reader.gain + reader.offset
+            return replace(
+                reader, inputs=self.inputs, operand=self.operand, gain=self.gain * reader.gain, offset=offset
+            )
+        positive = bool(np.all(self.gain > 0) and np.all(self.offset >= 0))
+        if not positive or self.operand != self.shape or not isinstance(reader, Log | Power) or not reader.bare:
             return None
         gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
         return replace(reader, inputs=self.inputs, gain=gain, offset=offset)
@@ -86,7 +94,7 @@ class Affine(Op):
             return QWideSum(self, self.inputs, (wide,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
         y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
-        if np.isfinite([self.lo, self.hi]).any() and not y.uniform:
+        if not y.uniform and any(np.isfinite(v) and v for v in (self.lo, self.hi)):
             y = replace(y, scale=y.scale.max())
         return QAffine(self, self.inputs, (y,), x)
 

@@ -69,6 +69,10 @@ def _gelu(approximate: str) -> Function:
     return Function("gelu", lambda x: 0.5 * x * (1 + _erf(x / np.sqrt(2))), (-0.7518,))
 
 
+def _swish(alpha: float) -> Function:
+    return Function("swish", lambda x: 0.5 * x * (1 + np.tanh(0.5 * alpha * x)), (-1.27846 / alpha,))
+
+
 def _softplus(x: Floats) -> Floats:
     return np.logaddexp(0, x)
 
@@ -89,6 +93,7 @@ FUNCTIONS: dict[str, Callable[[Node], Function]] = {
     "Selu": lambda n: _selu(float(n.attributes.get("alpha", 1.6732632)), float(n.attributes.get("gamma", 1.0507010))),
     "Sin": lambda n: _sine("sin", np.sin),
     "Softplus": lambda n: Function("softplus", _softplus),
+    "Swish": lambda n: _swish(float(n.attributes.get("alpha", 1.0))),
     "Softsign": lambda n: Function("softsign", lambda x: x / (1 + np.abs(x))),
 }
 """By ONNX operator."""

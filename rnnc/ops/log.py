@@ -53,6 +53,11 @@ class Log(Op):
     shape: Shape
     kind: ClassVar[str] = "log"
 
+    @property
+    def bare(self) -> bool:
+        """Whether it can take in a positive gain and offset."""
+        return bool(np.all(self.gain == 1)) and not self.offset.any()
+
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
 

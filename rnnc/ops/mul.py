@@ -26,7 +26,7 @@ from rnnc.net import (
     Value,
     no_probe,
 )
-from rnnc.ops.affine import apply_affine
+from rnnc.ops.affine import Affine, apply_affine
 from rnnc.ops.elementwise import (
     Loops,
     Shape,
@@ -43,6 +43,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.ops.reduce import Reduce
 from rnnc.ops.wide import QWideProduct
 from rnnc.tracing import Node, Tracer, handles
 
@@ -75,6 +76,12 @@ class Mul(Op):
         square = self.inputs[0] == self.inputs[1]
         product = product_interval(a, b)
         return [Interval(np.maximum(product.lo, 0), product.hi) if square else product]
+
+    def absorb(self, reader: Op) -> Op | None:
+        """A sum of squares keeps the squares in 32 bits."""
+        if self.inputs[0] == self.inputs[1] and isinstance(reader, Reduce) and reader.what == "sum":
+            return replace(reader, inputs=self.inputs[:1], what="square")
+        return None
 
     def quantize(self, q: Quantizer) -> QOp:
         if wide := q.wide():
@@ -161,4 +168,17 @@ def from_node(node: Node, trace: Tracer) -> None:
         return
     shapes = check_loops(node, trace, result, a, b)
     op = trace.add(node, Mul, [a.value, b.value], shapes=shapes, shape=result.frame)
+    trace.result(node, 0, replace(result, value=op.outputs[0]))
+
+
+@handles("HardSwish")
+def hard_swish(node: Node, trace: Tracer) -> None:
+    """ONNX HardSwish: x clip(x / 6 + 1/2, 0, 1)."""
+    result, (x,) = operands(node, trace)
+    shape = result.frame
+    ones = np.ones((1,) * len(shape))
+    gate = trace.add(
+        node, Affine, [x.value], gain=ones / 6, offset=ones / 2, operand=shape, shape=shape, lo=0.0, hi=1.0
+    )
+    op = trace.add(node, Mul, [x.value, gate.outputs[0]], shapes=(shape, shape), shape=shape)
     trace.result(node, 0, replace(result, value=op.outputs[0]))

@@ -80,6 +80,11 @@ class Power(Op):
     sign: Sign
     kind: ClassVar[str] = "power"
 
+    @property
+    def bare(self) -> bool:
+        """Whether it can take in a positive gain and offset."""
+        return self.sign == "positive" and bool(np.all(self.gain == 1)) and not self.offset.any()
+
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
 

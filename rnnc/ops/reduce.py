@@ -34,6 +34,7 @@ from rnnc.net import (
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
 from rnnc.ops.norm import shift_below, shifted
+from rnnc.ops.power import Power
 from rnnc.tracing import Node, Tracer, handles
 
 MOST = 16383
@@ -89,6 +90,18 @@ class Reduce(Op):
 
     def takes8(self, index: int) -> bool:
         return self.what in ("max", "min")
+
+    def absorb(self, reader: Op) -> Op | None:
+        """The root of a sum of squares is computed from 32 bits."""
+        root = isinstance(reader, Power) and reader.exponent == 0.5 and reader.sign == "positive"
+        if self.what != "square" or not root:
+            return None
+        assert isinstance(reader, Power)
+        gain, offset = reader.gain.ravel(), reader.offset.ravel()
+        if np.any(gain != gain[0]) or np.any(offset != offset[0]):
+            return None
+        factor = self.factor * float(gain[0])
+        return replace(self, outputs=reader.outputs, what="l2", factor=factor, epsilon=float(offset[0]))
 
     def quantize(self, q: Quantizer) -> QReduce:
         x = q.input(0)
