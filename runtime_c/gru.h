@@ -40,9 +40,12 @@ static inline int16_t rnnc_gru_update(int32_t z, int32_t n, int32_t *s)
 }
 
 #ifndef RNNC_GRU_UNITS
+#define rnnc_gru_units rnnc_gru_each
+#endif
+
 /* n <= batch units of a batch.  b: bias, [z, r, n over x, n over h][batch].  mx, mh: scales, [3 gates][batch].
  * ax, ah: sums of the rows, the same.  s, h: [n]. */
-static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
+static inline void rnnc_gru_each(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
                                   int32_t *s, int16_t *h, uint16_t batch, uint16_t n, uint8_t activation)
 {
     uint16_t k;
@@ -57,7 +60,6 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
         h[k] = rnnc_gru_update(z, rnnc_activate(activation, nx + nh), &s[k]);
     }
 }
-#endif
 
 /* One step.  x: [columns].  h: [hidden], the operand.  s: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
  * y: [hidden] int16, or 0 where h itself is the output. */

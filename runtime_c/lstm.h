@@ -17,9 +17,12 @@ typedef struct {
 } rnnc_lstm_params;
 
 #ifndef RNNC_LSTM_UNITS
+#define rnnc_lstm_units rnnc_lstm_each
+#endif
+
 /* n <= batch units of a batch.  b, x, y: bias and scales, [4 gates][batch].  ax, ah: sums of the rows, the same.
  * c: [n] Q8.23, |c| <= 2^30.  h: [n] Q0.15.  |i g|, |o tanh c| <= 2^30; the cell's sum <= 2^30 + 2^15 + 2^23. */
-static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
+static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
                                    int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
 {
     uint16_t k;
@@ -34,7 +37,6 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
         h[k] = (int16_t)((o * rnnc_tanh((cell + 1024) >> 11) + 16384) >> 15);
     }
 }
-#endif
 
 /* One step.  x: [columns].  h: [hidden], the operand.  c: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
  * y: [hidden] Q0.15, or 0 where h itself is the output. */

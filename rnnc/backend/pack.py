@@ -57,6 +57,11 @@ def pack_mve(rows: Ints) -> Ints:
     return np.concatenate(parts)
 
 
+def pack_pairs(rows: Ints) -> Ints:
+    """Blocks of eight rows, two columns of each in turn: see runtime_c/isa/x86.h."""
+    return interleaved(rows, 8, 2)
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)

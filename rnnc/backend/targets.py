@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rnnc.backend.pack import pack_columns, pack_dsp, pack_mve, pack_rows, pack_telescope
+from rnnc.backend.pack import pack_columns, pack_dsp, pack_mve, pack_pairs, pack_rows, pack_telescope
 from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
@@ -57,6 +57,11 @@ def mve_operand(columns: int, bits: int) -> tuple[str, int]:
     return f"int{bits}_t", (columns + 7) // 8 * 8
 
 
+def even_operand(columns: int, _: int) -> tuple[str, int]:
+    """int16, whatever it was, padded to an even number."""
+    return "int16_t", (columns + 1) // 2 * 2
+
+
 def _telescope(name: str, header: str, columns: int) -> Target:
     pack = partial(pack_telescope, columns=columns)
     return Target(name, 4, pack, (f"isa/{header}",), operand=telescope_operand(columns))
@@ -76,6 +81,7 @@ TARGETS = {
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
         Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
+        Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand),
         Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )
 }

@@ -11,6 +11,10 @@
 #if defined(__ARM_ARCH_6M__) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r8 .. r11 sums; r4, r5 activations; r0, r1 weights; r6, r7 their addresses; r12 the end. */
 #define RNNC_M0_WORD(w, x) \
@@ -19,7 +23,7 @@
 #define RNNC_M0_COL2 "ldmia r6!, {r0-r1}\n ldmia r7!, {r4-r5}\n" RNNC_M0_WORD("r0", "r4") RNNC_M0_WORD("r1", "r5")
 #define RNNC_TELESCOPE_BLOCK
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_telescope_block(int32_t *acc, const int8_t *w, const int32_t *v)
+rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(".syntax unified\n"
                      " push {r0, r2, r4-r7, lr}\n"

@@ -11,6 +11,10 @@
 #if defined(__ARM_ARCH_7M__) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r0 .. r3 sums; r4, r5 activations; r6 .. r9 weights; r10, r11 their addresses; lr the end. */
 #define RNNC_M3_WORD(w, x) \
@@ -21,7 +25,7 @@
     "ldmia r10!, {r4-r5}\n" RNNC_M3_WORD("r8", "r4") RNNC_M3_WORD("r9", "r5")
 #define RNNC_TELESCOPE_BLOCK
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_telescope_block(int32_t *acc, const int8_t *w, const int32_t *v)
+rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(".syntax unified\n"
                      " push {r0, r2, r4-r11, lr}\n"

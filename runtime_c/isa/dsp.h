@@ -22,6 +22,10 @@ typedef int32_t rnnc_operand;
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r0:r1, r3:r4 raw sums; r2, r5 low sums; r6, r7 activations; r8 .. r11 weights; r12, lr their addresses. */
 #define RNNC_DSP_PAIR(w, x, raw, high, low) \
@@ -31,7 +35,7 @@ typedef int32_t rnnc_operand;
         RNNC_DSP_PAIR("r9", "r6", "r3", "r4", "r5") RNNC_DSP_PAIR("r10", "r7", "r0", "r1", "r2") \
             RNNC_DSP_PAIR("r11", "r7", "r3", "r4", "r5")
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_dsp_block(int32_t *acc, const int8_t *w, const int32_t *v)
+rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(".syntax unified\n"
                      " push {r0, r4-r11, lr}\n"

@@ -31,8 +31,13 @@
 #define RNNC_MVE_LEFT(sum, w) "vldrb.s16 " w ", [r1], #8\n vmladava.s16 " sum ", q0, " w "\n"
 #define RNNC_MVE_LEFT4 RNNC_MVE_LEFT("r4", "q1") RNNC_MVE_LEFT("r6", "q2") RNNC_MVE_LEFT("r8", "q3") RNNC_MVE_LEFT("r10", "q1")
 
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_mve_blocks8(int32_t *acc, const int8_t *w, const int8_t *v, uint32_t wide, uint32_t half, uint32_t blocks)
+rnnc_mve_blocks8(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int8_t *v,
+                 RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
 {
     __asm__ volatile(RNNC_MVE_BLOCKS("vldrb.u8 q0, [r2], #16\n" RNNC_MVE_ROW8("r4", "q1") RNNC_MVE_ROW8("r6", "q2")
                                          RNNC_MVE_ROW8("r8", "q3") RNNC_MVE_ROW8("r10", "q1"),
@@ -40,7 +45,8 @@ rnnc_mve_blocks8(int32_t *acc, const int8_t *w, const int8_t *v, uint32_t wide, 
 }
 
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_mve_blocks16(int32_t *acc, const int8_t *w, const int16_t *v, uint32_t wide, uint32_t half, uint32_t blocks)
+rnnc_mve_blocks16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
+                  RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
 {
     __asm__ volatile(RNNC_MVE_BLOCKS("vldrh.u16 q0, [r2], #16\n vldrh.u16 q1, [r2], #16\n" RNNC_MVE_ROW16("r4")
                                          RNNC_MVE_ROW16("r6") RNNC_MVE_ROW16("r8") RNNC_MVE_ROW16("r10"),

@@ -12,6 +12,10 @@
 typedef int16_t rnnc_operand;
 #define RNNC_OPERAND_LENGTH(columns) (columns)
 
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
 #if defined(__riscv) && defined(__riscv_mul) && __riscv_xlen == 32 && defined(__GNUC__)
 /* acc[0 .. 3] of one block; returns the address behind its weights.  The loop has 8 columns of 13 instructions; `skipped`
  * of them are passed over in the first turn, `bytes` of code. */
@@ -20,7 +24,8 @@ typedef int16_t rnnc_operand;
     "lh t1, " x "(a2)\n" RNNC_RV32_ROW(o0, "a6") RNNC_RV32_ROW(o1, "a7") RNNC_RV32_ROW(o2, "t3") RNNC_RV32_ROW(o3, "t4")
 #define RNNC_RV32_COLUMN_BYTES 52u
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_block(int32_t *acc, const int8_t *w, const int16_t *v, const int16_t *end, uint32_t skipped, uint32_t bytes)
+rnnc_rv32_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
+                RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
 {
     __asm__ volatile(".option push\n.option norvc\n"
                      " slli t0, a4, 1\n"
@@ -58,7 +63,8 @@ rnnc_rv32_block(int32_t *acc, const int8_t *w, const int16_t *v, const int16_t *
             RNNC_RV32_ROW_OF("a4", o2, "t2") RNNC_RV32_ROW_OF("a4", o3, "a5")
 #define RNNC_RV32_COLUMN8_BYTES 100u
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_blocks(int32_t *acc, const int8_t *w, const int16_t *v, const int16_t *end, uint32_t skipped, uint32_t bytes)
+rnnc_rv32_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
+                 RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
 {
     __asm__ volatile(".option push\n.option norvc\n"
                      " sub t1, a3, a2\n"

@@ -38,7 +38,7 @@ static inline const int8_t *rnnc_telescope_block(int32_t *acc, const int8_t *w, 
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int32_t *v = (int32_t *)operand;
-    uint16_t padded = RNNC_TELESCOPE_PADDED(columns), j;
+    uint16_t padded = (uint16_t)RNNC_TELESCOPE_PADDED(columns), j;
     uint32_t sum = 0;
     v[0] = (int32_t)((RNNC_TELESCOPE_TURN - padded % RNNC_TELESCOPE_TURN) % RNNC_TELESCOPE_TURN / RNNC_TELESCOPE_COLUMNS *
                      RNNC_TELESCOPE_BYTES);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_X86_H
+#define RNNC_ISA_X86_H
+/* x86-64 hosts with AVX2, found at run time unless the compiler may use it anyway; eight units a batch.
+ *
+ * Eight rows are a block: of each pair of columns, two weights of every row in turn. A taken operand is int16, padded to an
+ * even number. Hosts of other kinds read the same packing in plain C. */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define RNNC_GROUP 8
+#define RNNC_LANES 8
+typedef int16_t rnnc_operand;
+#define RNNC_OPERAND_LENGTH(columns) (((columns) + 1) / 2 * 2)
+
+/* One more copy of the last interval: a gather of 16-bit slopes reads 32 bits. */
+#define RNNC_LUT_INDEX
+#define RNNC_BEYOND(value) , value
+static inline uint32_t rnnc_lut_index(uint32_t a)
+{
+    return a >> 8 > 192 ? 192 : a >> 8;
+}
+
+#include "../lut.h"
+
+static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+{
+    int16_t *v = (int16_t *)operand;
+    size_t j, n = columns;
+    if (bits == 8) {
+        for (j = 0; j < n; j++) {
+            v[j] = ((const int8_t *)x)[j];
+        }
+    } else {
+        memcpy(v, x, 2 * n);
+    }
+    if (n % 2) {
+        v[n] = 0;
+    }
+}
+
+static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t pairs)
+{
+    uint16_t j, r;
+    memset(acc, 0, 8 * sizeof *acc);
+    for (j = 0; j < pairs; j++, w += 16) {
+        for (r = 0; r < 8; r++) {
+            acc[r] += w[2 * r] * (int32_t)v[2 * j] + w[2 * r + 1] * (int32_t)v[2 * j + 1];
+        }
+    }
+    return w;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include "x86_gates.h"
+#include "x86_rows.h"
+#else
+#define RNNC_AVX2 0
+#endif
+
+static inline const int8_t *
+rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r, pairs = (uint16_t)((columns + 1) / 2);
+    (void)bits;
+#if RNNC_AVX2
+    if (rnnc_avx2()) {
+        return rnnc_avx2_rows(acc, w, (const int16_t *)v, pairs, rows);
+    }
+#endif
+    for (r = 0; r < rows; r = (uint16_t)(r + 8)) {
+        w = rnnc_plain_block(&acc[r], w, (const int16_t *)v, pairs);
+    }
+    return w;
+}
+
+#endif
