@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -18,6 +19,9 @@ EXIT_CODES = (
     "Exit codes: 0 done, 1 verification or budget failed, 2 bad usage, 3 unreadable or refused model, 4 bad data, "
     "5 missing tool, 70 a fault of rnnc itself."
 )
+
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""The products here are small: more threads cost more than they bring, and make the last bits depend on the machine's cores."""
 
 app = typer.Typer(
     help="Compile trained recurrent networks from ONNX to integer C that runs one time step per call.",
@@ -53,6 +57,8 @@ add_command(app, "doctor", doctor.run)
 
 def main() -> None:
     """Run the command line; never returns. Bad usage is one line on stderr and exit code 2."""
+    for variable in ONE_THREAD:
+        os.environ.setdefault(variable, "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no command
