@@ -11,7 +11,7 @@ from rnnc.options import Options
 from rnnc.tracing import Graph
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, ValueInfoProto
 
 
 def load(source: str | Path | bytes, options: Options) -> Graph:
@@ -30,7 +30,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     model, file = read_model(source)
     _check(model, file)
     _strip_shapes(model)
-    wanted = _select_outputs(model, options.outputs, file)
+    wanted = select_outputs(model, options.outputs, file)
     bound = bind(model, options, file)
     slim, notes = simplify(bound.model, file)
     name = options.name or (Path(file).stem if file else "model")
@@ -125,21 +125,33 @@ def _check(model: ModelProto, file: str) -> None:
             seen.update([name] if name else [])
 
 
-def _select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:
-    """Make inner tensors outputs. Returns the outputs that are wanted: those named, or the file's."""
-    from onnx import helper
+def select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:
+    """Make inner tensors outputs. Returns the outputs that are wanted: those named, or the file's.
 
+    Raises UsageError where the model computes no such tensor.
+    """
     graph = model.graph
     present = [o.name for o in graph.output]
     known = {name for node in graph.node for name in node.output} | set(present)
     for name in outputs:
         if name not in known:
-            raise UsageError(
-                f"--output {name}: the model computes no such tensor", where=file, hint=_nearby(graph, name)
-            )
-        if name not in present:
-            graph.output.append(helper.make_empty_tensor_value_info(name))
+            what = f"--output {name}: the model computes no such tensor"
+            raise UsageError(what, where=file, hint=_nearby(graph, name))
+    for name in [n for n in outputs if n not in present]:
+        graph.output.append(_declaration(model, name))
     return outputs or tuple(present)
+
+
+def _declaration(model: ModelProto, name: str) -> ValueInfoProto:
+    """An inner tensor as an output: its element type, without a shape."""
+    from onnx import TensorProto, helper, shape_inference
+
+    try:
+        inferred = list(shape_inference.infer_shapes(model).graph.value_info)
+    except Exception:
+        inferred = []
+    types = [v.type.tensor_type.elem_type for v in inferred if v.name == name]
+    return helper.make_tensor_value_info(name, types[0] if types else TensorProto.FLOAT, None)
 
 
 def _nearby(graph: GraphProto, name: str) -> str:

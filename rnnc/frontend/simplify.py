@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +64,8 @@ def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
     from onnx import ModelProto
 
     try:
-        slim = onnxslim.slim(_copy(model), skip_fusion_patterns=["FusionGemm"])
+        with redirect_stdout(StringIO()):
+            slim = onnxslim.slim(_copy(model), skip_fusion_patterns=["FusionGemm"])
     except Exception as error:
         return _copy(model), [f"onnxslim could not simplify the graph: {first_line(error)}"]
     return (slim, []) if isinstance(slim, ModelProto) else (_copy(model), ["onnxslim gave no model back"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import rnnc
+from rnnc.frontend.load import read_model, select_outputs
 from rnnc.net import Array, Net, run_net
 from rnnc.options import Options
 from rnnc.verification.batches import batches, by_sequence
@@ -23,7 +24,10 @@ def import_error(model: bytes, options: Options | None = None, steps: int = 60, 
     options = options or Options()
     net = rnnc.load_net(model, options)
     data = random_data(net, steps, seed)
-    reference = ask(Session(model, net, options), {name: [x] for name, x in data.items()})
+    file, _ = read_model(model)
+    select_outputs(file, options.outputs, "")
+    session = Session(bytes(file.SerializeToString()), net, options)
+    reference = ask(session, {name: [x] for name, x in data.items()})
     groups = batches(reference.sequences, net)
     got = by_sequence(net, [(b, run_net(net, b.inputs)) for b in groups])
     worst = 0.0

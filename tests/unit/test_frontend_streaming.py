@@ -1,0 +1,304 @@
+"""From sequences to steps: where time is, what is state, what an output is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rnnc
+from rnnc.errors import Refused, UsageError
+from rnnc.options import Options
+from tests.support.graphs import Builder
+from tests.support.imports import import_error, kinds
+from tests.support.models import Array
+
+X, H, T = 3, 4, 9
+LIMIT = 1e-5
+
+
+def layer(b: Builder, kind: str, x: str, initial: tuple[str, ...] = (), columns: int = X, **attributes: object) -> list[str]:
+    """An LSTM, GRU or RNN over ``[time, 1, columns]``; its outputs Y, Y_h and, for an LSTM, Y_c."""
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    w, r, bias = (b.const(b.weights(1, gates * H, n)) for n in (columns, H, 2))
+    bias = b.const(b.weights(1, 2 * gates * H))
+    outputs = 3 if kind == "LSTM" else 2
+    return b.ops(kind, outputs, x, w, r, bias, *(["", *initial] if initial else []), hidden_size=H, **attributes)
+
+
+def squeezed(b: Builder, y: str, axis: int = 1) -> str:
+    return b.op("Squeeze", y, b.const(np.array([axis])))
+
+
+def check(model: bytes, options: Options | None = None) -> list[str]:
+    error, net = import_error(model, options)
+    assert error < LIMIT
+    return kinds(net)
+
+
+# --------------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize("shape", [[1, "time", X], [1, T, X]])
+def test_batch_first_through_transposes(shape: list[int | str]) -> None:
+    b = Builder()
+    y = layer(b, "GRU", b.op("Transpose", "x", perm=[1, 0, 2]))[0]
+    flat = b.op("Reshape", b.op("Transpose", y, perm=[0, 2, 1, 3]), b.const(np.array([0, 0, -1])))
+    b.op("Transpose", flat, out="y", perm=[1, 0, 2])
+    assert check(b.model({"x": shape}, ["y"])) == ["gru"]
+
+
+def test_features_as_long_as_the_sequence() -> None:
+    b = Builder()
+    y = layer(b, "GRU", b.op("Transpose", "x", perm=[1, 0, 2]), columns=T)[0]
+    b.op("Transpose", squeezed(b, y), out="y", perm=[1, 0, 2])
+    assert check(b.model({"x": [1, T, T]}, ["y"])) == ["gru"]
+
+
+def test_channels_first() -> None:
+    b = Builder()
+    y = layer(b, "LSTM", b.op("Transpose", "x", perm=[2, 0, 1]))[0]
+    b.op("Transpose", squeezed(b, y), out="y", perm=[1, 2, 0])
+    assert check(b.model({"x": [1, X, T]}, ["y"])) == ["lstm"]
+
+
+def test_layout_1() -> None:
+    """onnxruntime does not run batch-first layers: only the shape is checked."""
+    b = Builder()
+    y = layer(b, "GRU", "x", layout=1)[0]
+    b.op("Squeeze", y, b.const(np.array([2])), out="y")
+    net = rnnc.load_net(b.model({"x": [1, "time", X]}, ["y"]))
+    assert kinds(net) == ["gru"] and net.outputs[0].kind == "stream"
+
+
+def test_frames_of_two_axes() -> None:
+    """Each step is a matrix; the layer sees it flattened."""
+    b = Builder()
+    flat = b.op("Reshape", "x", b.const(np.array([T, 1, 6])))
+    b.op("MatMul", squeezed(b, layer(b, "GRU", flat, columns=6)[0]), b.const(b.weights(H, 2)), out="y")
+    assert check(b.model({"x": [1, T, 2, 3]}, ["y"])) == ["reshape", "gru", "dense"]
+
+
+def test_a_frame_that_is_turned() -> None:
+    b = Builder()
+    turned = b.op("Transpose", "x", perm=[1, 0, 3, 2])
+    flat = b.op("Reshape", turned, b.const(np.array([T, 1, 6])))
+    b.op("Identity", squeezed(b, layer(b, "GRU", flat, columns=6)[0]), out="y")
+    assert check(b.model({"x": [1, T, 2, 3]}, ["y"])) == ["layout", "reshape", "gru"]
+
+
+def test_time_mixed_with_features_is_refused() -> None:
+    b = Builder()
+    y = squeezed(b, layer(b, "GRU", "x")[0])
+    b.op("Reshape", y, b.const(np.array([2, -1])), out="y")
+    with pytest.raises(Refused, match=r"\(Reshape\).*mixes time"):
+        rnnc.load_net(b.model({"x": [10, 1, X]}, ["y"]))
+
+
+def test_no_axis_fits() -> None:
+    """The layer scans the axis that holds the batch."""
+    b = Builder()
+    b.op("Identity", layer(b, "GRU", b.op("Transpose", "x", perm=[2, 0, 1]), columns=T)[0], out="y")
+    model = b.model({"x": [1, T, X]}, ["y"])
+    net = rnnc.load_net(model)
+    assert net.inputs[0].shape == (T,)
+    with pytest.raises(Refused, match="--time-axis"):
+        rnnc.load_net(model, Options(time_axis={"x": 1}))
+
+
+# --------------------------------------------------------------------------- outputs
+
+
+@pytest.mark.parametrize("form", ["gather", "slice", "Y_h"])
+def test_last_step(form: str) -> None:
+    b = Builder()
+    y, h = layer(b, "GRU", "x")
+    if form == "gather":
+        last = b.op("Gather", squeezed(b, y), b.const(np.array(-1)), axis=0)
+    elif form == "slice":
+        ends = [b.const(np.array([v])) for v in (-1, np.iinfo(np.int64).max, 0)]
+        last = squeezed(b, b.op("Slice", squeezed(b, y), *ends), 0)
+    else:
+        last = squeezed(b, h, 0)
+    b.op("MatMul", last, b.const(b.weights(H, 2)), out="y")
+    error, net = import_error(b.model({"x": ["time", 1, X]}, ["y"]))
+    assert error < LIMIT and net.outputs[0].kind == "last"
+
+
+def test_the_end_at_every_step_is_refused() -> None:
+    b = Builder()
+    y, h = layer(b, "GRU", "x")
+    b.op("Add", squeezed(b, y), h, out="y")
+    with pytest.raises(Refused, match="whole sequence at each of its steps"):
+        rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+
+
+def test_a_constant_that_differs_by_step_is_refused() -> None:
+    b = Builder()
+    b.op("Add", squeezed(b, layer(b, "GRU", "x")[0]), b.const(b.weights(T, 1, H)), out="y")
+    with pytest.raises(Refused, match="differs from step to step"):
+        rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+
+
+def test_backward_layers_say_what_to_do() -> None:
+    for direction in ("reverse", "bidirectional"):
+        b = Builder()
+        n = 2 if direction == "bidirectional" else 1
+        w, r = b.const(b.weights(n, 3 * H, X)), b.const(b.weights(n, 3 * H, H))
+        b.op("GRU", "x", w, r, out="y", hidden_size=H, direction=direction)
+        with pytest.raises(Refused, match=rf"direction='{direction}'(.|\n)*--window"):
+            rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]))
+
+
+def test_unknown_operators_are_named() -> None:
+    b = Builder()
+    b.op("Det", b.op("MatMul", "x", b.const(b.weights(X, X))), out="y")
+    with pytest.raises(Refused, match=r"'n_y' \(Det\): the operator Det is not supported"):
+        rnnc.load_net(b.model({"x": [2, X, X]}, ["y"]))
+
+
+# --------------------------------------------------------------------------- states
+
+
+def with_states(shape: list[int | str], outputs: tuple[str, str] = ("hn", "cn")) -> tuple[Builder, dict[str, list[int | str]]]:
+    b = Builder()
+    y, h, c = layer(b, "LSTM", "x", ("h0", "c0"))
+    b.op("Identity", h, out=outputs[0])
+    b.op("Identity", c, out=outputs[1])
+    b.op("MatMul", squeezed(b, y), b.const(b.weights(H, 2)), out="y")
+    return b, {"x": shape, "h0": [1, 1, H], "c0": [1, 1, H]}
+
+
+@pytest.mark.parametrize("shape", [["time", 1, X], [1, 1, X], [T, 1, X]])
+@pytest.mark.parametrize("names", [("hn", "cn"), ("cn", "hn"), ("out1", "out2")])
+def test_states_are_paired_by_dataflow(shape: list[int | str], names: tuple[str, str]) -> None:
+    b, inputs = with_states(shape, names)
+    error, net = import_error(b.model(inputs, ["y", *names]))
+    assert error < LIMIT
+    assert [o.name for o in net.outputs] == ["y"] and [v.name for v in net.inputs] == ["x"]
+    assert [s.alias for s in net.states()] == ["h0", "c0"]
+
+
+def test_final_states_without_initial_ones_are_results() -> None:
+    b = Builder()
+    y, h, c = layer(b, "LSTM", "x")
+    b.op("Identity", h, out="hn")
+    b.op("Squeeze", c, b.const(np.array([0])), out="cn")
+    b.op("Identity", squeezed(b, y), out="y")
+    error, net = import_error(b.model({"x": ["time", 1, X]}, ["y", "hn", "cn"]))
+    assert error < LIMIT
+    assert {o.name: o.kind for o in net.outputs} == {"y": "stream", "hn": "last", "cn": "last"}
+
+
+def test_initial_states_without_final_ones_start_at_zero() -> None:
+    b, inputs = with_states(["time", 1, X])
+    net = rnnc.load_net(b.model(inputs, ["y"]))
+    assert [s.alias for s in net.states()] == ["h0", "c0"] and not any(s.initial.any() for s in net.states())
+
+
+def test_packed_states() -> None:
+    """Two layers in one input, by layer; the layers' order in it is not that of the graph."""
+    b = Builder()
+    parts = b.ops("Split", 2, "h", axis=0, num_outputs=2)
+    y0, h0 = layer(b, "GRU", "x", (parts[1],))
+    y1, h1 = layer(b, "GRU", squeezed(b, y0), (parts[0],), columns=H)
+    b.op("Concat", h1, h0, out="hn", axis=0)
+    b.op("Identity", squeezed(b, y1), out="y")
+    error, net = import_error(b.model({"x": [1, 1, X], "h": [2, 1, H]}, ["y", "hn"]))
+    assert error < LIMIT and [o.name for o in net.outputs] == ["y"]
+    windows = [s.window for s in net.states() if s.window is not None]
+    assert [w.tolist() for w in windows] == [list(range(H, 2 * H)), list(range(H))]
+
+
+def test_packed_states_in_another_order_are_no_pair() -> None:
+    b = Builder()
+    parts = b.ops("Split", 2, "h", axis=0, num_outputs=2)
+    y0, h0 = layer(b, "GRU", "x", (parts[0],))
+    y1, h1 = layer(b, "GRU", squeezed(b, y0), (parts[1],), columns=H)
+    b.op("Concat", h1, h0, out="swapped", axis=0)
+    b.op("Identity", squeezed(b, y1), out="y")
+    net = rnnc.load_net(b.model({"x": ["time", 1, X], "h": [2, 1, H]}, ["y", "swapped"]))
+    assert {o.name: o.kind for o in net.outputs} == {"y": "stream", "swapped": "last"}
+
+
+def learned(b: Builder) -> Array:
+    return b.weights(1, 1, H)
+
+
+def test_learned_initial_state() -> None:
+    b = Builder()
+    b.op("Identity", squeezed(b, layer(b, "GRU", "x", (b.const(learned(b)),))[0]), out="y")
+    error, net = import_error(b.model({"x": ["time", 1, X]}, ["y"]))
+    assert error < LIMIT and net.states()[0].initial.any()
+
+
+def cache_model(state: str, output: str) -> bytes:
+    """A convolution that keeps its last frames itself: the cache is a state of two axes."""
+    b = Builder()
+    joined = b.op("Concat", state, b.op("Reshape", "x", b.const(np.array([1, X, 1]))), axis=2)
+    ends = [b.const(np.array([v])) for v in (1, 5, 2)]
+    b.op("Slice", joined, *ends, out=output)
+    conv = b.op("Conv", joined, b.const(b.weights(H, X, 5)))
+    b.op("Reshape", conv, b.const(np.array([1, H])), out="y")
+    return b.model({"x": [1, X], state: [1, X, 4]}, ["y", output])
+
+
+@pytest.mark.parametrize("names", [("cache", "cache_out"), ("cache_in", "new_cache"), ("past_0", "present_0")])
+def test_caches_are_paired_by_name(names: tuple[str, str]) -> None:
+    error, net = import_error(cache_model(*names))
+    assert error < LIMIT
+    assert [f.state.alias for f in net.feedback] == [names[0]] and [o.name for o in net.outputs] == ["y"]
+
+
+def test_states_by_option() -> None:
+    model = cache_model("a", "b")
+    net = rnnc.load_net(model)
+    assert not net.feedback and len(net.inputs) == 2
+    error, net = import_error(model, Options(states={"a": "b"}))
+    assert error < LIMIT and [f.state.alias for f in net.feedback] == ["a"]
+    paired = cache_model("cache", "cache_out")
+    assert len(rnnc.load_net(paired, Options(states={"cache": "none"})).inputs) == 2
+    for wrong in ({"z": "b"}, {"a": "z"}, {"a": "y"}):
+        with pytest.raises(UsageError):
+            rnnc.load_net(model, Options(states=wrong))
+
+
+def test_outputs_by_option_keep_the_states() -> None:
+    b, inputs = with_states(["time", 1, X])
+    b.op("Softmax", "y", out="p", axis=-1)
+    error, net = import_error(b.model(inputs, ["p", "hn", "cn"]), Options(outputs=("y",)))
+    assert error < LIMIT and [o.name for o in net.outputs] == ["y"]
+
+
+def test_nothing_but_the_state_comes_out() -> None:
+    b = Builder()
+    b.op("Identity", layer(b, "GRU", "x", ("h",))[1], out="hn")
+    error, net = import_error(b.model({"x": [1, 1, X], "h": [1, 1, H]}, ["hn"]))
+    assert error < LIMIT and [o.name for o in net.outputs] == ["hn"]
+
+
+# --------------------------------------------------------------------------- rewriting
+
+
+def test_what_becomes_dense() -> None:
+    b = Builder()
+    x = b.op("MatMul", "x", b.const(b.weights(X, H)))
+    x = b.op("Mul", b.op("Add", b.const(b.weights(H)), x), b.const(b.weights(1, 1, H)))
+    x = b.op("Sub", b.const(b.weights(H)), b.op("Div", x, b.const(np.full(1, 3.0))))
+    b.op("Identity", squeezed(b, layer(b, "RNN", x, columns=H)[0]), out="y")
+    assert check(b.model({"x": ["time", 1, X]}, ["y"])) == ["dense", "rnn"]
+
+
+def test_gemm_in_all_forms() -> None:
+    b = Builder()
+    h = squeezed(b, layer(b, "RNN", "x")[1], 0)
+    a = b.op("Gemm", h, b.const(b.weights(2, H)), b.const(b.weights(2)), transB=1, alpha=0.5, beta=2.0)
+    turned = b.op("Transpose", a, perm=[1, 0])
+    b.op("Gemm", turned, b.const(b.weights(2, 3)), b.const(b.weights(1, 1)), out="y", transA=1)
+    assert check(b.model({"x": ["time", 1, X]}, ["y"])) == ["rnn", "dense", "dense"]
+
+
+def test_matrix_on_the_left() -> None:
+    b = Builder()
+    column = b.op("Transpose", layer(b, "RNN", "x")[1], perm=[0, 2, 1])
+    b.op("MatMul", b.const(b.weights(2, H)), column, out="y")
+    assert check(b.model({"x": ["time", 1, X]}, ["y"])) == ["rnn", "dense"]
