@@ -1,0 +1,176 @@
+"""What the emitted C promises, whatever is in the network: no warnings, no library but memcpy and memset, no own state."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from rnnc.backend.lower import Program
+from rnnc.verification.host import write_files
+from tests.conftest import require
+from tests.support.nets import LAYERS, draw_integers
+from tests.support.packages import WARNINGS, package, run
+
+INTEGER_HELPERS = {
+    "__aeabi_idiv",
+    "__aeabi_idivmod",
+    "__aeabi_uidiv",
+    "__aeabi_uidivmod",
+    "__gnu_thumb1_case_sqi",
+    "__gnu_thumb1_case_uqi",
+    "__gnu_thumb1_case_shi",
+    "__gnu_thumb1_case_uhi",
+    "__gnu_thumb1_case_si",
+    "__clzsi2",
+    "__aeabi_memcpy",
+    "__aeabi_memset",
+    "__aeabi_memclr",
+}
+"""Functions of 32-bit integers in libgcc that a compiler may call on parts without division, clz or jump tables."""
+
+
+@pytest.fixture(scope="module")
+def packages() -> list[tuple[Program, dict[str, str]]]:
+    """A network of each kind of layer, of each profile, and of all together."""
+    chosen = [(k, (layer,)) for k, layer in enumerate(LAYERS)] + [(100 + k, (layer,)) for k, layer in enumerate(LAYERS)]
+    chosen.append((200, ("conv", "lstm", "skip", "gru_after", "norm", "dense", "softmax")))
+    return [package(draw_integers(seed, layers), f"net{seed}") for seed, layers in chosen]
+
+
+@pytest.fixture(scope="module")
+def folder(packages: list[tuple[Program, dict[str, str]]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of them in one folder: they share the kernels."""
+    path = tmp_path_factory.mktemp("packages")
+    for program, files in packages:
+        includes = f'#include "{program.name}.h"\n#include "{program.name}_float.h"\n'
+        write_files(path, {**files, f"{program.name}_header.cpp": includes, f"{program.name}_header.c": includes})
+    return path
+
+
+def objects(folder: Path, command: list[str]) -> list[str]:
+    """Compile step, state and self-test of every package; the object files."""
+    sources = sorted(f.name for f in folder.glob("*.c"))
+    run([*command, "-c", *sources], folder)
+    return [s[:-2] + ".o" for s in sources]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_warnings(folder: Path, compiler: str) -> None:
+    objects(folder, [require(compiler), *WARNINGS, "-O2"])
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("standard", ["c++98", "c++17"])
+def test_headers_are_cpp(folder: Path, compiler: str, standard: str) -> None:
+    sources = sorted(f.name for f in folder.glob("*.cpp"))
+    warnings = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+    run([require(compiler), f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
+
+
+def undefined(folder: Path, command: list[str], nm: str, own: set[str]) -> set[str]:
+    names = run([nm, "-u", *objects(folder, command)], folder)
+    return {line.split()[-1] for line in names.splitlines() if " U " in line or line.strip().startswith("U ")} - own
+
+
+@pytest.fixture(scope="module")
+def own(packages: list[tuple[Program, dict[str, str]]]) -> set[str]:
+    """Functions of the packages themselves."""
+    found = set()
+    for program, files in packages:
+        found |= set(re.findall(rf"\b({program.name}_\w+)\(", files[f"{program.name}.h"]))
+    return found
+
+
+@pytest.mark.parametrize("level", ["-O0", "-Os"])
+def test_nothing_is_called_but_memcpy_and_memset(folder: Path, own: set[str], level: str) -> None:
+    flags = ["gcc", "-std=c99", "-fno-stack-protector", level]
+    assert undefined(folder, flags, "nm", own) <= {"memcpy", "memset", "memcmp"}
+    assert "memcmp" not in run(["nm", "-u", *(f.name for f in folder.glob("net*[0-9].o"))], folder)
+
+
+def test_a_core_without_division_calls_integer_helpers_only(folder: Path, own: set[str]) -> None:
+    command = [require("arm-none-eabi-gcc"), "-std=c99", "-mcpu=cortex-m0", "-mthumb", "-O2"]
+    used = undefined(folder, command, "arm-none-eabi-nm", own)
+    assert used <= {"memcpy", "memset", "memcmp"} | INTEGER_HELPERS
+
+
+def test_no_data_no_bss(folder: Path) -> None:
+    """Constants only: a part keeps its RAM for the streams."""
+    names = objects(folder, ["gcc", "-std=c99", "-O1", "-fno-pic"])
+    for line in run(["size", "-A", *names], folder).splitlines():
+        words = line.split()
+        if words and words[0].split(".")[:2] in (["", "data"], ["", "bss"]) and not words[0].startswith(".data.rel.ro"):
+            assert words[1] == "0", line
+
+
+def code(files: Mapping[str, str]) -> str:
+    """All text but comments and the optional float helpers."""
+    return re.sub(r"/\*.*?\*/", "", "\n".join(t for n, t in files.items() if not n.endswith("_float.h")), flags=re.S)
+
+
+def test_no_float_no_64_bit_no_heap(packages: list[tuple[Program, dict[str, str]]]) -> None:
+    banned = r"\b(float|double|u?int64_t|long|malloc|calloc|realloc|free|alloca|printf|goto)\b"
+    for _, files in packages:
+        assert re.findall(banned, code(files)) == []
+        includes = set(re.findall(r"#include <(.*?)>", code(files)))
+        assert includes <= {"stdint.h", "stddef.h", "string.h"}
+
+
+def test_every_file_names_its_licence(packages: list[tuple[Program, dict[str, str]]]) -> None:
+    for _, files in packages:
+        for name, text in files.items():
+            assert text.startswith("/* SPDX-License-Identifier: 0BSD */\n"), name
+
+
+def test_only_the_kernels_used_are_emitted() -> None:
+    _, files = package(draw_integers(3, ("dense",)))
+    kernels = {n for n in files if n.startswith("rnnc/")}
+    assert kernels == {"rnnc/dense.h", "rnnc/rows.h", "rnnc/fixed.h", "rnnc/rom.h", "rnnc/blob.h"}
+
+
+def test_the_self_test_passes_and_finds_a_wrong_bit(tmp_path: Path) -> None:
+    _, files = package(draw_integers(4, ("gru_after", "dense")), "net", steps=8)
+    main = '#include "net.h"\nint net_selftest(net_t *s);\nint main(void) { net_t s; return net_selftest(&s); }\n'
+    sources = ["net.c", "net_state.c", "net_selftest.c", "main.c"]
+    write_files(tmp_path, {**files, "main.c": main})
+    run(["gcc", "-O1", *sources, "-o", "good"], tmp_path)
+    run(["./good"], tmp_path)
+    text = files["net_selftest.c"]
+    start = text.index("out_y_")
+    digit = re.search(r"= \{\n\s+(-?\d+)", text[start:])
+    assert digit is not None
+    at = start + digit.start(1)
+    wrong = text[:at] + str(int(digit.group(1)) + 1) + text[at + len(digit.group(1)) :]
+    write_files(tmp_path, {"net_selftest.c": wrong})
+    run(["gcc", "-O1", *sources, "-o", "bad"], tmp_path)
+    with pytest.raises(AssertionError, match="exit 1"):
+        run(["./bad"], tmp_path)
+
+
+SCRIPT = """
+import hashlib, sys
+from tests.support.nets import draw_integers
+from tests.support.packages import package
+text = ""
+for seed in range(40, 52):
+    program, files = package(draw_integers(seed))
+    text += str(program) + "".join(f"{n}\\n{t}" for n, t in files.items())
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_output_is_the_same_whatever_the_folder_and_the_hash_seed(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    digests = set()
+    for k, seed in enumerate(("0", "1", "12345")):
+        here = tmp_path / f"folder {k}"
+        here.mkdir()
+        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": root}
+        command = ["env", *(f"{k}={v}" for k, v in env.items() if k.startswith("PYTHON")), sys.executable, "-c", SCRIPT]
+        digests.add(run(command, here))
+    assert len(digests) == 1
