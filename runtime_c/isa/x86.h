@@ -14,16 +14,6 @@
 typedef int16_t rnnc_operand;
 #define RNNC_OPERAND_LENGTH(columns) (((columns) + 1) / 2 * 2)
 
-/* One more copy of the last interval: a gather of 16-bit slopes reads 32 bits. */
-#define RNNC_LUT_INDEX
-#define RNNC_BEYOND(value) , value
-static inline uint32_t rnnc_lut_index(uint32_t a)
-{
-    return a >> 8 > 192 ? 192 : a >> 8;
-}
-
-#include "../lut.h"
-
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int16_t *v = (int16_t *)operand;
