@@ -109,6 +109,16 @@ def integers(package: Package, port: str, real: Array) -> Ints:
     return find_format(package, port).quantize(real)
 
 
+def events(above: NDArray[np.bool_], agree: int) -> Ints:
+    """The steps at which ``above`` has held ``agree`` times in a row; it must fail once before the next event."""
+    count, found = 0, []
+    for step, yes in enumerate(above):
+        count = count + 1 if yes else 0
+        if count == agree:
+            found.append(step)
+    return np.array(found, np.int64)
+
+
 def c_array(ctype: str, name: str, values: Array, comment: str) -> str:
     """A constant array of C, its inner dimensions in braces of their own."""
     sizes = "".join(f"[{n}]" for n in np.shape(values))
