@@ -10,6 +10,7 @@
 
 #ifndef RNNC_ROM
 #define RNNC_ROM
+#define RNNC_PARAMS(type, symbol) (&(symbol)) /* a parameter struct where the kernel can read it */
 static inline int8_t rnnc_rom_i8(const int8_t *p)
 {
     return *p;

@@ -325,7 +325,7 @@ class _Lowering:
     def _call(self, op: QOp, call: KernelCall, states: dict[str, str], pool: Pool, source: str) -> Call:
         self.headers.add(call.header)
         self.macs += call.macs
-        args = [f"&{self._params(op, call)}"] if call.struct else []
+        args = [f"RNNC_PARAMS({call.struct}, {self._params(op, call)})"] if call.struct else []
         for arg in call.args:
             text = self._argument(op, call, arg, states, pool)
             ends = arg.place == "input" and call.when == "tick" and op.timing.tail

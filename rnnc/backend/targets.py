@@ -81,6 +81,7 @@ TARGETS = {
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
         Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
+        Target("avr", 1, pack_rows, ("isa/avr.h",), operand=int16_operand),
         Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand),
         Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )
