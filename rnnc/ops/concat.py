@@ -1,22 +1,25 @@
-"""Concat along features."""
+"""Concat along features; zeros before or after a sequence."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.shift import pad_time
 from rnnc.tracing import Node, Traced, Tracer, handles, join
 
 
 @handles("Concat")
 def from_node(node: Node, trace: Tracer) -> None:
-    """Join the frames; joining sequences one after the other in time cannot stream."""
+    """Join the frames; along time only zeros can be joined to a sequence."""
     parts = [x for x in (trace.input(node, i) for i in range(len(node.inputs))) if x is not None]
     rank = len(parts[0].shape)
     axis = int(node.attributes["axis"]) % rank
     if any(x.time == axis for x in parts):
-        hint = "Join features, or feed the parts one after the other."
-        trace.refuse(node, "joins sequences one after the other in time", hint)
+        _along_time(node, trace, parts, axis)
+        return
     if any(x.kind == "static" for x in parts):
         trace.refuse(node, "joins a constant to a computed tensor", "Put the constant into the weights that follow.")
     common = join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
@@ -37,6 +40,17 @@ def from_node(node: Node, trace: Tracer) -> None:
         node, Layout, [x.value for x in parts], shape=y.frame, moves=tuple(moves), sources=sources, what="concat"
     )
     trace.result(node, 0, replace(y, value=op.outputs[0]))
+
+
+def _along_time(node: Node, trace: Tracer, parts: list[Traced], axis: int) -> None:
+    moving = [i for i, x in enumerate(parts) if x.kind != "static"]
+    constants = [x.const for x in parts if x.const is not None]
+    if len(moving) > 1 or any(np.any(c) for c in constants):
+        hint = "Join features, or feed the parts one after the other."
+        trace.refuse(node, "joins sequences one after the other in time", hint)
+    at = moving[0]
+    before, after = (sum(x.shape[axis] for x in side) for side in (parts[:at], parts[at + 1 :]))
+    trace.result(node, 0, pad_time(node, trace, parts[at], before, after))
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

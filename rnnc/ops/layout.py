@@ -138,25 +138,31 @@ class QLayout(QOp):
         return [self.op.arrange(flat)]
 
     def calls(self) -> list[KernelCall]:
-        return [self._call(move, k) for move, k in zip(self.op.moves, self.op.sources, strict=True)]
+        y = self.formats[0].bits
+        return [
+            move_call(move, k, self.zeros[k], self.sources[k].bits, y)
+            for move, k in zip(self.op.moves, self.op.sources, strict=True)
+        ]
 
-    def _call(self, move: Move, k: int) -> KernelCall:
-        missing = MAX_AXES - len(move.lengths)
-        lengths = (1,) * missing + move.lengths
-        sources, targets = (0,) * missing + move.from_strides, (0,) * missing + move.to_strides
-        return KernelCall(
-            "rnnc_layout",
-            "layout.h",
-            "rnnc_layout_params",
-            (
-                *((f"n{i}", n) for i, n in enumerate(lengths)),
-                *((f"from{i}", n) for i, n in enumerate(sources)),
-                *((f"to{i}", n) for i, n in enumerate(targets)),
-                ("from", move.from_offset),
-                ("to", move.to_offset),
-                ("zero", self.zeros[k]),
-                ("x_bits", self.sources[k].bits),
-                ("y_bits", self.formats[0].bits),
-            ),
-            (Arg("input", str(k)), Arg("output", "0")),
-        )
+
+def move_call(move: Move, k: int, zero: int, x_bits: int, y_bits: int) -> KernelCall:
+    """The kernel call that makes a move from input ``k``, ``zero`` subtracted from each element."""
+    missing = MAX_AXES - len(move.lengths)
+    lengths = (1,) * missing + move.lengths
+    sources, targets = (0,) * missing + move.from_strides, (0,) * missing + move.to_strides
+    return KernelCall(
+        "rnnc_layout",
+        "layout.h",
+        "rnnc_layout_params",
+        (
+            *((f"n{i}", n) for i, n in enumerate(lengths)),
+            *((f"from{i}", n) for i, n in enumerate(sources)),
+            *((f"to{i}", n) for i, n in enumerate(targets)),
+            ("from", move.from_offset),
+            ("to", move.to_offset),
+            ("zero", zero),
+            ("x_bits", x_bits),
+            ("y_bits", y_bits),
+        ),
+        (Arg("input", str(k)), Arg("output", "0")),
+    )

@@ -1,4 +1,4 @@
-"""Slice, Split and Gather with constant indices: along time the last step, along features a selection."""
+"""Slice, Split and Gather with constant indices: along time all but some steps or the last, along features a selection."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.shift import take_steps
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import slices, split_sizes
 
 BACKWARD_HINT = "A backward pass needs the whole sequence. Compile with --window T, or retrain without it."
-LAST_HINT = "Only the last step of a sequence, or all of it, can be taken from a stream."
 
 
 @handles("Slice")
 def from_slice(node: Node, trace: Tracer) -> None:
-    """Axis by axis: all of it, the last step of time, or a selection of features."""
+    """Axis by axis: all of it, some steps or the last of time, or a selection of features."""
     x = trace.input(node, 0)
     assert x is not None
     parts = slices(x.shape, [trace.constant(node, i) for i in range(1, 5)])
@@ -60,9 +60,9 @@ def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Tr
     if axis == x.time:
         if np.array_equal(indices, np.arange(n)[::-1]):
             trace.refuse(node, "it turns a sequence around in time", BACKWARD_HINT)
-        if indices.tolist() != [n - 1]:
-            trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", LAST_HINT)
-        return replace(x, shape=shape, kind="last", time=None)
+        if indices.tolist() == [n - 1]:
+            return replace(x, shape=shape, kind="last", time=None)
+        return take_steps(node, trace, x, indices)
     if n == 1 or indices.size == 0:
         trace.refuse(node, f"takes {indices.size} of {n} elements of axis {axis}")
     y = replace(x, shape=shape)
@@ -96,9 +96,3 @@ def _runs(indices: Ints) -> list[tuple[int, int, int, int]]:
                 continue
         runs.append((position, index, 1, 1))
     return runs
-
-
-def _brief(indices: Ints) -> str:
-    """A few of the indices."""
-    shown = ", ".join(str(i) for i in indices[:4])
-    return f"{shown}, ..." if indices.size > 4 else shown

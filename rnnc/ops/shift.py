@@ -1,0 +1,178 @@
+"""Shift: a sequence with steps added or dropped at its ends (Pad and Slice over time)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from rnnc.fixed import Ints
+from rnnc.net import (
+    Array,
+    Interval,
+    KernelCall,
+    Op,
+    Probe,
+    QOp,
+    QState,
+    Quantizer,
+    State,
+    States,
+    Timing,
+    Value,
+    no_probe,
+)
+from rnnc.ops.conv import Conv
+from rnnc.ops.geometry import Axis, Geometry
+from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
+from rnnc.tracing import Node, Traced, Tracer
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(Op):
+    """A sequence with ``before`` zero steps in front and ``after`` at the end; negative numbers drop steps.
+
+    Of ``stride`` steps only the first is kept. What is dropped at the end must be held back until it is known that the
+    sequence goes on: that costs as many steps of latency.
+    """
+
+    before: int
+    after: int
+    size: int
+    stride: int = 1
+    kind: ClassVar[str] = "shift"
+    passes: ClassVar[bool] = True
+
+    @property
+    def hold(self) -> int:
+        """How many steps after its own place a step comes at the earliest: there is no output before there is an input."""
+        return max(0, -self.before, -(self.before + self.after))
+
+    @property
+    def lag(self) -> int:
+        """How many steps old the output is."""
+        return self.hold + self.before
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(self.hold, self.stride, self.after + self.lag, self.hold - max(0, -self.before))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it keeps or adds steps; else it only drops some."""
+        return self.lag > 0 or self.timing.tail > 0
+
+    @property
+    def geometry(self) -> Geometry:
+        """Its history: the output is the oldest frame of it."""
+        return Geometry(self.size, time=Axis(self.lag + 1))
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [inputs[0]]
+
+    def states(self) -> tuple[State, ...]:
+        return (history_state(f"{self.name}_history", self.geometry, None),) if self.remembers else ()
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        if not self.remembers:
+            return [due_ticks(inputs[0], self.timing, tick)]
+        return self.push(inputs[0], state, tick)
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        return self.push(np.zeros((len(state[f"{self.name}_history"]), self.size)), state, tick)
+
+    def push(self, x: Array, state: States, tick: int) -> list[Array] | None:
+        """One more step ``[lanes, ...]``, or padding."""
+        history = state[f"{self.name}_history"] = newest(state[f"{self.name}_history"], x)
+        return [history[:, 0]] if self.timing.due(tick) else None
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        x = inputs[0]
+        return [Interval(np.minimum(x.lo, 0), np.maximum(x.hi, 0))] if self.remembers else [x]
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+    def absorb(self, reader: Op) -> Op | None:
+        """Padding becomes that of a convolution which reads it; a convolution starts later where steps are dropped."""
+        if not isinstance(reader, Conv) or self.stride > 1 or self.after < 0:
+            return None
+        time = reader.geometry.time
+        if self.before < 0 and time.before > 0:
+            return None
+        padded = replace(time, before=time.before + self.before, after=time.after + self.after)
+        return replace(reader, inputs=self.inputs, geometry=replace(reader.geometry, time=padded))
+
+    def quantize(self, q: Quantizer) -> QShift:
+        return QShift(self, self.inputs, (q.input(0),))
+
+    def describe(self) -> str:
+        parts = [f"{n:+d} steps {where}" for n, where in ((self.before, "before"), (self.after, "after")) if n]
+        parts += [f"every {self.stride} steps"] if self.stride > 1 else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class QShift(QOp):
+    """The same integers; the zero point where steps are added. The output lies at the begin of the history."""
+
+    op: Shift
+
+    def states(self) -> tuple[QState, ...]:
+        return tuple(history_qstate(s, self.formats[0]) for s in self.op.states())
+
+    def output_state(self, index: int) -> str:
+        return f"{self.name}_history" if self.op.remembers else ""
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        return self.op.step(inputs, state, tick)
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        lanes = len(state[f"{self.name}_history"])
+        return self.op.push(np.full((lanes, self.op.size), self.formats[0].zero_point), state, tick)
+
+    def calls(self) -> list[KernelCall]:
+        if not self.op.remembers:
+            return []
+        return [push_call(f"{self.name}_history", self.op.geometry, self.formats[0], self.formats[0].zero_point)]
+
+
+# --------------------------------------------------------------------------- from ONNX
+
+
+def pad_time(node: Node, trace: Tracer, x: Traced, before: int, after: int, stride: int = 1) -> Traced:
+    """A stream with zero steps added at its ends, or steps dropped where a number is negative; every ``stride``-th of it."""
+    assert x.time is not None
+    if before == after == 0 and stride == 1:
+        return x
+    length = -(-(x.shape[x.time] + before + after) // stride)
+    if length < 1:
+        trace.refuse(node, f"drops {-before - after} of {x.shape[x.time]} steps")
+    shape = tuple(length if i == x.time else n for i, n in enumerate(x.shape))
+    size = trace.value(x.value).size
+    op = trace.add(node, Shift, [x.value], before=before, after=after, size=size, stride=stride)
+    return replace(x, shape=shape, value=op.outputs[0])
+
+
+def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
+    """Some steps of a stream: all but some at its ends, or every so many."""
+    assert x.time is not None
+    n, start = x.shape[x.time], int(indices[0])
+    step = int(indices[1] - indices[0]) if indices.size > 1 else 1
+    rest = n - 1 - int(indices[-1])
+    if step < 1 or np.any(np.diff(indices) != step):
+        trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", STEPS_HINT)
+    if trace.open_time and (start > n // 2 or rest > n // 2 or (step > 1 and rest >= step)):
+        trace.refuse(node, f"which steps it takes depends on the length of the sequence ({_brief(indices)} of {n})", STEPS_HINT)
+    return pad_time(node, trace, x, -start, -(rest // step * step), step)
+
+
+STEPS_HINT = "Of a stream the last step can be taken, or all but some at its begin or end, or every so many."
+
+
+def _brief(indices: Ints) -> str:
+    """A few of the indices."""
+    shown = ", ".join(str(i) for i in indices[:4])
+    return f"{shown}, ..." if indices.size > 4 else shown
