@@ -8,6 +8,7 @@ code            the C against the integers: bit for bit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rnnc.backend.lower import Program
@@ -130,17 +131,16 @@ def real_outputs(qnet: QNet, found: Sequence[tuple[Batch, Mapping[str, Array]]])
 
 
 def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleRun]) -> str:
-    """Build the C, run its self-test and every oracle run; where it first differs, "" for nowhere.
+    """Build the C, run every oracle run and, beside it, its self-test; where it first differs, "" for nowhere.
 
-    Raises MissingTool without a compiler.
+    Raises MissingTool without a compiler, VerificationError where the C does not compile.
     """
-    with HostPackage(program, files) as host:
-        for run in runs:
-            where = first_difference(host, run)
-            if where:
-                return where
-    try:
-        selftest(program, files)
-    except VerificationError as error:
-        return str(error)
-    return ""
+    with ThreadPoolExecutor(1) as beside:
+        tested = beside.submit(selftest, program, files)
+        with HostPackage(program, files) as host:
+            found = next(filter(None, (first_difference(host, run) for run in runs)), "")
+        try:
+            tested.result()
+        except VerificationError as error:
+            return found or str(error)
+    return found
