@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     bound = bind(model, options, file)
     slim, notes = simplify(bound.model, file)
     name = options.name or (Path(file).stem if file else "model")
-    return convert(slim, name, file, wanted, bound.time, notes)
+    graph = convert(slim, name, file, wanted, bound.time, notes)
+    return replace(graph, notes=(*graph.notes, *_restarts(graph)))
 
 
 def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:
@@ -152,6 +154,19 @@ def _declaration(model: ModelProto, name: str) -> ValueInfoProto:
         inferred = []
     types = [v.type.tensor_type.elem_type for v in inferred if v.name == name]
     return helper.make_tensor_value_info(name, types[0] if types else TensorProto.FLOAT, None)
+
+
+def _restarts(graph: Graph) -> tuple[str, ...]:
+    """A note where a file of a single step starts a layer anew at each call, from a state that is built in."""
+    for node in graph.nodes:
+        names = node.inputs[5:7] if node.op_type in ("LSTM", "GRU", "RNN") else node.inputs[2:]
+        shape = graph.shapes.get(node.inputs[0], (0,)) if node.op_type in ("LSTM", "GRU", "RNN") else ()
+        steps = shape[1 if node.attributes.get("layout", 0) else 0] if shape else graph.constants.get(node.inputs[0], 0)
+        if node.op_type in ("LSTM", "GRU", "RNN", "Loop") and steps == 1:
+            if all(not name or name in graph.constants for name in names):
+                what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"
+                return (f"{node.label}: {what}; compiled, the state is carried from step to step",)
+    return ()
 
 
 def _nearby(graph: GraphProto, name: str) -> str:

@@ -21,6 +21,8 @@ from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+FAR = -(2**62)
+"""The end of a Slice that goes back to the first element."""
 Rule = Callable[[Editor, Node], bool]
 """Tries to rewrite the graph at a node; returns whether it did."""
 
@@ -65,10 +67,13 @@ def matmul(editor: Editor, node: Node) -> bool:
         )
         return True
     shape = editor.shape(node.inputs[1])
-    if left is None or right is not None or _matrix(left) is None or shape is None or len(shape) < 2:
+    if left is None or right is not None or _matrix(left) is None or not shape:
         return False
     weights = _matrix(left)
     assert weights is not None
+    if len(shape) == 1:
+        editor.replace([node], [_dense(node, node.inputs[1], weights, np.zeros(len(weights)), node.outputs[0], editor)])
+        return True
     perm = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
     turned, product = editor.fresh("turned"), editor.fresh("product")
     nodes = [
@@ -77,6 +82,33 @@ def matmul(editor: Editor, node: Node) -> bool:
         Node(node.name, "Transpose", "", (product,), node.outputs, {"perm": perm}),
     ]
     editor.replace([node], nodes)
+    return True
+
+
+def einsum(editor: Editor, node: Node) -> bool:
+    """A sum over the last axis with a constant matrix: ``...i,oi->...o`` and its like."""
+    equation = str(node.attributes.get("equation", "")).replace(" ", "")
+    weights = editor.constant(node.inputs[1]) if len(node.inputs) == 2 else None
+    terms, _, result = equation.partition("->")
+    x, _, w = terms.partition(",")
+    if weights is None or weights.ndim != 2 or len(w) != 2 or not x or not result or x[-1] not in w:
+        return False
+    new = w.replace(x[-1], "")
+    if len(new) != 1 or new in x or result != x[:-1] + new:
+        return False
+    matrix = weights if w[1] == x[-1] else weights.T
+    editor.replace([node], [_dense(node, node.inputs[0], matrix, np.zeros(len(matrix)), node.outputs[0], editor)])
+    return True
+
+
+def reverse_sequence(editor: Editor, node: Node) -> bool:
+    """ReverseSequence over its whole length is a Slice backwards."""
+    lengths, shape = editor.constant(node.inputs[1]), editor.shape(node.inputs[0])
+    axis = int(node.attributes.get("time_axis", 0))
+    if lengths is None or shape is None or np.any(lengths != shape[axis]):
+        return False
+    numbers = [editor.add_constant(np.asarray([v], np.int64), "number") for v in (-1, FAR, axis, -1)]
+    editor.replace([node], [Node(node.name, "Slice", "", (node.inputs[0], *numbers), node.outputs)])
     return True
 
 
@@ -230,6 +262,8 @@ def drop_identity(editor: Editor, node: Node) -> bool:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "MatMul": (matmul,),
+    "Einsum": (einsum,),
+    "ReverseSequence": (reverse_sequence,),
     "Gemm": (gemm,),
     "Dense": (absorb,),
     "Where": (where,),

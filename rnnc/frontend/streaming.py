@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 from rnnc.errors import Refused
+from rnnc.frontend.caches import without_caches
 from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.editor import prune
 from rnnc.frontend.evaluate import complete_shapes
@@ -43,15 +44,36 @@ def to_stream(graph: Graph, options: Options) -> Net:
     results = [name for name in graph.wanted if name not in hidden] or list(graph.wanted)
     graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
     graph = replace(graph, wanted=tuple(results))
-    failures: list[tuple[int, int, Refused]] = []
-    for axes in islice(_choices(graph, states, options), MOST_TRIALS):
-        trace = Trace(graph, states, axes)
-        try:
-            return trace.run()
-        except Refused as error:
-            wrong = isinstance(error, WrongAxis)
-            failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
-    raise max(failures, key=lambda f: f[:2])[2]
+    attempts = _Attempts(options)
+    net = attempts.best(graph, states)
+    if net is None and states.feedback:
+        net = attempts.best(*without_caches(graph, states))
+    if net is None:
+        raise attempts.likeliest()
+    return net
+
+
+class _Attempts:
+    """Walks through a graph with one choice of time axes after the other, until one is right."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.failures: list[tuple[int, int, Refused]] = []
+
+    def best(self, graph: Graph, states: States) -> Net | None:
+        """The net of the first choice with which the graph can be followed to its end."""
+        for axes in islice(_choices(graph, states, self.options), MOST_TRIALS):
+            trace = Trace(graph, states, axes)
+            try:
+                return trace.run()
+            except Refused as error:
+                wrong = isinstance(error, WrongAxis)
+                self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+        return None
+
+    def likeliest(self) -> Refused:
+        """What to tell the user: the reason of the choice for which most speaks, and that got furthest."""
+        return max(self.failures, key=lambda f: f[:2])[2]
 
 
 def _choices(graph: Graph, states: States, options: Options) -> Iterator[Mapping[str, int | None]]:

@@ -13,6 +13,7 @@ import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.finish import finish
 from rnnc.frontend.fold import fold
+from rnnc.frontend.reasons import advice
 from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
@@ -215,7 +216,7 @@ class Trace:
             scan(self, node)
             return
         if node.op_type not in HANDLERS:
-            self.refuse(node, f"the operator {node.op_type} is not supported", "docs/supported.md lists what is.")
+            self.refuse(node, *advice(node.op_type))
         HANDLERS[node.op_type](node, self)
 
     def _fold(self, node: Node) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -302,3 +304,67 @@ def test_matrix_on_the_left() -> None:
     column = b.op("Transpose", layer(b, "RNN", "x")[1], perm=[0, 2, 1])
     b.op("MatMul", b.const(b.weights(2, H)), column, out="y")
     assert check(b.model({"x": ["time", 1, X]}, ["y"])) == ["rnn", "dense"]
+
+
+# --------------------------------------------------------------------------- several frames a call
+
+
+def test_several_frames_a_call_with_caches() -> None:
+    """Two dilated convolutions with caches and a GRU with its state; four frames in a call."""
+    b = Builder()
+    x = b.op("Transpose", "x", perm=[0, 2, 1])
+    for k, (columns, reach) in enumerate(((X, 2), (H, 4))):
+        joined = b.op("Concat", f"cache_{k}", x, axis=2)
+        ends = [b.const(np.array([v])) for v in (-reach, np.iinfo(np.int64).max, 2)]
+        b.op("Slice", joined, *ends, out=f"next_cache_{k}")
+        weights = b.const(b.weights(H, columns, 3))
+        x = b.op("Relu", b.op("Conv", joined, weights, b.const(b.weights(H)), dilations=[reach // 2]))
+    y, h = layer(b, "GRU", b.op("Transpose", x, perm=[2, 0, 1]), ("h0",), columns=H)
+    b.op("Identity", h, out="hn")
+    b.op("Transpose", squeezed(b, y), out="y", perm=[1, 0, 2])
+    inputs: dict[str, list[int | str]] = {"x": [1, 4, X], "cache_0": [1, X, 2], "cache_1": [1, H, 4], "h0": [1, 1, H]}
+    error, net = import_error(b.model(inputs, ["y", "next_cache_0", "next_cache_1", "hn"]))
+    assert error < LIMIT
+    assert [o.name for o in net.outputs] == ["y"] and not net.feedback and net.inputs[0].shape == (X,)
+
+
+def test_states_of_one_axis() -> None:
+    b = Builder()
+    a = b.op("Add", b.op("MatMul", b.const(b.weights(H, X)), "x"), b.op("MatMul", b.const(b.weights(H, H)), "h"))
+    b.op("Tanh", a, out="h_out")
+    b.op("MatMul", "h_out", b.const(b.weights(H, 2)), out="y")
+    assert check(b.model({"x": [X], "h": [H]}, ["y", "h_out"])) == ["rnn", "dense"]
+
+
+def test_einsum() -> None:
+    b = Builder()
+    h = b.op("Einsum", "x", b.const(b.weights(H, X)), equation="bti,oi->bto")
+    y = layer(b, "RNN", b.op("Transpose", h, perm=[1, 0, 2]), columns=H)[0]
+    b.op("Identity", y, out="y")
+    assert check(b.model({"x": [1, "time", X]}, ["y"])) == ["dense", "rnn"]
+
+
+# --------------------------------------------------------------------------- refusals
+
+
+def attention(b: Builder) -> None:
+    b.op("MatMul", b.op("Softmax", b.op("MatMul", "x", b.op("Transpose", "x", perm=[0, 2, 1]))), "x", out="y")
+
+
+def quantized(b: Builder) -> None:
+    b.op("QuantizeLinear", "x", b.const(np.array(0.1)), out="y")
+
+
+def noise(b: Builder) -> None:
+    b.op("Add", "x", b.op("RandomNormalLike", "x"), out="y")
+
+
+REFUSED = {attention: "computed from the input, as attention", quantized: "already quantized", noise: "random numbers"}
+
+
+@pytest.mark.parametrize("make", REFUSED)
+def test_reasons(make: Callable[[Builder], None]) -> None:
+    b = Builder()
+    make(b)
+    with pytest.raises(Refused, match=REFUSED[make]):
+        rnnc.load_net(b.model({"x": [1, "time", X]}, ["y"]))

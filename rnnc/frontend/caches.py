@@ -1,0 +1,69 @@
+"""Caches of convolutions in a graph that takes several frames a call.
+
+Such a graph puts a cache, the last frames of the call before, in front of the frames and gives the last frames back as the
+next cache. Over a stream this is what came before the frames, zeros at first: padding in front. The history that the
+convolution keeps anyway is the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnc.frontend.editor import Editor
+from rnnc.frontend.states import States
+from rnnc.tracing import Graph, Node
+from rnnc.views import slices
+
+
+def without_caches(graph: Graph, states: States) -> tuple[Graph, States]:
+    """The graph with padding in place of its caches, and the states that remain."""
+    editor = Editor(graph)
+    gone: set[str] = set()
+    for name in sorted(states.feedback):
+        if _replace(editor, name, states.pairs[name]):
+            gone.add(name)
+    if not gone:
+        return graph, states
+    closed = {states.pairs[name] for name in gone} - set(graph.wanted)
+    inputs = tuple(t for t in graph.inputs if t.name not in gone)
+    outputs = tuple(o for o in graph.outputs if o.name not in closed)
+    left = Editor(replace(editor.finish(), inputs=inputs, outputs=outputs)).finish()
+    pairs = {name: output for name, output in states.pairs.items() if name not in gone}
+    return left, States(states.initial, states.feedback - gone, pairs)
+
+
+def _replace(editor: Editor, name: str, output: str) -> bool:
+    """Replace the Concat of a cache and the frames by a Pad of the frames."""
+    concat = editor.only_reader(name)
+    cache = editor.shape(name)
+    if concat is None or concat.op_type != "Concat" or len(concat.inputs) != 2 or concat.inputs[0] != name or not cache:
+        return False
+    axis = int(concat.attributes["axis"]) % len(cache)
+    frames, joined = editor.shape(concat.inputs[1]), editor.shape(concat.outputs[0])
+    if frames is None or joined is None or frames[axis] == 1:
+        return False
+    if not _is_end(editor, output, concat.outputs[0], axis, cache[axis]):
+        return False
+    rank = len(cache)
+    pads = np.zeros(2 * rank, np.int64)
+    pads[axis] = cache[axis]
+    inputs = (concat.inputs[1], editor.add_constant(pads, "pads"))
+    editor.replace([concat], [Node(concat.name, "Pad", "", inputs, concat.outputs, {"mode": "constant"})])
+    return True
+
+
+def _is_end(editor: Editor, name: str, joined: str, axis: int, length: int) -> bool:
+    """Whether a tensor is the last ``length`` elements of another along an axis."""
+    node = editor.producer(name)
+    while node is not None and node.op_type == "Identity":
+        node = editor.producer(node.inputs[0])
+    shape = editor.shape(joined)
+    if node is None or node.op_type != "Slice" or node.inputs[0] != joined or shape is None:
+        return False
+    parts = slices(shape, [editor.constant(n) for n in node.inputs[1:]])
+    taken = [range(n)[p] for n, p in zip(shape, parts, strict=True)]
+    whole = [range(n) for n in shape]
+    whole[axis] = range(shape[axis] - length, shape[axis])
+    return taken == whole

@@ -1,0 +1,50 @@
+"""Why an operator cannot be compiled, and what to do about it."""
+
+from __future__ import annotations
+
+ADVICE: dict[str, tuple[str, str]] = {
+    "MatMul": (
+        "multiplies two tensors that are both computed from the input, as attention does",
+        "Only products with constant weights are supported.",
+    ),
+    "Gemm": (
+        "multiplies two tensors that are both computed from the input, as attention does",
+        "Only products with constant weights are supported.",
+    ),
+    "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
+    "ConvTranspose": (
+        "gives more steps than it takes",
+        "A step gives at most one value: replace it by repetition and Conv outside of the compiled network.",
+    ),
+    "QuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    "DequantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    "DynamicQuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    "MatMulInteger": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    "ConvInteger": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
+    "NonZero": ("the size of its result depends on the data", ""),
+    "Compress": ("the size of its result depends on the data", ""),
+    "Unique": ("the size of its result depends on the data", ""),
+    "NonMaxSuppression": ("the size of its result depends on the data", ""),
+    "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
+    "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
+    "ReverseSequence": (
+        "it turns parts of a sequence around in time",
+        "A backward pass needs the whole sequence: it can only be turned around as a whole.",
+    ),
+    "Equal": ("the network compares numbers that it computes", "Masks are not supported: feed sequences without padding."),
+}
+"""By operator: what is wrong, and the way out."""
+RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
+SEQUENCES = ("SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceInsert", "SplitToSequence", "ConcatFromSequence")
+
+
+def advice(op_type: str) -> tuple[str, str]:
+    """What to say of an operator that no handler takes: what is wrong, and the way out."""
+    if op_type in ADVICE:
+        return ADVICE[op_type]
+    if op_type in RANDOM:
+        return f"{op_type} gives random numbers", "Export the network for inference (model.eval())."
+    if op_type in SEQUENCES:
+        return "lists of tensors are not supported", "Export with fixed shapes, so that lists become tensors."
+    return f"the operator {op_type} is not supported", "docs/supported.md lists what is."
