@@ -18,10 +18,10 @@ SHIFT_MAX = 30
 LOOPS = 3
 
 
-def operands(node: Node, trace: Tracer) -> tuple[Traced, list[Traced]]:
-    """What an elementwise node gives (its value still to be set), and its inputs."""
+def operands(node: Node, trace: Tracer, count: int = 0) -> tuple[Traced, list[Traced]]:
+    """What an elementwise node gives (its value still to be set), and its first ``count`` inputs, or all."""
     tensors = []
-    for index in range(len(node.inputs)):
+    for index in range(count or len(node.inputs)):
         tensor = trace.input(node, index)
         if tensor is None:
             trace.refuse(node, f"input {index} is missing")

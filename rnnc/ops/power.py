@@ -216,7 +216,7 @@ def reciprocal(node: Node, trace: Tracer) -> None:
 
 def add_power(node: Node, trace: Tracer, exponent: float, sign: Sign) -> None:
     """Add a Power of the node's first input as its result."""
-    result, (x, *_) = operands(node, trace)
+    result, (x,) = operands(node, trace, 1)
     shape = result.frame
     gain, offset = np.ones(shape), np.zeros(shape)
     op = trace.add(node, Power, [x.value], exponent=exponent, gain=gain, offset=offset, shape=shape, sign=sign)

@@ -240,7 +240,7 @@ REDUCTIONS: dict[str, tuple[What, bool]] = {
 
 def reduce_features(node: Node, trace: Tracer) -> None:
     """The operators of ``REDUCTIONS`` along axes of which none is time."""
-    _, (x, *_) = operands(node, trace)
+    _, (x,) = operands(node, trace, 1)
     what, mean = REDUCTIONS[node.op_type]
     axes = trace.constant(node, 1)
     chosen = [int(a) for a in np.ravel(axes)] if axes is not None and axes.size else list(range(len(x.shape)))

@@ -1,87 +1,87 @@
-"""Tiny ONNX models of single operators: built, imported, compared with onnxruntime, and compiled under sanitizers."""
+"""Every pointwise and vector operator as a case: a few ONNX nodes over x, how x is spread, and the SQNR it must reach."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from rnnc.frontend.load import load
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net, QNet, run_net, run_qnet
 from rnnc.options import Options
-from rnnc.verification.host import write_files
+from rnnc.verification.host import MAIN, write_files
+from tests.support.graphs import Builder
+from tests.support.models import IR
 from tests.support.nets import to_integers
 from tests.support.packages import WARNINGS, package, run
 
 Array = np.ndarray[Any, Any]
+Nodes = Callable[[Builder, str], str]
 STEPS = 48
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-MAIN = """
-#include <stdio.h>
-#include "{name}.h"
-int {name}_selftest({name}_t *s);
-int main(void)
-{{
-    static {name}_t s;
-    int step = {name}_selftest(&s);
-    if (step) {{
-        printf("step %d\\n", step);
-    }}
-    return step != 0;
-}}
-"""
 
 
-def node(op_type: str, inputs: str, outputs: str = "y", **attributes: Any) -> onnx.NodeProto:
-    """A node; inputs and outputs are names separated by blanks, ``-`` for a missing one."""
-    names = ["" if n == "-" else n for n in inputs.split()]
-    return helper.make_node(op_type, names, outputs.split(), **attributes)
+@dataclass(frozen=True)
+class Case:
+    """An operator over x ``[1, time, *frame]``.
+
+    Args:
+        nodes: adds its nodes to a builder that has the tensor named; returns the result's name.
+        sqnr: dB of the integers against float, at least, on normal noise of deviation ``spread``.
+        kind: of the op that must come of it; "" where it is not looked at.
+        index: whether the result is a row number.
+    """
+
+    name: str
+    nodes: Nodes
+    sqnr: float
+    frame: tuple[int, ...] = (6,)
+    spread: float = 1.0
+    kind: str = ""
+    index: bool = False
+    opset: int = 21
+
+    def __str__(self) -> str:
+        return self.name
 
 
-def model(
-    nodes: Sequence[onnx.NodeProto],
-    inputs: Mapping[str, Sequence[int]],
-    constants: Mapping[str, Array] | None = None,
-    outputs: Sequence[str] = ("y",),
-    opset: int = 20,
-    ids: Sequence[str] = (),
-) -> bytes:
-    """A model of float32 inputs of the given shapes and float32 outputs; int64 what ``ids`` names."""
-    values = [
-        helper.make_tensor_value_info(n, TensorProto.INT64 if n in ids else TensorProto.FLOAT, list(shape))
-        for n, shape in inputs.items()
-    ]
-    results = [
-        helper.make_tensor_value_info(n, TensorProto.INT64 if n in ids else TensorProto.FLOAT, None) for n in outputs
-    ]
-    weights = [numpy_helper.from_array(np.asarray(c), n) for n, c in (constants or {}).items()]
-    graph = helper.make_graph(list(nodes), "graph", values, results, weights)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
-    return proto.SerializeToString()
+def op(op_type: str, *constants: Any, **attributes: Any) -> Nodes:
+    """One node over x and constants."""
+    return lambda b, x: b.op(op_type, x, *(b.const(c) for c in constants), **attributes)
 
 
-def single_op(
-    op_type: str, frame: Sequence[int] = (6,), constants: Mapping[str, Array] | None = None, **attributes: Any
-) -> bytes:
-    """A model of one operator over x ``[1, time, *frame]``; its other inputs are ``constants``, in order."""
-    extra = " ".join(constants or {})
-    return model([node(op_type, f"x {extra}", **attributes)], {"x": (1, STEPS, *frame)}, constants)
+def model(cases: Sequence[Case], steps: int = STEPS, columns: int = 0) -> bytes:
+    """All cases, of one frame, side by side over one x; with ``columns`` over a Dense layer ``[columns] -> frame``."""
+    b = Builder()
+    frame = cases[0].frame
+    source = "x"
+    if columns:
+        source = b.op("MatMul", "x", b.const(b.weights(columns, *frame)))
+    results = []
+    for case in cases:
+        result = case.nodes(b, source)
+        results.append(b.op("Identity", result, out=f"y_{len(results)}"))
+    types = [TensorProto.INT64 if c.index else TensorProto.FLOAT for c in cases]
+    graph = b.graph({"x": (1, steps, *((columns,) if columns else frame))}, [])
+    graph.output.extend(helper.make_tensor_value_info(n, t, None) for n, t in zip(results, types, strict=True))
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", cases[0].opset)], ir_version=IR)
+    return bytes(proto.SerializeToString())
 
 
-def imported(content: bytes, **options: Any) -> Net:
-    """The network of a model over sequences, time on axis 1 of x."""
-    chosen = Options(**{"time_axis": {"x": 1}, **options})
-    return to_stream(load(content, chosen), chosen)
+def imported(content: bytes) -> Net:
+    """The network of a model, time on axis 1 of x."""
+    options = Options(time_axis={"x": 1})
+    return to_stream(load(content, options), options)
 
 
 def reference(content: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """onnxruntime on whole sequences ``[1, time, *frame]``."""
+    """onnxruntime on whole sequences, each input ``[1, time, *frame]``."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     settings.intra_op_num_threads = 1
@@ -97,8 +97,7 @@ def reference(content: bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
 def import_error(content: bytes, net: Net, inputs: Mapping[str, Array]) -> float:
     """The largest difference of net and onnxruntime over the largest result, of all outputs; inputs ``[1, time, *frame]``."""
     want = reference(content, inputs)
-    lanes = {v.name: np.moveaxis(inputs[v.name], 0, 1).reshape(-1, 1, *v.shape) for v in net.inputs}
-    got = run_net(net, lanes)
+    got = run_net(net, {k: np.moveaxis(v, 0, 1).astype(np.float64) for k, v in inputs.items()})
     worst = 0.0
     for name, y in got.items():
         r = want[name].astype(np.float64).reshape(y.shape)
@@ -106,25 +105,20 @@ def import_error(content: bytes, net: Net, inputs: Mapping[str, Array]) -> float
     return worst
 
 
-def normal(shape: Sequence[int], spread: float = 1.0, seed: int = 0) -> Array:
-    """Normal noise in float32."""
-    return (np.random.default_rng(seed).standard_normal(shape) * spread).astype(np.float32)
-
-
 def sequence(net: Net, spread: float = 1.0, steps: int = STEPS, seed: int = 0) -> dict[str, Array]:
-    """Noise ``[1, steps, *frame]`` for each input of a net, and row numbers."""
+    """Noise ``[1, steps, *frame]`` in float32 for each input of a net, and row numbers."""
     rng = np.random.default_rng(seed)
-    return {
-        v.name: rng.integers(0, v.rows, (1, steps, *v.shape))
-        if v.dtype == "index"
-        else (rng.standard_normal((1, steps, *v.shape)) * spread).astype(np.float32)
-        for v in net.inputs
-    }
+
+    def values(shape: tuple[int, ...], rows: int) -> Array:
+        return rng.integers(0, rows, shape) if rows else (rng.standard_normal(shape) * spread).astype(np.float32)
+
+    return {v.name: values((1, steps, *v.shape), v.rows) for v in net.inputs}
 
 
-def quantized(net: Net, inputs: Mapping[str, Array], **options: Any) -> QNet:
-    """The network in integers, calibrated on ``[1, time, *frame]``."""
-    return to_integers(net, {k: np.moveaxis(v, 0, 1) for k, v in inputs.items()}, Options(**options))
+def quantized(net: Net, inputs: Mapping[str, Array] | None, options: Options = Options()) -> QNet:  # noqa: B008
+    """The network in integers, calibrated on ``[1, time, *frame]``, or on nothing."""
+    data = None if inputs is None else {k: np.moveaxis(v, 0, 1) for k, v in inputs.items()}
+    return to_integers(net, data, options)
 
 
 def sqnr(net: Net, qnet: QNet, inputs: Mapping[str, Array]) -> float:
@@ -150,3 +144,148 @@ def check_c(qnet: QNet, folder: Path, steps: int = 200) -> None:
     sources = [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "main.c"]
     run(["gcc", *WARNINGS, *SANITIZERS, "-I.", *sources, "-o", folder / "check"], folder)
     run([folder / "check"], folder)
+
+
+# --------------------------------------------------------------------------- what is built
+
+
+def _positive(then: Callable[[Builder, str], str], epsilon: float = 0.05) -> Nodes:
+    return lambda b, x: then(b, b.op("Add", b.op("Abs", x), b.const(epsilon)))
+
+
+def _with_itself(op_type: str) -> Nodes:
+    """x with itself turned around along its last axis."""
+
+    def nodes(b: Builder, x: str) -> str:
+        ends = [b.const(np.array([v])) for v in (-1, -(2**31), -1, -1)]
+        return b.op(op_type, x, b.op("Slice", x, *ends))
+
+    return nodes
+
+
+def _quotient(b: Builder, x: str) -> str:
+    return b.op("Div", x, b.op("Add", b.op("Abs", b.op("Neg", x)), b.const(0.5)))
+
+
+def _broadcast(b: Builder, x: str) -> str:
+    mean = b.op("ReduceMean", x, b.const(np.array([2])), keepdims=1)
+    return b.op("Mul", b.op("Sub", x, mean), b.op("ReduceMax", x, b.const(np.array([3])), keepdims=1))
+
+
+def _halves(op_type: str) -> Nodes:
+    def nodes(b: Builder, x: str) -> str:
+        return b.op(op_type, *b.ops("Split", 2, x, axis=2, num_outputs=2))
+
+    return nodes
+
+
+_G = np.array([0.5, 1.0, 2.0, 0.25, 1.5, 3.0])
+_B = np.array([0.1, -0.2, 0.0, 0.3, 1.0, -1.0])
+LAST = np.array([-1])
+
+ARITHMETIC = [
+    Case("mul_constants", op("Mul", _G), 80, kind="scale"),
+    Case("div_constant", op("Div", 3.0), 80, kind="scale"),
+    Case("mul_signed", op("Mul", _B), 70, kind="affine"),
+    Case("add_constants", op("Add", _B), 75, kind="affine"),
+    Case("constant_minus", lambda b, x: b.op("Sub", b.const(1.0), x), 75, kind="affine"),
+    Case("standardised", lambda b, x: b.op("Div", b.op("Sub", x, b.const(_B)), b.const(_G)), 75),
+    Case("neg", op("Neg"), 78, kind="affine"),
+    Case("add", _with_itself("Add"), 72, kind="add"),
+    Case("sub", _with_itself("Sub"), 72, kind="add"),
+    Case("mul", _with_itself("Mul"), 62, kind="mul"),
+    Case("max", _with_itself("Max"), 75, kind="minmax"),
+    Case("min", _with_itself("Min"), 75, kind="minmax"),
+    Case("div", _quotient, 66, kind="div"),
+    Case("constant_over", _positive(lambda b, x: b.op("Div", b.const(2.0), x), 1.0), 60, kind="power"),
+    Case("square", op("Pow", 2.0), 62, kind="mul"),
+    Case("cube", op("Pow", 3.0), 55, kind="power"),
+]
+ACTIVATIONS = [
+    Case("relu", op("Relu"), 78, kind="clip"),
+    Case("clip", op("Clip", np.float32(-0.5), np.float32(1.5)), 75, kind="clip"),
+    Case("leaky_relu", op("LeakyRelu", alpha=0.1), 75, kind="leaky_relu"),
+    Case("prelu", op("PRelu", _G - 1), 72, kind="leaky_relu"),
+    Case("abs", op("Abs"), 75, kind="leaky_relu"),
+    Case("hard_sigmoid", op("HardSigmoid", alpha=0.2, beta=0.5), 76, kind="affine"),
+    Case("hard_swish", op("HardSwish"), 72, spread=3.0, kind="mul"),
+    Case("elu", op("Elu", alpha=1.5), 74, spread=2.0, kind="curve"),
+    Case("celu", op("Celu", alpha=0.5), 72, kind="curve"),
+    Case("selu", op("Selu"), 74, spread=2.0, kind="curve"),
+    Case("softplus", op("Softplus"), 71, spread=2.0, kind="curve"),
+    Case("softsign", op("Softsign"), 71, spread=2.0, kind="curve"),
+    Case("gelu", op("Gelu"), 71, spread=2.0, kind="curve"),
+    Case("gelu_tanh", op("Gelu", approximate="tanh"), 71, spread=2.0, kind="curve"),
+    Case("mish", op("Mish"), 71, spread=2.0, kind="curve"),
+    Case("erf", op("Erf"), 74, kind="curve"),
+    Case("exp", op("Exp"), 55, spread=0.7, kind="curve"),
+    Case("sin", op("Sin"), 70, kind="curve"),
+    Case("cos", op("Cos"), 68, kind="curve"),
+    Case("atan", op("Atan"), 74, kind="curve"),
+]
+HEADS = [
+    Case("sigmoid", op("Sigmoid"), 75, kind="squash"),
+    Case("tanh", op("Tanh"), 76, kind="squash"),
+    Case("silu", lambda b, x: b.op("Mul", x, b.op("Sigmoid", x)), 68, spread=2.0),
+    Case("softmax", op("Softmax", axis=-1), 72, spread=2.0, kind="softmax"),
+    Case("log_softmax", op("LogSoftmax", axis=-1), 64, spread=2.0, kind="softmax"),
+    Case("argmax", op("ArgMax", axis=-1, keepdims=0), 20, kind="argmax", index=True),
+]
+POWERS = [
+    Case("sqrt", _positive(lambda b, x: b.op("Sqrt", x)), 68, kind="power"),
+    Case("root_of_a_power", _positive(lambda b, x: b.op("Pow", x, b.const(0.3))), 63, kind="power"),
+    Case("inverse_root", _positive(lambda b, x: b.op("Reciprocal", b.op("Sqrt", x)), 0.3), 60, kind="power"),
+    Case("reciprocal", _positive(lambda b, x: b.op("Reciprocal", x), 0.3), 55, kind="power"),
+    Case("log", _positive(lambda b, x: b.op("Log", x)), 62, kind="log"),
+    Case("log1p", _positive(lambda b, x: b.op("Log", b.op("Add", x, b.const(1.0)))), 68, kind="log"),
+]
+NORMS = [
+    Case("layer_norm", op("LayerNormalization", _G, _B), 74, kind="norm"),
+    Case("layer_norm_small", op("LayerNormalization", _G, _B, epsilon=1e-2), 64, spread=1e-2, kind="norm"),
+    Case("lp_norm", op("LpNormalization", axis=2), 74, kind="norm"),
+]
+REDUCTIONS = [
+    Case("sum", op("ReduceSum", LAST, keepdims=0), 70, kind="reduce"),
+    Case("mean", op("ReduceMean", LAST, keepdims=1), 70, kind="reduce"),
+    Case("sum_square", op("ReduceSumSquare", LAST, keepdims=0), 62, kind="reduce"),
+    Case("l1", op("ReduceL1", LAST, keepdims=0), 66, kind="reduce"),
+    Case("l2", op("ReduceL2", LAST, keepdims=0), 66, kind="reduce"),
+    Case("largest", op("ReduceMax", LAST, keepdims=0), 72, kind="reduce"),
+    Case("smallest", op("ReduceMin", LAST, keepdims=1), 72, kind="reduce"),
+]
+MATRICES = [
+    Case("broadcast", _broadcast, 58, (4, 5)),
+    Case("magnitude_of_halves", lambda b, x: _magnitude(b, x), 70, (4, 5), kind="magnitude"),
+    Case("max_of_halves", _halves("Max"), 74, (4, 5), kind="minmax"),
+    Case("add_rows", op("Add", np.linspace(-1, 1, 5)), 74, (4, 5), kind="affine"),
+    Case("add_columns", op("Add", np.linspace(-1, 1, 4)[:, None]), 74, (4, 5), kind="affine"),
+    Case("mul_columns", op("Mul", np.linspace(0.1, 2, 4)[:, None]), 78, (4, 5), kind="scale"),
+    Case("prelu_columns", op("PRelu", np.linspace(-0.5, 0.5, 4)[:, None]), 74, (4, 5), kind="leaky_relu"),
+    Case("softmax_first", op("Softmax", axis=2), 74, (4, 5), kind="softmax"),
+    Case("log_softmax_last", op("LogSoftmax", axis=3), 64, (4, 5), kind="softmax"),
+    Case("argmax_first", op("ArgMax", axis=2, keepdims=1), 20, (4, 5), kind="argmax", index=True),
+    Case(
+        "layer_norm_both", op("LayerNormalization", np.ones((4, 5)), np.zeros((4, 5)), axis=2), 74, (4, 5), kind="norm"
+    ),
+    Case("lp_norm_first", op("LpNormalization", axis=2), 72, (4, 5), kind="norm"),
+    Case("sum_first", op("ReduceSum", np.array([2]), keepdims=0), 72, (4, 5), kind="reduce"),
+    Case("l2_both", op("ReduceL2", np.array([2, 3]), keepdims=1), 62, (4, 5), kind="reduce"),
+]
+
+
+def _magnitude(b: Builder, x: str) -> str:
+    real, imaginary = b.ops("Split", 2, x, axis=2, num_outputs=2)
+    squares = b.op("Add", b.op("Pow", real, b.const(2.0)), b.op("Mul", imaginary, imaginary))
+    return b.op("Sqrt", squares)
+
+
+GROUPS: dict[str, list[Case]] = {
+    "arithmetic": ARITHMETIC,
+    "activations": ACTIVATIONS,
+    "heads": HEADS,
+    "powers": POWERS,
+    "norms": NORMS,
+    "reductions": REDUCTIONS,
+    "matrices": MATRICES,
+}
+CASES = [case for cases in GROUPS.values() for case in cases]
