@@ -74,7 +74,7 @@ def compile_stages(
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
-    given = None if calibration is None else read_data(calibration, input_frames(graph, net))
+    given = None if calibration is None else read_data(calibration, input_frames(graph, net, options))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", calibrate(net, sequences, options, told))
     searched = search(net, ranges, sequences, options, told) if options.search else None
@@ -107,13 +107,15 @@ def build(
     """
     model = _model(source, options)
     made = compile_stages(source, calibration, options, watch, told)
-    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net))
+    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     banner = Banner(command_line(model.file, calibration, options), model.sha256, measured.summary if measured else "")
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None
-    shapes = {f.name: f.shape for f in input_frames(made.graph, made.net)} | output_shapes(made.graph, made.net)
+    shapes = {f.name: f.shape for f in input_frames(made.graph, made.net, options)} | output_shapes(
+        made.graph, made.net
+    )
     steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.net)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
     content = report_content(

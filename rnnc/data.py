@@ -3,7 +3,7 @@
     .npz         arrays named as the inputs; others are ignored with a note
     .npy         the one input of the model
     .csv, "-"    a row a step, for models of one input ("-" is standard input)
-    .wav         samples in [-1, 1), cut into frames of the input's size
+    .wav         samples in [-1, 1), cut into frames of the input's size; they overlap where the hop is less
 
 An array is ``[time, *frame]`` or ``[sequence, time, *frame]``; with an int array ``lengths`` it is concatenated sequences.
 A frame is the input's shape without batch and time axes, ids have none: ``[time]``.
@@ -15,13 +15,15 @@ import csv
 import io
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rnnc.errors import DataError
@@ -42,12 +44,14 @@ class Frame:
         shape: as in the file, without batch and time axes.
         value: the same without axes of length 1: the shape of the network's value.
         rows: for an input of row numbers, how many rows there are; 0 for measured quantities.
+        hop: samples from the begin of one frame of a .wav to that of the next, 0 for as many as a frame has.
     """
 
     name: str
     shape: tuple[int, ...]
     value: tuple[int, ...]
     rows: int = 0
+    hop: int = 0
 
     @property
     def size(self) -> int:
@@ -94,9 +98,9 @@ def _arrays(source: Source, frames: Sequence[Frame], notes: list[str]) -> dict[s
     if isinstance(source, Mapping):
         return {name: np.asarray(a) for name, a in source.items()}
     if not isinstance(source, str | Path):
-        return {_only(frames, "A bare array").name: np.asarray(source)}
+        return {only_frame(frames, "A bare array").name: np.asarray(source)}
     if str(source) == "-":
-        return {_only(frames, "CSV").name: read_csv(sys.stdin.read(), notes)}
+        return {only_frame(frames, "CSV").name: read_csv(sys.stdin.read(), notes)}
     path = Path(source)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -111,7 +115,8 @@ def _arrays(source: Source, frames: Sequence[Frame], notes: list[str]) -> dict[s
         raise DataError(f"is not a readable {path.suffix} file: {error}") from None
 
 
-def _only(frames: Sequence[Frame], what: str) -> Frame:
+def only_frame(frames: Sequence[Frame], what: str) -> Frame:
+    """The only input; raises DataError where there are several, which ``what`` cannot tell apart."""
     if len(frames) != 1:
         names = ", ".join(f.name for f in frames)
         raise DataError(f"{what} serves models of one input; this one has {len(frames)}: {names}", hint="Use an .npz.")
@@ -127,7 +132,7 @@ def _read_npz(path: Path, _: Sequence[Frame], __: list[str]) -> dict[str, Array]
 
 
 def _read_npy(path: Path, frames: Sequence[Frame], _: list[str]) -> dict[str, Array]:
-    name = _only(frames, ".npy").name
+    name = only_frame(frames, ".npy").name
     array = np.load(path, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise DataError("is an archive of arrays", hint="Name it .npz.")
@@ -135,11 +140,12 @@ def _read_npy(path: Path, frames: Sequence[Frame], _: list[str]) -> dict[str, Ar
 
 
 def _read_csv_file(path: Path, frames: Sequence[Frame], notes: list[str]) -> dict[str, Array]:
-    return {_only(frames, ".csv").name: read_csv(path.read_text(encoding="utf-8-sig"), notes)}
+    return {only_frame(frames, ".csv").name: read_csv(path.read_text(encoding="utf-8-sig"), notes)}
 
 
 def _read_wav_file(path: Path, frames: Sequence[Frame], notes: list[str]) -> dict[str, Array]:
-    frame = _only(frames, ".wav")
+    """Frames ``hop`` samples apart, or a sample a step where the input is as wide as the file has channels."""
+    frame = only_frame(frames, ".wav")
     samples = read_wav(path.read_bytes())
     channels = samples.shape[1]
     if channels not in (1, frame.size):
@@ -148,10 +154,13 @@ def _read_wav_file(path: Path, frames: Sequence[Frame], notes: list[str]) -> dic
         )
     if channels == frame.size:
         return {frame.name: samples.reshape(-1, *frame.shape)}
-    count, rest = divmod(len(samples), frame.size)
+    hop = frame.hop or frame.size
+    count = max(0, (len(samples) - frame.size) // hop + 1)
+    rest = len(samples) - (count - 1) * hop - frame.size if count else len(samples)
     if rest:
         notes.append(f"{path.name}: the last {rest} samples do not fill a frame of {frame.size} and are dropped")
-    return {frame.name: samples[: count * frame.size].reshape(count, *frame.shape)}
+    frames_of = sliding_window_view(samples[:, 0], frame.size)[::hop] if count else samples[:0]
+    return {frame.name: frames_of[:count].reshape(count, *frame.shape)}
 
 
 Reader = Callable[[Path, Sequence[Frame], list[str]], dict[str, Array]]
@@ -159,32 +168,46 @@ READERS: dict[str, Reader] = {".npz": _read_npz, ".npy": _read_npy, ".csv": _rea
 
 
 def read_csv(text: str, notes: list[str]) -> Array:
-    """Rows of numbers ``[rows, columns]``; a first row that is no numbers is a heading and skipped with a note.
+    """Rows of numbers ``[rows, columns]``; see ``csv_rows``."""
+    rows = list(csv_rows(io.StringIO(text), notes))
+    if not rows:
+        raise DataError("holds no numbers")
+    return np.array(rows)
+
+
+def csv_rows(lines: Iterable[str], notes: list[str]) -> Iterator[list[float]]:
+    """Rows of numbers, one as soon as its line is there; a first row that is no numbers is a heading, skipped with a note.
 
     Raises DataError naming the line of a cell that is not a number, or of a row of another width.
     """
-    first = text.lstrip().split("\n", 1)[0]
+    source = (line for line in lines)
+    skipped, first = 0, ""
+    while not first.strip():
+        skipped += 1
+        try:
+            first = next(source)
+        except StopIteration:
+            return
     delimiter = next((d for d in ",;\t" if d in first), " ")
-    rows: list[list[float]] = []
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    heading = True
+    reader = csv.reader(chain([first], source), delimiter=delimiter, skipinitialspace=True)
+    width = 0
     for row in reader:
+        line = reader.line_num + skipped - 1
         cells = [c for c in row if c] if delimiter == " " else row
         if not any(c.strip() for c in cells):
             continue
         try:
-            rows.append([float(c) for c in cells])
+            numbers = [float(c) for c in cells]
         except ValueError:
-            if not heading:
+            if width or line > skipped:
                 bad = next(c for c in cells if not _is_number(c))
-                raise DataError(f"line {reader.line_num}: {bad!r} is not a number") from None
+                raise DataError(f"line {line}: {bad!r} is not a number") from None
             notes.append(f"the first row is taken as a heading: {delimiter.join(cells)[:60]}")
-        heading = False
-        if rows and len(rows[-1]) != len(rows[0]):
-            raise DataError(f"line {reader.line_num} has {len(rows[-1])} columns, the first row has {len(rows[0])}")
-    if not rows:
-        raise DataError("holds no numbers")
-    return np.array(rows)
+            continue
+        if width and len(numbers) != width:
+            raise DataError(f"line {line} has {len(numbers)} columns, the first row has {width}")
+        width = len(numbers)
+        yield numbers
 
 
 def _is_number(cell: str) -> bool:

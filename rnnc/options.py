@@ -29,6 +29,7 @@ class Options:
         window: T, the frames of a window that a network with a backward pass sees at once; 0 for streaming.
         bind: values of named dimensions and of scalar inputs (``batch=1``, ``sr=16000``).
         states: graph output that feeds each state input, or "none" where an input is no state.
+        wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
         time_axis: which axis of an input is time.
         outputs: tensors to compile as outputs in place of the file's.
         input_range: (lo, hi) of an input, real units.
@@ -43,6 +44,7 @@ class Options:
     window: int = 0
     bind: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
+    wav_hop: int = 0
     time_axis: Mapping[str, int] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)

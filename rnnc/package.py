@@ -16,7 +16,7 @@ import numpy as np
 from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import arrange
 from rnnc.backend.lower import Program
-from rnnc.data import Frame, Source, read_data
+from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, UsageError, VerificationError
 from rnnc.net import Array, Net, QNet, run_qnet
 from rnnc.options import Layout, Options
@@ -26,6 +26,9 @@ from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
+from rnnc.verification.live import Live, LiveEngine, start
+from rnnc.verification.traces import Signal, traces
+from rnnc.verification.stack import step_stack
 from rnnc.verification.verify import Verification
 
 GOLDEN_STEPS = 32
@@ -65,7 +68,7 @@ class Package:
     calibrated: bool
 
     def __post_init__(self) -> None:
-        self.files["report.json"] = json.dumps(self.report, indent=1) + "\n"
+        self.files["report.json"] = report_text(self.report)
         self.files["report.html"] = report_page(
             self.report,
             self.program,
@@ -87,17 +90,26 @@ class Package:
         if problems:
             raise VerificationError("; ".join(problems), where=self.model.file)
 
-    def check_budget(self, max_flash: int | None = None, max_ram: int | None = None) -> None:
-        """Raise BudgetError where weights and tables, or state and scratch, take more bytes than allowed."""
-        cost = self.program.cost
+    def measure_stack(self) -> None:
+        """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
+        self.report["cost"]["stack"] = step_stack(self.program, self.files)
+        self.files["report.json"] = report_text(self.report)
+
+    def check_budget(
+        self, max_flash: int | None = None, max_ram: int | None = None, max_stack: int | None = None
+    ) -> None:
+        """Raise BudgetError where weights and tables, state and scratch, or the stack take more bytes than allowed.
+
+        A limit for the stack needs ``measure_stack`` before.
+        """
+        cost = self.report["cost"]
         for what, used, allowed in (
-            ("flash", cost.flash_weights + cost.flash_tables, max_flash),
-            ("ram", cost.ram_state + cost.ram_scratch, max_ram),
+            ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash),
+            ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram),
+            ("stack", cost["stack"], max_stack),
         ):
             if allowed is not None and used > allowed:
-                raise BudgetError(
-                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}", where=self.model.file
-                )
+                raise BudgetError(f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}", where=self.model.file)
 
     def arranged(self, layout: Layout = "plain") -> dict[str, str]:
         """The files as a build system wants them; raises UsageError where there is no such layout."""
@@ -125,6 +137,19 @@ class Package:
             raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
         return folder
 
+    @property
+    def frames(self) -> list[Frame]:
+        """What one step of each input is."""
+        return input_frames(self.graph, self.program.qnet.net, self.options)
+
+    def read(self, data: Source) -> Data:
+        """Data for the inputs; raises DataError."""
+        return read_data(data, self.frames)
+
+    def live(self, engine: LiveEngine = "c") -> Live:
+        """One stream that takes a frame at a time, and is closed as a context manager; raises MissingTool."""
+        return start(engine, self.program, self.files)
+
     def simulate(self, data: Source, engine: Engine = "c") -> dict[str, Array]:
         """Stream data through the network.
 
@@ -137,12 +162,24 @@ class Package:
 
         Raises DataError, MissingTool.
         """
+        return self.simulated(self.read(data), engine)
+
+    def simulated(self, read: Data, engine: Engine = "c") -> dict[str, Array]:
+        """As ``simulate``, of data that was read."""
         net = self.program.qnet.net
-        read = read_data(data, input_frames(self.graph, net))
         results = run_engine(engine, self.model.content, self.program, self.files, self.options, read.sequences)
         shapes = output_shapes(self.graph, net)
         outputs = {name: [y.reshape(-1, *shapes[name]) for y in ys] for name, ys in results.items()}
         return arranged(outputs, read.arrangement == "concatenated")
+
+    def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
+        """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
+        return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """The text of report.json."""
+    return json.dumps(report, indent=1) + "\n"
 
 
 def arranged(outputs: Mapping[str, list[Array]], concatenated: bool) -> dict[str, Array]:
@@ -155,10 +192,11 @@ def arranged(outputs: Mapping[str, list[Array]], concatenated: bool) -> dict[str
     return {name: np.concatenate(ys) for name, ys in outputs.items()} | {"lengths": np.array([len(y) for y in first])}
 
 
-def input_frames(graph: Graph, net: Net) -> list[Frame]:
+def input_frames(graph: Graph, net: Net, options: Options) -> list[Frame]:
     """What one step of each input is, for reading data."""
     ranks = {t.name: len(t.shape) for t in graph.inputs}
-    return [Frame(v.name, v.shape or (1,) * (ranks[v.name] > 2), v.shape, v.rows) for v in net.inputs]
+    hop = options.wav_hop
+    return [Frame(v.name, v.shape or (1,) * (ranks[v.name] > 2), v.shape, v.rows, hop) for v in net.inputs]
 
 
 def output_shapes(graph: Graph, net: Net) -> dict[str, tuple[int, ...]]:

@@ -47,6 +47,9 @@ class ModelArguments:
     window: Annotated[int, _option("--window", "T", "Steps that a network with a backward pass sees at once.")] = 0
     bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "A dimension's length, a scalar input.")] = None
     state: Annotated[list[str] | None, _option("--state", "IN=OUT|none", "The output that feeds a state input.")] = None
+    wav_hop: Annotated[
+        int, _option("--wav-hop", "N", "Samples from one frame of a .wav to the next; a frame's size.")
+    ] = 0
     time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS", "Which axis is time.")] = None
     output: Annotated[list[str] | None, _option("--output", "TENSOR", "A tensor to compile as output.")] = None
     input_range: Annotated[list[str] | None, _option("--input-range", "INPUT=LO:HI", "What an input may be.")] = None
@@ -66,6 +69,7 @@ class ModelArguments:
             search=_at_least_zero("--search", self.search),
             window=_at_least_zero("--window", self.window),
             bind=_pairs("--bind", self.bind, _number),
+            wav_hop=_at_least_zero("--wav-hop", self.wav_hop),
             states=_pairs("--state", self.state, str),
             time_axis=_pairs("--time-axis", self.time_axis, int),
             outputs=tuple(self.output or ()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -16,28 +17,40 @@ from rnnc.errors import UsageError
 
 if TYPE_CHECKING:
     from rnnc.net import Array
+    from rnnc.package import Package
     from rnnc.verification.engines import Engine
+    from rnnc.verification.live import LiveEngine, Ticks
+
+MOST_PLOTTED = 4000
+"""Steps in a plot."""
 
 
 def run(
     output: Output,
     model: ModelArguments,
-    data: Annotated[str, typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads CSV from stdin.")],
+    data: Annotated[
+        str, typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they come.")
+    ],
     file: Annotated[
         str | None, typer.Option("-o", metavar="OUT.npz", help="Where to write; else CSV on stdout.")
     ] = None,
     engine: Annotated[str, typer.Option(metavar="c|oracle|float|onnxruntime", help="What computes it.")] = "c",
-    plot: Annotated[str | None, typer.Option(metavar="PNG", help="Plot the outputs over time.")] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="PNG", help="Plot inputs, states and outputs against onnxruntime.")
+    ] = None,
 ) -> None:
     """Stream data through the compiled network; outputs in real units."""
     package = model.build(output, verify=False)
-    results = package.simulate(data, engine=cast("Engine", engine))
+    if data == "-" and engine in ("c", "oracle", "float") and not (file or plot or output.as_json):
+        _pipe(output, package, cast("LiveEngine", engine))
+        return
+    read = package.read(data)
+    for note in read.notes:
+        output.note(note)
+    results = package.simulated(read, cast("Engine", engine))
     frames = {o["name"]: len(o["shape"]) for o in package.report["outputs"]}
     if plot is not None:
-        from rnnc.report.plot import plot_outputs
-
-        plot_outputs(_flat(results, frames), plot, f"{package.name}, engine {engine}")
-        output.note(f"wrote {plot}")
+        _plot(output, package, read.sequences, cast("Engine", engine), plot)
     if file is not None:
         _save(Path(file), results)
         output.note(f"wrote {file}: {', '.join(f'{n} {list(a.shape)}' for n, a in results.items())}")
@@ -45,6 +58,79 @@ def run(
         output.json(_content(results, engine, file))
     elif file is None:
         _print_csv(_flat(results, frames))
+
+
+# --------------------------------------------------------------------------- a pipe
+
+
+def _pipe(output: Output, package: Package, engine: LiveEngine) -> None:
+    """A row of CSV in, a row out as soon as there is one."""
+    import numpy as np
+
+    from rnnc.data import csv_rows, only_frame, read_data
+
+    frame = only_frame(package.frames, "CSV")
+    sizes = {p.name: p.size // max(p.ticks, 1) for p in package.program.outputs}
+    print(_heading(sizes), flush=True)
+    notes: list[str] = []
+    count = 0
+    with package.live(engine) as stream:
+        for row in csv_rows(sys.stdin, notes):
+            while notes:
+                output.note(notes.pop())
+            step = read_data(np.array([row]), [frame]).sequences[frame.name][0][0]
+            count += 1
+            _print_ticks(stream.step({frame.name: step}), sizes)
+        for ticks in stream.flush():
+            _print_ticks(ticks, sizes)
+    if not count:
+        from rnnc.errors import DataError
+
+        raise DataError("holds no numbers", where="standard input")
+
+
+def _print_ticks(ticks: Ticks, sizes: Mapping[str, int]) -> None:
+    for k in range(max(len(y) for y in ticks.values())):
+        cells = [ticks[name][k].tolist() if k < len(ticks[name]) else [math.nan] * n for name, n in sizes.items()]
+        print(_row(cells), flush=True)
+
+
+# --------------------------------------------------------------------------- a plot
+
+
+def _plot(output: Output, package: Package, sequences: Mapping[str, list[Array]], engine: Engine, file: str) -> None:
+    import numpy as np
+
+    from rnnc.report.plot import plot_signals
+    from rnnc.verification.metrics import sqnr_db
+
+    shown = _first_steps(sequences, MOST_PLOTTED)
+    lengths = [len(s) for s in next(iter(shown.values()))]
+    signals = package.traces(shown, engine)
+    plot_signals(signals, [0, *np.cumsum(lengths)[:-1].tolist()], file, f"{package.name}, {_engine_name(engine)}")
+    for s in signals:
+        if s.reference is not None:
+            asked = np.isfinite(s.reference).all(1)
+            db = sqnr_db(s.reference[asked], s.values[asked])
+            output.note(f"{s.name}: {'no signal' if db is None else f'{db:.1f} dB'} against onnxruntime")
+    rest = sum(len(s) for s in next(iter(sequences.values()))) - sum(lengths)
+    output.note(f"wrote {file}" + (f": the first {MOST_PLOTTED} steps" if rest else ""))
+
+
+def _first_steps(sequences: Mapping[str, list[Array]], steps: int) -> dict[str, list[Array]]:
+    """Whole sequences, and the beginning of one."""
+    starts = [0]
+    for s in next(iter(sequences.values())):
+        starts.append(starts[-1] + len(s))
+    count = sum(start < steps for start in starts[:-1])
+    return {n: [s[: steps - at] for s, at in zip(all_[:count], starts, strict=False)] for n, all_ in sequences.items()}
+
+
+def _engine_name(engine: Engine) -> str:
+    return {"c": "the C", "oracle": "the oracle", "float": "in real numbers", "onnxruntime": "onnxruntime"}[engine]
+
+
+# --------------------------------------------------------------------------- files and text
 
 
 def _save(path: Path, results: Mapping[str, Array]) -> None:
@@ -86,8 +172,14 @@ def _flat(results: Mapping[str, Array], frames: Mapping[str, int]) -> dict[str, 
 
 def _print_csv(results: Mapping[str, Array]) -> None:
     """A row a tick, the outputs side by side; empty where an output has no value."""
-    heading = [f"{n}[{i}]" if a.shape[1] > 1 else n for n, a in results.items() for i in range(a.shape[1])]
-    print(",".join(heading))
+    print(_heading({name: a.shape[1] for name, a in results.items()}))
     for k in range(max(len(a) for a in results.values())):
-        rows = [a[k].tolist() if k < len(a) else [math.nan] * a.shape[1] for a in results.values()]
-        print(",".join(f"{x:.7g}" if isfinite(x) else "" for row in rows for x in row))
+        print(_row([a[k].tolist() if k < len(a) else [math.nan] * a.shape[1] for a in results.values()]))
+
+
+def _heading(sizes: Mapping[str, int]) -> str:
+    return ",".join(f"{name}[{i}]" if n > 1 else name for name, n in sizes.items() for i in range(n))
+
+
+def _row(cells: list[list[float]]) -> str:
+    return ",".join(f"{x:.7g}" if isfinite(x) else "" for row in cells for x in row)

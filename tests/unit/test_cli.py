@@ -103,7 +103,7 @@ def test_compile_writes_a_proven_package_to_a_folder_of_its_name(here: Path) -> 
     assert answer.code == 0, answer.err
     assert "the C equals the oracle bit for bit" in answer.out and max(map(len, answer.out.splitlines())) <= 80
     assert {n for n in files(here) - before if "/rnnc/" not in n} == {
-        f"fan/{n}" for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json")
+        f"fan/{n}" for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json", "report.html")
     }
     assert "ignored: label" in answer.err and "wrote fan/" in answer.err
 

@@ -1,0 +1,157 @@
+"""One stream, a frame at a time as the frames come: what a pipe from a sensor wants."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from rnnc.backend.lower import Port, Program
+from rnnc.fixed import Floats, Ints
+from rnnc.net import Array, Stream, stream_net, stream_qnet
+from rnnc.verification.host import build, find_compiler, write_files
+
+LiveEngine = Literal["c", "oracle", "float"]
+Ticks = dict[str, Floats]
+"""Each output's new values, ``[ticks, size]``, none where it is not due; real units."""
+
+SHIM = """
+#include "{name}.h"
+static {name}_t s;
+void rnnc_live_reset(void);
+int rnnc_live_step({inputs}, {outputs});
+int rnnc_live_flush({outputs});
+void rnnc_live_reset(void) {{ {name}_reset(&s); }}
+int rnnc_live_step({inputs}, {outputs}) {{ {step} }}
+int rnnc_live_flush({outputs}) {{ {flush} }}
+"""
+
+
+class Live(ABC):
+    """A running stream; a context manager."""
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what it holds."""
+
+    @abstractmethod
+    def step(self, frame: Mapping[str, Array]) -> Ticks:
+        """Take one frame ``[*shape]`` of each input, real units or row numbers."""
+
+    @abstractmethod
+    def flush(self) -> list[Ticks]:
+        """What comes after the last frame."""
+
+
+def start(engine: LiveEngine, program: Program, files: Mapping[str, str]) -> Live:
+    """Start a stream; raises MissingTool where engine "c" has no compiler."""
+    return LiveC(program, files) if engine == "c" else LiveNumpy(program, exact=engine == "float")
+
+
+class LiveNumpy(Live):
+    """The oracle, or the network in real numbers."""
+
+    def __init__(self, program: Program, *, exact: bool) -> None:
+        self.program, self.exact = program, exact
+        self.stream: Stream = stream_net(program.qnet.net) if exact else stream_qnet(program.qnet)
+
+    def close(self) -> None:
+        self.stream.reset()
+
+    def step(self, frame: Mapping[str, Array]) -> Ticks:
+        return self._real(self.stream.advance({k: x[None, None] for k, x in self._given(frame).items()}))
+
+    def flush(self) -> list[Ticks]:
+        return [self._real(self.stream.drain())]
+
+    def _given(self, frame: Mapping[str, Array]) -> dict[str, Array]:
+        formats = self.program.qnet.formats
+        return {k: x if self.exact else formats[k].quantize(x) for k, x in frame.items()}
+
+    def _real(self, outputs: Mapping[str, Array]) -> Ticks:
+        result = {}
+        for p in self.program.outputs:
+            y = outputs[p.name][:, 0]
+            real = y if self.exact else p.format.dequantize(y)
+            result[p.name] = np.asarray(real, np.float64).reshape(len(y), _width(p))
+        return result
+
+
+class LiveC(Live):
+    """The package, compiled for this machine."""
+
+    def __init__(self, program: Program, files: Mapping[str, str]) -> None:
+        self.program = program
+        find_compiler()
+        self._folder = tempfile.TemporaryDirectory(prefix="rnnc-")
+        here = Path(self._folder.name)
+        write_files(here, {**files, "live.c": _shim(program)})
+        library = here / "live.so"
+        build(here, library, [f"{program.name}.c", "live.c"], "-shared", "-fPIC")
+        self._c = ctypes.CDLL(str(library))
+        self._now: list[Ints] = [np.zeros(p.size, p.format.ctype.removesuffix("_t")) for p in program.outputs]
+        self._c.rnnc_live_reset()
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def step(self, frame: Mapping[str, Array]) -> Ticks:
+        given = []
+        for p in self.program.inputs:
+            x = p.format.quantize(frame[p.name]).reshape(-1)
+            given.append(np.ascontiguousarray(x.astype(p.format.ctype.removesuffix("_t"))))
+        return self._written(self._c.rnnc_live_step(*_pointers(given), *_pointers(self._now)))
+
+    def flush(self) -> list[Ticks]:
+        found = []
+        while wrote := self._c.rnnc_live_flush(*_pointers(self._now)):
+            found.append(self._written(wrote))
+        return found
+
+    def _written(self, wrote: int) -> Ticks:
+        result = {}
+        for i, (p, y) in enumerate(zip(self.program.outputs, self._now, strict=True)):
+            due = wrote & (1 << i) if self.program.apart else wrote
+            result[p.name] = _rows(p, y) if due else np.zeros((0, _width(p)))
+        return result
+
+
+def _width(port: Port) -> int:
+    return port.size // max(port.ticks, 1)
+
+
+def _rows(port: Port, y: Ints) -> Floats:
+    """What a port holds, as ``[ticks, size]`` in real units."""
+    ticks = y.astype(np.int64).reshape(max(port.ticks, 1), *(port.shape[1:] if port.ticks else port.shape))
+    return np.asarray(port.format.dequantize(ticks), np.float64).reshape(-1, _width(port))
+
+
+def _pointers(arrays: Sequence[Array]) -> list[ctypes.c_void_p]:
+    return [ctypes.c_void_p(a.ctypes.data) for a in arrays]
+
+
+def _shim(program: Program) -> str:
+    n = program.name
+    inputs = ", ".join(f"const {p.format.ctype} *in{k}" for k, p in enumerate(program.inputs))
+    outputs = ", ".join(f"{p.format.ctype} *out{k}" for k, p in enumerate(program.outputs))
+    given = ", ".join(f"in{k}" for k, _ in enumerate(program.inputs))
+    taken = ", ".join(f"out{k}" for k, _ in enumerate(program.outputs))
+    call = f"{n}_step(&s, {given}, {taken});"
+    step = f"return {call}" if program.returns else f"{call} return 1;"
+    nothing = " ".join(f"(void)out{k};" for k, _ in enumerate(program.outputs))
+    flush = f"return {n}_flush(&s, {taken});" if program.flush else f"{nothing} return 0;"
+    return SHIM.format(name=n, inputs=inputs, outputs=outputs, step=step, flush=flush)
