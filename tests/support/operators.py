@@ -179,6 +179,12 @@ def _halves(op_type: str) -> Nodes:
     return nodes
 
 
+def _magnitude(b: Builder, x: str) -> str:
+    real, imaginary = b.ops("Split", 2, x, axis=2, num_outputs=2)
+    squares = b.op("Add", b.op("Pow", real, b.const(2.0)), b.op("Mul", imaginary, imaginary))
+    return b.op("Sqrt", squares)
+
+
 _G = np.array([0.5, 1.0, 2.0, 0.25, 1.5, 3.0])
 _B = np.array([0.1, -0.2, 0.0, 0.3, 1.0, -1.0])
 LAST = np.array([-1])
@@ -255,7 +261,7 @@ REDUCTIONS = [
 ]
 MATRICES = [
     Case("broadcast", _broadcast, 58, (4, 5)),
-    Case("magnitude_of_halves", lambda b, x: _magnitude(b, x), 70, (4, 5), kind="magnitude"),
+    Case("magnitude_of_halves", _magnitude, 70, (4, 5), kind="magnitude"),
     Case("max_of_halves", _halves("Max"), 74, (4, 5), kind="minmax"),
     Case("add_rows", op("Add", np.linspace(-1, 1, 5)), 74, (4, 5), kind="affine"),
     Case("add_columns", op("Add", np.linspace(-1, 1, 4)[:, None]), 74, (4, 5), kind="affine"),
@@ -271,12 +277,6 @@ MATRICES = [
     Case("sum_first", op("ReduceSum", np.array([2]), keepdims=0), 72, (4, 5), kind="reduce"),
     Case("l2_both", op("ReduceL2", np.array([2, 3]), keepdims=1), 62, (4, 5), kind="reduce"),
 ]
-
-
-def _magnitude(b: Builder, x: str) -> str:
-    real, imaginary = b.ops("Split", 2, x, axis=2, num_outputs=2)
-    squares = b.op("Add", b.op("Pow", real, b.const(2.0)), b.op("Mul", imaginary, imaginary))
-    return b.op("Sqrt", squares)
 
 
 GROUPS: dict[str, list[Case]] = {
