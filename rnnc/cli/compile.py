@@ -29,16 +29,21 @@ def run(
     max_ram: Annotated[
         int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")
     ] = None,
+    max_stack: Annotated[
+        int | None, typer.Option(metavar="B", help="Fail where a step can use more stack; needs the target's compiler.")
+    ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
     from rnnc.report.terminal import example, summary
 
     built = model.build(output, name, verify=not no_verify)
+    if max_stack is not None:
+        built.measure_stack()
     if output.as_json:
         output.json(built.report)
     built.check()
-    built.check_budget(max_flash, max_ram)
+    built.check_budget(max_flash, max_ram, max_stack)
     written = built.write(Path(folder) if folder else Path(built.name), package)
     if not output.as_json:
         print(summary(built.report, built.program))

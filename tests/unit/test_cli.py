@@ -103,7 +103,8 @@ def test_compile_writes_a_proven_package_to_a_folder_of_its_name(here: Path) -> 
     assert answer.code == 0, answer.err
     assert "the C equals the oracle bit for bit" in answer.out and max(map(len, answer.out.splitlines())) <= 80
     assert {n for n in files(here) - before if "/rnnc/" not in n} == {
-        f"fan/{n}" for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json", "report.html")
+        f"fan/{n}"
+        for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json", "report.html")
     }
     assert "ignored: label" in answer.err and "wrote fan/" in answer.err
 
@@ -165,6 +166,7 @@ def test_states_can_be_named(here: Path) -> None:
     [
         (1, ["compile", "fan.onnx", "--max-flash", "10"], "above --max-flash 10"),
         (1, ["compile", "fan.onnx", "--max-ram", "10"], "above --max-ram 10"),
+        (1, ["compile", "fan.onnx", "--max-stack", "1"], "above --max-stack 1"),
         (1, ["verify", "fan.onnx", "--min-sqnr", "150"], "below 150 dB"),
         (2, ["compile", "fan.onnx", "--target", "z80"], "unknown target 'z80'"),
         (2, ["compile", "fan.onnx", "--search", "-1"], "--search -1: must not be negative"),

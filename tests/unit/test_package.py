@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import rnnc
-from rnnc.errors import BudgetError, DataError, UsageError
+from rnnc.errors import BudgetError, DataError, MissingTool, UsageError
 from rnnc.options import Options
 from rnnc.package import Package, arranged, command_line
+from tests.conftest import require
 from tests.support.models import Array
 from tests.support.small import recording, small
 
@@ -105,6 +106,21 @@ def test_budgets(package: Package) -> None:
         package.check_budget(max_flash=flash - 1)
     with pytest.raises(BudgetError, match=f"ram: {ram} B, 1 B above --max-ram {ram - 1}"):
         package.check_budget(max_ram=ram - 1)
+
+
+def test_a_limit_for_the_stack_is_held_against_the_compilers_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = rnnc.compile_model(small(), verify=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingTool, match="gcc is not installed"):
+        package.measure_stack()
+    monkeypatch.undo()
+    require("gcc")
+    package.measure_stack()
+    stack = package.report["cost"]["stack"]
+    assert 16 < stack < 4096 and json.loads(package.files["report.json"])["cost"]["stack"] == stack
+    package.check_budget(max_stack=stack)
+    with pytest.raises(BudgetError, match=f"stack: {stack} B, 1 B above --max-stack {stack - 1}"):
+        package.check_budget(max_stack=stack - 1)
 
 
 # ------------------------------------------------------------------- writing

@@ -1,0 +1,40 @@
+"""The most stack that a step can use, from the frames and calls that the target's own compiler reports."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from rnnc.backend.lower import Program
+from rnnc.errors import MissingTool, VerificationError
+from rnnc.verification.boards import BOARDS, PACKAGES
+from rnnc.verification.footprint import stack_bound
+from rnnc.verification.host import write_files
+
+
+def step_stack(program: Program, files: Mapping[str, str]) -> int:
+    """Bytes of stack that ``NAME_step`` and all it calls can use, built with -O2.
+
+    A target that names no part (portable) is built with this machine's gcc, whose frames are rather larger than a
+    microcontroller's.
+
+    Raises MissingTool without the target's compiler.
+    """
+    board = BOARDS.get(program.target.name, BOARDS["host"])
+    if not shutil.which(board.compiler):
+        hint = f"apt-get install {PACKAGES[board.compiler]}"
+        raise MissingTool(f"{board.compiler} is not installed: it tells the stack for {program.target.name}", hint=hint)
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        here, is_avr = Path(folder), board.machine == "avr"
+        write_files(here, files)
+        asked = ["-fstack-usage", *([] if is_avr else ["-fcallgraph-info=su"])]
+        standard = "-std=gnu99" if is_avr else "-std=c99"
+        command = [board.compiler, *board.flags, standard, "-O2", *asked, "-I", ".", "-c", f"{program.name}.c"]
+        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True)
+        bound = None if done.returncode else stack_bound(here, f"{program.name}_step", is_avr)
+        if bound is None:
+            raise VerificationError(f"{board.compiler} does not tell the stack: {done.stderr.strip()[:300]}")
+        return bound
