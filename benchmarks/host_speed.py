@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-from cells import SIZES, Cell, cell_net, cell_qnet, package
+from _cells import SIZES, Cell, cell_net, cell_qnet, package
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnc.fixed import Floats

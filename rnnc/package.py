@@ -21,6 +21,7 @@ from rnnc.errors import BudgetError, UsageError, VerificationError
 from rnnc.net import Array, Net, QNet, run_qnet
 from rnnc.options import Layout, Options
 from rnnc.quantization.calibrate import Sequences
+from rnnc.report.budget import flash_parts, ram_parts
 from rnnc.report.page import report_page
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
@@ -108,14 +109,16 @@ class Package:
         A limit for the stack needs ``measure_stack`` before.
         """
         cost = self.report["cost"]
-        for what, used, allowed in (
-            ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash),
-            ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram),
-            ("stack", cost["stack"], max_stack),
+        for what, used, allowed, parts in (
+            ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash, flash_parts(self.program)),
+            ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram, ram_parts(self.program)),
+            ("stack", cost["stack"], max_stack, ""),
         ):
             if allowed is not None and used > allowed:
                 raise BudgetError(
-                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}", where=self.model.file
+                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}",
+                    where=self.model.file,
+                    hint=parts,
                 )
 
     def arranged(self, layout: Layout = "plain") -> dict[str, str]:
@@ -245,6 +248,7 @@ def command_line(file: str, calibration: Source | None, options: Options) -> str
 
 RENAMED = {"states": "state", "outputs": "output"}
 FORMATTED: dict[str, Callable[[Any], list[str]]] = {
+    "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
     "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
     "states": lambda v: [f"{k}={x}" for k, x in v.items()],
     "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],

@@ -31,14 +31,14 @@ def pack_dsp(rows: Ints) -> Ints:
     """Two rows a halfword, two columns a word, four rows a block: see runtime_c/isa/dsp.h. Little-endian bytes."""
     blocks = padded(rows, 4).reshape(len(rows) // 4, 2, 2, -1, 2)  # block, pair of rows, high and low, pair of columns, column
     halfwords = (256 * blocks[:, :, 0] + blocks[:, :, 1]).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64)
+    return np.asarray(np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64))
 
 
 def pack_telescope(rows: Ints, columns: int) -> Ints:
     """Four rows a word, a column each, the lower three raised by 128: see runtime_c/isa/telescope.h. Little-endian bytes."""
     words = interleaved(padded(rows, columns), 4, 1).reshape(-1, 4)
     raised = words + np.array([128, 128, 128, 0])
-    return np.where(raised > 127, raised - 256, raised)
+    return np.asarray(np.where(raised > 127, raised - 256, raised))
 
 
 def pack_columns(rows: Ints) -> Ints:

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 import rnnc
+from rnnc.cli import bench, demo, doctor, inspect, simulate, verify
 from rnnc.cli import compile as compile_command
-from rnnc.cli import demo, doctor, inspect, simulate, verify
 from rnnc.cli.output import Output
 from rnnc.cli.shared import add_command, add_model_command
 
@@ -51,6 +51,7 @@ add_model_command(app, "compile", compile_command.run)
 add_model_command(app, "inspect", inspect.run)
 add_model_command(app, "simulate", simulate.run)
 add_model_command(app, "verify", verify.run)
+add_model_command(app, "bench", bench.run)
 add_command(app, "demo", demo.run)
 add_command(app, "doctor", doctor.run)
 

@@ -40,6 +40,9 @@ class ModelArguments:
     model: str
     calib: Annotated[str | None, _option("--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav.")] = None
     precision: Annotated[Precision, _option("--precision", "a16|a8", "Bits of activations; a16 by default.")] = "a16"
+    layer_precision: Annotated[
+        list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
+    ] = None
     target: Annotated[str, _option("--target", "TARGET", "The part to compile for; portable C by default.")] = (
         "portable"
     )
@@ -65,6 +68,7 @@ class ModelArguments:
         return Options(
             name=name,
             precision=self.precision,
+            layer_precision=_pairs("--layer-precision", self.layer_precision, _precision),
             target=self.target,
             search=_at_least_zero("--search", self.search),
             window=_at_least_zero("--window", self.window),
@@ -136,6 +140,14 @@ def _number(text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
+def _precision(text: str) -> Precision:
+    if text == "a16":
+        return "a16"
+    if text == "a8":
+        return "a8"
+    raise ValueError("expected a16 or a8")
+
+
 def _range(text: str) -> tuple[float, float]:
     lo, colon, hi = text.partition(":")
     if not colon:
@@ -177,7 +189,8 @@ def add_command(app: typer.Typer, name: str, run: Command) -> None:
 def add_model_command(app: typer.Typer, name: str, run: Command) -> None:
     """As ``add_command``, for a ``run(output, model, ...)`` that takes ``model: ModelArguments``: MODEL and its options."""
     own = list(inspect.signature(run, eval_str=True).parameters.values())[2:]
-    shared = list(inspect.signature(ModelArguments, eval_str=True).parameters.values())
+    taken = {p.name for p in own}  # a command may read a model option in its own way
+    shared = [p for p in inspect.signature(ModelArguments, eval_str=True).parameters.values() if p.name not in taken]
     shared[0] = shared[0].replace(annotation=ModelFile)
     names = [p.name for p in shared]
 

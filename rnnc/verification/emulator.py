@@ -27,6 +27,8 @@ OPTIMIZE = ("-O2",)
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
 AVR_MOST_CYCLES = 2_000_000_000
 SECONDS = 300
+PORTABLE_BOARD = "cortex-m4"
+"""Where portable C is measured."""
 
 WRAP = """
 #include "firmware.h"
@@ -42,8 +44,9 @@ int wrapped_selftest(void);
 
 {result} __wrap_{name}_step({parameters})
 {{
-    volatile uint8_t *frame = (volatile uint8_t *)__builtin_frame_address(0);
+    volatile uint8_t *frame;
     {declare}
+    board_frame(frame);
     stack_paint(frame);
     count_begin();
     {assign}__real_{name}_step({arguments});
@@ -180,21 +183,8 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
     start = {"cortex-m": "cortex_m", "riscv": "riscv", "avr": "avr", "hosted": "hosted"}[board.machine]
     own = [str(FIRMWARE / "main.c"), str(FIRMWARE / f"start_{start}.c"), "wrap.c"]
     common = [board.compiler, *board.flags, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
-    graph = [] if board.machine == "avr" else ["-fcallgraph-info=su"]
     for source in (f"{n}.c", f"{n}_selftest.c"):
-        _command(
-            [
-                *common,
-                "-std=c99" if board.machine != "avr" else "-std=gnu99",
-                *optimize,
-                "-fstack-usage",
-                *graph,
-                "-c",
-                source,
-            ],
-            here,
-            source,
-        )
+        _compile(here, source, board, optimize)
     link = ["-nostartfiles"] if board.machine in ("cortex-m", "riscv") else []
     if board.machine == "cortex-m":
         link += ["-T", str(FIRMWARE / "cortex_m.ld"), *(f"-Wl,--defsym={k}={v}" for k, v in board.memory.items())]
@@ -204,6 +194,15 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
     linked = ["-Wl,--gc-sections", f"-Wl,--wrap={n}_step", *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
     _command([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
     return image
+
+
+def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> None:
+    """An object file, with what the compiler says of stack and calls; avr-gcc 5 writes no call graph."""
+    avr = board.machine == "avr"
+    said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su"]
+    standard = "-std=gnu99" if avr else "-std=c99"
+    command = [board.compiler, *board.flags, *SECTIONS, "-I", ".", standard, *optimize, *said, "-c", source]
+    _command(command, here, source)
 
 
 def _wrapper(program: Program) -> str:

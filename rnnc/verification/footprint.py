@@ -10,8 +10,8 @@ from typing import Protocol
 
 from rnnc.backend.lower import Program
 
-NAKED_FRAMES: dict[str, int] = {}
-"""Bytes that functions in assembly push; the compiler does not see them."""
+NAKED_FRAMES = {"rnnc_dsp_block": 44, "rnnc_telescope_block": 44, "rnnc_mve_blocks8": 28, "rnnc_mve_blocks16": 28}
+"""Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
 AVR_RETURN_ADDRESS = 2
 LIBRARY = re.compile(r"^(memcpy|memset|memmove|__(aeabi|gnu|mul|div|udiv|mod|umod|ash|lsh)\w*)$")
 

@@ -7,6 +7,13 @@
 void board_print(const char *text);
 void board_exit(int code);
 
+/* Where the caller's frame ends and that of what it calls begins. */
+#if defined(__riscv)
+#define board_frame(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#else
+#define board_frame(p) ((p) = (volatile uint8_t *)__builtin_frame_address(0))
+#endif
+
 /* A step runs between these two; the emulator counts the instructions from the one's first to the other's first. */
 void count_begin(void);
 void count_end(void);

@@ -1,0 +1,30 @@
+"""What takes the room: the parts of flash and RAM, the largest first."""
+
+from __future__ import annotations
+
+from rnnc.backend.lower import Program
+from rnnc.backend.memory import WORK_BYTES
+
+MOST_LINES = 12
+
+
+def flash_parts(program: Program) -> str:
+    """Constants by size."""
+    parts = [(a.bytes, f"{a.symbol}  {a.comment}") for a in program.arrays]
+    known = sum(size for size, _ in parts)
+    parts.append((program.cost.flash_weights + program.cost.flash_tables - known, "rnnc_*  sigmoid and tanh"))
+    return _table(parts)
+
+
+def ram_parts(program: Program) -> str:
+    """States and work arrays by size."""
+    parts = [(m.bytes, f"{m.c_name}  state, {m.state.format}") for m in program.members]
+    parts += [(WORK_BYTES[name] * n, f"{name}  scratch, shared by lifetime") for name, n in program.scratch.items()]
+    return _table(parts)
+
+
+def _table(parts: list[tuple[int, str]]) -> str:
+    largest = sorted((p for p in parts if p[0]), reverse=True)
+    lines = [f"{size:>8} B  {what}" for size, what in largest[:MOST_LINES]]
+    rest = largest[MOST_LINES:]
+    return "\n  ".join(lines + ([f"{sum(size for size, _ in rest):>8} B  {len(rest)} more"] if rest else []))

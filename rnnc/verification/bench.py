@@ -1,0 +1,93 @@
+"""A network on many targets: each package built, run in its emulator, and put into plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnc.backend.emit import Golden, emit
+from rnnc.backend.lower import lower
+from rnnc.backend.targets import TARGETS, find_target
+from rnnc.net import QNet
+from rnnc.ops.gru import Gru
+from rnnc.ops.lstm import Lstm
+from rnnc.quantization.calibrate import Sequences
+from rnnc.report.peers import peers_of
+from rnnc.verification.boards import BOARDS
+from rnnc.verification.emulator import PORTABLE_BOARD, Measurement, find_board, measure, missing_tools, require_tools
+
+STEPS, EXTREME_STEP = 32, 8
+
+
+def runnable_targets() -> list[str]:
+    """The targets whose compiler and emulator are installed here."""
+    return [name for name in TARGETS if name in BOARDS and BOARDS[name].counts and not missing_tools(BOARDS[name])]
+
+
+def random_sequences(qnet: QNet, steps: int = STEPS) -> Sequences:
+    """One sequence of each input: noise over a quarter of its range, in between every extreme of its integers."""
+    rng = np.random.default_rng(0)
+    sequences = {}
+    for v in qnet.inputs:
+        f = qnet.formats[v.name]
+        middle, reach = (f.lo + f.hi) / 2, (f.hi - f.lo) / 8
+        q = np.clip(np.round(middle + reach * rng.standard_normal((steps, *v.shape))), f.lo, f.hi).astype(np.int64)
+        q[EXTREME_STEP], q[EXTREME_STEP + 1] = f.lo, f.hi
+        sequences[v.name] = [f.dequantize(q)]
+    return sequences
+
+
+def bench(
+    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], told: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Measure a network's package on each target; ``told`` hears which one is next.
+
+    Args:
+        name: prefix of the C.
+        golden: the input of every step that is measured, and the oracle's answers.
+
+    Raises UsageError for an unknown target, MissingTool, VerificationError where it does not build or run.
+    """
+    boards = [find_board(PORTABLE_BOARD if find_target(t).name == "portable" else t) for t in targets]
+    for board in boards:
+        require_tools(board)
+    results = []
+    for target, board in zip(targets, boards, strict=True):
+        told(target)
+        program = lower(qnet, target, name)
+        measured = measure(program, emit(program, golden), board)
+        results.append(figures(target, measured) | {"peers": _peers(qnet, target)})
+    return results
+
+
+def figures(target: str, m: Measurement) -> dict[str, Any]:
+    """A measurement as JSON has it; bytes, instructions of one step."""
+    count = m.instructions
+    return {
+        "target": target,
+        "min": count.least if count else None,
+        "median": count.median if count else None,
+        "max": count.most if count else None,
+        "c_equals_oracle": m.equal,
+        "flash_code": m.footprint.code,
+        "flash_tables": m.footprint.tables,
+        "flash_weights": m.footprint.weights,
+        "ram_state": m.footprint.ram_state,
+        "ram_scratch": m.footprint.ram_scratch,
+        "stack": m.stack,
+        "stack_bound": m.stack_bound,
+        "compiler": m.compiler,
+    }
+
+
+def _peers(qnet: QNet, target: str) -> dict[str, dict[str, int]]:
+    """By recurrent layer: what others need for that layer alone, where that is known."""
+    found = {}
+    for op in qnet.net.ops:
+        if isinstance(op, Lstm | Gru):
+            known = peers_of(op.kind, op.columns, op.hidden, target)
+            if known:
+                found[op.name] = known
+    return found
