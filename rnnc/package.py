@@ -96,11 +96,6 @@ class Package:
         self.report["cost"]["stack"] = step_stack(self.program, self.files)
         self.files["report.json"] = report_text(self.report)
 
-    def measure_stack(self) -> None:
-        """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
-        self.report["cost"]["stack"] = step_stack(self.program, self.files)
-        self.files["report.json"] = report_text(self.report)
-
     def check_budget(
         self, max_flash: int | None = None, max_ram: int | None = None, max_stack: int | None = None
     ) -> None:
@@ -185,11 +180,6 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
-
-
-def report_text(report: Mapping[str, Any]) -> str:
-    """The text of report.json."""
-    return json.dumps(report, indent=1) + "\n"
 
 
 def report_text(report: Mapping[str, Any]) -> str:
