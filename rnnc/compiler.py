@@ -188,7 +188,13 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
 
 
 def _check_names(net: Net, options: Options) -> None:
-    """Raise UsageError where an option names an input that the network has not."""
+    """Raise UsageError where an option names an input or a layer that the network has not."""
+    layers = [op.name for op in net.ops]
+    for name in options.layer_precision:
+        if name not in layers:
+            raise UsageError(
+                f"--layer-precision: the network has no layer {name!r}", hint=f"Its layers are {', '.join(layers)}."
+            )
     known = [v.name for v in net.inputs]
     for option in ("input_range", "input_format", "input_affine", "time_axis"):
         for name in getattr(options, option):

@@ -609,7 +609,7 @@ class QNet:
     """A network in integers. ``formats`` holds the format of every value, ``net`` what it came from."""
 
     net: Net
-    precision: Literal["a16", "a8"]
+    precision: str
     ops: tuple[QOp, ...]
     outputs: tuple[Output, ...]
     feedback: tuple[QFeedback, ...]

@@ -24,6 +24,7 @@ class Options:
     Args:
         name: prefix of everything that is generated; from the file's name where empty.
         precision: "a16", or "a8" for 8-bit recurrent operands.
+        layer_precision: the same of single layers, by name ("lstm0").
         target: the part to pack weights and choose kernels for.
         search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
         window: T, the frames of a window that a network with a backward pass sees at once; 0 for streaming.
@@ -39,6 +40,7 @@ class Options:
 
     name: str = ""
     precision: Precision = "a16"
+    layer_precision: Mapping[str, Precision] = field(default_factory=dict)
     target: str = "portable"
     search: int = 0
     window: int = 0
@@ -50,3 +52,14 @@ class Options:
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     input_format: Mapping[str, int] = field(default_factory=dict)
     input_affine: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def precision_of(self, layer: str) -> Precision:
+        """The precision of a layer."""
+        return self.layer_precision.get(layer, self.precision)
+
+    @property
+    def profile(self) -> str:
+        """"a16", or "a16, a8: lstm0, dense0" where layers differ from the others."""
+        others = [name for name in self.layer_precision if self.precision_of(name) != self.precision]
+        other = "a8" if self.precision == "a16" else "a16"
+        return f"{self.precision}, {other}: {', '.join(others)}" if others else self.precision

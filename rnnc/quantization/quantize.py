@@ -69,8 +69,7 @@ class _Builder:
         for f in net.feedback:
             state = states[f.state.name]
             feedback.append(QFeedback(state, self._convert(f.next, state.format, f"{f.state.name}_next")))
-        precision = self.options.precision
-        return QNet(net, precision, tuple(self.ops), net.outputs, tuple(feedback), self.formats, self.values)
+        return QNet(net, self.options.profile, tuple(self.ops), net.outputs, tuple(feedback), self.formats, self.values)
 
     def _feedback_state(self, feedback: Feedback) -> QState:
         state = feedback.state
@@ -186,7 +185,7 @@ class _OpQuantizer:
 
     @property
     def precision(self) -> Literal["a16", "a8"]:
-        return self.builder.options.precision
+        return self.builder.options.precision_of(self.op.name)
 
     def input(self, index: int) -> Format:
         return self.builder.formats[self.inputs[index]]
@@ -207,7 +206,8 @@ class _OpQuantizer:
 
     def wants8(self, index: int = 0) -> bool:
         readers = list(self._readers(index))
-        takes8 = bool(readers) and all(op.takes8(i) for op, i in readers)
+        options = self.builder.options
+        takes8 = bool(readers) and all(op.takes8(i) and options.precision_of(op.name) == "a8" for op, i in readers)
         return self.precision == "a8" and takes8 and not self._is_output(index)
 
     def output(
