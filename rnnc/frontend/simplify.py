@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 ROUNDS = 4
+PLAIN = {
+    *("LSTM", "GRU", "RNN", "MatMul", "Gemm", "Add", "Sub", "Mul", "Relu", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
+    *("ArgMax", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Gather", "Slice", "Split", "Concat"),
+}
+"""Operators that onnxslim leaves as they are, once constants are folded: a graph of these alone is simple."""
 
 
 def simplify(model: ModelProto, where: str) -> tuple[ModelProto, tuple[str, ...]]:
@@ -26,7 +31,9 @@ def simplify(model: ModelProto, where: str) -> tuple[ModelProto, tuple[str, ...]
     Raises UnreadableModel where its tensors would be too large.
     """
     check_sizes(model, where)
-    slim, notes = _slim(model)
+    folded = _fold(_copy(model))
+    plain = all(n.op_type in PLAIN for n in folded.graph.node)
+    slim, notes = (folded, []) if plain else _slim(folded)
     slim = _fold(slim)
     difference = _difference(model, slim)
     if difference.startswith("simplification changes"):
