@@ -239,7 +239,6 @@ def command_line(file: str, calibration: Source | None, options: Options) -> str
 RENAMED = {"states": "state", "outputs": "output"}
 FORMATTED: dict[str, Callable[[Any], list[str]]] = {
     "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
     "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
     "states": lambda v: [f"{k}={x}" for k, x in v.items()],
     "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],
