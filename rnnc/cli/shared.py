@@ -43,9 +43,6 @@ class ModelArguments:
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
     ] = None
-    layer_precision: Annotated[
-        list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
-    ] = None
     target: Annotated[str, _option("--target", "TARGET", "The part to compile for; portable C by default.")] = (
         "portable"
     )
@@ -71,7 +68,6 @@ class ModelArguments:
         return Options(
             name=name,
             precision=self.precision,
-            layer_precision=_pairs("--layer-precision", self.layer_precision, _precision),
             layer_precision=_pairs("--layer-precision", self.layer_precision, _precision),
             target=self.target,
             search=_at_least_zero("--search", self.search),
@@ -142,14 +138,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-
-
-def _precision(text: str) -> Precision:
-    if text == "a16":
-        return "a16"
-    if text == "a8":
-        return "a8"
-    raise ValueError("expected a16 or a8")
 
 
 def _precision(text: str) -> Precision:
