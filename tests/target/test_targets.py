@@ -1,0 +1,86 @@
+"""The same bits everywhere: every target's package on this machine, in its emulator, and on a big-endian machine."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rnnc.backend.targets import TARGETS
+from rnnc.verification.boards import BOARDS
+from rnnc.verification.emulator import Measurement, measure, missing_tools
+from tests.support.nets import LAYERS, draw_integers
+from tests.support.packages import WARNINGS, package, run
+
+SHORT_SEEDS = range(len(LAYERS))
+"""One network for each layer."""
+LONG_SEEDS = range(100, 160)
+FEW = (0, 1, 2)
+STEPS = 16
+PLATFORMS = [*(name for name in TARGETS if name in BOARDS), "powerpc"]
+
+
+def need(board: str) -> None:
+    missing = missing_tools(BOARDS[board])
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"{', '.join(missing)} not installed")
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+
+
+@cache
+def network(seed: int):  # type: ignore[no-untyped-def]
+    return draw_integers(seed, (list(LAYERS)[seed],) if seed < len(LAYERS) else ())
+
+
+def on_board(seed: int, board: str) -> Measurement:
+    target = board if board in TARGETS else list(TARGETS)[seed % len(TARGETS)]
+    program, files = package(network(seed), target=target, steps=STEPS)
+    return measure(program, files, BOARDS[board])
+
+
+def check(seed: int, board: str) -> None:
+    measured = on_board(seed, board)
+    assert measured.equal, f"network {seed} on {board}: step {measured.failed_step} differs from the oracle"
+    if measured.stack_bound is not None and BOARDS[board].counts:
+        assert measured.stack <= measured.stack_bound + LIBRARY_FRAME
+
+
+LIBRARY_FRAME = 32
+"""Bytes that memcpy and the integer helpers of the C library may push; no compiler tells."""
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", PLATFORMS)
+def test_a_few_networks_on_every_target(board: str) -> None:
+    need(board)
+    for seed in FEW:
+        check(seed, board)
+
+
+@pytest.mark.slow
+@pytest.mark.target
+@pytest.mark.parametrize("board", PLATFORMS)
+@pytest.mark.parametrize("seed", [*SHORT_SEEDS, *LONG_SEEDS])
+def test_many_networks_on_every_target(board: str, seed: int) -> None:
+    need(board)
+    check(seed, board)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_s_package_runs_here(target: str, tmp_path: Path) -> None:
+    """By the plain-C reading of its packing, without a warning."""
+    for seed in SHORT_SEEDS:
+        program, files = package(network(seed), target=target, steps=STEPS)
+        here = tmp_path / str(seed)
+        for name, text in files.items():
+            (here / name).parent.mkdir(parents=True, exist_ok=True)
+            (here / name).write_text(text)
+        n = program.name
+        main = f'#include "{n}.h"\nint {n}_selftest({n}_t *s);\nint main(void)\n{{\n    static {n}_t s;\n    return {n}_selftest(&s);\n}}\n'
+        (here / "main.c").write_text(main)
+        sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        run(["gcc", "-O1", *WARNINGS, *sanitizers, "-I", ".", f"{n}.c", f"{n}_selftest.c", "main.c", "-o", "t"], here)
+        run([here / "t"], here)
