@@ -1,6 +1,6 @@
 /* Sounds an alarm at an extra heartbeat, while it happens.
  *
- *   rnnc compile heartbeat.onnx --calib calib.npz --input-format x=q15.0
+ *   rnnc compile heartbeat.onnx --calib calib.npz --input-format x=q12.3
  *   cc -std=c99 -I.. -Iheartbeat main.c heartbeat/heartbeat.c      and the board's board_put
  *
  * heldout.h (python -m examples.firmware heartbeat) holds recordings; on a board the converter gives the counts: 125 samples a
@@ -26,8 +26,13 @@ static struct {
 /* Returns 1 in the frame in which the alarm begins. */
 static int is_alarm(const int16_t frame[HEARTBEAT_X_LEN])
 {
+    int16_t x[HEARTBEAT_X_LEN];
     int16_t y[HEARTBEAT_Y_LEN];
-    heartbeat_step(&net, frame, y);
+    uint8_t i;
+    for (i = 0; i < HEARTBEAT_X_LEN; i++) {
+        x[i] = (int16_t)(frame[i] * (1 << HEARTBEAT_X_FRAC)); /* counts are within 2048: Q12.3 */
+    }
+    heartbeat_step(&net, x, y);
     if (y[0] <= 0) {
         agreed = 0;
     } else if (agreed <= AGREE) {

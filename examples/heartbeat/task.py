@@ -11,7 +11,9 @@ from examples.common import Metric, Network, Simulate, c_array, c_header, events
 from examples.heartbeat.ecg import FRAME
 from rnnc import Options, Package
 
-NETWORKS = (Network("heartbeat.onnx", Options(input_format={"x": 0})),)
+FRACTION = 3
+"""Of the network's input: counts, within 2048, and as much again to spare."""
+NETWORKS = (Network("heartbeat.onnx", Options(input_format={"x": FRACTION})),)
 METRIC = Metric("beats judged rightly", "share", 2)
 FIRMWARE_RECORDINGS = 4
 AGREE = 2
