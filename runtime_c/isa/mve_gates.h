@@ -52,20 +52,27 @@ static inline int32x4_t rnnc_mve_mul15(int32x4_t minus_u, int32x4_t minus_d)
     return vqrdmulhq_s32(vshlq_n_s32(minus_u, 16), minus_d);
 }
 
+/* Loads stay on their side: gcc would begin all gates at once and spill what it cannot hold. */
+#define RNNC_MVE_APART __asm__ volatile("" ::: "memory")
+
 #define RNNC_LSTM_UNITS
 static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
                                    int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
 {
     mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
-    int32x4_t i = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah)), half);
-    int32x4_t g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
-    int32x4_t f = rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8));
-    int32x4_t o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
-    int32x4_t minus_f = vnegq_s32(vaddq_s32(f, half));
-    int32x4_t kept = rnnc_mve_mul15(minus_f, vnegq_s32(vldrwq_z_s32(c, here)));
-    int32x4_t cell = vaddq_s32(kept, vrshrq_n_s32(vmulq_s32(i, g), 7));
+    int32x4_t i, g, f, o, cell;
     (void)batch;
+    i = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah)), half);
+    RNNC_MVE_APART;
+    g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
+    i = vrshrq_n_s32(vmulq_s32(i, g), 7);
+    RNNC_MVE_APART;
+    f = vnegq_s32(vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)), half));
+    cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(vldrwq_z_s32(c, here))), i);
+    RNNC_MVE_APART;
+    o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
+    RNNC_MVE_APART;
     cell = vmaxq_s32(vminq_s32(cell, vdupq_n_s32(1073741824)), vdupq_n_s32(-1073741824));
     vstrwq_p_s32(c, cell, here);
     vstrhq_p_s32(h, vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15), here);
@@ -90,12 +97,13 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
 {
     mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
-    int32x4_t z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
-    int32x4_t r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
-    int32x4_t nx = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax + 8), vldrwq_s32(b + 8)), mx + 8), 8);
-    int32x4_t nh = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ah + 8), vldrwq_s32(b + 12)), mh + 8), 8);
-    int32x4_t wide = vldrwq_z_s32(s, here), value;
+    int32x4_t z, r, nx, nh, wide, value;
     (void)batch;
+    r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
+    RNNC_MVE_APART;
+    nx = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax + 8), vldrwq_s32(b + 8)), mx + 8), 8);
+    nh = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ah + 8), vldrwq_s32(b + 12)), mh + 8), 8);
+    RNNC_MVE_APART;
     nh = vmaxq_s32(vminq_s32(nh, vdupq_n_s32(65535)), vdupq_n_s32(-65535));
     value = vaddq_s32(nx, vrshrq_n_s32(vmulq_s32(r, nh), 15));
     if (activation == RNNC_TANH) {
@@ -103,6 +111,9 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
     } else {
         value = vminq_s32(vmaxq_s32(value, vdupq_n_s32(0)), vdupq_n_s32(32767));
     }
+    RNNC_MVE_APART;
+    z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
+    wide = vldrwq_z_s32(s, here);
     /* -(32768 - z) = (z - 2^14) - 2^14 */
     wide = vaddq_s32(wide, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(wide, vshlq_n_s32(value, 14))));
     vstrwq_p_s32(s, wide, here);

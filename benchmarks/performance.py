@@ -1,0 +1,128 @@
+"""Instructions, flash, RAM and stack of one step on every target; writes docs/performance.md.
+
+    python benchmarks/performance.py [--check]
+
+With --check nothing is written: exit 1 where the page says something else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from _cells import SIZES, Cell, cell_qnet, package
+
+from rnnc.backend.targets import TARGETS
+from rnnc.report.peers import peers
+from rnnc.verification.boards import BOARDS
+from rnnc.verification.emulator import Measurement, measure, require_tools
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
+TITLES: dict[Cell, str] = {"lstm": "LSTM", "gru": "GRU (linear_before_reset = 1)", "rnn": "RNN (tanh)"}
+FLASH_OF_AVR = 64 * 1024
+"""pgm_read_byte reaches so far."""
+
+INTRODUCTION = """# What one step costs
+
+Executed instructions of one complete step (rows times vectors, rescaling, gates, state), counted in QEMU (AVR: simavr) from the
+call to the return; random weights, input noise and every extreme of int16. Each run's outputs were compared with the oracle's,
+bit for bit. Where a range is given, the count depends on the data; the cause is named below. Instructions are not cycles.
+
+This page is written by `make bench`.
+"""
+NOTES = """## Notes
+
+- A count that varies by a few instructions does so where a value is saturated (a comparison is a branch there): the cell of an
+  LSTM at +-128, the candidate of a GRU at +-16, and on AVR a shift by a variable amount is a loop.
+- Code includes the library functions that it needs (memcpy); tables are those of sigmoid and tanh, shared by all layers;
+  weights include rows' biases and scales, padding, and parameter structs. RAM is the whole struct: states and scratch.
+- Stack: seen in use below the caller's frame, and the bound from the compiler's frames and the assembly's pushes.
+"""
+
+
+def measured(cell: Cell, columns: int, hidden: int, precision: Literal["a16", "a8"], target: str) -> Measurement | None:
+    """None where the weights do not fit."""
+    program, files = package(cell_qnet(cell, columns, hidden, precision), target)
+    if target == "avr" and program.cost.flash_weights > FLASH_OF_AVR // 2:
+        return None
+    result = measure(program, files, BOARDS[target])
+    if not result.equal:
+        raise SystemExit(f"{cell} {columns},{hidden} {precision} on {target} differs from the oracle")
+    return result
+
+
+def count(m: Measurement | None) -> str:
+    """``1234``, or ``1234-1240`` where it depends on the data."""
+    if m is None or m.instructions is None:
+        return "-"
+    i = m.instructions
+    return str(i.least) if i.least == i.most else f"{i.least}-{i.most}"
+
+
+def sections() -> Iterator[str]:
+    """The page, part by part."""
+    yield INTRODUCTION
+    head = " | ".join(f"{columns},{hidden}" for columns, hidden in SIZES)
+    footprints = []
+    for cell, title in TITLES.items():
+        for precision in ("a16", "a8"):
+            yield f"## {title}, {precision}\n"
+            yield f"| target | {head} | instructions per MAC at 64,128 |\n|---|" + "---|" * (len(SIZES) + 1)
+            for target in MEASURED:
+                row = [measured(cell, *size, precision, target) for size in SIZES]
+                print(f"{cell} {precision} {target}: {' '.join(map(count, row))}", file=sys.stderr)
+                yield f"| {target} | {' | '.join(map(count, row))} | {_per_mac(cell, row[-1])} |"
+                if precision == "a16":
+                    yield from (f"| *{p.name}* | {' | '.join(map(str, p.instructions))} | |" for p in peers(cell, target))
+                    footprints += [_footprint(title, target, row[2])] if cell != "rnn" else []
+            yield ""
+    yield "## Memory and stack at 32,64, a16, bytes\n"
+    yield "| cell | target | code | tables | weights | state | scratch | stack seen | stack bound |\n|---" + "|---" * 8 + "|"
+    yield from footprints
+    yield ""
+    yield NOTES
+    yield "## Compilers\n"
+    for target in MEASURED:
+        compiler = measured("rnn", 10, 20, "a16", target)
+        yield f"- {target}: `{compiler.compiler if compiler else ''}`"
+
+
+def _per_mac(cell: Cell, m: Measurement | None) -> str:
+    columns, hidden = SIZES[-1]
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+    if m is None or m.instructions is None:
+        return "-"
+    return f"{m.instructions.median / (gates * hidden * (columns + hidden)):.2f}"
+
+
+def _footprint(title: str, target: str, m: Measurement | None) -> str:
+    if m is None:
+        return f"| {title} | {target} |" + " - |" * 7
+    f = m.footprint
+    return (
+        f"| {title} | {target} | {f.code} | {f.tables} | {f.weights} | {f.ram_state} | {f.ram_scratch} | {m.stack} "
+        f"| {m.stack_bound} |"
+    )
+
+
+def main() -> None:
+    """Write the page, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    for target in MEASURED:
+        require_tools(BOARDS[target])
+    text = "\n".join(sections()) + "\n"
+    if check and PAGE.read_text() != text:
+        raise SystemExit("docs/performance.md is out of date: make bench")
+    if not check:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

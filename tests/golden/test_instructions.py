@@ -1,0 +1,52 @@
+"""Instructions of one step, kept: a change above 1 % fails until `make golden` accepts it, and the commit explains it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnc.backend.targets import TARGETS
+from rnnc.verification.boards import BOARDS
+from rnnc.verification.emulator import measure, missing_tools
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).with_name("instructions.json")
+CASES = (("lstm", 10, 20, "a16"), ("gru", 16, 32, "a16"), ("gru", 10, 20, "a8"), ("rnn", 16, 32, "a16"))
+MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
+ALLOWED = 0.01
+
+
+@pytest.fixture(scope="module")
+def cells() -> Any:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import _cells
+
+    return _cells
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("target", MEASURED)
+def test_instructions_of_a_step(target: str, cells: Any) -> None:
+    missing = missing_tools(BOARDS[target])
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"{', '.join(missing)} not installed")
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    counted = {}
+    for cell, columns, hidden, precision in CASES:
+        program, files = cells.package(cells.cell_qnet(cell, columns, hidden, precision), target)
+        measured = measure(program, files, BOARDS[target])
+        assert measured.equal and measured.instructions
+        counted[f"{cell} {columns},{hidden} {precision}"] = measured.instructions.most
+    if os.environ.get("RNNC_UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps({**golden, target: counted}, indent=1, sort_keys=True) + "\n")
+        return
+    assert set(golden[target]) == set(counted)
+    changed = {k: (golden[target][k], n) for k, n in counted.items() if abs(n / golden[target][k] - 1) > ALLOWED}
+    assert not changed, f"instructions before and now: {changed}; accept with make golden"
