@@ -57,7 +57,8 @@ def run_firmware(name: str, package: Package, board: str, folder: Path) -> str:
 
 def _build(name: str, package: Package, board: Board, folder: Path) -> Path:
     common = [board.compiler, *board.flags, "-O2", "-ffunction-sections", "-fdata-sections", "-I.", f"-I{HERE}"]
-    for source in (HERE / name / "main.c", Path(f"{package.name}.c")):
+    own = [path for path in (HERE / name / "main.c", HERE / name / "board.c") if path.exists()]
+    for source in (*own, Path(f"{package.name}.c")):
         _command([*common, *WARNINGS, "-c", str(source), "-o", f"{source.stem}.o"], folder)
     link = ["-nostartfiles"] if board.machine != "hosted" else []
     if board.machine == "cortex-m":
@@ -65,8 +66,10 @@ def _build(name: str, package: Package, board: Board, folder: Path) -> Path:
     elif board.machine == "riscv":
         link += ["-T", str(FIRMWARE / "riscv.ld")]
     image = folder / "firmware.elf"
-    own = [f"-I{FIRMWARE}", str(FIRMWARE / START[board.machine]), "put.c", "main.o", f"{package.name}.o"]
-    _command([*common, "-std=gnu99", *link, "-Wl,--gc-sections", *own, *board.libraries, "-o", str(image)], folder)
+    objects = [*(f"{path.stem}.o" for path in own), f"{package.name}.o"]
+    start = [f"-I{FIRMWARE}", str(FIRMWARE / START[board.machine]), "put.c"]
+    parts = [*start, *objects, *board.libraries]
+    _command([*common, "-std=gnu99", *link, "-Wl,--gc-sections", *parts, "-o", str(image)], folder)
     return image
 
 
