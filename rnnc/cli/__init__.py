@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import rnnc
-from rnnc.cli import bench, demo, doctor, inspect, simulate, verify
+from rnnc.cli import bench, demo, doctor, inspect, simulate, tune, verify
 from rnnc.cli import compile as compile_command
 from rnnc.cli.output import Output
 from rnnc.cli.shared import add_command, add_model_command
@@ -52,6 +52,7 @@ add_model_command(app, "inspect", inspect.run)
 add_model_command(app, "simulate", simulate.run)
 add_model_command(app, "verify", verify.run)
 add_model_command(app, "bench", bench.run)
+add_model_command(app, "tune", tune.run)
 add_command(app, "demo", demo.run)
 add_command(app, "doctor", doctor.run)
 

@@ -65,7 +65,7 @@ class Output:
             print(text)
 
     @contextmanager
-    def progress(self) -> Iterator[tuple[Stage, Told]]:
+    def progress(self, doing: str = "") -> Iterator[tuple[Stage, Told]]:
         """Show what is going on, on a terminal; gives what to call after each stage, and within a long one."""
         if not sys.stderr.isatty():
             yield lambda _, __: None, not_told
@@ -76,7 +76,7 @@ class Output:
         names = list(DOING)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task(DOING[names[0]], total=None)
+            task = bars.add_task(doing or DOING[names[0]], total=None)
 
             def done(stage: str, _: object) -> None:
                 following = names.index(stage) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_LINES = 12
 """More elements than these are shown as a picture."""
@@ -24,13 +26,9 @@ def plot_signals(signals: Sequence[Signal], starts: Sequence[int], file: str, ti
 
     Raises UsageError where the file cannot be written, MissingTool without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingTool("matplotlib is not installed", hint="pip install 'rnnc[plot]'") from None
     rows = [(s, part) for s in signals for part in (["value", "error"] if _compared(s) else ["value"])]
     heights = [0.6 if part == "error" else 1.0 for _, part in rows]
-    figure = Figure(figsize=(11, 1 + 2.0 * sum(heights)), layout="constrained")
+    figure = _figure(figsize=(11, 1 + 2.0 * sum(heights)))
     figure.suptitle(title, fontsize=11)
     axes = figure.subplots(len(rows), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for ax, (signal, part) in zip(axes, rows, strict=True):
@@ -43,6 +41,18 @@ def plot_signals(signals: Sequence[Signal], starts: Sequence[int], file: str, ti
         ax.margins(x=0)
         ax.tick_params(labelsize=8)
     axes[-1].set_xlabel("step")
+    _save(figure, file)
+
+
+def _figure(figsize: tuple[float, float]) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingTool("matplotlib is not installed", hint="pip install 'rnnc[plot]'") from None
+    return Figure(figsize=figsize, layout="constrained")
+
+
+def _save(figure: Figure, file: str) -> None:
     try:
         figure.savefig(file, format="png", dpi=120)
     except OSError as error:
@@ -91,3 +101,34 @@ def _error(ax: Axes, signal: Signal) -> None:
     ax.set_ylabel("largest\nerror", fontsize=8)
     ax.fill_between(signal.at, error, color="tab:red", alpha=0.7, linewidth=0)
     ax.set_ylim(bottom=0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A point of a plot of what one pays and gets: on the ``front`` no other is better in one thing and as good in all."""
+
+    name: str
+    instructions: int
+    sqnr_db: float
+    front: bool
+    proposed: bool
+
+
+def plot_choices(choices: Sequence[Choice], x_label: str, file: str) -> None:
+    """Draw SQNR over instructions into a PNG, the front joined by a line.
+
+    Raises UsageError where the file cannot be written, MissingTool without matplotlib.
+    """
+    figure = _figure(figsize=(8, 5))
+    ax = figure.subplots()
+    front = sorted((c for c in choices if c.front), key=lambda c: c.instructions)
+    ax.plot([c.instructions for c in front], [c.sqnr_db for c in front], color="tab:blue", linewidth=1)
+    for c in choices:
+        color = "tab:orange" if c.proposed else "tab:blue" if c.front else "0.6"
+        ax.plot(c.instructions, c.sqnr_db, "o", color=color)
+        ax.annotate(c.name, (c.instructions, c.sqnr_db), textcoords="offset points", xytext=(6, 4), fontsize=7)
+    ax.set_xlabel(x_label)
+    ax.set_ylabel("SQNR, dB")
+    ax.set_title("orange: proposed; line: no other choice is better in one thing and as good in all others", fontsize=8)
+    ax.margins(0.15)
+    _save(figure, file)

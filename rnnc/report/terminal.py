@@ -20,7 +20,7 @@ RULE = "\u2500"
 
 def summary(report: Mapping[str, Any], program: Program) -> str:
     """What was built, what it costs, and what the verification found."""
-    parts = [_head(report), _table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
+    parts = [_head(report), table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
     if report["verify"]:
         parts.append(_verification(report["verify"]))
     return "\n".join(parts)
@@ -42,8 +42,8 @@ def description(report: Mapping[str, Any], program: Program) -> str:
     return "\n".join(
         [
             _head(report),
-            _table(["", "name", "shape", "format", ""], _ports(report, program)),
-            _table(["op", "what", "MACs", "state B", "in the file"], ops),
+            table(["", "name", "shape", "format", ""], _ports(report, program)),
+            table(["op", "what", "MACs", "state B", "in the file"], ops),
             _cost(report),
         ]
     )
@@ -82,7 +82,7 @@ def _cost(report: Mapping[str, Any]) -> str:
          f"scratch {_thousands(c['ram_scratch'])}, a stream"],
         ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
     ]  # fmt: skip
-    return _table(["cost", "", ""], rows)
+    return table(["cost", "", ""], rows)
 
 
 def _verification(verify: Mapping[str, Any]) -> str:
@@ -102,7 +102,7 @@ def _verification(verify: Mapping[str, Any]) -> str:
     ]
     lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
-    return "\n".join([*lines, "", _table(heading, rows)])
+    return "\n".join([*lines, "", table(heading, rows)])
 
 
 def by_layer(report: Mapping[str, Any]) -> str:
@@ -119,7 +119,7 @@ def by_layer(report: Mapping[str, Any]) -> str:
     rows.append(["all", "", "", "", "", _or_dash(found["network_db"], ".1f")])
     heading = ["by layer", "what", "weights", "activations", "tables", "layer"]
     text = f"SQNR in dB of the worst output over {_thousands(found['steps'])} steps,\nwith one thing at a time as the C has it"
-    return f"{text}\n{_table(heading, rows)}"
+    return f"{text}\n{table(heading, rows)}"
 
 
 def _state_bytes(program: Program, op: str) -> str:
@@ -135,14 +135,15 @@ def _or_dash(x: float | None, form: str) -> str:
     return "-" if x is None else format(x, form)
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under a heading, cells folded to what fits 80 columns."""
+    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in heading:
-        table.add_column(title, overflow="fold")
+        lines.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        lines.add_row(*(_plain(cell) for cell in row))
     text = io.StringIO()
-    Console(file=text, width=WIDTH, no_color=True, highlight=False, markup=False).print(table)
+    Console(file=text, width=WIDTH, no_color=True, highlight=False, markup=False).print(lines)
     return "\n".join(line.rstrip().replace(RULE, "-") for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -15,7 +15,7 @@ from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.quantization.calibrate import Sequences
 from rnnc.report.peers import peers_of
-from rnnc.verification.boards import BOARDS
+from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import PORTABLE_BOARD, Measurement, find_board, measure, missing_tools, require_tools
 
 STEPS, EXTREME_STEP = 32, 8
@@ -39,6 +39,11 @@ def random_sequences(qnet: QNet, steps: int = STEPS) -> Sequences:
     return sequences
 
 
+def board_of(target: str) -> Board:
+    """Where a target is measured; raises UsageError where it is unknown."""
+    return find_board(PORTABLE_BOARD if find_target(target).name == "portable" else target)
+
+
 def bench(
     qnet: QNet, name: str, golden: Golden, targets: Sequence[str], told: Callable[[str], None]
 ) -> list[dict[str, Any]]:
@@ -50,7 +55,7 @@ def bench(
 
     Raises UsageError for an unknown target, MissingTool, VerificationError where it does not build or run.
     """
-    boards = [find_board(PORTABLE_BOARD if find_target(t).name == "portable" else t) for t in targets]
+    boards = [board_of(t) for t in targets]
     for board in boards:
         require_tools(board)
     results = []

@@ -1,0 +1,115 @@
+"""rnnc tune."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rnnc.cli.output import Output
+from rnnc.cli.shared import ModelArguments
+from rnnc.errors import BudgetError, UsageError
+
+if TYPE_CHECKING:
+    from rnnc.tuning import Candidate, Tuning
+
+
+def run(
+    output: Output,
+    model: ModelArguments,
+    data: Annotated[
+        str | None, typer.Option("--input", metavar="DATA", help="Data to measure on; else the calibration's.")
+    ] = None,
+    budget_flash: Annotated[int | None, typer.Option(metavar="B", help="The most bytes of flash.")] = None,
+    budget_instructions: Annotated[
+        int | None, typer.Option(metavar="N", help="The most instructions of a step.")
+    ] = None,
+    plot: Annotated[str | None, typer.Option(metavar="PNG", help="Plot accuracy against instructions.")] = None,
+) -> None:
+    """Find out which layers may run with 8-bit operands: accuracy against instructions, flash and RAM of each choice."""
+    from rnnc.tuning import tune
+
+    if model.calib is None:
+        raise UsageError("tune needs --calib DATA", hint="Without data no choice can be told from another.")
+    with output.progress("trying a16 and a8, layer by layer") as (_, told):
+        tuning = tune(
+            model.model,
+            model.calib,
+            model.options(),
+            test=data,
+            flash=budget_flash,
+            instructions=budget_instructions,
+            told=told,
+        )
+    if not tuning.counted:
+        output.note(f"instructions are estimates from the multiply-accumulates: no emulator of {tuning.target} is here")
+    if plot is not None:
+        from rnnc.report.plot import Choice, plot_choices
+
+        points = [
+            Choice(_name(c), c.instructions, c.sqnr_db, c in tuning.front, c == tuning.proposed)
+            for c in tuning.candidates
+        ]
+        plot_choices(
+            points, f"instructions of a step on {tuning.target}{'' if tuning.counted else ', estimated'}", plot
+        )
+        output.note(f"wrote {plot}")
+    output.answer(_content(tuning), "" if output.as_json else _text(tuning, model.model))
+    if tuning.proposed is None:
+        raise BudgetError("no choice keeps to the budget", where=model.model, hint=_hint(tuning, budget_flash))
+
+
+def _name(c: Candidate) -> str:
+    return f"a8: {', '.join(c.a8)}" if c.a8 else "all a16"
+
+
+def _hint(tuning: Tuning, budget_flash: int | None) -> str:
+    least = min(c.flash for c in tuning.candidates)
+    if budget_flash is not None and least > budget_flash:
+        return f"The least flash is {least} B: weights are 8 bits in a16 and a8 alike, so only a smaller network helps."
+    return f"The fewest instructions are {min(c.instructions for c in tuning.candidates)}."
+
+
+def _content(tuning: Tuning) -> dict[str, Any]:
+    def plain(c: Candidate) -> dict[str, Any]:
+        return {
+            "a8": list(c.a8),
+            "sqnr_db": float(f"{c.sqnr_db:.5g}"),
+            "instructions": c.instructions,
+            "flash": c.flash,
+            "ram": c.ram,
+            "pareto": c in tuning.front,
+        }
+
+    return {
+        "target": tuning.target,
+        "instructions_counted": tuning.counted,
+        "layers": list(tuning.layers),
+        "candidates": [plain(c) for c in tuning.candidates],
+        "proposed": plain(tuning.proposed) if tuning.proposed else None,
+    }
+
+
+def _text(tuning: Tuning, file: str) -> str:
+    from rnnc.report.terminal import table
+
+    if not tuning.layers:
+        return "a16 and a8 give the same bits here: there is nothing to choose."
+    front = tuning.front
+    rows = [
+        [
+            "proposed" if c == tuning.proposed else "*" if c in front else "",
+            ", ".join(c.a8) or "none",
+            f"{c.sqnr_db:.1f}",
+            f"{c.instructions:,}",
+            f"{c.flash:,}",
+            f"{c.ram:,}",
+        ]
+        for c in sorted(tuning.candidates, key=lambda c: -c.sqnr_db)
+    ]
+    parts = [table(["", "layers in a8", "SQNR dB", "instructions", "flash B", "RAM B"], rows)]
+    parts.append("* no other choice is better in one thing and as good in all others")
+    if tuning.proposed:
+        flags = " ".join(f"--layer-precision {name}=a8" for name in tuning.proposed.a8)
+        parts.append(f"\nrnnc compile {file} --calib ... {flags}".rstrip())
+    return "\n".join(parts)

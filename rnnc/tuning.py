@@ -1,0 +1,207 @@
+"""Which layers to run in a8: each choice's accuracy against what it costs, and the choice that budgets leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from rnnc.backend.lower import lower
+from rnnc.compiler import Compilation, compile_stages
+from rnnc.data import Source, read_data
+from rnnc.fixed import Floats
+from rnnc.net import QNet, run_net
+from rnnc.options import Options, Precision, Told, not_told
+from rnnc.package import golden, input_frames
+from rnnc.quantization.calibrate import Sequences
+from rnnc.quantization.quantize import quantize
+from rnnc.verification.attribution import excerpts
+from rnnc.verification.batches import batches, by_sequence
+from rnnc.verification.bench import bench, board_of
+from rnnc.verification.emulator import missing_tools
+from rnnc.verification.host import run_oracle
+from rnnc.verification.metrics import sqnr_db
+from rnnc.verification.verify import real_outputs
+
+STEPS = 2048
+MOST_EXHAUSTIVE = 4
+"""With so many layers to choose for, every combination is tried; with more, they go to a8 one by one, the cheapest first."""
+CLOSE = 1.0
+"""dB that the proposal may lose to all in a16 where no budget says how much."""
+PER_MAC = {
+    "cortex-m55": (0.35, 0.2),
+    "cortex-m4": (1.1, 1.0),
+    "cortex-m7": (1.1, 1.0),
+    "cortex-m33": (1.1, 1.0),
+    "cortex-m3": (2.4, 2.4),
+    "cortex-m0": (4.0, 4.0),
+    "rv32imc": (4.0, 4.0),
+    "avr": (20.0, 20.0),
+}
+"""Instructions of a multiply-accumulate with 16-bit and with 8-bit operands, about, where there is no emulator to count."""
+PORTABLE = (4.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One choice: the layers in a8, SQNR at the worst output (dB), bytes, and instructions of a step."""
+
+    a8: tuple[str, ...]
+    sqnr_db: float
+    flash: int
+    ram: int
+    instructions: int
+
+    def beats(self, other: Candidate) -> bool:
+        """Whether it is nowhere worse, and somewhere better."""
+        mine, theirs = self._costs(), other._costs()
+        return all(a <= b for a, b in zip(mine, theirs, strict=True)) and mine != theirs
+
+    def _costs(self) -> tuple[float, int, int, int]:
+        return -self.sqnr_db, self.instructions, self.flash, self.ram
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All choices that were tried, and the one proposed: None where none keeps to the budgets.
+
+    Args:
+        layers: the layers for which there is a choice.
+        target: where instructions count.
+        counted: they were counted in an emulator; else estimated from the multiply-accumulates.
+    """
+
+    layers: tuple[str, ...]
+    target: str
+    counted: bool
+    candidates: tuple[Candidate, ...]
+    proposed: Candidate | None
+
+    @property
+    def front(self) -> tuple[Candidate, ...]:
+        """The choices that no other beats, the most accurate first."""
+        best = [c for c in self.candidates if not any(o.beats(c) for o in self.candidates)]
+        return tuple(sorted(best, key=lambda c: -c.sqnr_db))
+
+
+def tune(
+    source: str | Path | bytes,
+    calibration: Source,
+    options: Options,
+    *,
+    test: Source | None = None,
+    flash: int | None = None,
+    instructions: int | None = None,
+    told: Told = not_told,
+) -> Tuning:
+    """Try a16 and a8 layer by layer.
+
+    Args:
+        test: data to measure accuracy on; else the calibration's.
+        flash: the most bytes of constants (and of code, where that was measured).
+        instructions: the most of one step.
+
+    Raises a subclass of RnncError.
+    """
+    made = compile_stages(source, calibration, replace(options, precision="a16", layer_precision={}, search=0))
+    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
+    tuner = _Tuner(made, options, data.sequences, told)
+    layers, candidates = tuner.run()
+    fitting = within(candidates, flash, instructions)
+    budgeted = flash is not None or instructions is not None
+    return Tuning(layers, options.target, tuner.counts, candidates, _proposed(fitting, budgeted))
+
+
+def within(candidates: Sequence[Candidate], flash: int | None, instructions: int | None) -> list[Candidate]:
+    """Those that keep to the budgets."""
+    most_flash = np.inf if flash is None else flash
+    most_instructions = np.inf if instructions is None else instructions
+    return [c for c in candidates if c.flash <= most_flash and c.instructions <= most_instructions]
+
+
+def _proposed(fitting: Sequence[Candidate], budgeted: bool) -> Candidate | None:
+    """The most accurate within the budgets; without any, the cheapest that is about as accurate as can be."""
+    if not fitting:
+        return None
+    most = max(c.sqnr_db for c in fitting)
+    if budgeted:
+        return min((c for c in fitting if c.sqnr_db == most), key=lambda c: c.instructions)
+    return min((c for c in fitting if c.sqnr_db >= most - CLOSE), key=lambda c: (c.instructions, c.ram, -c.sqnr_db))
+
+
+class _Tuner:
+    def __init__(self, made: Compilation, options: Options, sequences: Sequences, told: Told) -> None:
+        self.made, self.options, self.told = made, options, told
+        self.groups = batches(excerpts(sequences, made.net, STEPS).sequences, made.net)
+        self.reference = by_sequence(made.net, [(b, run_net(made.net, b.inputs)) for b in self.groups])
+        self.counts = not missing_tools(board_of(options.target))
+        self.done, self.total = 0, len(made.net.ops) + 2
+
+    def run(self) -> tuple[tuple[str, ...], tuple[Candidate, ...]]:
+        base = self._qnet(())
+        outputs = self._outputs(base)
+        singles: dict[str, tuple[QNet, Mapping[str, list[Floats]]]] = {}
+        for op in self.made.net.ops:
+            changed = self._qnet((op.name,))
+            got = self._outputs(changed)
+            if any(not np.array_equal(a, b) for n in got for a, b in zip(got[n], outputs[n], strict=True)):
+                singles[op.name] = changed, got
+            self._tell()
+        losses = {name: self._sqnr(got) for name, (_, got) in singles.items()}
+        choices = _choices(sorted(losses, key=lambda name: -losses[name]))
+        self.total = self.done + len(choices)
+        found = tuple(self._candidate(choice) for choice in choices)
+        return tuple(losses), found
+
+    def _qnet(self, a8: tuple[str, ...]) -> QNet:
+        precision: dict[str, Precision] = dict.fromkeys(a8, "a8")
+        options = replace(self.options, precision="a16", layer_precision=precision)
+        return quantize(self.made.net, self.made.ranges, options)
+
+    def _outputs(self, qnet: QNet) -> dict[str, list[Floats]]:
+        return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in self.groups])
+
+    def _sqnr(self, got: Mapping[str, list[Floats]]) -> float:
+        net = self.made.net
+        names = [o.name for o in net.outputs if net.values[o.value].dtype != "index"]
+        found = [sqnr_db(np.concatenate(self.reference[n]), np.concatenate(got[n])) for n in names]
+        return min((db for db in found if db is not None), default=0.0)
+
+    def _candidate(self, a8: tuple[str, ...]) -> Candidate:
+        qnet = self._qnet(a8)
+        sqnr = self._sqnr(self._outputs(qnet))
+        cost = lower(qnet, self.options.target).cost
+        flash, ram = cost.flash_weights + cost.flash_tables, cost.ram_state + cost.ram_scratch
+        count = estimated(qnet, self.options.target)
+        if self.counts:
+            vectors = golden(qnet, self.made.data.sequences)
+            (measured,) = bench(qnet, "tuned", vectors, [self.options.target], lambda _: None)
+            flash += measured["flash_code"]
+            count = measured["median"]
+        self._tell()
+        return Candidate(a8, sqnr, flash, ram, count)
+
+    def _tell(self) -> None:
+        self.done += 1
+        self.told(self.done, self.total)
+
+
+def _choices(layers: Sequence[str]) -> list[tuple[str, ...]]:
+    """Sets of layers to put in a8: all of them where they are few, else one more at a time, in the order given."""
+    if len(layers) <= MOST_EXHAUSTIVE:
+        return [c for n in range(len(layers) + 1) for c in combinations(layers, n)]
+    return [tuple(layers[:n]) for n in range(len(layers) + 1)] + [(name,) for name in layers[1:]]
+
+
+def estimated(qnet: QNet, target: str) -> int:
+    """Instructions of a step, about: what the multiply-accumulates take; functions and states are not in it."""
+    wide, narrow = PER_MAC.get(target, PORTABLE)
+    total = 0.0
+    for op in qnet.ops:
+        bits = max(qnet.formats[name].bits for name in op.inputs) if op.inputs else 16
+        operands = [s.format.bits for s in op.states() if s.follows] or [bits]
+        total += sum(call.macs for call in op.calls()) * (narrow if min(operands) == 8 else wide)
+    return round(total)

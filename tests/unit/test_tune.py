@@ -1,0 +1,165 @@
+"""rnnc tune: what is tried, which of it nothing else beats, and what budgets leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rnnc
+from rnnc import tuning
+from rnnc.cli import app
+from rnnc.errors import UsageError
+from rnnc.options import Options
+from rnnc.tuning import Candidate, Tuning, tune
+from tests.conftest import require
+from tests.support.small import FEATURES, small
+
+Array = np.ndarray[Any, Any]
+
+
+def _data(steps: int = 400) -> dict[str, Array]:
+    return {"x": np.random.default_rng(0).standard_normal((steps, FEATURES)).astype(np.float32)}
+
+
+@pytest.fixture
+def estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No emulator: instructions are estimated."""
+    monkeypatch.setattr(tuning, "missing_tools", lambda _: ["qemu"])
+
+
+def test_layers_have_a_precision_of_their_own() -> None:
+    content = small()
+    mixed = rnnc.compile_model(content, _data(), layer_precision={"lstm0": "a8"}, verify=False)
+    assert mixed.report["precision"] == "a16, a8: lstm0"
+    assert mixed.program.qnet.ops[0].states()[0].format.bits == 8
+    plain = rnnc.compile_model(content, _data(), verify=False)
+    assert plain.program.qnet.ops[0].states()[0].format.bits == 16
+    back = rnnc.compile_model(content, _data(), precision="a8", layer_precision={"lstm0": "a16"}, verify=False)
+    assert back.report["precision"] == "a8, a16: lstm0"
+    assert back.program.qnet.ops[0].states()[0].format.bits == 16
+
+
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="no layer 'lstm7'") as refusal:
+        rnnc.compile_model(small(), layer_precision={"lstm7": "a8"}, verify=False)
+    assert "lstm0" in refusal.value.hint
+
+
+@pytest.mark.usefixtures("estimates")
+def test_every_combination_of_few_layers_is_tried() -> None:
+    heard: list[tuple[int, int]] = []
+    found = tune(small(), _data(), Options(), told=lambda done, total: heard.append((done, total)))
+    assert found.layers == ("lstm0",) and not found.counted
+    assert [c.a8 for c in found.candidates] == [(), ("lstm0",)]
+    a16, a8 = found.candidates
+    assert a16.sqnr_db > a8.sqnr_db > 20
+    assert heard[-1][0] == heard[-1][1]
+    compiled = rnnc.compile_model(small(), _data(), layer_precision={"lstm0": "a8"})
+    assert compiled.verified is not None
+    assert a8.sqnr_db == pytest.approx(compiled.report["verify"]["outputs"][0]["sqnr_db"], abs=0.3)
+
+
+def test_choices_of_many_layers_are_nested() -> None:
+    assert len(tuning._choices(["a", "b", "c"])) == 8
+    assert tuning._choices(list("abcde")) == [
+        *((), ("a",), ("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d"), ("a", "b", "c", "d", "e")),
+        *(("b",), ("c",), ("d",), ("e",)),
+    ]
+
+
+def _candidate(name: str, sqnr: float, instructions: int, flash: int = 100) -> Candidate:
+    return Candidate((name,), sqnr, flash, 10, instructions)
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    best, cheap, worse = _candidate("a", 50, 900), _candidate("b", 40, 500), _candidate("c", 39, 600)
+    found = Tuning((), "portable", True, (cheap, best, worse), None)
+    assert found.front == (best, cheap)
+    assert cheap.beats(worse) and not worse.beats(cheap) and not best.beats(best)
+
+
+@pytest.mark.parametrize(
+    ("flash", "instructions", "proposed"),
+    [(None, None, "b"), (None, 950, "b"), (None, 650, "c"), (90, None, "d"), (90, 1, None)],
+)
+def test_budgets_decide(flash: int | None, instructions: int | None, proposed: str | None) -> None:
+    candidates = (
+        *(_candidate("a", 50, 1000), _candidate("b", 49.5, 900), _candidate("c", 40, 500)),
+        _candidate("d", 30, 2000, flash=80),
+    )
+    fitting = [
+        c
+        for c in candidates
+        if (not flash or c.flash <= flash) and (not instructions or c.instructions <= instructions)
+    ]
+    chosen = tuning._proposed(fitting, budgeted=bool(flash or instructions))
+    assert (chosen.a8[0] if chosen else None) == proposed
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(small())
+    np.savez(tmp_path / "calib.npz", **_data())
+    return tmp_path
+
+
+def _run(*words: str) -> Any:
+    return CliRunner().invoke(app, ["tune", "net.onnx", *words])
+
+
+@pytest.mark.usefixtures("estimates", "here")
+def test_the_command_says_what_to_compile_with() -> None:
+    answer = _run("--calib", "calib.npz")
+    assert answer.exit_code == 0, answer.stderr
+    assert "estimates from the multiply-accumulates" in answer.stderr
+    assert "rnnc compile net.onnx --calib" in answer.stdout and "proposed" in answer.stdout
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("estimates")
+def test_json_and_a_plot(here: Path) -> None:
+    answer = _run("--calib", "calib.npz", "--json", *(["--plot", "out.png"] if _has_matplotlib() else []))
+    content = json.loads(answer.stdout)
+    assert content["layers"] == ["lstm0"] and content["instructions_counted"] is False
+    assert {tuple(c["a8"]) for c in content["candidates"]} == {(), ("lstm0",)}
+    if _has_matplotlib():
+        assert (here / "out.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def _has_matplotlib() -> bool:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("estimates", "here")
+def test_budgets_that_nothing_keeps_to_fail() -> None:
+    answer = _run("--calib", "calib.npz", "--budget-flash", "10")
+    assert answer.exit_code == 1 and "no choice keeps to the budget" in answer.stderr
+    assert "8 bits in a16 and a8 alike" in answer.stderr
+    answer = _run("--calib", "calib.npz", "--budget-instructions", "1")
+    assert answer.exit_code == 1 and "The fewest instructions are" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_without_data_there_is_nothing_to_tune_on() -> None:
+    answer = _run()
+    assert answer.exit_code == 2 and "--calib" in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_instructions_are_counted_where_there_is_an_emulator() -> None:
+    require("qemu-system-arm")
+    require("arm-none-eabi-gcc")
+    answer = _run("--calib", "calib.npz", "--target", "cortex-m4", "--json")
+    content = json.loads(answer.stdout)
+    assert content["instructions_counted"] is True
+    assert all(500 < c["instructions"] < 5000 and c["flash"] > 500 for c in content["candidates"])
