@@ -10,7 +10,7 @@
 typedef struct {
     uint16_t frames, size; /* frames >= 1 of size elements */
     uint8_t bits;          /* 8, 16 or 32 */
-    int16_t outside;       /* what comes past the end of the input, in every element */
+    int32_t outside;       /* what comes past the end of the input, in every element */
 } rnnc_history_params;
 
 /* The oldest frame leaves, x comes in as the newest.  x: [size], or 0 once the input has ended.

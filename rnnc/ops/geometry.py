@@ -6,14 +6,14 @@ oldest first; the newest lies at its end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnc.fixed import Ints
-from rnnc.net import Array, Field, Timing
+from rnnc.fixed import Format, Ints
+from rnnc.net import Accept, Array, Field, Timing
 
 if TYPE_CHECKING:
     from rnnc.tracing import Node, Traced, Tracer
@@ -25,13 +25,17 @@ OUTSIDE = -1
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a kernel. ``before`` and ``after`` are the padding; ``before`` is negative where a stream starts later."""
+    """One axis of a kernel. ``before`` and ``after`` are the padding; ``before`` is negative where a stream starts later.
+
+    Of ``after``, the last ``overhang`` elements are no padding: ceil_mode lets windows reach beyond it.
+    """
 
     kernel: int = 1
     stride: int = 1
     dilation: int = 1
     before: int = 0
     after: int = 0
+    overhang: int = 0
 
     @property
     def span(self) -> int:
@@ -106,6 +110,20 @@ class Geometry:
     def patches(self, history: Array, outside: float) -> Array:
         """What lies under the taps: ``[..., frames * size]`` to ``[..., *index.shape]``, ``outside`` for padding."""
         return np.where(self.index == OUTSIDE, outside, history[..., self.index])
+
+    @property
+    def pooled(self) -> Accept:
+        """What a pool accepts: elements that it compares or adds up must have one scale."""
+        if self.rows.kernel == self.columns.kernel == 1 and self.positions == self.height * self.width:
+            return "any"
+        return "channel" if self.channels > 1 else "common"
+
+    def pooled_format(self, form: Format) -> Format:
+        """The format of what a pool gives, with the input's scales."""
+        if self.pooled == "any":
+            return form
+        channel = form.scale_for(self.size).reshape(self.channels, -1)[:, 0]
+        return replace(form, scale=np.repeat(channel, self.positions))
 
     def fields(self) -> Field:
         """The initialiser of the C struct rnnc_window."""
@@ -226,4 +244,5 @@ def _ceil(node: Node, trace: Tracer, axis: Axis, length: int, *, is_time: bool) 
             "ceil_mode with a stride adds an output by the length of the sequence, which is open",
             "Export with ceil_mode=0, or with a fixed length.",
         )
-    return Axis(axis.kernel, axis.stride, axis.dilation, axis.before, axis.after + axis.stride - over)
+    overhang = axis.stride - over
+    return replace(axis, after=axis.after + overhang, overhang=overhang)

@@ -12,11 +12,11 @@ from rnnc.ops.geometry import Geometry
 from rnnc.tracing import InitialState
 
 
-def history_state(name: str, geometry: Geometry, initial: InitialState | None) -> State:
-    """The state: ``[frames, size]``, oldest first, zero or what the graph keeps in a cache of its own."""
+def history_state(name: str, geometry: Geometry, initial: InitialState | None = None, fill: float = 0.0) -> State:
+    """The state: ``[frames, size]``, oldest first, ``fill`` or what the graph keeps in a cache of its own."""
     shape = (geometry.frames, geometry.size)
     if initial is None:
-        return State(name, shape, np.zeros(shape))
+        return State(name, shape, np.full(shape, fill))
     return State(name, shape, initial.value.reshape(shape), initial.alias, initial.window)
 
 
@@ -47,4 +47,4 @@ def newest(history: Array, x: Array) -> Array:
 def due_ticks(x: Array, timing: Timing, tick: int) -> Array:
     """Of ticks ``[ticks, lanes, ...]``, the first of which is ``tick``, those that give a value: ``[due, lanes, size]``."""
     due = [k for k in range(len(x)) if timing.due(tick + k)]
-    return x.reshape(*x.shape[:2], -1)[due]
+    return x.reshape(*x.shape[:2], int(np.prod(x.shape[2:])))[due]

@@ -73,7 +73,7 @@ class Shift(Op):
         return [inputs[0]]
 
     def states(self) -> tuple[State, ...]:
-        return (history_state(f"{self.name}_history", self.geometry, None),) if self.remembers else ()
+        return (history_state(f"{self.name}_history", self.geometry),) if self.remembers else ()
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         if not self.remembers:

@@ -13,6 +13,7 @@ from rnnc.frontend.load import load
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net, run_net, run_qnet, stream_net, stream_qnet
 from rnnc.options import Options
+from rnnc.verification.metrics import sqnr_db
 from tests.support.graphs import Builder
 from tests.support.nets import integers
 from tests.support.operators import check_c, quantized, reference, sequence
@@ -80,3 +81,16 @@ def compiles(net: Net, folder: Path, steps: int = STEPS, precision: Any = "a16")
     late = cut.drain()
     for name, y in want.items():
         np.testing.assert_array_equal(np.concatenate([*(p[name] for p in parts), late[name]]), y)
+
+
+def arithmetic_sqnr(net: Net, precision: Any = "a16") -> float:
+    """dB of the integers against the same quantized weights in float, on noise: the arithmetic apart from rounding."""
+    data = sequence(net, steps=512)
+    qnet = quantized(net, data, Options(precision=precision))
+    want = run_net(qnet.dequantized(), _lanes(data))
+    got = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in _lanes(data).items()})
+    worst = 200.0
+    for o in net.outputs:
+        r, y = want[o.name], qnet.formats[o.value].dequantize(got[o.name])
+        worst = min(worst, sqnr_db(r.reshape(len(r), -1), y.reshape(len(r), -1)) or 0.0)
+    return worst
