@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -82,7 +83,7 @@ class QAdd(QOp):
     op: Add
     sources: tuple[Format, Format]
 
-    @property
+    @cached_property
     def combination(self) -> Combination:
         """The factors; rounding and zero points lie in the offset."""
         op, y = self.op, self.formats[0]

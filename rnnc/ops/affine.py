@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -110,7 +111,7 @@ class QAffine(QOp):
     op: Affine
     x: Format
 
-    @property
+    @cached_property
     def combination(self) -> Combination:
         """The factors; rounding and zero points lie in the offset."""
         op, y = self.op, self.formats[0]
@@ -119,7 +120,7 @@ class QAffine(QOp):
         offset = np.broadcast_to(op.offset, op.shape) / lsb - gain * self.x.zero + y.zero_point
         return Combination.of(gain[None], offset, [reach_of(self.x)])
 
-    @property
+    @cached_property
     def limits(self) -> tuple[int, int]:
         """What the output is clipped to."""
         y = self.formats[0]

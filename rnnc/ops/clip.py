@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class QClip(QOp):
     op: Clip
     size: int
 
-    @property
+    @cached_property
     def limits(self) -> tuple[Ints, Ints]:
         """lo and hi in LSBs, within the input's format."""
         f: Format = self.formats[0]

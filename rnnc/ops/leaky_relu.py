@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -86,7 +87,7 @@ class QLeakyRelu(QOp):
         """Fraction bits of the slopes: 15, or 14 where the input's zero point lets it reach farther."""
         return 15 if self.reach <= 32768 else 14
 
-    @property
+    @cached_property
     def slopes(self) -> tuple[Ints, Ints]:
         """Below and above zero, within +-2^shift, ``[*shape]``."""
         unit = 2.0**self.shift / self.steepest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -88,7 +89,7 @@ class QMinMax(QOp):
     op: MinMax
     sources: tuple[Format, Format]
 
-    @property
+    @cached_property
     def combinations(self) -> list[Combination]:
         """For each operand its factor to the output's LSB; rounding and zero points lie in the offset."""
         op, y = self.op, self.formats[0]
