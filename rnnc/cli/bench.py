@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,20 +31,27 @@ def run(
             show_default=False,
         ),
     ] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="HTML", help="Write the report with what was measured.", show_default=False)
+    ] = None,
 ) -> None:
     """Run the C on emulated parts: instructions per step, flash, RAM and stack, and its bits against the oracle's."""
-    from rnnc.package import golden
+    from rnnc.package import golden, write_text
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
 
-    package = model.build(output, test=data, verify=False)
+    package = model.build(output, test=data, verify=report is not None)
     qnet, source = package.program.qnet, data or model.calib
     vectors = golden(qnet, package.read(source).sequences if source else random_sequences(qnet))
     targets = target or runnable_targets()
     if not targets:
         output.warn("no emulator is installed: see rnnc doctor")
     results = bench(qnet, package.name, vectors, targets, lambda name: output.note(f"running on {name}"))
+    measured = content(package.report, results)
+    if report is not None:
+        write_text(Path(report), package.page(measured))
+        output.note(f"wrote {report}")
     if output.as_json:
-        output.json(content(package.report, results))
+        output.json(measured)
     else:
         print(table(results))
     wrong = [r["target"] for r in results if not r["c_equals_oracle"]]

@@ -73,14 +73,12 @@ def report_page(
     verified: Verification | None,
     attribution: Attribution | None,
     notes: Sequence[str] = (),
-    profiles: Sequence[Profile] = (),
 ) -> str:
     """The page as text.
 
     Args:
         report: the content of report.json.
         calibrated: ranges come from data.
-        profiles: what bench measured.
     """
     worst = attribution.worst if attribution else None
     return (
@@ -99,7 +97,7 @@ def report_page(
             worst=worst.name if worst else "",
             occupancy=[_occupied(o) for o in verified.measured.occupancy] if verified else (),
             margins=_margins(report["certificate"]),
-            profiles=profiles,
+            profiles=_profiles(report["cost"]["instructions"] or ()),
             calibrated=calibrated,
             notes=notes,
         )
@@ -168,6 +166,15 @@ def macs_by_layer(program: Program) -> tuple[Bar, ...]:
 
 def _macs(op: QOp) -> int:
     return sum(call.macs for call in op.calls())
+
+
+def _profiles(measured: Sequence[Mapping[str, Any]]) -> list[Profile]:
+    """What rnnc bench counted, where it could count."""
+    return [
+        Profile(m["target"], m["min"], m["median"], m["max"], bars(m["functions"], ""))
+        for m in measured
+        if m["median"] is not None
+    ]
 
 
 # --------------------------------------------------------------------------- errors

@@ -75,6 +75,7 @@ def figures(target: str, m: Measurement) -> dict[str, Any]:
         "min": count.least if count else None,
         "median": count.median if count else None,
         "max": count.most if count else None,
+        "functions": {name: n for name, n in m.profile.items() if not name.startswith("__wrap_")},
         "c_equals_oracle": m.equal,
         "flash_code": m.footprint.code,
         "flash_tables": m.footprint.tables,

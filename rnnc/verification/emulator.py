@@ -81,7 +81,7 @@ class Measurement:
         instructions: None where they cannot be counted.
         stack: bytes that a step was seen to use below its caller's frame.
         stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
-        profile: instructions of all steps by function, the largest first.
+        profile: instructions of a step by function, in the mean, the largest first.
         compiler: its version and flags.
     """
 
@@ -147,7 +147,7 @@ def measure(
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
-            _profile(symbols, blocks),
+            _profile(symbols, blocks, max(1, len(regions))),
             f"{_version(board.compiler)} {' '.join([*optimize, *board.flags])}",
         )
 
@@ -282,13 +282,14 @@ def _counts(path: Path) -> tuple[list[int], list[tuple[int, int]]]:
     return regions, blocks
 
 
-def _profile(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:
+def _profile(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]], steps: int) -> dict[str, int]:
     code = [s for s in symbols.values() if s.function]
     total: dict[str, int] = {}
     for address, count in blocks:
         name = next((s.name for s in code if s.address & ~1 <= address < (s.address & ~1) + s.size), "?")
         total[name] = total.get(name, 0) + count
-    return dict(sorted(total.items(), key=lambda item: -item[1]))
+    means = {name: round(n / steps) for name, n in total.items() if 2 * n >= steps}
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
 @cache

@@ -162,6 +162,21 @@ def test_few_steps_are_remarked() -> None:
     assert "Only 40 steps were compared" in _Text(_page(rnnc.compile_model(small(), noise(40)))).text
 
 
+def test_what_bench_counted_is_shown(package: Package) -> None:
+    counted = {
+        "target": "cortex-m4",
+        "min": 1200,
+        "median": 1234,
+        "max": 1300,
+        "functions": {"rnnc_lstm": 1111, "memcpy": 7},
+    }
+    blind = {"target": "host", "min": None, "median": None, "max": None, "functions": {}}
+    cost = {**package.report["cost"], "instructions": [counted, blind]}
+    text = _Text(package.page({**package.report, "cost": cost})).text
+    assert "Instructions of a step on cortex-m4 1,234 in the median, 1,200 to 1,300" in text
+    assert "rnnc_lstm 1,111" in text and "on host" not in text and "rnnc bench runs" not in text
+
+
 def test_round_ticks() -> None:
     assert ticks(0, 10, 5) == [0, 2, 4, 6, 8, 10]
     assert ticks(-0.31, 0.62, 5) == pytest.approx([-0.2, 0, 0.2, 0.4, 0.6])
