@@ -64,12 +64,12 @@ class Mazes:
     @property
     def at_junction(self) -> NDArray[np.bool_]:
         """Whether the robot stands where it can turn."""
-        return self.position == self.length
+        return np.asarray(self.position == self.length)
 
     @property
     def running(self) -> NDArray[np.bool_]:
         """Whether it has not turned yet."""
-        return self.turned == FORWARD
+        return np.asarray(self.turned == FORWARD)
 
     def observe(self) -> Ints:
         """Lamps left and right, walls left and right, sonar: [mazes, 5], Q3.12. Draws one random word of each maze."""

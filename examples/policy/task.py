@@ -49,7 +49,8 @@ def expected(package: Package) -> str:
 
     def decide(seen: Ints) -> Ints:
         logits = package.simulate({"x": real(seen)}, engine="oracle")["logits"]
-        return integers(package, "logits", logits.reshape(len(seen), seen.shape[1], -1)[:, -1]).argmax(1)
+        last = logits.reshape(len(seen), seen.shape[1], -1)[:, -1]
+        return np.asarray(integers(package, "logits", last).argmax(1))
 
     mazes = walk(decide)
     return f"exits found {int(np.sum(mazes.turned == mazes.side))} of {MAZES}\n"

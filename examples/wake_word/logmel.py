@@ -150,7 +150,8 @@ def logarithms(power: Ints, exponent: Ints) -> NDArray[np.int16]:
     small = upper < 1 << 21
     total = np.where(small, (upper << 10) + lower, upper + (lower >> 10))
     log = log2_of(total) + np.where(small, 0, 10 << LOG_BITS)
-    return np.maximum(log + (2 * exponent[:, None] - UNITS) * (1 << LOG_BITS), FLOOR).astype(np.int16)
+    result = np.maximum(log + (2 * exponent[:, None] - UNITS) * (1 << LOG_BITS), FLOOR)
+    return np.asarray(result, np.int16)
 
 
 def log2_of(x: Ints) -> Ints:
