@@ -30,8 +30,10 @@ static inline void rnnc_add(const rnnc_add_params *p, const void *a, const void 
             for (k = 0; k < l->count[2]; k++) {
                 const rnnc_sum *s = &p->sums[rnnc_offset(l->scale, i, j, k)];
                 int32_t v = rnnc_rom_i32(&s->offset);
-                v += rnnc_get(a, p->a_bits, rnnc_offset(l->a, i, j, k)) * (int32_t)rnnc_rom_i16(&s->factor_a);
-                v += rnnc_get(b, p->b_bits, rnnc_offset(l->b, i, j, k)) * (int32_t)rnnc_rom_i16(&s->factor_b);
+                v += rnnc_get(a, p->a_bits, rnnc_offset(l->a, i, j, k)) *
+                     (int32_t)rnnc_rom_i16(&s->factor_a);
+                v += rnnc_get(b, p->b_bits, rnnc_offset(l->b, i, j, k)) *
+                     (int32_t)rnnc_rom_i16(&s->factor_b);
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v >> rnnc_rom_u8(&s->shift), p->lo, p->hi));
             }
         }

@@ -7,10 +7,11 @@
 #include "fixed.h"
 
 typedef struct {
-    const int8_t *rows;      /* [last + 1][columns] */
-    uint32_t last;           /* the last row */
-    uint16_t columns, ids;   /* ids: row numbers in a step */
-    uint8_t id_bits, y_bits; /* ids: 16 or 32, unsigned; y: 8, or 16 with the row in its upper 8 bits */
+    const int8_t *rows;    /* [last + 1][columns] */
+    uint32_t last;         /* the last row */
+    uint16_t columns, ids; /* ids: row numbers in a step */
+    uint8_t id_bits,
+        y_bits; /* ids: 16 or 32, unsigned; y: 8, or 16 with the row in its upper 8 bits */
 } rnnc_embedding_params;
 
 /* Rows of a table.  ids: [ids], past the end means the last row.  y: [ids][columns]. */

@@ -9,11 +9,12 @@
 #include "loops.h"
 
 typedef struct {
-    rnnc_loops loops;               /* scale: arguments */
-    const rnnc_argument *arguments; /* constant: the logarithm of the argument's unit, and rounding */
-    uint8_t bits;                   /* of the argument below the LSB of x: 0 .. 15 */
-    uint8_t x_bits;                 /* 8 or 16 */
-    uint16_t m;                     /* of 15 bits */
+    rnnc_loops loops; /* scale: arguments */
+    const rnnc_argument
+        *arguments; /* constant: the logarithm of the argument's unit, and rounding */
+    uint8_t bits;   /* of the argument below the LSB of x: 0 .. 15 */
+    uint8_t x_bits; /* 8 or 16 */
+    uint16_t m;     /* of 15 bits */
     uint8_t shift;
     int16_t x_zero;
     int32_t lo, hi; /* y is clipped to lo .. hi, and lo where x <= 0 */

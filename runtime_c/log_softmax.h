@@ -8,8 +8,8 @@
 #include "functions.h"
 #include "softmax.h"
 
-#define RNNC_LN_2 22713          /* round(2^15 ln 2) */
-#define RNNC_LOWEST 67108864u    /* 2^26: no result is lower than that many LSBs of a logit */
+#define RNNC_LN_2 22713       /* round(2^15 ln 2) */
+#define RNNC_LOWEST 67108864u /* 2^26: no result is lower than that many LSBs of a logit */
 
 typedef struct {
     rnnc_along along;

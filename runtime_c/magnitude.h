@@ -17,8 +17,8 @@ typedef struct {
 } rnnc_magnitude_params;
 
 /* y = sqrt(a^2 + b^2 + epsilon), elementwise.  The sum < 2^32 by certificate "squares". */
-static inline void
-rnnc_magnitude(const rnnc_magnitude_params *p, const void *a, const void *b, int16_t *y)
+static inline void rnnc_magnitude(const rnnc_magnitude_params *p, const void *a, const void *b,
+                                  int16_t *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;

@@ -7,11 +7,11 @@
 #include "loops.h"
 
 typedef struct {
-    rnnc_loops loops;                  /* scale: lines_a and lines_b */
+    rnnc_loops loops;                   /* scale: lines_a and lines_b */
     const rnnc_line *lines_a, *lines_b; /* to the LSB of y */
-    uint8_t a_bits, b_bits, y_bits;    /* 8 or 16 */
-    uint8_t smaller;                   /* 1: the smaller of both, 0: the larger */
-    int32_t lo, hi;                    /* y is clipped to lo .. hi */
+    uint8_t a_bits, b_bits, y_bits;     /* 8 or 16 */
+    uint8_t smaller;                    /* 1: the smaller of both, 0: the larger */
+    int32_t lo, hi;                     /* y is clipped to lo .. hi */
 } rnnc_minmax_params;
 
 /* y = max(a, b) or min(a, b), elementwise. */

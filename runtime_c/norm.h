@@ -24,8 +24,8 @@ typedef struct {
 } rnnc_norm_params;
 
 /* Element j of a vector, less x_zero, or times count less the sum.  count <= 2^14: |d| <= 2^30. */
-static inline int32_t
-rnnc_distance(const rnnc_norm_params *p, const void *x, uint16_t at, int32_t sum)
+static inline int32_t rnnc_distance(const rnnc_norm_params *p, const void *x, uint16_t at,
+                                    int32_t sum)
 {
     int32_t v = rnnc_get(x, p->x_bits, at) - p->x_zero;
     return p->centred ? v * p->along.count - sum : v;
@@ -48,8 +48,8 @@ static inline uint8_t rnnc_shift_below(uint32_t peak, uint32_t limit)
 
 /* One vector.  shifted d <= limit: its squares' sum <= 2^31, with epsilon < 2^32.
  * narrow d <= 2^15, root <= 2^15: z <= 2^30. */
-static inline void rnnc_norm_vector(
-    const rnnc_norm_params *p, const void *x, void *y, uint16_t first, const rnnc_line *lines)
+static inline void rnnc_norm_vector(const rnnc_norm_params *p, const void *x, void *y,
+                                    uint16_t first, const rnnc_line *lines)
 {
     uint16_t j, at, n = p->along.count, step = p->along.inner;
     int32_t sum = 0, root;

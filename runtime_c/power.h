@@ -13,11 +13,11 @@
 #define RNNC_ODD 2      /* so, and the result is negative */
 
 typedef struct {
-    rnnc_loops loops;             /* scale: arguments */
+    rnnc_loops loops;               /* scale: arguments */
     const rnnc_argument *arguments; /* constant: to LSBs of y, 16 fraction bits */
-    uint8_t bits;                 /* of the argument below the LSB of x: 0 .. 15 */
-    uint8_t x_bits;               /* 8 or 16 */
-    uint16_t m;                   /* |p| = m / 2^(shift + 7), m of 15 bits */
+    uint8_t bits;                   /* of the argument below the LSB of x: 0 .. 15 */
+    uint8_t x_bits;                 /* 8 or 16 */
+    uint16_t m;                     /* |p| = m / 2^(shift + 7), m of 15 bits */
     uint8_t shift, negative, sign;
     int16_t x_zero;
     int32_t hi; /* |y| <= hi */

@@ -6,8 +6,9 @@
 #include "along.h"
 #include "functions.h"
 
-#define RNNC_LOG2_E 47274u   /* round(2^15 log2 e) */
-#define RNNC_FARTHEST 65536u /* 16 with 12 fraction bits: what is farther below the maximum counts as 0 */
+#define RNNC_LOG2_E 47274u /* round(2^15 log2 e) */
+#define RNNC_FARTHEST \
+    65536u /* 16 with 12 fraction bits: what is farther below the maximum counts as 0 */
 
 typedef struct {
     rnnc_along along;
@@ -35,12 +36,13 @@ static inline uint32_t rnnc_term(uint32_t d, uint8_t term_bits)
     }
     t = (d * RNNC_LOG2_E + 1024u) >> 11;
     halvings = t >> 16;
-    return ((rnnc_exp2(t & 65535u) << (term_bits - 16)) + ((uint32_t)1 << halvings >> 1)) >> halvings;
+    return ((rnnc_exp2(t & 65535u) << (term_bits - 16)) + ((uint32_t)1 << halvings >> 1)) >>
+           halvings;
 }
 
 /* The sum of a vector's terms: 2^(term_bits - 1) .. 2^32 - 1. */
-static inline uint32_t
-rnnc_sum_of_terms(const rnnc_along *a, const int32_t *x, int32_t largest, uint8_t term_bits)
+static inline uint32_t rnnc_sum_of_terms(const rnnc_along *a, const int32_t *x, int32_t largest,
+                                         uint8_t term_bits)
 {
     uint32_t sum = 0;
     uint16_t j;
@@ -62,7 +64,8 @@ static inline void rnnc_softmax(const rnnc_softmax_params *p, const int32_t *x, 
             int32_t largest = rnnc_largest(a, &x[at]);
             uint32_t sum = rnnc_sum_of_terms(a, &x[at], largest, p->term_bits);
             uint8_t n = rnnc_leading_zeros(sum);
-            uint32_t divisor = (sum << n) >> 16, reciprocal = (0x80000000u + (divisor >> 1)) / divisor;
+            uint32_t divisor = (sum << n) >> 16,
+                     reciprocal = (0x80000000u + (divisor >> 1)) / divisor;
             for (j = 0; j < a->count; j++, at = (uint16_t)(at + a->inner)) {
                 uint32_t term = rnnc_term((uint32_t)largest - (uint32_t)x[at], p->term_bits);
                 uint32_t share = (((term << n) >> 15) + 1) >> 1;
