@@ -37,6 +37,7 @@ from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
 from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
+from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude, reduced
 
 Array = np.ndarray[Any, Any]
 REFUSED = 10_000_000
@@ -244,6 +245,7 @@ LAYERS: dict[str, Layer] = {
     for f in (
         *(lstm, lstm_general, gru_after, gru_before, gru_relu, rnn, rnn_relu, rnn_sigmoid),
         *(dense, conv, squash, softmax, norm, residual, skip, affine),
+        *(curve, leaky_relu, gate, magnitude, reduced, decision),
     )
 }
 RECURRENT = ("lstm", "gru_after", "gru_before", "rnn")

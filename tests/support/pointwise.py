@@ -1,0 +1,98 @@
+"""Layers of random networks made of pointwise and vector ops; ``LAYERS`` of nets.py draws from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnc.ops.add import Add
+from rnnc.ops.along import Along
+from rnnc.ops.argmax import ArgMax
+from rnnc.ops.clip import Clip
+from rnnc.ops.curve import FUNCTIONS, Curve
+from rnnc.ops.dense import Dense
+from rnnc.ops.div import Div
+from rnnc.ops.embedding import Embedding
+from rnnc.ops.leaky_relu import LeakyRelu
+from rnnc.ops.log import Log
+from rnnc.ops.magnitude import Magnitude
+from rnnc.ops.minmax import MinMax
+from rnnc.ops.mul import Mul
+from rnnc.ops.power import Power
+from rnnc.ops.reduce import Reduce, What
+from rnnc.ops.scale import Scale
+from rnnc.tracing import Node
+
+if TYPE_CHECKING:
+    from tests.support.nets import Sketch
+
+
+def _two(s: Sketch) -> tuple[str, str]:
+    """The chain's end, and a Dense layer of the same size on it."""
+    n, x = s.name("dense"), s.value
+    s.add(Dense(n, (x,), (f"{n}.y",), s.weights(s.size, s.size), s.bias(s.size), (s.size,)), s.size)
+    return x, s.value
+
+
+def curve(s: Sketch) -> None:
+    """A smooth function by a table."""
+    n = s.name("curve")
+    name = str(s.rng.choice(sorted(set(FUNCTIONS) - {"Exp"})))
+    function = FUNCTIONS[name](Node("", name, "", (), ()))
+    s.add(Curve(n, (s.value,), (f"{n}.y",), function), s.size)
+
+
+def leaky_relu(s: Sketch) -> None:
+    """A slope below zero for each element, then limits, then a gain."""
+    n, c, g = s.name("leaky_relu"), s.name("clip"), s.name("scale")
+    below, shape = s.rng.standard_normal(s.size), (s.size,)
+    s.add(LeakyRelu(n, (s.value,), (f"{n}.y",), below, np.ones(s.size), shape), s.size)
+    s.add(Clip(c, (s.value,), (f"{c}.y",), -1.5, 2.0), s.size)
+    s.add(Scale(g, (s.value,), (f"{g}.y",), s.rng.uniform(0.1, 2, s.size)), s.size)
+
+
+def gate(s: Sketch) -> None:
+    """x times a layer of x, or the larger or smaller of both, or their quotient."""
+    x, y = _two(s)
+    shapes, shape = ((s.size,), (s.size,)), (s.size,)
+    which = int(s.rng.integers(4))
+    n = s.name(("mul", "minmax", "minmax", "div")[which])
+    if which == 0:
+        s.add(Mul(n, (x, y), (f"{n}.y",), shapes, shape), s.size)
+    elif which == 3:
+        s.add(Div(n, (x, y), (f"{n}.y",), shapes, shape), s.size)
+    else:
+        s.add(MinMax(n, (x, y), (f"{n}.y",), shapes, shape, smaller=which == 1), s.size)
+
+
+def magnitude(s: Sketch) -> None:
+    """sqrt(x^2 + y^2) of x and a layer of it, then its power or logarithm."""
+    x, y = _two(s)
+    shape, n = (s.size,), s.name("magnitude")
+    s.add(Magnitude(n, (x, y), (f"{n}.y",), (shape, shape), shape, 1e-4), s.size)
+    gain, offset = np.full(s.size, 0.5), s.rng.uniform(0.01, 1, s.size)
+    if s.rng.random() < 0.5:
+        n = s.name("power")
+        s.add(Power(n, (s.value,), (f"{n}.y",), 0.4, gain, offset, shape, "positive"), s.size)
+    else:
+        n = s.name("log")
+        s.add(Log(n, (s.value,), (f"{n}.y",), gain, offset, shape), s.size)
+
+
+def reduced(s: Sketch) -> None:
+    """x plus what all its elements come to."""
+    x, size, n, a = s.value, s.size, s.name("reduce"), s.name("add")
+    kinds: tuple[What, ...] = ("sum", "l1", "square", "l2", "max", "min")
+    what = kinds[int(s.rng.integers(len(kinds)))]
+    factor = 1.0 if what in ("max", "min") else 1 / size
+    s.add(Reduce(n, (x,), (f"{n}.y",), what, Along(1, size, 1), (), factor, 1e-5 if what == "l2" else 0.0), 1)
+    s.add(Add(a, (x, f"{n}.y"), (f"{a}.y",), ((size,), (1,)), (size,), bool(s.rng.integers(2))), size)
+
+
+def decision(s: Sketch) -> None:
+    """The row of a table that the largest element names."""
+    n, e, h = s.name("argmax"), s.name("embedding"), s.width()
+    count = s.size
+    s.add(ArgMax(n, (s.value,), (f"{n}.y",), Along(1, count, 1), ()), 1)
+    s.add(Embedding(e, (s.value,), (f"{e}.y",), s.weights(count, h), (h,)), h)
