@@ -70,6 +70,20 @@ class Graph:
     wanted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        def shape(name: str) -> str:
+            return str(list(self.shapes[name])) if name in self.shapes else ""
+
+        lines = [f"graph {self.name}, opset {self.opset}"]
+        lines += [f"  input  {t.name} {list(t.shape)} {t.dtype}" for t in self.inputs]
+        for node in self.nodes:
+            results = ", ".join(f"{name} {shape(name)}" for name in node.outputs if name)
+            attributes = "".join(f" {k}={v}" for k, v in node.attributes.items())
+            lines.append(f"  {results} = {node.op_type}({', '.join(node.inputs)}){attributes}")
+        lines += [f"  constant {name} {list(np.shape(c))}" for name, c in self.constants.items()]
+        lines += [f"  output {t.name} {list(t.shape)}" for t in self.outputs]
+        return "\n".join(lines)
+
 
 @dataclass(frozen=True, eq=False)
 class Traced:
