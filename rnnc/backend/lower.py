@@ -33,8 +33,16 @@ ITEM_BYTES = {
     "rnnc_segment": 8,
     "rnnc_wide_term": 4,
 }
-SIGMA_TABLE_BYTES = 1930
-"""rnnc_sigmoid_line, rnnc_tanh_line and rnnc_slope of runtime_c/lut.h."""
+TABLE_BYTES = {"gates": 1930, "exp2": 130, "log2": 130, "rsqrt": 96}
+"""Of the tables of runtime_c/lut.h and functions.h."""
+TABLES_OF = {
+    **dict.fromkeys(("lstm.h", "lstm_general.h", "gru.h", "gru_general.h", "rnn.h", "rnn_general.h", "squash.h"), ("gates",)),
+    **dict.fromkeys(("power.h", "div.h", "log_softmax.h"), ("exp2", "log2")),
+    "softmax.h": ("exp2",),
+    "log.h": ("log2",),
+    "norm.h": ("rsqrt",),
+}
+"""What each kernel reads of them."""
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
 RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
 
@@ -395,8 +403,7 @@ class _Lowering:
 
     def _cost(self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool) -> Cost:
         tables = sum(a.bytes for a in self.arrays if a.role == "table")
-        if self.headers & {"lstm.h", "gru.h", "rnn.h"}:
-            tables += SIGMA_TABLE_BYTES
+        tables += sum(TABLE_BYTES[name] for name in {t for h in self.headers for t in TABLES_OF.get(h, ())})
         return Cost(
             macs=self.macs,
             flash_weights=sum(a.bytes for a in self.arrays if a.role == "weights"),
