@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.ops.add import Add
+from rnnc.ops.affine import Affine
 from rnnc.ops.along import Along
 from rnnc.ops.argmax import ArgMax
 from rnnc.ops.clip import Clip
@@ -22,6 +23,7 @@ from rnnc.ops.mul import Mul
 from rnnc.ops.power import Power
 from rnnc.ops.reduce import Reduce, What
 from rnnc.ops.scale import Scale
+from rnnc.ops.squash import Squash
 from rnnc.tracing import Node
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def leaky_relu(s: Sketch) -> None:
 
 
 def gate(s: Sketch) -> None:
-    """x times a layer of x, or the larger or smaller of both, or their quotient."""
+    """x times a layer of x, or the larger or smaller of both, or x over something positive."""
     x, y = _two(s)
     shapes, shape = ((s.size,), (s.size,)), (s.size,)
     which = int(s.rng.integers(4))
@@ -61,7 +63,10 @@ def gate(s: Sketch) -> None:
     if which == 0:
         s.add(Mul(n, (x, y), (f"{n}.y",), shapes, shape), s.size)
     elif which == 3:
-        s.add(Div(n, (x, y), (f"{n}.y",), shapes, shape), s.size)
+        q, a = s.name("squash"), s.name("affine")
+        s.add(Squash(q, (y,), (f"{q}.y",), "sigmoid"), s.size)
+        s.add(Affine(a, (s.value,), (f"{a}.y",), np.ones(1), np.full(1, 0.1), shape, shape), s.size)
+        s.add(Div(n, (x, s.value), (f"{n}.y",), shapes, shape), s.size)
     else:
         s.add(MinMax(n, (x, y), (f"{n}.y",), shapes, shape, smaller=which == 1), s.size)
 
