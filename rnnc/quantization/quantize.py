@@ -224,7 +224,7 @@ class _OpQuantizer:
         wanted = {op.accepts(i) for op, i in self._readers(index)}
         bound = reach or float(self.builder.ranges.bounds[name].magnitude.max()) + 1e-9
         preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
-        if (rows or wide) and preactivation and bound < GATE_BOUND:
+        if preactivation and (wide or (rows and bound < GATE_BOUND)):
             return GATE if wanted == {"gate"} else LOGIT
         if not rows:
             bound = np.inf
