@@ -13,7 +13,7 @@ typedef struct {
     uint8_t place_step;     /* 1, or 0 where it is one number */
     const rnnc_scale1 *scale; /* [n - least] for n elements counted: m of 15 bits, p 0 .. 30 */
     uint16_t least;
-    uint8_t pre; /* a sum shifted by it has 16 bits */
+    uint8_t up; /* |sum| << up <= 2^30 */
     uint8_t x_bits, y_bits;
     int16_t x_zero, y_zero;
     int32_t lo, hi; /* y is clipped to lo .. hi */
@@ -75,7 +75,8 @@ static inline void rnnc_pool_average(const rnnc_pool_average_params *p, const vo
                 uint16_t count = (uint16_t)(taps * rnnc_rom_u16(&p->places[at]));
                 const rnnc_scale1 *s = &p->scale[count > p->least ? count - p->least : 0];
                 uint8_t shift = rnnc_rom_u8(&s->p);
-                int32_t v = (rnnc_pool_sum(p, x, c, row, column) >> p->pre) * (int32_t)rnnc_rom_u16(&s->m);
+                int32_t sum = rnnc_pool_sum(p, x, c, row, column) * ((int32_t)1 << p->up);
+                int32_t v = rnnc_mul15((int32_t)rnnc_rom_u16(&s->m), sum);
                 v = (v + ((int32_t)1 << shift >> 1)) >> shift;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v + p->y_zero, p->lo, p->hi));
                 at = (uint16_t)(at + p->place_step);

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32, multiplier
+from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier
 from rnnc.net import (
     Accept,
     Arg,
@@ -33,6 +33,8 @@ from rnnc.ops.geometry import Axis, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.tracing import Node, Traced, Tracer, handles
 
+MOST_ELEMENTS = 8192
+"""Of 17 bits each they add up to 2^30."""
 FINEST = 8
 """How many more fraction bits than its input a mean may have."""
 
@@ -141,8 +143,7 @@ class AveragePool(Op):
         plain = QAveragePool(self, self.inputs, (y,), x, 0)
         if x.bits == 8 and q.wants8():
             return plain
-        room = 14 - plain.pre + int(plain.divisors[0]).bit_length() - 1
-        finer = min(finer, room)
+        finer = min(finer, plain.up)
         return replace(plain, formats=(Format(16, y.scale / 2.0**finer),), finer=finer)
 
     def describe(self) -> str:
@@ -151,7 +152,7 @@ class AveragePool(Op):
 
 @dataclass(frozen=True, eq=False)
 class QAveragePool(QOp):
-    """``y = ((sum >> pre) m + round) >> p``: a multiplier of 15 bits for each number of elements that may be counted.
+    """``y = (mul15(m, sum << up) + round) >> p``: m of 15 bits for each number of elements that may be counted.
 
     The output's LSB is 2^-finer of the input's.
     """
@@ -167,9 +168,9 @@ class QAveragePool(QOp):
         return (self.x.amax + abs(self.x.zero_point)) * g.time.kernel * g.rows.kernel * g.columns.kernel
 
     @property
-    def pre(self) -> int:
-        """The shift that brings a sum to 16 bits."""
-        return max(0, self.reach.bit_length() - 16)
+    def up(self) -> int:
+        """How far a sum is shifted up before its multiplication; it stays below 2^30."""
+        return int(np.floor(30 - np.log2(self.reach)))
 
     @cached_property
     def divisors(self) -> Ints:
@@ -180,7 +181,7 @@ class QAveragePool(QOp):
     @cached_property
     def multipliers(self) -> tuple[Ints, Ints]:
         """m and p of each of ``divisors``."""
-        return multiplier(2.0 ** (self.finer + self.pre) / self.divisors)
+        return multiplier(2.0 ** (self.finer + 15 - self.up) / self.divisors)
 
     def states(self) -> tuple[QState, ...]:
         states = self.op.states()
@@ -206,13 +207,12 @@ class QAveragePool(QOp):
         zero, y = self.x.zero_point, self.formats[0]
         total = int32((self.op.geometry.patches(history, zero) - zero).sum((-4, -2, -1)), f"{self.name} sum")
         m, p = (table[self.op.places * frames - self.divisors[0]][:, None] for table in self.multipliers)
-        mean = int32((total >> self.pre) * m + ((np.int64(1) << p) >> 1), f"{self.name} product") >> p
+        mean = int32(mul15(m, total << self.up) + ((np.int64(1) << p) >> 1), f"{self.name} mean") >> p
         return self.op.by_channel(np.clip(mean + y.zero_point, y.lo, y.hi), history)
 
     def bounds(self) -> list[Bound]:
-        m, p = self.multipliers
-        product = ((self.reach >> self.pre) + 1) * m + ((np.int64(1) << p) >> 1)
-        return [Bound(self.name, "sum", self.reach), Bound(self.name, "product", int(product.max()))]
+        _, p = self.multipliers
+        return [Bound(self.name, "sum", (self.reach << self.up) + (1 << int(p.max()) >> 1))]
 
     def calls(self) -> list[KernelCall]:
         op, g = self.op, self.op.geometry
@@ -227,7 +227,7 @@ class QAveragePool(QOp):
             ("place_step", 0 if alike else 1),
             ("scale", Constant(f"{self.name}_s", "rnnc_scale1", np.stack([m, p], 1), "by the number of elements")),
             ("least", int(self.divisors[0])),
-            ("pre", self.pre),
+            ("up", self.up),
             ("x_bits", self.x.bits),
             ("y_bits", self.formats[0].bits),
             ("x_zero", self.x.zero_point),
@@ -252,6 +252,9 @@ def from_node(node: Node, trace: Tracer) -> None:
     x = trace.input(node, 0)
     assert x is not None
     spatial = read_spatial(node, trace, x, tuple(int(k) for k in node.attributes["kernel_shape"]))
+    elements = int(np.prod([int(k) for k in node.attributes["kernel_shape"]]))
+    if elements > MOST_ELEMENTS:
+        trace.refuse(node, f"averages {elements} elements; {MOST_ELEMENTS} are supported")
     count_padding = bool(node.attributes.get("count_include_pad", 0))
     if count_padding and spatial.geometry.time.overhang:
         trace.refuse(

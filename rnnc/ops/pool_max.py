@@ -132,9 +132,9 @@ class QMaxPool(QOp):
         return [push_call(self.op.history, g, replace(self.formats[0], bits=self.bits), self.lowest), pool]
 
 
-@handles("MaxPool", "GlobalMaxPool")
+@handles("MaxPool")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX MaxPool; GlobalMaxPool of what is no time."""
+    """ONNX MaxPool."""
     x = trace.input(node, 0)
     assert x is not None
     if len(node.outputs) > 1 and node.outputs[1]:

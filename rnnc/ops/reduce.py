@@ -1,4 +1,6 @@
-"""Sums along feature axes: ReduceSum, ReduceMean, ReduceSumSquare, ReduceL1, ReduceL2, ReduceMax, ReduceMin.
+"""ReduceSum, ReduceMean, ReduceSumSquare, ReduceL1, ReduceL2, ReduceMax, ReduceMin, GlobalAveragePool, GlobalMaxPool.
+
+Along features in one step; along time as far as it has come (``running.py``).
 
 Sums and squares stay in 32 bits; squares are shifted together, as far as the largest of a vector asks for. No division:
 the mean's divisor lies in the multiplier.
@@ -35,7 +37,9 @@ from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
 from rnnc.ops.norm import shift_below, shifted
 from rnnc.ops.power import Power
-from rnnc.tracing import Node, Tracer, handles
+from rnnc.ops.running import What as Over
+from rnnc.ops.running import so_far
+from rnnc.tracing import Node, Traced, Tracer, handles
 
 MOST = 16383
 SQUARES = 2**31
@@ -238,20 +242,46 @@ REDUCTIONS: dict[str, tuple[What, bool]] = {
 """What each operator is, and whether it is divided by the count. MeanSquare is the canonical form of a mean of squares."""
 
 
-def reduce_features(node: Node, trace: Tracer) -> None:
-    """The operators of ``REDUCTIONS`` along axes of which none is time."""
+OVER_TIME: dict[str, Over] = {"ReduceSum": "sum", "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min"}
+GLOBAL = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"}
+
+
+@handles(*REDUCTIONS)
+def from_node(node: Node, trace: Tracer) -> None:
+    """The operators of ``REDUCTIONS``: along features within a step, then along time so far."""
     _, (x,) = operands(node, trace, 1)
-    what, mean = REDUCTIONS[node.op_type]
     axes = trace.constant(node, 1)
-    chosen = [int(a) for a in np.ravel(axes)] if axes is not None and axes.size else list(range(len(x.shape)))
-    axis = along(node, trace, x, chosen)
+    chosen = [int(a) % len(x.shape) for a in np.ravel(axes)] if axes is not None and axes.size else range(len(x.shape))
+    trace.result(node, 0, reduced(node, trace, x, node.op_type, list(chosen), bool(node.attributes.get("keepdims", 1))))
+
+
+@handles(*GLOBAL)
+def global_pool(node: Node, trace: Tracer) -> None:
+    """ONNX GlobalAveragePool and GlobalMaxPool: along all axes after the channels."""
+    _, (x,) = operands(node, trace, 1)
+    trace.result(node, 0, reduced(node, trace, x, GLOBAL[node.op_type], list(range(2, len(x.shape))), keepdims=True))
+
+
+def reduced(node: Node, trace: Tracer, x: Traced, op_type: str, axes: list[int], keepdims: bool) -> Traced:
+    """x reduced along axes of its tensor."""
+    if x.time not in axes:
+        return _features(node, trace, x, op_type, axes, keepdims)
+    if op_type not in OVER_TIME:
+        trace.refuse(node, f"{op_type} along time", f"Along time there are: {', '.join(OVER_TIME)}.")
+    within = [a for a in axes if a != x.time]
+    if any(x.shape[a] != 1 for a in within):
+        x = _features(node, trace, x, op_type, within, keepdims=True)
+    y = so_far(node, trace, x, OVER_TIME[op_type], keepdims=True)
+    return y if keepdims else replace(without_axes(y, axes, False), value=y.value)
+
+
+def _features(node: Node, trace: Tracer, x: Traced, op_type: str, axes: list[int], keepdims: bool) -> Traced:
+    what, mean = REDUCTIONS[op_type]
+    axis = along(node, trace, x, axes)
     if axis.count > MOST:
         trace.refuse(node, f"sums up {axis.count} elements; {MOST} are supported")
-    traced = without_axes(x, chosen, bool(node.attributes.get("keepdims", 1)))
+    traced = without_axes(x, axes, keepdims)
     factor = 1 / axis.count if mean else 1.0
     epsilon = float(node.attributes.get("epsilon", 0.0))
     op = trace.add(node, Reduce, [x.value], what=what, axis=axis, shape=traced.frame, factor=factor, epsilon=epsilon)
-    trace.result(node, 0, replace(traced, value=op.outputs[0]))
-
-
-handles(*REDUCTIONS)(reduce_features)
+    return replace(traced, value=op.outputs[0])

@@ -107,7 +107,7 @@ def test_long_windows(tmp_path: Path) -> None:
     """A mean over 300 frames, the first of which holds one."""
     nodes = pool("AveragePool", kernel_shape=[300], pads=[299, 0])
     net = imported(over_time(nodes, steps=320))
-    assert arithmetic_sqnr(net) > 60
+    assert arithmetic_sqnr(net) > 58
     compiles(net, tmp_path, steps=310)
 
 
