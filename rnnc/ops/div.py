@@ -69,7 +69,8 @@ class Div(Op):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [a / b]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return [a / b]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))

@@ -86,7 +86,12 @@ def broadcast_scale(form: Format, operand: Shape, shape: Shape) -> Floats:
 
 
 def at_least(form: Format, lsb: Floats) -> Format:
-    """The format with an LSB no finer than ``lsb``, which is one number or ``[*shape]`` of the value."""
+    """The format with an LSB no finer than ``lsb``, which is one number or ``[*shape]`` of the value.
+
+    A preactivation's LSB is fixed: where it is too fine, the result is 16 bits wide.
+    """
+    if form.bits == 32:
+        return form if np.max(lsb) <= form.scale[0] else Format(16, np.array([np.max(lsb)]))
     if form.uniform:
         return replace(form, scale=np.maximum(form.scale, np.max(lsb)))
     return replace(

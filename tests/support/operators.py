@@ -229,7 +229,19 @@ ACTIVATIONS = [
     Case("cos", op("Cos"), 68, kind="curve"),
     Case("atan", op("Atan"), 74, kind="curve"),
 ]
+
+
+def _gated(before: Nodes, function: str = "Sigmoid") -> Nodes:
+    return lambda b, x: b.op(function, before(b, x))
+
+
 HEADS = [
+    Case("sigmoid_of_sum", _gated(_with_itself("Add")), 74, kind="squash"),
+    Case("tanh_of_product", _gated(_with_itself("Mul"), "Tanh"), 70, kind="squash"),
+    Case("sigmoid_of_affine", _gated(op("Add", _B)), 74, kind="squash"),
+    Case("tanh_of_norm", _gated(op("LayerNormalization", _G, _B), "Tanh"), 70, kind="squash"),
+    Case("softmax_of_product", lambda b, x: b.op("Softmax", b.op("Mul", x, b.const(_B)), axis=-1), 66, kind="softmax"),
+    Case("softmax_of_sum", lambda b, x: b.op("Softmax", _with_itself("Add")(b, x), axis=-1), 70, kind="softmax"),
     Case("sigmoid", op("Sigmoid"), 75, kind="squash"),
     Case("tanh", op("Tanh"), 76, kind="squash"),
     Case("silu", lambda b, x: b.op("Mul", x, b.op("Sigmoid", x)), 68, spread=2.0),
