@@ -297,6 +297,14 @@ class Quantizer(Protocol):
         Returns the block and what to add to the bias ``[rows]`` to correct for the mean of the operand.
         """
 
+    def round_blocks(
+        self, parts: Sequence[tuple[Floats, Floats, int, Floats | None]], target: Floats, bias: Floats
+    ) -> tuple[list[Block], Floats]:
+        """The same for rows that are a sum over several operands, rounded together: weights, LSBs, largest, samples of each.
+
+        The bias belongs to the first.
+        """
+
 
 # --------------------------------------------------------------------------- ops in integers
 
@@ -404,11 +412,15 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Operand:
-    """Scratch for a vector as the target's product of rows takes it: ``columns`` elements of ``bits`` bits."""
+    """Scratch for a vector as the target's product of rows takes it: ``columns`` elements of ``bits`` bits.
+
+    ``borrowed``: the kernel may read the vector where it lies, if the target can (rnnc_taken).
+    """
 
     name: str
     columns: int
     bits: int
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,11 +139,12 @@ def two_block(
 ) -> TwoBlock:
     """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
     fx = q.input(0)
-    x, cx = q.round_block(weights, fx.scale_for(weights.shape[1]), target, bias, fx.amax, q.samples(0))
-    h, ch = q.round_block(
-        recurrence, operand.scale_for(recurrence.shape[1]), target, np.zeros_like(bias), operand.amax, q.samples(hidden_samples)
+    parts = (
+        (weights, fx.scale_for(weights.shape[1]), fx.amax, q.samples(0)),
+        (recurrence, operand.scale_for(recurrence.shape[1]), operand.amax, q.samples(hidden_samples)),
     )
-    return TwoBlock.build(x, h, bias + cx + ch, fx.zero)
+    (x, h), correction = q.round_blocks(parts, target, bias)
+    return TwoBlock.build(x, h, bias + correction, fx.zero)
 
 
 def gate_target(rows: int) -> Floats:

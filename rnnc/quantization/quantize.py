@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,8 +14,8 @@ from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.ops.wide import wide_format
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
-from rnnc.quantization.rounding import round_gptq, round_nearest
-from rnnc.rows import Block, quantize_block
+from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest
+from rnnc.rows import ACCUMULATOR_MAX, Block, quantize_block
 
 GATE_BOUND = 1024.0
 """A product of rows whose value can pass this in real units does not fit int32 at 12 fraction bits."""
@@ -252,6 +252,26 @@ class _OpQuantizer:
         if samples is None:
             return block, np.zeros(len(weights))
         return block, np.asarray((weights - block.real(scale)) @ samples.mean(0))
+
+    def round_blocks(
+        self, parts: Sequence[tuple[Floats, Floats, int, Floats | None]], target: Floats, bias: Floats
+    ) -> tuple[list[Block], Floats]:
+        biases = [bias, *(np.zeros_like(bias) for _ in parts[1:])]
+        own = [self.round_block(w, s, target, b, top, v) for (w, s, top, v), b in zip(parts, biases, strict=True)]
+        blocks, correction = [block for block, _ in own], sum((c for _, c in own), np.zeros_like(bias))
+        seen = [v / s for _, s, _, v in parts if v is not None]
+        if len(seen) < len(parts):
+            return blocks, correction
+        steps = min(map(len, seen))
+        grids = [np.repeat(b.scale.accumulator[:, None], len(s), 1) for b, (_, s, _, _) in zip(blocks, parts, strict=True)]
+        weights = np.concatenate([w * s for w, s, _, _ in parts], 1)
+        together = round_jointly(weights, np.concatenate(grids, 1), np.concatenate([v[:steps] for v in seen], 1))
+        cuts = np.cumsum([len(s) for _, s, _, _ in parts])[:-1]
+        joint = [replace(b, weights=q) for b, q in zip(blocks, np.split(together, cuts, 1), strict=True)]
+        if any(b.worst(np.ceil(np.abs(o / b.scale.accumulator))).max() > ACCUMULATOR_MAX for b, o in zip(joint, biases, strict=True)):
+            return blocks, correction
+        rests = [(w - b.real(s)) @ v.mean(0) for b, (w, s, _, v) in zip(joint, parts, strict=True) if v is not None]
+        return joint, np.asarray(sum(rests, np.zeros_like(bias)))
 
     def _key(self, operand: str | int) -> str:
         return self.op.inputs[operand] if isinstance(operand, int) else f"{self.op.name}.{operand}"

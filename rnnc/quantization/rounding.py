@@ -34,14 +34,29 @@ def round_gptq(units: Floats, samples: Floats) -> Ints:
 
     Columns go in the order of decreasing variance; each one's rounding error is made good in those that follow.
     """
-    c = covariance(samples)
+    return round_jointly(units, np.ones_like(units), samples)
+
+
+def round_jointly(weights: Floats, grid: Floats, samples: Floats) -> Ints:
+    """``round_gptq`` over several operands side by side, whose rows have a scale of their own over each.
+
+    Args:
+        weights: by what each LSB of an operand changes the sum, ``[rows, columns]``.
+        grid: by what one step of a weight does, ``[rows, columns]``, the same in all columns of an operand.
+        samples: the operands in LSBs, ``[n, columns]``.
+
+    Returns the weights in units of the grid. An error made over one operand is made good over the next as well, as far as
+    the two are correlated: inputs and the hidden state are.
+    """
+    unit = np.median(grid, axis=0)
+    c = covariance(samples * unit)
     order = np.argsort(-np.diag(c), kind="stable")
     factor = np.linalg.cholesky(np.linalg.inv(c[np.ix_(order, order)])).T
-    rest = units[:, order].copy()
+    rest, step = (weights / unit)[:, order], (grid / unit)[:, order]
     rounded = np.zeros_like(rest)
     for j in range(rest.shape[1]):
-        rounded[:, j] = np.clip(np.round(rest[:, j]), -WEIGHT_MAX, WEIGHT_MAX)
-        error = (rest[:, j] - rounded[:, j]) / factor[j, j]
+        rounded[:, j] = np.clip(np.round(rest[:, j] / step[:, j]), -WEIGHT_MAX, WEIGHT_MAX)
+        error = (rest[:, j] - rounded[:, j] * step[:, j]) / factor[j, j]
         rest[:, j + 1 :] -= error[:, None] * factor[j, j + 1 :]
     result = np.zeros_like(rounded)
     result[:, order] = rounded
