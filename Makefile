@@ -15,7 +15,7 @@ BENCHMARKS = $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test check format golden zoo targets bench wheel clean
+.PHONY: help demo test check format golden zoo targets bench docs wheel clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -26,6 +26,7 @@ help:
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target; minutes"
 	@echo "bench    the benchmarks in benchmarks/"
+	@echo "docs     the site, in build/site"
 	@echo "wheel    sdist and wheel in dist/"
 	@echo "clean    remove everything that is not source"
 
@@ -60,6 +61,9 @@ targets: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build

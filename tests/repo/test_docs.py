@@ -1,0 +1,141 @@
+"""Pages are true: every block of code is run, output shown is what is printed, links lead somewhere, messages exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.conftest import require
+from tests.support.documents import Block, blocks
+from tests.support.models import model
+from tests.unit.test_layouts import ARDUINO_H
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+GESTURE = ("gesture.onnx", "calib.npz", "test.npz")
+RUN = ("sh", "python")
+FILES = ("c", "cpp", "cmake", "make")
+"""Languages of blocks that name a file, which a later block uses."""
+TOOLS = {
+    "arm-none-eabi-gcc": "arm-none-eabi-gcc",
+    "rnnc bench": "qemu-system-arm",
+    "cmake -B": "cmake",
+    "make ": "make",
+}
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Path:
+    """The files that pages use: the gesture example, a network that looks ahead, a recording, a stub of Arduino.h."""
+    for name in GESTURE:
+        shutil.copy(ROOT / "examples/gesture" / name, tmp_path)
+    weights = np.random.default_rng(3).standard_normal((2, 4, 5)) / 5
+    conv = helper.make_node("Conv", ["x", "W"], ["y"], kernel_shape=[5], pads=[2, 2])
+    (tmp_path / "ahead.onnx").write_bytes(model([conv], {"x": [1, 4, "time"]}, {"y": [1, 2, "time"]}, {"W": weights}))
+    samples = (np.sin(np.arange(400) / 9) * 9000).astype("<i2").tobytes()
+    form = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+    chunks = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    (tmp_path / "tone.wav").write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    (tmp_path / "Arduino.h").write_text(ARDUINO_H)
+    command = tmp_path / "bin/rnnc"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rnnc "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def _run(block: Block, folder: Path, page: Path) -> str:
+    for words, tool in TOOLS.items():
+        if words in block.text:
+            require(tool)
+    command = (
+        ["bash", "-euo", "pipefail", "-c", block.text] if block.language == "sh" else [sys.executable, "-c", block.text]
+    )
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, f"{page.name}:{block.line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _alike(text: str) -> list[str]:
+    """Lines whose numbers and blanks do not matter: what one machine computes differs in the last digit on another."""
+    lines = [re.sub(r"\s+", " ", re.sub(r"\d[\d,.]*", "#", line)).strip() for line in text.splitlines()]
+    return [line for line in lines if line and set(line) - set("─- ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> None:
+    printed, written = "", set[str]()
+    for block in blocks(page):
+        if block.reason:
+            continue
+        where = f"{page.name}:{block.line}"
+        if block.language in RUN:
+            printed = _run(block, workshop, page)
+        elif block.language == "text":
+            missing = [line for line in _alike(block.text) if line not in _alike(printed)]
+            assert not missing, f"{where}: not printed by the block before: {missing}"
+        else:
+            assert block.language in FILES and block.file, f"{where}: {block.language or 'a block'} that nothing uses"
+            (workshop / block.file).write_text(block.text)
+            written.add(block.file)
+    used = "".join(b.text for b in blocks(page) if b.language == "sh")
+    implied = {"CMakeLists.txt": "cmake -B", "Makefile": "make "}
+    assert not [f for f in written if f not in used and implied.get(f, "?") not in used]
+
+
+def test_what_is_not_run_is_marked_for_readers_and_rare() -> None:
+    found = [b for page in PAGES for b in blocks(page)]
+    assert sum(bool(b.reason) for b in found) <= len(found) / 5
+    assert all(b.reason.endswith(".") for b in found if b.reason)
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """Every link and every anchor of every page leads somewhere."""
+    if os.environ.get("CI"):
+        import mkdocs  # noqa: F401
+    else:
+        pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for page in PAGES:
+        html = (tmp_path / f"{page.stem}.html").read_text()
+        assert not re.findall(r'(?:src|href)="https?://', html.split("<article")[1].split("</article")[0]), page.name
+
+
+def test_every_message_that_troubleshooting_explains_exists() -> None:
+    sources = "\n".join(p.read_text() for p in sorted((ROOT / "rnnc").rglob("*.py")))
+    plain = re.sub(r'"\s*\n\s*f?"', "", sources)
+    messages = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.M)
+    assert len(messages) >= 12
+    for message in messages:
+        parts = [part.strip(" '") for part in re.split(r"\b[A-Z]{2,}\b(?!\w)", message.replace("SQNR", "sqnr"))]
+        wanted = [p.replace("sqnr", "SQNR") for p in parts if len(p) > 4]
+        assert wanted, message
+        missing = [p for p in wanted if p not in plain and p.replace("'bidirectional'", "{direction!r}") not in plain]
+        assert not missing, f"{message}: {missing}"
+
+
+def test_every_command_and_option_is_on_the_page_of_commands() -> None:
+    from rnnc.cli import app
+
+    text = (ROOT / "docs/commands.md").read_text() + (ROOT / "docs/firmware.md").read_text()
+    for command in app.registered_commands:
+        assert f"## {command.name}" in text or f"rnnc {command.name}" in text, command.name
+    from rnnc.cli.shared import ModelArguments
+
+    flags = [f"--{name.replace('_', '-')}" for name in ModelArguments.__dataclass_fields__ if name != "model"]
+    assert not [flag for flag in flags if flag not in text]
