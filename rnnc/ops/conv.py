@@ -23,6 +23,7 @@ from rnnc.net import (
     Interval,
     KernelCall,
     Op,
+    Operand,
     Probe,
     QOp,
     QState,
@@ -42,6 +43,7 @@ from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.scale import Scale
+from rnnc.ops.shift import Shift
 from rnnc.rows import OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
@@ -157,7 +159,9 @@ class Conv(Op):
         return [Interval(low_, high_)]
 
     def absorb(self, reader: Op) -> Op | None:
-        """Take in a ReLU, and a gain and offset of each channel; where they do not commute with its own ReLU, not."""
+        """Take in a ReLU, a gain and offset of each channel (not behind its own ReLU), and steps that are dropped."""
+        if isinstance(reader, Shift):
+            return self._cropped(reader)
         if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
             return replace(self, outputs=reader.outputs, relu=True)
         if isinstance(reader, Scale):
@@ -166,6 +170,15 @@ class Conv(Op):
             scaled = self._scaled(reader, reader.gain, reader.offset)
             return None if scaled is None else replace(scaled, relu=reader.lo == 0)
         return None
+
+    def _cropped(self, reader: Shift) -> Conv | None:
+        """With fewer steps at its ends, as far as padding after its input made those at the end."""
+        time = self.geometry.time
+        after = time.after + reader.after * time.stride
+        if reader.before > 0 or reader.after > 0 or after < 0 or reader.stride > 1:
+            return None
+        cropped = replace(time, before=time.before + reader.before * time.stride, after=after)
+        return replace(self, outputs=reader.outputs, geometry=replace(self.geometry, time=cropped))
 
     def _scaled(self, reader: Op, gain: Floats, offset: Floats) -> Conv | None:
         """With a gain and offset that broadcast to the output, if they are the same at all positions."""
@@ -294,8 +307,11 @@ class QConv(QOp):
             "conv.h",
             "rnnc_conv_params",
             (op.geometry.fields(), ("weights", weights), *self._fields(("rows", op.rows), ("columns", op.columns))),
-            (x, Arg("scratch", "patch"), Arg("output", "0")),
-            (Scratch("patch", self.input_format.ctype, op.columns),),
+            (x, Arg("scratch", "patch"), Arg("scratch", "v"), Arg("output", "0")),
+            (
+                Scratch("patch", self.input_format.ctype, op.columns),
+                Operand("v", op.columns, self.input_format.bits, borrowed=True),
+            ),
             macs=op.geometry.positions * op.rows * op.columns,
         )
 

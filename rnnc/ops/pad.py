@@ -122,6 +122,8 @@ def from_node(node: Node, trace: Tracer) -> None:
     constant = 0.0 if value is None else float(value.item())
     rank = len(x.shape)
     listed = range(rank) if axes is None else [int(a) % rank for a in axes.ravel()]
+    if pads.size != 2 * len(listed):
+        trace.refuse(node, f"has {pads.size} pads for {len(listed)} axes")
     before, after = [0] * rank, [0] * rank
     for k, axis in enumerate(listed):
         before[axis], after[axis] = int(pads[k]), int(pads[k + len(listed)])

@@ -24,7 +24,6 @@ from rnnc.net import (
     Value,
     no_probe,
 )
-from rnnc.ops.conv import Conv
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.tracing import Node, Traced, Tracer
@@ -97,6 +96,8 @@ class Shift(Op):
 
     def absorb(self, reader: Op) -> Op | None:
         """Padding becomes that of a convolution which reads it; a convolution starts later where steps are dropped."""
+        from rnnc.ops.conv import Conv  # which itself takes in what drops some of its steps
+
         if not isinstance(reader, Conv) or self.stride > 1 or self.after < 0:
             return None
         time = reader.geometry.time
