@@ -228,6 +228,10 @@ class Op(ABC):
         """What it takes as input ``index``."""
         return "any"
 
+    def column_weights(self, index: int) -> Floats | None:
+        """The weights ``[rows, elements]`` that multiply input ``index`` element by element, where the op has any."""
+        return None
+
     def takes8(self, index: int) -> bool:
         """Whether profile a8 gives it input ``index`` in 8 bits where the producer can."""
         return False

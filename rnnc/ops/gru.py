@@ -136,6 +136,9 @@ class Gru(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval.of(-self.bound, self.bound, self.hidden)]
 
+    def column_weights(self, index: int) -> Floats:
+        return self.weights.reshape(-1, self.columns)
+
     def takes8(self, index: int) -> bool:
         return True
 

@@ -56,6 +56,8 @@ from rnnc.tracing import InitialState, Node, Tracer, handles
 
 CELL = Format.q(23, 32, -(2**30), 2**30)
 """Q8.23, saturated at +-128."""
+CELL_ROOM = 96.0
+"""A cell that calibration sees beyond this is given more integer bits (lstm_general.py)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +159,17 @@ class Lstm(Op):
         options = (self.peepholes is not None, self.clip, self.coupled, self.projection is not None)
         return not any(options) and self.activations == (SIGMOID, TANH, TANH)
 
+    def column_weights(self, index: int) -> Floats:
+        return self.weights.reshape(-1, self.columns)
+
     def takes8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QOp:
         from rnnc.ops.lstm_general import quantize_general
 
-        if not self.plain or np.abs(self.initial_h.value).max(initial=0.0) > 1:
+        far = q.samples(0) is not None and float(q.peak("c").max()) > CELL_ROOM
+        if far or not self.plain or np.abs(self.initial_h.value).max(initial=0.0) > 1:
             return quantize_general(self, q)
         operand = hidden_formats(q, self.initial_h.value, bounded=True).operand
         rows = two_block(

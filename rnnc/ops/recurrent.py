@@ -84,7 +84,9 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
     hidden = rows // gates
     width = width or hidden
     if directions != 1 or rows != gates * hidden or recurrence.shape != (1, rows, width) or hidden < 1:
-        trace.refuse(node, f"W {list(weights.shape)} and R {list(recurrence.shape)} do not fit {gates} gates of one size")
+        trace.refuse(
+            node, f"W {list(weights.shape)} and R {list(recurrence.shape)} do not fit {gates} gates of one size"
+        )
     if int(node.attributes.get("hidden_size", hidden)) != hidden:
         trace.refuse(node, f"hidden_size={node.attributes['hidden_size']} and W {list(weights.shape)} do not fit")
     if int(np.prod(x.frame)) != columns:
@@ -135,7 +137,13 @@ def narrow(h: Ints, operand: Format) -> Ints:
 
 
 def two_block(
-    q: Quantizer, weights: Floats, recurrence: Floats, bias: Floats, operand: Format, hidden_samples: str, target: Floats
+    q: Quantizer,
+    weights: Floats,
+    recurrence: Floats,
+    bias: Floats,
+    operand: Format,
+    hidden_samples: str,
+    target: Floats,
 ) -> TwoBlock:
     """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
     fx = q.input(0)
@@ -184,7 +192,9 @@ def batched(fields: Sequence[Field], units: int) -> tuple[Field, ...]:
             for k, operand in enumerate("xh"):
                 data = (value.data[:, k] << 16 | value.data[:, 2 + k]).reshape(units, -1)
                 comment = f"{value.comment} over {operand}, m << 16 | p"
-                result.append((f"{name}_{operand}", UnitRows(f"{value.name}{operand}", "uint32_t", data, rows, comment)))
+                result.append(
+                    (f"{name}_{operand}", UnitRows(f"{value.name}{operand}", "uint32_t", data, rows, comment))
+                )
         else:
             assert isinstance(value, Constant)
             result.append((name, UnitRows(value.name, value.ctype, value.data.reshape(units, -1), rows, value.comment)))
@@ -217,7 +227,9 @@ def hidden_formats(q: Quantizer, initial: Floats, *, bounded: bool) -> HiddenFor
     """
     start = float(np.abs(initial).max(initial=0.0))
     if bounded and start > 1:
-        raise Refused(f"initial_h reaches {start:.3g}; the hidden state holds +-1", hint="Train with a bounded initial state.")
+        raise Refused(
+            f"initial_h reaches {start:.3g}; the hidden state holds +-1", hint="Train with a bounded initial state."
+        )
     full = HIDDEN if bounded else Format(16, np.array([max(q.state_limit("h"), start) / 32767]))
     return _around(full, q)
 

@@ -104,6 +104,9 @@ class Rnn(Op):
         lo, hi = self.activation.limits
         return [Interval.of(min(lo, -start), max(hi, start), self.hidden)]
 
+    def column_weights(self, index: int) -> Floats:
+        return self.weights
+
     def takes8(self, index: int) -> bool:
         return True
 

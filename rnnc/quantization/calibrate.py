@@ -84,7 +84,10 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
         with np.errstate(invalid="ignore"):
             results = op.range([bounds[name] for name in op.inputs])
         for name, interval in zip(op.outputs, results, strict=True):
-            lo, hi = np.where(np.isnan(interval.lo), -np.inf, interval.lo), np.where(np.isnan(interval.hi), np.inf, interval.hi)
+            lo, hi = (
+                np.where(np.isnan(interval.lo), -np.inf, interval.lo),
+                np.where(np.isnan(interval.hi), np.inf, interval.hi),
+            )
             bounds[name] = Interval(lo, hi)
     return bounds
 
@@ -130,7 +133,9 @@ def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
             constant[v.name] = [np.full((NOISE_STEPS, *v.shape), row) for row in (0, v.rows - 1)]
             continue
         bound = ranges.bounds[v.name]
-        constant[v.name] = [np.broadcast_to(end.reshape(v.shape), (NOISE_STEPS, *v.shape)) for end in (bound.lo, bound.hi)]
+        constant[v.name] = [
+            np.broadcast_to(end.reshape(v.shape), (NOISE_STEPS, *v.shape)) for end in (bound.lo, bound.hi)
+        ]
     return constant
 
 

@@ -13,6 +13,7 @@ from rnnc.net import Accept, Feedback, Net, Op, QFeedback, QNet, QOp, QState, Va
 from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.ops.wide import wide_format
 from rnnc.options import Options
+from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest
 from rnnc.rows import ACCUMULATOR_MAX, Block, quantize_block
@@ -83,7 +84,9 @@ class _Builder:
 
     def _wide_limit(self, name: str) -> float:
         """Room for a value on a path of wide ones: that of the states that it is the next value of, or of its own range."""
-        states = [f.state for f in self.net.feedback if name in self.net.passed(f.next) or f.next in self.net.passed(name)]
+        states = [
+            f.state for f in self.net.feedback if name in self.net.passed(f.next) or f.next in self.net.passed(name)
+        ]
         limits = [max(self.state_limit(s.name), float(np.abs(s.initial).max(initial=0.0))) for s in states]
         if not limits:
             headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
@@ -106,8 +109,16 @@ class _Builder:
         if op.widens and op.outputs[0] in self.wide:
             accept = "common"
         if satisfies(have, accept, self.values[name].shape):
-            return name
+            return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _balanced(self, op: Op, index: int, name: str) -> str:
+        """The input, or a copy with coarser LSBs where that leaves the op's weights more of their levels."""
+        have, weights = self.formats[name], op.column_weights(index)
+        if weights is None or have.bits != 16 or have.index or not self.ranges.measured:
+            return name
+        scale = balanced_scale(weights, have.scale_for(weights.shape[1]), self.ranges.samples[name].std(0))
+        return name if scale is None else self._convert(name, Format(16, scale), f"{name}.{op.name}")
 
     def _acceptable(self, name: str, accept: Accept) -> Format:
         have, shape = self.formats[name], self.values[name].shape
@@ -263,12 +274,17 @@ class _OpQuantizer:
         if len(seen) < len(parts):
             return blocks, correction
         steps = min(map(len, seen))
-        grids = [np.repeat(b.scale.accumulator[:, None], len(s), 1) for b, (_, s, _, _) in zip(blocks, parts, strict=True)]
+        grids = [
+            np.repeat(b.scale.accumulator[:, None], len(s), 1) for b, (_, s, _, _) in zip(blocks, parts, strict=True)
+        ]
         weights = np.concatenate([w * s for w, s, _, _ in parts], 1)
         together = round_jointly(weights, np.concatenate(grids, 1), np.concatenate([v[:steps] for v in seen], 1))
         cuts = np.cumsum([len(s) for _, s, _, _ in parts])[:-1]
         joint = [replace(b, weights=q) for b, q in zip(blocks, np.split(together, cuts, 1), strict=True)]
-        if any(b.worst(np.ceil(np.abs(o / b.scale.accumulator))).max() > ACCUMULATOR_MAX for b, o in zip(joint, biases, strict=True)):
+        if any(
+            b.worst(np.ceil(np.abs(o / b.scale.accumulator))).max() > ACCUMULATOR_MAX
+            for b, o in zip(joint, biases, strict=True)
+        ):
             return blocks, correction
         rests = [(w - b.real(s)) @ v.mean(0) for b, (w, s, _, v) in zip(joint, parts, strict=True) if v is not None]
         return joint, np.asarray(sum(rests, np.zeros_like(bias)))

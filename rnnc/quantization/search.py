@@ -12,9 +12,7 @@ from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_seque
 from rnnc.quantization.quantize import quantize
 
 
-def search(
-    net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told
-) -> QNet:
+def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
     builds = (quantize(net, ranges, options, jitter=k) for k in range(options.search))
