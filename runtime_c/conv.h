@@ -38,23 +38,26 @@ static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, voi
     }
 }
 
-/* y = W patch + b at each position.  x: frames, oldest first.  patch: [columns], scratch.
- * y: [rows][out_height][out_width]. */
-static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *y)
+/* y = W patch + b at each position.  x: frames, oldest first.  patch: [columns], scratch.  v: scratch, the patch as the kernel
+ * takes it.  y: [rows][out_height][out_width]. */
+static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v, void *y)
 {
-    enum { UNITS = RNNC_UNITS(1) };
+    enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t positions = (uint16_t)(p->window.out_height * p->window.out_width);
-    uint16_t row, column, at = 0, u, k;
+    uint16_t row, column, at = 0, r, k;
     for (row = 0; row < p->window.out_height; row++) {
         for (column = 0; column < p->window.out_width; column++, at++) {
             const int8_t *w = p->weights;
+            const void *taken;
             rnnc_conv_patch(p, x, patch, row, column);
-            for (u = 0; u < p->rows; u = (uint16_t)(u + UNITS)) {
-                int32_t a[UNITS];
-                w = rnnc_rows(a, w, patch, p->x_bits, p->columns, UNITS);
-                for (k = u; k < u + UNITS && k < p->rows; k++) {
-                    int32_t v = rnnc_rescale1(a[k - u] + rnnc_rom_i32(&p->bias[k]), &p->scale[k]) + p->zero_point;
-                    rnnc_put(y, p->y_bits, (uint16_t)(k * positions + at), rnnc_clip(v, p->lo, p->hi));
+            taken = rnnc_taken(v, patch, p->x_bits, p->columns);
+            for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
+                int32_t a[ROWS];
+                uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
+                w = rnnc_product(a, w, taken, p->x_bits, p->columns, (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
+                for (k = 0; k < n; k++) {
+                    int32_t value = rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) + p->zero_point;
+                    rnnc_put(y, p->y_bits, (uint16_t)((r + k) * positions + at), rnnc_clip(value, p->lo, p->hi));
                 }
             }
         }

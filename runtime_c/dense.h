@@ -16,20 +16,22 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_dense_params;
 
-/* y = W x + b at each position.  x: [positions][columns].  y: [positions][rows]. */
-static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *y)
+/* y = W x + b at each position.  x: [positions][columns].  y: [positions][rows].  v: scratch, x as the kernel takes it. */
+static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v, void *y)
 {
-    enum { UNITS = RNNC_UNITS(1) };
-    uint16_t i, u, k;
+    enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
+    uint16_t i, r, k;
     for (i = 0; i < p->positions; i++) {
         const int8_t *w = p->weights;
         const void *at = (const int8_t *)x + (size_t)i * p->columns * (p->x_bits / 8u);
-        for (u = 0; u < p->rows; u = (uint16_t)(u + UNITS)) {
-            int32_t a[UNITS];
-            w = rnnc_rows(a, w, at, p->x_bits, p->columns, UNITS);
-            for (k = u; k < u + UNITS && k < p->rows; k++) {
-                int32_t v = rnnc_rescale1(a[k - u] + rnnc_rom_i32(&p->bias[k]), &p->scale[k]) + p->zero_point;
-                rnnc_put(y, p->y_bits, (uint16_t)(i * p->rows + k), rnnc_clip(v, p->lo, p->hi));
+        const void *taken = rnnc_taken(v, at, p->x_bits, p->columns);
+        for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
+            int32_t a[ROWS];
+            uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
+            w = rnnc_product(a, w, taken, p->x_bits, p->columns, (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
+            for (k = 0; k < n; k++) {
+                int32_t value = rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) + p->zero_point;
+                rnnc_put(y, p->y_bits, (uint16_t)(i * p->rows + r + k), rnnc_clip(value, p->lo, p->hi));
             }
         }
     }

@@ -111,7 +111,22 @@ static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)
 
 #ifdef RNNC_DIRECT
 #define rnnc_rows rnnc_product
+
+/* x as rnnc_product reads it, while x does not change: x itself, or v, which takes it. */
+static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint16_t columns)
+{
+    (void)v;
+    (void)bits;
+    (void)columns;
+    return x;
+}
 #else
+static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint16_t columns)
+{
+    rnnc_take(v, x, bits, columns);
+    return v;
+}
+
 #define RNNC_PART 32 /* columns taken at a time; every packing is contiguous by groups of so many columns */
 
 /* As rnnc_product on an operand that was not taken: x may lie anywhere. */

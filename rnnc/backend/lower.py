@@ -317,7 +317,9 @@ class _Lowering:
                     pool.append((name, POOLS[form.ctype], self.qnet.values[name].size, now, last.get(name, now)))
             for call in op.calls():
                 pool += [
-                    (f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now) for s in map(self._scratch, call.scratch)
+                    (f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now)
+                    for s in map(self._scratch, call.scratch)
+                    if s.length
                 ]
         for f in self.qnet.feedback:
             if self.places.get(self._root(f.next), "").startswith("s->"):
@@ -347,7 +349,7 @@ class _Lowering:
             return states[arg.name]
         if arg.place == "scratch":
             buffer = next(self._scratch(s) for s in call.scratch if s.name == arg.name)
-            return pool.expression(f"{op.name}.{arg.name}", buffer.ctype)
+            return pool.expression(f"{op.name}.{arg.name}", buffer.ctype) if buffer.length else "0"
         name = (op.inputs if arg.place == "input" else op.outputs)[int(arg.name)]
         return self._expression(name, pool)
 
@@ -358,7 +360,8 @@ class _Lowering:
 
     def _scratch(self, scratch: Scratch | Operand) -> Scratch:
         if isinstance(scratch, Operand):
-            return Scratch(scratch.name, *self.target.operand(scratch.columns, scratch.bits))
+            ctype, length = self.target.operand(scratch.columns, scratch.bits)
+            return Scratch(scratch.name, ctype, 0 if scratch.borrowed and self.target.direct else length)
         return scratch
 
     def _params(self, op: QOp, call: KernelCall) -> str:

@@ -26,6 +26,7 @@ class Target:
         pack: ``[rows, columns]``, rows a multiple of group, to the int8 sequence that the kernel reads.
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
+        direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
         operand: C type and length of a taken operand, given its columns and bits.
     """
 
@@ -34,6 +35,7 @@ class Target:
     pack: Callable[[Ints], Ints]
     isa: tuple[str, ...] = ()
     lanes: int = 1
+    direct: bool = False
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
 
 
@@ -74,7 +76,7 @@ def _dsp(name: str) -> Target:
 TARGETS = {
     t.name: t
     for t in (
-        Target("portable", 1, pack_rows, lanes=4),
+        Target("portable", 1, pack_rows, lanes=4, direct=True),
         _telescope("cortex-m0", "cortex_m0.h", 2),
         _telescope("cortex-m3", "cortex_m3.h", 4),
         _dsp("cortex-m4"),

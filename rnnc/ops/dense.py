@@ -18,6 +18,7 @@ from rnnc.net import (
     Interval,
     KernelCall,
     Op,
+    Operand,
     Probe,
     QOp,
     Quantizer,
@@ -90,6 +91,9 @@ class Dense(Op):
 
     def accepts(self, index: int) -> Accept:
         return "any" if self.positions == 1 else "common"
+
+    def column_weights(self, index: int) -> Floats | None:
+        return self.weights if self.positions == 1 else None
 
     def quantize(self, q: Quantizer) -> QDense:
         x = q.input(0)
@@ -166,7 +170,8 @@ def dense_call(
             ("lo", limits[0]),
             ("hi", limits[1]),
         ),
-        (operand, Arg("output", "0")),
+        (operand, Arg("scratch", "v"), Arg("output", "0")),
+        (Operand("v", weights.shape[1], x.bits, borrowed=True),),
         macs=positions * weights.size,
     )
 
