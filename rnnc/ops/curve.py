@@ -23,6 +23,7 @@ from rnnc.tracing import Node, Tracer, handles
 FEWEST, MOST = 4, 9
 """log2 of the number of chords."""
 LARGEST_ERROR = 1.0
+FAR = 1e4
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,14 @@ class Function:
             return np.asarray(self.call(np.asarray(x, np.float64)))
 
     def range(self, lo: Floats, hi: Floats) -> tuple[Floats, Floats]:
-        """Bounds over each interval."""
-        at = [np.clip(end, -1e4, 1e4) for end in (lo, hi, *(np.clip(t, lo, hi) for t in self.turns))]
-        values = np.stack([self(x) for x in at])
+        """Bounds over each interval; what is large at +-FAR has no bound beyond."""
+        at = [lo, hi, *(np.clip(t, lo, hi) for t in self.turns)]
+        values = np.stack([self._end(x) for x in at])
         return np.clip(values.min(0), *self.limits), np.clip(values.max(0), *self.limits)
+
+    def _end(self, x: Floats) -> Floats:
+        y = self(np.clip(x, -FAR, FAR))
+        return np.where((np.abs(x) > FAR) & (np.abs(y) > FAR / 10), np.sign(y) * np.inf, y)
 
 
 _erf = np.vectorize(erf, otypes=[np.float64])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from rnnc.net import Array, stream_net
+from rnnc.options import Options
+from rnnc.quantization.calibrate import interval_bounds
+from tests.support.nets import integers
 from tests.support.operators import CASES, Case, import_error, imported, model, quantized, sequence, sqnr
 
 
@@ -15,4 +20,22 @@ def test_net_equals_onnxruntime_and_the_integers_are_accurate(case: Case) -> Non
     if case.kind:
         assert case.kind in [op.kind for op in net.ops]
     noise = sequence(net, case.spread, steps=1000, seed=1)
-    assert sqnr(net, quantized(net, noise), noise) >= case.sqnr
+    reach = 2 * float(np.abs(noise["x"]).max())
+    qnet = quantized(net, noise, Options(input_range={"x": (-reach, reach)}))
+    assert sqnr(net, qnet, noise) >= case.sqnr
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_interval_bounds_hold_for_every_input(case: Case) -> None:
+    net = imported(model([case]))
+    qnet = quantized(net, sequence(net, case.spread))
+    bounds = interval_bounds(net, {v.name: qnet.formats[v.name] for v in net.inputs})
+
+    def inside(name: str, values: Array) -> None:
+        flat = values.reshape(-1, values.shape[-1] if not net.values[name].shape else net.values[name].size)
+        slack = 1e-9 * (1 + np.abs(flat))
+        assert np.all(flat >= bounds[name].lo - slack), name
+        assert np.all(flat <= bounds[name].hi + slack), name
+
+    x = {k: qnet.formats[k].dequantize(np.clip(v, -32767, 32767)) for k, v in integers(qnet, 200).items()}
+    stream_net(net, 1, inside).advance(x)
