@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnc.frontend.arithmetic import chain, inverse_root, power, quotient
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
-from rnnc.frontend.powers import inverse_root, power, quotient
 from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
@@ -280,4 +280,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Pow": (norm, power),
     "Div": (quotient,),
     "Reciprocal": (inverse_root,),
+    "Sum": (chain,),
+    "Mean": (chain,),
+    "Max": (chain,),
+    "Min": (chain,),
 }

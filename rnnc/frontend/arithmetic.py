@@ -1,6 +1,8 @@
-"""Powers in the form that handlers know: x^2 as a product, roots and reciprocals under their own names."""
+"""Arithmetic in the form that handlers know: two operands at a time, x^2 as a product, roots and reciprocals by name."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,4 +45,31 @@ def inverse_root(editor: Editor, node: Node) -> bool:
         return False
     exponent = editor.add_constant(np.asarray(-0.5), "exponent")
     editor.replace([root, node], [Node(node.name, "Pow", "", (root.inputs[0], exponent), node.outputs)])
+    return True
+
+
+def chain(editor: Editor, node: Node) -> bool:
+    """Sum, Mean, Max or Min of any number of tensors, two at a time."""
+    if len(node.inputs) == 2 and node.op_type in ("Max", "Min"):
+        return False
+    shapes = [editor.shape(name) for name in node.inputs]
+    known = [s for s in shapes if s is not None]
+    if len(known) < len(shapes):
+        return False
+    op_type = "Add" if node.op_type in ("Sum", "Mean") else node.op_type
+    total, shape, nodes = node.inputs[0], known[0], []
+    for name, other in zip(node.inputs[1:], known[1:], strict=True):
+        shape = np.broadcast_shapes(shape, other)
+        partial = editor.fresh("partial")
+        editor.shapes[partial] = shape
+        nodes.append(Node(node.name, op_type, "", (total, name), (partial,)))
+        total = partial
+    if node.op_type == "Mean":
+        share = editor.add_constant(np.asarray(1 / len(node.inputs)), "share")
+        nodes.append(Node(node.name, "Mul", "", (total, share), node.outputs))
+    elif nodes:
+        nodes[-1] = replace(nodes[-1], outputs=node.outputs)
+    else:
+        nodes.append(Node(node.name, "Identity", "", (total,), node.outputs))
+    editor.replace([node], nodes)
     return True
