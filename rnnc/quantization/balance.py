@@ -42,7 +42,7 @@ def balanced_scale(weights: Floats, scale: Floats, spread: Floats) -> Floats | N
 
 def _steps(weights: Floats, scale: Floats) -> Floats:
     """S of each row, ``[rows]``."""
-    return np.maximum(np.abs(weights * scale).max(1), 1e-30) / WEIGHT_MAX
+    return np.asarray(np.maximum(np.abs(weights * scale).max(1), 1e-30) / WEIGHT_MAX)
 
 
 def _error(weights: Floats, scale: Floats, spread: Floats) -> float:
