@@ -28,10 +28,14 @@ static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v
         for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
             int32_t a[ROWS];
             uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
-            w = rnnc_product(a, w, taken, p->x_bits, p->columns, (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
+            w = rnnc_product(a, w, taken, p->x_bits, p->columns,
+                             (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
             for (k = 0; k < n; k++) {
-                int32_t value = rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) + p->zero_point;
-                rnnc_put(y, p->y_bits, (uint16_t)(i * p->rows + r + k), rnnc_clip(value, p->lo, p->hi));
+                int32_t value =
+                    rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
+                    p->zero_point;
+                rnnc_put(y, p->y_bits, (uint16_t)(i * p->rows + r + k),
+                         rnnc_clip(value, p->lo, p->hi));
             }
         }
     }

@@ -75,10 +75,12 @@ static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
 }
 
 /* The preactivation of a row, ax over x and ah over h: ((ax + bias >> px) * mx + (ah >> ph) * mh) >> 8. */
-static inline int32_t
-rnnc_gate(const int32_t *bias, const uint32_t *scale_x, const uint32_t *scale_h, int32_t ax, int32_t ah)
+static inline int32_t rnnc_gate(const int32_t *bias, const uint32_t *scale_x,
+                                const uint32_t *scale_h, int32_t ax, int32_t ah)
 {
-    return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) + rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >> 8;
+    return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) +
+            rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >>
+           8;
 }
 
 /* int16 to its upper 8 bits, rounded half up, saturated. */
@@ -127,7 +129,8 @@ static inline int16_t *rnnc_units_at(void *h, uint8_t bits, uint16_t u, int16_t 
 
 #ifndef RNNC_PUT_UNITS
 /* Store what was computed there as operands from h[u] on, and from y[u] on unless y is 0. */
-static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u, const int16_t *value, uint16_t n)
+static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
+                                  const int16_t *value, uint16_t n)
 {
     uint16_t k;
     for (k = 0; bits == 8 && k < n; k++) {

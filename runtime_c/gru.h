@@ -9,7 +9,8 @@
 
 /* linear_before_reset = 1: the reset gate multiplies the recurrent part of the candidate. */
 typedef struct {
-    const int8_t *weights;   /* for each batch of units: gates z r n over x, then over h; packed by the target */
+    const int8_t *
+        weights; /* for each batch of units: gates z r n over x, then over h; packed by the target */
     const int32_t *bias;     /* [batch][z, r, n over x, n over h][units of a batch] */
     const uint32_t *scale_x; /* [batch][3 gates][units of a batch], m << 16 | p */
     const uint32_t *scale_h; /* the same */
@@ -45,12 +46,14 @@ static inline int16_t rnnc_gru_update(int32_t z, int32_t n, int32_t *s)
 
 /* n <= batch units of a batch.  b: bias, [z, r, n over x, n over h][batch].  mx, mh: scales, [3 gates][batch].
  * ax, ah: sums of the rows, the same.  s, h: [n]. */
-static inline void rnnc_gru_each(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
-                                  int32_t *s, int16_t *h, uint16_t batch, uint16_t n, uint8_t activation)
+static inline void rnnc_gru_each(const int32_t *b, const uint32_t *mx, const uint32_t *mh,
+                                 const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
+                                 uint16_t batch, uint16_t n, uint8_t activation)
 {
     uint16_t k;
     for (k = 0; k < n; k++) {
-        uint16_t kz = k, kr = (uint16_t)(k + batch), kn = (uint16_t)(k + 2 * batch), kb = (uint16_t)(k + 3 * batch);
+        uint16_t kz = k, kr = (uint16_t)(k + batch), kn = (uint16_t)(k + 2 * batch),
+                 kb = (uint16_t)(k + 3 * batch);
         int32_t z = rnnc_sigmoid(rnnc_gate(&b[kz], &mx[kz], &mh[kz], ax[kz], ah[kz]));
         int32_t r = rnnc_sigmoid(rnnc_gate(&b[kr], &mx[kr], &mh[kr], ax[kr], ah[kr]));
         int32_t nx = rnnc_scaled(ax[kn] + rnnc_rom_i32(&b[kn]), rnnc_rom_u32(&mx[kn])) >> 8;
@@ -63,8 +66,8 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *mx, const uin
 
 /* One step.  x: [columns].  h: [hidden], the operand.  s: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
  * y: [hidden] int16, or 0 where h itself is the output. */
-static inline void
-rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h, int32_t *s, void *vx, void *vh, int16_t *y)
+static inline void rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h,
+                                  int32_t *s, void *vx, void *vh, int16_t *y)
 {
     enum { UNITS = RNNC_BATCH(3), ROWS = 3 * UNITS };
     const int8_t *w = p->weights;
@@ -77,15 +80,15 @@ rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h, int32_t *
         uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->hidden - u));
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
-        rnnc_gru_units(
-            &p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u], value, UNITS, n, p->activation);
+        rnnc_gru_units(&p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u],
+                       value, UNITS, n, p->activation);
         rnnc_put_units(h, p->h_bits, y, u, value, n);
     }
 }
 
 /* As rnnc_gru_after.  h ends as the new operand, in between it holds r h.  z: [hidden], scratch, 0 .. 32768. */
-static inline void
-rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t *s, void *vx, void *vh, uint16_t *z, int16_t *y)
+static inline void rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h,
+                                   int32_t *s, void *vx, void *vh, uint16_t *z, int16_t *y)
 {
     enum { UNITS2 = RNNC_BATCH(2), ROWS2 = 2 * UNITS2, UNITS1 = RNNC_BATCH(1) };
     const int8_t *w = p->zr_weights;
@@ -98,8 +101,10 @@ rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS2);
         for (k = 0; k < UNITS2 && u + k < p->hidden; k++) {
             uint16_t a = (uint16_t)(2 * u + k), b = (uint16_t)(a + UNITS2);
-            int32_t gz = rnnc_gate(&p->zr_bias[a], &p->zr_scale_x[a], &p->zr_scale_h[a], ax[k], ah[k]);
-            int32_t gr = rnnc_gate(&p->zr_bias[b], &p->zr_scale_x[b], &p->zr_scale_h[b], ax[k + UNITS2], ah[k + UNITS2]);
+            int32_t gz =
+                rnnc_gate(&p->zr_bias[a], &p->zr_scale_x[a], &p->zr_scale_h[a], ax[k], ah[k]);
+            int32_t gr = rnnc_gate(&p->zr_bias[b], &p->zr_scale_x[b], &p->zr_scale_h[b],
+                                   ax[k + UNITS2], ah[k + UNITS2]);
             int32_t rh = (rnnc_sigmoid(gr) * rnnc_upper(s[u + k]) + 16384) >> 15;
             z[u + k] = (uint16_t)rnnc_sigmoid(gz);
             rnnc_put_hidden(h, p->h_bits, (uint16_t)(u + k), rh);
@@ -112,7 +117,8 @@ rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h, int32_t
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, UNITS1);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, UNITS1);
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
-            int32_t n = rnnc_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
+            int32_t n =
+                rnnc_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
             int16_t value = rnnc_gru_update(z[k], rnnc_activate(p->activation, n), &s[k]);
             rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {

@@ -8,8 +8,8 @@
 #include "rows.h"
 
 typedef struct {
-    const int8_t *weights;   /* for each batch of units: over x, then over h; packed by the target */
-    const int32_t *bias;     /* [hidden] */
+    const int8_t *weights; /* for each batch of units: over x, then over h; packed by the target */
+    const int32_t *bias;   /* [hidden] */
     const uint32_t *scale_x; /* [hidden], m << 16 | p */
     const uint32_t *scale_h; /* [hidden] */
     uint16_t columns, hidden;
@@ -18,7 +18,8 @@ typedef struct {
 
 /* One step.  x: [columns].  h: [hidden], the operand.  vx, vh: scratch, x and h as the kernel takes them.
  * y: [hidden] int16, or 0 where h itself is the output. */
-static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, void *vx, void *vh, int16_t *y)
+static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, void *vx, void *vh,
+                            int16_t *y)
 {
     enum { UNITS = RNNC_BATCH(1) };
     const int8_t *w = p->weights;
@@ -30,9 +31,10 @@ static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, vo
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, UNITS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, UNITS);
         for (k = u; k < u + UNITS && k < p->hidden; k++) {
-            int32_t a = (rnnc_scaled(ax[k - u] + rnnc_rom_i32(&p->bias[k]), rnnc_rom_u32(&p->scale_x[k])) +
-                         rnnc_scaled(ah[k - u], rnnc_rom_u32(&p->scale_h[k]))) >>
-                        8;
+            int32_t a =
+                (rnnc_scaled(ax[k - u] + rnnc_rom_i32(&p->bias[k]), rnnc_rom_u32(&p->scale_x[k])) +
+                 rnnc_scaled(ah[k - u], rnnc_rom_u32(&p->scale_h[k]))) >>
+                8;
             int16_t value = (int16_t)rnnc_activate(p->activation, a);
             rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {

@@ -15,7 +15,7 @@
 #ifndef RNNC_GROUP
 #define RNNC_GROUP 1
 #define RNNC_LANES 4 /* four rows at a time share the loads of v */
-#define RNNC_DIRECT /* an operand is taken as it is */
+#define RNNC_DIRECT  /* an operand is taken as it is */
 
 /* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
@@ -23,7 +23,8 @@ static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t colu
     memcpy(v, x, (size_t)columns * (bits / 8u));
 }
 
-static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const int16_t *v,
+                                           uint16_t columns, uint16_t rows)
 {
     /* volatile: a count that the compiler knew would be short would be unrolled into scalars, not vectors */
     volatile uint16_t count = columns;
@@ -55,7 +56,8 @@ static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const 
     return w;
 }
 
-static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const int8_t *v, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const int8_t *v,
+                                          uint16_t columns, uint16_t rows)
 {
     /* volatile: a count that the compiler knew would be short would be unrolled into scalars, not vectors */
     volatile uint16_t count = columns;
@@ -89,8 +91,8 @@ static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const i
 
 /* acc[r] = sum of w[r][j] v[j], r = 0 .. rows - 1, j = 0 .. columns - 1, |acc| < 2^31 by certificate; rows is a multiple of
  * RNNC_GROUP.  w: as packed.  v: as taken.  Returns the address behind the last weight. */
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     return bits == 8 ? rnnc_product8(acc, w, (const int8_t *)v, columns, rows)
                      : rnnc_product16(acc, w, (const int16_t *)v, columns, rows);
@@ -98,7 +100,10 @@ rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_
 #endif
 
 /* Units of 1 to 4 rows each that fill whole groups. */
-#define RNNC_COMMON(rows) ((rows) % 2 ? 1 : (rows) % 4 ? (RNNC_GROUP < 2 ? RNNC_GROUP : 2) : (RNNC_GROUP < 4 ? RNNC_GROUP : 4))
+#define RNNC_COMMON(rows)                             \
+    ((rows) % 2   ? 1                                 \
+     : (rows) % 4 ? (RNNC_GROUP < 2 ? RNNC_GROUP : 2) \
+                  : (RNNC_GROUP < 4 ? RNNC_GROUP : 4))
 #define RNNC_UNITS(rows) (RNNC_GROUP / RNNC_COMMON(rows))
 /* The same for layers whose gates work on RNNC_LANES units at once; their rows and constants are ordered gate by gate. */
 #define RNNC_BATCH(rows) (RNNC_UNITS(rows) < RNNC_LANES ? RNNC_LANES : RNNC_UNITS(rows))
@@ -127,11 +132,12 @@ static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint1
     return v;
 }
 
-#define RNNC_PART 32 /* columns taken at a time; every packing is contiguous by groups of so many columns */
+#define RNNC_PART \
+    32 /* columns taken at a time; every packing is contiguous by groups of so many columns */
 
 /* As rnnc_product on an operand that was not taken: x may lie anywhere. */
-static inline const int8_t *
-rnnc_rows(int32_t *acc, const int8_t *w, const void *x, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_rows(int32_t *acc, const int8_t *w, const void *x, uint8_t bits,
+                                      uint16_t columns, uint16_t rows)
 {
     uint16_t r, j;
     uint8_t k;

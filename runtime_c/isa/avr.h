@@ -44,7 +44,8 @@ static inline uint32_t rnnc_rom_u32(const uint32_t *p)
 
 /* The sum over one row, 8 by 16 bits into 32: n products of three 8-bit multiplications each.
  * Returns the address behind its weights; *v is left where it was. */
-static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v, uint16_t n)
+static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,
+                                         uint16_t n)
 {
     int32_t a = 0;
     uint8_t weight, low, high;
@@ -66,14 +67,16 @@ static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const in
             "sbiw %[n], 1\n\t"
             "brne 1b\n\t"
             "clr r1"
-            : [a] "+r"(a), [n] "+w"(n), "+z"(w), [v] "+x"(v), [weight] "=&a"(weight), [low] "=&a"(low), [high] "=&a"(high)
+            : [a] "+r"(a), [n] "+w"(n),
+              "+z"(w), [v] "+x"(v), [weight] "=&a"(weight), [low] "=&a"(low), [high] "=&a"(high)
             :
             : "r0", "memory");
     *sum = a;
     return w;
 }
 #else
-static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v, uint16_t n)
+static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,
+                                         uint16_t n)
 {
     int32_t a = 0;
     for (; n; n--) {
@@ -102,8 +105,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     }
 }
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     (void)bits;
     for (; rows; rows--) {

@@ -17,13 +17,16 @@
 
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r8 .. r11 sums; r4, r5 activations; r0, r1 weights; r6, r7 their addresses; r12 the end. */
-#define RNNC_M0_WORD(w, x) \
-    "asrs r3, " w ", #8\n muls r3, " x "\n add r9, r3\n asrs r3, " w ", #16\n muls r3, " x "\n add r10, r3\n asrs r3, " w \
-    ", #24\n muls r3, " x "\n add r11, r3\n muls " w ", " x "\n add r8, " w "\n"
-#define RNNC_M0_COL2 "ldmia r6!, {r0-r1}\n ldmia r7!, {r4-r5}\n" RNNC_M0_WORD("r0", "r4") RNNC_M0_WORD("r1", "r5")
+#define RNNC_M0_WORD(w, x)                                                                 \
+    "asrs r3, " w ", #8\n muls r3, " x "\n add r9, r3\n asrs r3, " w ", #16\n muls r3, " x \
+    "\n add r10, r3\n asrs r3, " w ", #24\n muls r3, " x "\n add r11, r3\n muls " w ", " x \
+    "\n add r8, " w "\n"
+#define RNNC_M0_COL2 \
+    "ldmia r6!, {r0-r1}\n ldmia r7!, {r4-r5}\n" RNNC_M0_WORD("r0", "r4") RNNC_M0_WORD("r1", "r5")
 #define RNNC_TELESCOPE_BLOCK
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
+rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
+                     RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(".syntax unified\n"
                      " push {r0, r2, r4-r7, lr}\n"

@@ -17,15 +17,17 @@
 
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r0 .. r3 sums; r4, r5 activations; r6 .. r9 weights; r10, r11 their addresses; lr the end. */
-#define RNNC_M3_WORD(w, x) \
+#define RNNC_M3_WORD(w, x)                                                                 \
     "mla r0, " w ", " x ", r0\n asr r12, " w ", #8\n mla r1, r12, " x ", r1\n asr r12, " w \
     ", #16\n mla r2, r12, " x ", r2\n asr.w " w ", " w ", #24\n mla r3, " w ", " x ", r3\n"
-#define RNNC_M3_COL4 \
-    "ldmia r11!, {r6-r9}\n ldmia r10!, {r4-r5}\n" RNNC_M3_WORD("r6", "r4") RNNC_M3_WORD("r7", "r5") \
-    "ldmia r10!, {r4-r5}\n" RNNC_M3_WORD("r8", "r4") RNNC_M3_WORD("r9", "r5")
+#define RNNC_M3_COL4                                                              \
+    "ldmia r11!, {r6-r9}\n ldmia r10!, {r4-r5}\n" RNNC_M3_WORD("r6", "r4")        \
+        RNNC_M3_WORD("r7", "r5") "ldmia r10!, {r4-r5}\n" RNNC_M3_WORD("r8", "r4") \
+            RNNC_M3_WORD("r9", "r5")
 #define RNNC_TELESCOPE_BLOCK
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
+rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
+                     RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(".syntax unified\n"
                      " push {r0, r2, r4-r11, lr}\n"

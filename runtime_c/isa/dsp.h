@@ -28,10 +28,11 @@ typedef int32_t rnnc_operand;
 
 /* acc[0 .. 3] of one block; returns the address behind its weights.  Pushes 44 bytes.
  * r0:r1, r3:r4 raw sums; r2, r5 low sums; r6, r7 activations; r8 .. r11 weights; r12, lr their addresses. */
-#define RNNC_DSP_PAIR(w, x, raw, high, low) \
-    "smlald " raw ", " high ", " w ", " x "\n sxtb16 " w ", " w "\n smlad " low ", " w ", " x ", " low "\n"
-#define RNNC_DSP_COL4 \
-    "ldmia r12!, {r6-r7}\n ldmia lr!, {r8-r11}\n" RNNC_DSP_PAIR("r8", "r6", "r0", "r1", "r2") \
+#define RNNC_DSP_PAIR(w, x, raw, high, low)                                                   \
+    "smlald " raw ", " high ", " w ", " x "\n sxtb16 " w ", " w "\n smlad " low ", " w ", " x \
+    ", " low "\n"
+#define RNNC_DSP_COL4                                                                            \
+    "ldmia r12!, {r6-r7}\n ldmia lr!, {r8-r11}\n" RNNC_DSP_PAIR("r8", "r6", "r0", "r1", "r2")    \
         RNNC_DSP_PAIR("r9", "r6", "r3", "r4", "r5") RNNC_DSP_PAIR("r10", "r7", "r0", "r1", "r2") \
             RNNC_DSP_PAIR("r11", "r7", "r3", "r4", "r5")
 __attribute__((naked, noinline, unused)) static const int8_t *
@@ -52,7 +53,8 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
                      " mov.w r5, #0\n"
                      " add pc, r6\n"
                      " nop\n"
-                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 " ldr r8, [sp]\n"
+                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
+                     " ldr r8, [sp]\n"
                      " cmp r12, r8\n"
                      " bne.w 1b\n"
                      " lsr.w r0, r0, #8\n"
@@ -80,9 +82,10 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 /* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
 #define RNNC_LUT_INDEX
 #define RNNC_BEYOND7(value) , value, value, value, value, value, value, value
-#define RNNC_BEYOND(value) \
-    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) \
-    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
+#define RNNC_BEYOND(value)                                                          \
+    RNNC_BEYOND7(value)                                                             \
+    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) \
+        RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
 static inline uint32_t rnnc_lut_index(uint32_t a)
 {
     uint32_t k;
@@ -96,7 +99,8 @@ static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const 
     int32_t c, columns = v[1] / 2;
     acc[0] = acc[1] = acc[2] = acc[3] = 0;
     for (c = 0; c < columns; c++) {
-        int32_t x = c % 2 ? v[2 + c / 2] >> 16 : (v[2 + c / 2] & 65535) - 2 * (v[2 + c / 2] & 32768);
+        int32_t x =
+            c % 2 ? v[2 + c / 2] >> 16 : (v[2 + c / 2] & 65535) - 2 * (v[2 + c / 2] & 32768);
         const int8_t *at = w + c / 2 * 8 + c % 2 * 2;
         acc[1] += at[0] * x;
         acc[0] += (at[1] + (at[0] < 0)) * x;
@@ -135,8 +139,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     }
 }
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     uint16_t r;
     (void)bits;

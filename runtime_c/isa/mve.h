@@ -21,14 +21,15 @@ typedef int16_t rnnc_operand;
 
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
-    size_t n = (size_t)columns * (bits / 8u), all = (size_t)RNNC_OPERAND_LENGTH(columns) * (bits / 8u);
+    size_t n = (size_t)columns * (bits / 8u),
+           all = (size_t)RNNC_OPERAND_LENGTH(columns) * (bits / 8u);
     memcpy(v, x, n);
     memset((int8_t *)v + n, 0, all - n);
 }
 
 /* The same packing, read plainly. */
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     uint16_t r, i, j, k, wide;
     for (r = 0; r < rows; r++) {
@@ -40,7 +41,8 @@ rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_
             for (i = 0; i < 4; i++) {
                 for (k = 0; k < wide; k++, w++) {
                     if (j + k < columns) {
-                        acc[r + i] += *w * (int32_t)(bits == 8 ? ((const int8_t *)v)[j + k] : ((const int16_t *)v)[j + k]);
+                        acc[r + i] += *w * (int32_t)(bits == 8 ? ((const int8_t *)v)[j + k]
+                                                               : ((const int16_t *)v)[j + k]);
                     }
                 }
             }

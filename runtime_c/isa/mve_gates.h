@@ -10,11 +10,12 @@
 static inline int32x4_t rnnc_mve_scaled(int32x4_t a, const uint32_t *scale)
 {
     int32x4_t s = vldrwq_s32((const int32_t *)scale);
-    return vmulq_s32(vshlq_s32(a, vnegq_s32(s)), vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(s), 16)));
+    return vmulq_s32(vshlq_s32(a, vnegq_s32(s)),
+                     vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(s), 16)));
 }
 
-static inline int32x4_t
-rnnc_mve_gate(const int32_t *bias, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah)
+static inline int32x4_t rnnc_mve_gate(const int32_t *bias, const uint32_t *x, const uint32_t *y,
+                                      const int32_t *ax, const int32_t *ah)
 {
     int32x4_t over_x = rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax), vldrwq_s32(bias)), x);
     return vshrq_n_s32(vaddq_s32(over_x, rnnc_mve_scaled(vldrwq_s32(ah), y)), 8);
@@ -43,7 +44,8 @@ static inline int32x4_t rnnc_mve_sigmoid(int32x4_t p)
 
 static inline int32x4_t rnnc_mve_tanh(int32x4_t p)
 {
-    return rnnc_mve_signed(vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), 13), p);
+    return rnnc_mve_signed(
+        vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), 13), p);
 }
 
 /* rnnc_mul15(u, d), given -u and -d: (2^16 u d + 2^30) >> 31. */
@@ -56,8 +58,9 @@ static inline int32x4_t rnnc_mve_mul15(int32x4_t minus_u, int32x4_t minus_d)
 #define RNNC_MVE_APART __asm__ volatile("" ::: "memory")
 
 #define RNNC_LSTM_UNITS
-static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax, const int32_t *ah,
-                                   int32_t *c, int16_t *h, uint16_t batch, uint16_t n)
+static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y,
+                                   const int32_t *ax, const int32_t *ah, int32_t *c, int16_t *h,
+                                   uint16_t batch, uint16_t n)
 {
     mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
@@ -68,7 +71,8 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
     g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
     i = vrshrq_n_s32(vmulq_s32(i, g), 7);
     RNNC_MVE_APART;
-    f = vnegq_s32(vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)), half));
+    f = vnegq_s32(
+        vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)), half));
     cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(vldrwq_z_s32(c, here))), i);
     RNNC_MVE_APART;
     o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
@@ -79,7 +83,8 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
 }
 
 #define RNNC_PUT_UNITS
-static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u, const int16_t *value, uint16_t n)
+static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
+                                  const int16_t *value, uint16_t n)
 {
     mve_pred16_t here = vctp32q(n);
     int32x4_t v = vldrhq_z_s32(value, here);
@@ -92,8 +97,9 @@ static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
 }
 
 #define RNNC_GRU_UNITS
-static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax, const int32_t *ah,
-                                  int32_t *s, int16_t *h, uint16_t batch, uint16_t n, uint8_t activation)
+static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh,
+                                  const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
+                                  uint16_t batch, uint16_t n, uint8_t activation)
 {
     mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
@@ -115,7 +121,8 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
     z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
     wide = vldrwq_z_s32(s, here);
     /* -(32768 - z) = (z - 2^14) - 2^14 */
-    wide = vaddq_s32(wide, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(wide, vshlq_n_s32(value, 14))));
+    wide = vaddq_s32(wide,
+                     rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(wide, vshlq_n_s32(value, 14))));
     vstrwq_p_s32(s, wide, here);
     vstrhq_p_s32(h, vrshrq_n_s32(wide, 14), here);
 }

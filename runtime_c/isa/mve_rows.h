@@ -6,30 +6,33 @@
 
 /* acc[0 .. 4 blocks - 1]; returns the address behind the weights.  wide: groups of 16 columns; half: 1 where 8 are left.
  * r4, r6, r8, r10 sums; r2 activations; r12 their begin; r5 blocks, r7 wide, r3 half.  Pushes 28 bytes. */
-#define RNNC_MVE_BLOCKS(turn, left) \
-    "push {r4-r8, r10, lr}\n" \
-    " mov r7, r3\n" \
-    " ldrd r3, r5, [sp, #28]\n" \
-    " mov r12, r2\n" \
-    "1: mov r2, r12\n" \
-    " movs r4, #0\n" \
-    " movs r6, #0\n" \
-    " mov.w r8, #0\n" \
-    " mov.w r10, #0\n" \
-    " wls lr, r7, 3f\n" \
-    "2:\n" turn " le lr, 2b\n" \
+#define RNNC_MVE_BLOCKS(turn, left)                     \
+    "push {r4-r8, r10, lr}\n"                           \
+    " mov r7, r3\n"                                     \
+    " ldrd r3, r5, [sp, #28]\n"                         \
+    " mov r12, r2\n"                                    \
+    "1: mov r2, r12\n"                                  \
+    " movs r4, #0\n"                                    \
+    " movs r6, #0\n"                                    \
+    " mov.w r8, #0\n"                                   \
+    " mov.w r10, #0\n"                                  \
+    " wls lr, r7, 3f\n"                                 \
+    "2:\n" turn " le lr, 2b\n"                          \
     "3: cbz r3, 4f\n" left "4: strd r4, r6, [r0], #8\n" \
-    " strd r8, r10, [r0], #8\n" \
-    " subs r5, r5, #1\n" \
-    " bne 1b\n" \
-    " mov r0, r1\n" \
+    " strd r8, r10, [r0], #8\n"                         \
+    " subs r5, r5, #1\n"                                \
+    " bne 1b\n"                                         \
+    " mov r0, r1\n"                                     \
     " pop {r4-r8, r10, pc}\n"
 
 #define RNNC_MVE_ROW8(sum, w) "vldrb.u8 " w ", [r1], #16\n vmladava.s8 " sum ", q0, " w "\n"
-#define RNNC_MVE_ROW16(sum) \
-    "vldrb.s16 q2, [r1], #8\n vmladava.s16 " sum ", q0, q2\n vldrb.s16 q3, [r1], #8\n vmladava.s16 " sum ", q1, q3\n"
+#define RNNC_MVE_ROW16(sum)                      \
+    "vldrb.s16 q2, [r1], #8\n vmladava.s16 " sum \
+    ", q0, q2\n vldrb.s16 q3, [r1], #8\n vmladava.s16 " sum ", q1, q3\n"
 #define RNNC_MVE_LEFT(sum, w) "vldrb.s16 " w ", [r1], #8\n vmladava.s16 " sum ", q0, " w "\n"
-#define RNNC_MVE_LEFT4 RNNC_MVE_LEFT("r4", "q1") RNNC_MVE_LEFT("r6", "q2") RNNC_MVE_LEFT("r8", "q3") RNNC_MVE_LEFT("r10", "q1")
+#define RNNC_MVE_LEFT4        \
+    RNNC_MVE_LEFT("r4", "q1") \
+    RNNC_MVE_LEFT("r6", "q2") RNNC_MVE_LEFT("r8", "q3") RNNC_MVE_LEFT("r10", "q1")
 
 #ifndef RNNC_UNUSED
 #define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
@@ -39,18 +42,21 @@ __attribute__((naked, noinline, unused)) static const int8_t *
 rnnc_mve_blocks8(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int8_t *v,
                  RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
 {
-    __asm__ volatile(RNNC_MVE_BLOCKS("vldrb.u8 q0, [r2], #16\n" RNNC_MVE_ROW8("r4", "q1") RNNC_MVE_ROW8("r6", "q2")
-                                         RNNC_MVE_ROW8("r8", "q3") RNNC_MVE_ROW8("r10", "q1"),
+    __asm__ volatile(RNNC_MVE_BLOCKS("vldrb.u8 q0, [r2], #16\n" RNNC_MVE_ROW8("r4", "q1")
+                                         RNNC_MVE_ROW8("r6", "q2") RNNC_MVE_ROW8("r8", "q3")
+                                             RNNC_MVE_ROW8("r10", "q1"),
                                      "vldrb.s16 q0, [r2]\n" RNNC_MVE_LEFT4));
 }
 
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_mve_blocks16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
-                  RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
+rnnc_mve_blocks16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
+                  RNNC_UNUSED const int16_t *v, RNNC_UNUSED uint32_t wide,
+                  RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
 {
-    __asm__ volatile(RNNC_MVE_BLOCKS("vldrh.u16 q0, [r2], #16\n vldrh.u16 q1, [r2], #16\n" RNNC_MVE_ROW16("r4")
-                                         RNNC_MVE_ROW16("r6") RNNC_MVE_ROW16("r8") RNNC_MVE_ROW16("r10"),
-                                     "vldrh.u16 q0, [r2]\n" RNNC_MVE_LEFT4));
+    __asm__ volatile(
+        RNNC_MVE_BLOCKS("vldrh.u16 q0, [r2], #16\n vldrh.u16 q1, [r2], #16\n" RNNC_MVE_ROW16("r4")
+                            RNNC_MVE_ROW16("r6") RNNC_MVE_ROW16("r8") RNNC_MVE_ROW16("r10"),
+                        "vldrh.u16 q0, [r2]\n" RNNC_MVE_LEFT4));
 }
 
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
@@ -66,12 +72,13 @@ static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t colu
     }
 }
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     uint32_t eights = (columns + 7u) / 8u;
-    return bits == 8 ? rnnc_mve_blocks8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
-                     : rnnc_mve_blocks16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
+    return bits == 8
+               ? rnnc_mve_blocks8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
+               : rnnc_mve_blocks16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
 }
 
 #endif

@@ -19,101 +19,114 @@ typedef int16_t rnnc_operand;
 #if defined(__riscv) && defined(__riscv_mul) && __riscv_xlen == 32 && defined(__GNUC__)
 /* acc[0 .. 3] of one block; returns the address behind its weights.  The loop has 8 columns of 13 instructions; `skipped`
  * of them are passed over in the first turn, `bytes` of code. */
-#define RNNC_RV32_ROW(offset, sum) "lb t0, " offset "(a1)\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
-#define RNNC_RV32_COLUMN(x, o0, o1, o2, o3) \
-    "lh t1, " x "(a2)\n" RNNC_RV32_ROW(o0, "a6") RNNC_RV32_ROW(o1, "a7") RNNC_RV32_ROW(o2, "t3") RNNC_RV32_ROW(o3, "t4")
+#define RNNC_RV32_ROW(offset, sum) \
+    "lb t0, " offset "(a1)\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
+#define RNNC_RV32_COLUMN(x, o0, o1, o2, o3)                                                      \
+    "lh t1, " x "(a2)\n" RNNC_RV32_ROW(o0, "a6") RNNC_RV32_ROW(o1, "a7") RNNC_RV32_ROW(o2, "t3") \
+        RNNC_RV32_ROW(o3, "t4")
 #define RNNC_RV32_COLUMN_BYTES 52u
 __attribute__((naked, noinline, unused)) static const int8_t *
 rnnc_rv32_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
-                RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
+                RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped,
+                RNNC_UNUSED uint32_t bytes)
 {
-    __asm__ volatile(".option push\n.option norvc\n"
-                     " slli t0, a4, 1\n"
-                     " sub a2, a2, t0\n"
-                     " slli t0, a4, 2\n"
-                     " sub a1, a1, t0\n"
-                     " li a6, 0\n"
-                     " li a7, 0\n"
-                     " li t3, 0\n"
-                     " li t4, 0\n"
-                     " lla t0, 1f\n"
-                     " add t0, t0, a5\n"
-                     " jr t0\n"
-                     "1:\n" RNNC_RV32_COLUMN("0", "0", "1", "2", "3") RNNC_RV32_COLUMN("2", "4", "5", "6", "7")
-                         RNNC_RV32_COLUMN("4", "8", "9", "10", "11") RNNC_RV32_COLUMN("6", "12", "13", "14", "15")
-                             RNNC_RV32_COLUMN("8", "16", "17", "18", "19") RNNC_RV32_COLUMN("10", "20", "21", "22", "23")
-                                 RNNC_RV32_COLUMN("12", "24", "25", "26", "27") RNNC_RV32_COLUMN("14", "28", "29", "30", "31")
-                     " addi a2, a2, 16\n"
-                     " addi a1, a1, 32\n"
-                     " bne a2, a3, 1b\n"
-                     " sw a6, 0(a0)\n"
-                     " sw a7, 4(a0)\n"
-                     " sw t3, 8(a0)\n"
-                     " sw t4, 12(a0)\n"
-                     " mv a0, a1\n"
-                     " ret\n"
-                     ".option pop\n");
+    __asm__ volatile(
+        ".option push\n.option norvc\n"
+        " slli t0, a4, 1\n"
+        " sub a2, a2, t0\n"
+        " slli t0, a4, 2\n"
+        " sub a1, a1, t0\n"
+        " li a6, 0\n"
+        " li a7, 0\n"
+        " li t3, 0\n"
+        " li t4, 0\n"
+        " lla t0, 1f\n"
+        " add t0, t0, a5\n"
+        " jr t0\n"
+        "1:\n" RNNC_RV32_COLUMN("0", "0", "1", "2", "3") RNNC_RV32_COLUMN("2", "4", "5", "6", "7")
+            RNNC_RV32_COLUMN("4", "8", "9", "10", "11")
+                RNNC_RV32_COLUMN("6", "12", "13", "14", "15")
+                    RNNC_RV32_COLUMN("8", "16", "17", "18", "19")
+                        RNNC_RV32_COLUMN("10", "20", "21", "22", "23")
+                            RNNC_RV32_COLUMN("12", "24", "25", "26", "27")
+                                RNNC_RV32_COLUMN("14", "28", "29", "30", "31") " addi a2, a2, 16\n"
+                                                                               " addi a1, a1, 32\n"
+                                                                               " bne a2, a3, 1b\n"
+                                                                               " sw a6, 0(a0)\n"
+                                                                               " sw a7, 4(a0)\n"
+                                                                               " sw t3, 8(a0)\n"
+                                                                               " sw t4, 12(a0)\n"
+                                                                               " mv a0, a1\n"
+                                                                               " ret\n"
+                                                                               ".option pop\n");
 }
 
 /* acc[0 .. 7] of two blocks, one after the other in memory. */
-#define RNNC_RV32_ROW_OF(w, offset, sum) "lb t0, " offset "(" w ")\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
-#define RNNC_RV32_COLUMN8(x, o0, o1, o2, o3) \
-    "lh t1, " x "(a2)\n" RNNC_RV32_ROW_OF("a1", o0, "a6") RNNC_RV32_ROW_OF("a1", o1, "a7") RNNC_RV32_ROW_OF("a1", o2, "t3") \
-        RNNC_RV32_ROW_OF("a1", o3, "t4") RNNC_RV32_ROW_OF("a4", o0, "t5") RNNC_RV32_ROW_OF("a4", o1, "t6") \
-            RNNC_RV32_ROW_OF("a4", o2, "t2") RNNC_RV32_ROW_OF("a4", o3, "a5")
+#define RNNC_RV32_ROW_OF(w, offset, sum) \
+    "lb t0, " offset "(" w ")\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
+#define RNNC_RV32_COLUMN8(x, o0, o1, o2, o3)                                               \
+    "lh t1, " x "(a2)\n" RNNC_RV32_ROW_OF("a1", o0, "a6") RNNC_RV32_ROW_OF("a1", o1, "a7") \
+        RNNC_RV32_ROW_OF("a1", o2, "t3") RNNC_RV32_ROW_OF("a1", o3, "t4")                  \
+            RNNC_RV32_ROW_OF("a4", o0, "t5") RNNC_RV32_ROW_OF("a4", o1, "t6")              \
+                RNNC_RV32_ROW_OF("a4", o2, "t2") RNNC_RV32_ROW_OF("a4", o3, "a5")
 #define RNNC_RV32_COLUMN8_BYTES 100u
 __attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
-                 RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
+rnnc_rv32_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
+                 RNNC_UNUSED const int16_t *v, RNNC_UNUSED const int16_t *end,
+                 RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
 {
-    __asm__ volatile(".option push\n.option norvc\n"
-                     " sub t1, a3, a2\n"
-                     " slli t1, t1, 1\n"
-                     " slli t0, a4, 1\n"
-                     " sub a2, a2, t0\n"
-                     " slli t0, a4, 2\n"
-                     " sub a1, a1, t0\n"
-                     " add a4, a1, t1\n"
-                     " lla t0, 1f\n"
-                     " add t0, t0, a5\n"
-                     " li a5, 0\n"
-                     " li a6, 0\n"
-                     " li a7, 0\n"
-                     " li t2, 0\n"
-                     " li t3, 0\n"
-                     " li t4, 0\n"
-                     " li t5, 0\n"
-                     " li t6, 0\n"
-                     " jr t0\n"
-                     "1:\n" RNNC_RV32_COLUMN8("0", "0", "1", "2", "3") RNNC_RV32_COLUMN8("2", "4", "5", "6", "7")
-                         RNNC_RV32_COLUMN8("4", "8", "9", "10", "11") RNNC_RV32_COLUMN8("6", "12", "13", "14", "15")
-                             RNNC_RV32_COLUMN8("8", "16", "17", "18", "19") RNNC_RV32_COLUMN8("10", "20", "21", "22", "23")
-                                 RNNC_RV32_COLUMN8("12", "24", "25", "26", "27") RNNC_RV32_COLUMN8("14", "28", "29", "30", "31")
-                     " addi a2, a2, 16\n"
-                     " addi a1, a1, 32\n"
-                     " addi a4, a4, 32\n"
-                     " bne a2, a3, 1b\n"
-                     " sw a6, 0(a0)\n"
-                     " sw a7, 4(a0)\n"
-                     " sw t3, 8(a0)\n"
-                     " sw t4, 12(a0)\n"
-                     " sw t5, 16(a0)\n"
-                     " sw t6, 20(a0)\n"
-                     " sw t2, 24(a0)\n"
-                     " sw a5, 28(a0)\n"
-                     " mv a0, a4\n"
-                     " ret\n"
-                     ".option pop\n");
+    __asm__ volatile(
+        ".option push\n.option norvc\n"
+        " sub t1, a3, a2\n"
+        " slli t1, t1, 1\n"
+        " slli t0, a4, 1\n"
+        " sub a2, a2, t0\n"
+        " slli t0, a4, 2\n"
+        " sub a1, a1, t0\n"
+        " add a4, a1, t1\n"
+        " lla t0, 1f\n"
+        " add t0, t0, a5\n"
+        " li a5, 0\n"
+        " li a6, 0\n"
+        " li a7, 0\n"
+        " li t2, 0\n"
+        " li t3, 0\n"
+        " li t4, 0\n"
+        " li t5, 0\n"
+        " li t6, 0\n"
+        " jr t0\n"
+        "1:\n" RNNC_RV32_COLUMN8("0", "0", "1", "2", "3") RNNC_RV32_COLUMN8("2", "4", "5", "6", "7")
+            RNNC_RV32_COLUMN8("4", "8", "9", "10", "11")
+                RNNC_RV32_COLUMN8("6", "12", "13", "14", "15")
+                    RNNC_RV32_COLUMN8("8", "16", "17", "18", "19")
+                        RNNC_RV32_COLUMN8("10", "20", "21", "22", "23")
+                            RNNC_RV32_COLUMN8("12", "24", "25", "26", "27")
+                                RNNC_RV32_COLUMN8("14", "28", "29", "30", "31") " addi a2, a2, 16\n"
+                                                                                " addi a1, a1, 32\n"
+                                                                                " addi a4, a4, 32\n"
+                                                                                " bne a2, a3, 1b\n"
+                                                                                " sw a6, 0(a0)\n"
+                                                                                " sw a7, 4(a0)\n"
+                                                                                " sw t3, 8(a0)\n"
+                                                                                " sw t4, 12(a0)\n"
+                                                                                " sw t5, 16(a0)\n"
+                                                                                " sw t6, 20(a0)\n"
+                                                                                " sw t2, 24(a0)\n"
+                                                                                " sw a5, 28(a0)\n"
+                                                                                " mv a0, a4\n"
+                                                                                " ret\n"
+                                                                                ".option pop\n");
 }
 
-static inline const int8_t *
-rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
+                                           uint16_t columns, uint16_t rows)
 {
     uint32_t skipped = (0u - columns) & 7u;
     for (; rows >= 8; rows = (uint16_t)(rows - 8), acc += 8) {
         w = rnnc_rv32_blocks(acc, w, v, v + columns, skipped, skipped * RNNC_RV32_COLUMN8_BYTES);
     }
-    return rows ? rnnc_rv32_block(acc, w, v, v + columns, skipped, skipped * RNNC_RV32_COLUMN_BYTES) : w;
+    return rows ? rnnc_rv32_block(acc, w, v, v + columns, skipped, skipped * RNNC_RV32_COLUMN_BYTES)
+                : w;
 }
 
 /* An element on its way: the loop over it is no memcpy, which is slow for short vectors. */
@@ -123,8 +136,8 @@ static inline int16_t rnnc_rv32_element(int32_t x)
     return (int16_t)x;
 }
 #else
-static inline const int8_t *
-rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
+                                           uint16_t columns, uint16_t rows)
 {
     uint16_t j;
     for (; rows; rows = (uint16_t)(rows - 4), acc += 4) {
@@ -154,8 +167,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     }
 }
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     (void)bits;
     return rnnc_rv32_rows(acc, w, (const int16_t *)v, columns, rows);

@@ -16,7 +16,8 @@
 #define RNNC_GROUP 4
 #define RNNC_LANES 1
 typedef int32_t rnnc_operand;
-#define RNNC_TELESCOPE_PADDED(columns) (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)
+#define RNNC_TELESCOPE_PADDED(columns) \
+    (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)
 #define RNNC_OPERAND_LENGTH(columns) (3 + RNNC_TELESCOPE_PADDED(columns))
 
 #ifndef RNNC_TELESCOPE_BLOCK
@@ -40,8 +41,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     int32_t *v = (int32_t *)operand;
     uint16_t padded = (uint16_t)RNNC_TELESCOPE_PADDED(columns), j;
     uint32_t sum = 0;
-    v[0] = (int32_t)((RNNC_TELESCOPE_TURN - padded % RNNC_TELESCOPE_TURN) % RNNC_TELESCOPE_TURN / RNNC_TELESCOPE_COLUMNS *
-                     RNNC_TELESCOPE_BYTES);
+    v[0] = (int32_t)((RNNC_TELESCOPE_TURN - padded % RNNC_TELESCOPE_TURN) % RNNC_TELESCOPE_TURN /
+                     RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_BYTES);
     v[2] = padded * 4;
     for (j = 0; j < columns; j++) {
         int32_t value = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
@@ -54,8 +55,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     v[1] = (int32_t)(sum << 7);
 }
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     uint16_t r;
     (void)bits;

@@ -30,7 +30,8 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     }
 }
 
-static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t pairs)
+static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, const int16_t *v,
+                                             uint16_t pairs)
 {
     uint16_t j, r;
     memset(acc, 0, 8 * sizeof *acc);
@@ -49,8 +50,8 @@ static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, cons
 #define RNNC_AVX2 0
 #endif
 
-static inline const int8_t *
-rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits, uint16_t columns, uint16_t rows)
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
 {
     uint16_t r, pairs = (uint16_t)((columns + 1) / 2);
     (void)bits;

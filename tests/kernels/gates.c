@@ -51,7 +51,10 @@ int main(void)
         rows();
         for (k = 0; k < LANES; k++) {
             /* a cell reaches 2^30, a GRU's state 32767 * 2^14 */
-            state[0][k] = gru ? number(29) % 536854529 : draw() % 16 ? number(30) : draw() % 2 ? 1073741824 : -1073741824;
+            state[0][k] = gru           ? number(29) % 536854529
+                          : draw() % 16 ? number(30)
+                          : draw() % 2  ? 1073741824
+                                        : -1073741824;
             state[1][k] = state[0][k];
         }
         if (gru) {
@@ -62,7 +65,8 @@ int main(void)
             rnnc_lstm_units(bias, scale_x, scale_h, ax, ah, state[0], h[0], LANES, n);
             rnnc_lstm_each(bias, scale_x, scale_h, ax, ah, state[1], h[1], LANES, n);
         }
-        wrong += memcmp(state[0], state[1], sizeof state[0]) != 0 || memcmp(h[0], h[1], sizeof h[0]) != 0;
+        wrong += memcmp(state[0], state[1], sizeof state[0]) != 0 ||
+                 memcmp(h[0], h[1], sizeof h[0]) != 0;
     }
     return wrong > 100 ? 100 : wrong;
 }

@@ -20,7 +20,8 @@ typedef void (*translate_callback)(plugin_id id, struct qemu_plugin_tb *tb);
 typedef void (*execute_callback)(unsigned cpu, void *user);
 typedef void (*exit_callback)(plugin_id id, void *user);
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, translate_callback callback);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, execute_callback callback, int flags, void *user);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, execute_callback callback,
+                                          int flags, void *user);
 void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback callback, void *user);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
@@ -82,8 +83,8 @@ static void finished(plugin_id id, void *user)
     }
     for (b = blocks; b; b = b->next) {
         if (b->executions) {
-            fprintf(f, "B %llx %llu %llu\n", (unsigned long long)b->address, (unsigned long long)b->instructions,
-                    (unsigned long long)b->executions);
+            fprintf(f, "B %llx %llu %llu\n", (unsigned long long)b->address,
+                    (unsigned long long)b->instructions, (unsigned long long)b->executions);
         }
     }
     fclose(f);

@@ -47,7 +47,20 @@ static void board_fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &board_stack_top, (void *)board_reset, (void *)board_fault, (void *)board_fault, (void *)board_fault, (void *)board_fault,
-    (void *)board_fault, (void *)board_fault, 0, 0, 0, (void *)board_fault, (void *)board_fault, 0, (void *)board_fault,
+    &board_stack_top,
+    (void *)board_reset,
+    (void *)board_fault,
+    (void *)board_fault,
+    (void *)board_fault,
+    (void *)board_fault,
+    (void *)board_fault,
+    (void *)board_fault,
+    0,
+    0,
+    0,
+    (void *)board_fault,
+    (void *)board_fault,
+    0,
+    (void *)board_fault,
     (void *)board_fault,
 };

@@ -21,7 +21,8 @@ void board_print(const char *text)
 
 void board_exit(int code)
 {
-    *(volatile uint32_t *)0x100000u = code ? ((uint32_t)code << 16 | 0x3333u) : 0x5555u; /* SiFive test device */
+    *(volatile uint32_t *)0x100000u =
+        code ? ((uint32_t)code << 16 | 0x3333u) : 0x5555u; /* SiFive test device */
     for (;;) {
     }
 }

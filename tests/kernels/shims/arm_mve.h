@@ -15,15 +15,15 @@ typedef uint16_t mve_pred16_t; /* four bits a lane */
 #define SHIM_EACH for (k = 0; k < 4; k++)
 #define SHIM_HERE(p) (((p) >> (4 * k)) & 1u)
 #define SHIM_LANES(name, arguments, expression) \
-    static inline int32x4_t name arguments \
-    { \
-        int32x4_t y; \
-        int k; \
-        SHIM_EACH \
-        { \
-            y.lane[k] = (int32_t)(expression); \
-        } \
-        return y; \
+    static inline int32x4_t name arguments      \
+    {                                           \
+        int32x4_t y;                            \
+        int k;                                  \
+        SHIM_EACH                               \
+        {                                       \
+            y.lane[k] = (int32_t)(expression);  \
+        }                                       \
+        return y;                               \
     }
 
 static inline mve_pred16_t vctp32q(uint32_t n)
@@ -47,9 +47,11 @@ SHIM_LANES(vabsq_s32, (int32x4_t a), a.lane[k] < 0 ? 0u - (uint32_t)a.lane[k] : 
 SHIM_LANES(vshlq_n_s32, (int32x4_t a, int n), (uint32_t)a.lane[k] << n)
 SHIM_LANES(vshrq_n_s32, (int32x4_t a, int n), a.lane[k] >> n)
 SHIM_LANES(vrshrq_n_s32, (int32x4_t a, int n), ((int64_t)a.lane[k] + (1 << (n - 1))) >> n)
-SHIM_LANES(vnegq_m_s32, (int32x4_t off, int32x4_t a, mve_pred16_t m), SHIM_HERE(m) ? 0u - (uint32_t)a.lane[k] : (uint32_t)off.lane[k])
+SHIM_LANES(vnegq_m_s32, (int32x4_t off, int32x4_t a, mve_pred16_t m),
+           SHIM_HERE(m) ? 0u - (uint32_t)a.lane[k] : (uint32_t)off.lane[k])
 /* 2 a b / 2^32, rounded; only -2^31 by itself would saturate. */
-SHIM_LANES(vqrdmulhq_s32, (int32x4_t a, int32x4_t b), ((int64_t)a.lane[k] * b.lane[k] + (1 << 30)) >> 31)
+SHIM_LANES(vqrdmulhq_s32, (int32x4_t a, int32x4_t b),
+           ((int64_t)a.lane[k] * b.lane[k] + (1 << 30)) >> 31)
 
 /* By the lowest byte of b: to the left, or to the right where it is negative. */
 static inline int32x4_t vshlq_s32(int32x4_t a, int32x4_t b)
@@ -117,16 +119,16 @@ static inline int32x4_t vreinterpretq_s32_u32(uint32x4_t a)
     return y;
 }
 
-#define SHIM_STORE(name, type) \
+#define SHIM_STORE(name, type)                                    \
     static inline void name(type *p, int32x4_t a, mve_pred16_t m) \
-    { \
-        int k; \
-        SHIM_EACH \
-        { \
-            if (SHIM_HERE(m)) { \
-                p[k] = (type)a.lane[k]; \
-            } \
-        } \
+    {                                                             \
+        int k;                                                    \
+        SHIM_EACH                                                 \
+        {                                                         \
+            if (SHIM_HERE(m)) {                                   \
+                p[k] = (type)a.lane[k];                           \
+            }                                                     \
+        }                                                         \
     }
 SHIM_STORE(vstrwq_p_s32, int32_t)
 SHIM_STORE(vstrhq_p_s32, int16_t)
