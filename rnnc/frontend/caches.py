@@ -1,8 +1,8 @@
 """Caches of convolutions in a graph that takes several frames a call.
 
-Such a graph puts a cache, the last frames of the call before, in front of the frames and gives the last frames back as the
-next cache. Over a stream this is what came before the frames, zeros at first: padding in front. The history that the
-convolution keeps anyway is the cache.
+Such a graph puts a cache, the last frames of the call before, in front of the frames and gives the last frames back
+as the next cache. Over a stream this is what came before the frames, zeros at first: padding in front. The history
+that the convolution keeps anyway is the cache.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """LSTM, GRU and RNN cells found in graphs of one step, whatever primitive operators they are written in.
 
-A step graph has states as inputs and their next values as outputs: a network with explicit state, or the body of a Scan.
-Where a vector's expression (expressions.py) is that of a cell, and it is what feeds the state that the cell reads, one
-ONNX node of a sequence of one step takes the place of the primitive ones.
+A step graph has states as inputs and their next values as outputs: a network with explicit state, or the body of a
+Scan. Where a vector's expression (expressions.py) is that of a cell, and it is what feeds the state that the cell
+reads, one ONNX node of a sequence of one step takes the place of the primitive ones.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ def in_bodies(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.op_type != "Scan":
             continue
-        node = _sink(editor, node)
-        body: Graph = node.attributes["body"]
-        count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+        scan = _sink(editor, node)
+        body: Graph = scan.attributes["body"]
+        count = len(scan.inputs) - int(scan.attributes["num_scan_inputs"])
         feeds = {t.name: [o.name] for t, o in zip(body.inputs[:count], body.outputs, strict=False)}
         body = find_cells(in_bodies(body), feeds)
-        editor.replace([node], [replace(node, attributes={**node.attributes, "body": body})])
+        editor.replace([scan], [replace(scan, attributes={**scan.attributes, "body": body})])
     return editor.finish()
 
 

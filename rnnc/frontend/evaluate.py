@@ -63,7 +63,7 @@ def complete_shapes(graph: Graph) -> Graph:
 
 
 def measure(graph: Graph, outside: Mapping[str, NDArray[Any]], inputs: Mapping[str, tuple[int, ...]]) -> Graph:
-    """The graph with the shapes of all its tensors, found by running it on zeros; ``inputs`` are those of its inputs."""
+    """The graph with the shapes of all its tensors, by running it on zeros; ``inputs`` are those of its inputs."""
     zeros = {t.name: np.zeros(inputs[t.name], t.dtype) for t in graph.inputs}
     values = evaluate(graph.nodes, {**outside, **graph.constants, **zeros}, graph.opset)
     shapes = {**graph.shapes, **{name: array.shape for name, array in values.items()}}

@@ -1,7 +1,7 @@
 """What a vector is made of: sums of products of named vectors, and matrices times such products.
 
-A recurrent cell written as primitive operators can be split, merged, scaled and ordered in many ways. As an expression it
-has one form: Add, Sub, Split, Concat, Slice, Gemm and constants dissolve into terms.
+A recurrent cell written as primitive operators can be split, merged, scaled and ordered in many ways. As an
+expression it has one form: Add, Sub, Split, Concat, Slice, Gemm and constants dissolve into terms.
 
     expression = constant + sum of coefficient * product + sum of matrix @ product
     product    = product of atoms, elementwise

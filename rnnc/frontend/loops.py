@@ -1,7 +1,8 @@
 """Loop nodes that walk along a sequence become Scan nodes.
 
-Keras writes GRU, SimpleRNN and more as an ONNX Loop: weights carried along unchanged, a counter that picks the step out of
-a sequence from outside, a condition that only counts. What is left is a Scan: states, sequences in, sequences out.
+Keras writes GRU, SimpleRNN and more as an ONNX Loop: weights carried along unchanged, a counter that picks the step
+out of a sequence from outside, a condition that only counts. What is left is a Scan: states, sequences in, sequences
+out.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def match(vectors: Vectors, name: str) -> Iterator[Cell]:
 
 @dataclass
 class _Gate:
-    """A gate's preactivation: rows over x, rows over h, bias, and a coefficient for each other product allowed in it."""
+    """A gate's preactivation: rows over x, rows over h, bias, a coefficient for each other product allowed in it."""
 
     columns: dict[Key, tuple[Product, Vector]]
     recurrence: Vector

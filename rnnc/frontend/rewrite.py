@@ -1,8 +1,8 @@
 """Small equal rewritings that leave fewer forms for handlers to know.
 
 Gemm, and MatMul by a constant, become ``Dense``: inputs x ``[..., columns]``, W ``[rows, columns]`` and b ``[rows]``.
-It takes in constants that are added to or multiplied with its result. A Gather from a constant table by computed indices
-becomes ``Embedding``: inputs table ``[rows, ...]`` and indices. Neither is an ONNX operator.
+It takes in constants that are added to or multiplied with its result. A Gather from a constant table by computed
+indices becomes ``Embedding``: inputs table ``[rows, ...]`` and indices. Neither is an ONNX operator.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
+SOFTPLUS_LIMIT = 14.0
+"""log(1 + exp(-x)) is below 1e-6 from here on."""
 FAR = -(2**62)
 """The end of a Slice that goes back to the first element."""
 Rule = Callable[[Editor, Node], bool]
@@ -208,13 +210,25 @@ def swap(editor: Editor, node: Node) -> bool:
 
 
 def where(editor: Editor, node: Node) -> bool:
-    """Where with one condition for all elements."""
+    """Where with one condition for all elements; and Softplus that is cut off where it is its argument anyway."""
     condition = scalar_of(editor.constant(node.inputs[0]))
     chosen = "" if condition is None else node.inputs[1 if condition else 2]
+    if not chosen:
+        chosen = _cut_off(editor, node)
     if not chosen or editor.shape(chosen) is None or editor.shape(chosen) != editor.shape(node.outputs[0]):
         return False
     editor.replace([node], [Node(node.name, "Identity", "", (chosen,), node.outputs)])
     return True
+
+
+def _cut_off(editor: Editor, node: Node) -> str:
+    """The Softplus in ``x > limit ? x : softplus(x)``, whose branches differ by exp(-limit)."""
+    compared, x, other = editor.producer(node.inputs[0]), node.inputs[1], editor.producer(node.inputs[2])
+    if compared is None or other is None or compared.op_type != "Greater" or other.op_type != "Softplus":
+        return ""
+    limit = scalar_of(editor.constant(compared.inputs[1]))
+    same = compared.inputs[0] == x == other.inputs[0]
+    return node.inputs[2] if same and limit is not None and limit >= SOFTPLUS_LIMIT else ""
 
 
 def batch_normalization(editor: Editor, node: Node) -> bool:

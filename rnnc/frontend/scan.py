@@ -55,10 +55,10 @@ def _steps(trace: Trace, node: Node, count: int) -> list[Traced]:
     names = node.inputs[count:]
     axes = node.attributes.get("scan_input_axes", [0] * len(names))
     steps = []
-    for i, axis in enumerate(axes):
+    for i, place in enumerate(axes):
         x = trace.input(node, count + i)
         assert x is not None
-        axis %= len(x.shape)
+        axis = place % len(x.shape)
         trace.require_time(node, x, axis)
         steps.append(Traced((*x.shape[:axis], *x.shape[axis + 1 :]), "stream", None, x.value))
     return steps

@@ -46,7 +46,9 @@ class Builder:
         """Random numbers."""
         return self.rng.standard_normal(shape) * scale
 
-    def graph(self, inputs: Mapping[str, Sequence[int | str]], outputs: Sequence[str], types: str = "") -> onnx.GraphProto:
+    def graph(
+        self, inputs: Mapping[str, Sequence[int | str]], outputs: Sequence[str], types: str = ""
+    ) -> onnx.GraphProto:
         """The graph; ``types`` has f, i or b for each input (default f)."""
         kinds = types or "f" * len(inputs)
         return helper.make_graph(
@@ -63,7 +65,5 @@ class Builder:
         """The model."""
         graph = self.graph(inputs, outputs, types)
         return bytes(
-            helper.make_model(
-                graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR
-            ).SerializeToString()
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR).SerializeToString()
         )

@@ -51,7 +51,9 @@ def lstm(b: Builder, x: str, h: str, c: str, order: str = "ifgo", how: str = "ma
     b.op("Mul", b.op("Tanh", "c_out"), o, out="h_out")
 
 
-def check(b: Builder, expected: list[str], inputs: dict[str, list[int]] | None = None, outputs: tuple[str, ...] = ()) -> None:
+def check(
+    b: Builder, expected: list[str], inputs: dict[str, list[int]] | None = None, outputs: tuple[str, ...] = ()
+) -> None:
     b.op("Gemm", "h_out", b.const(b.weights(H, 3)), out="y")
     inputs = inputs or {"x": [1, X], "h": [1, H], "c": [1, H]}
     error, net = import_error(b.model(inputs, ["y", *(outputs or ("h_out", "c_out"))]))

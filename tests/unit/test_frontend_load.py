@@ -151,7 +151,9 @@ def test_a_branch_that_depends_on_data() -> None:
 # --------------------------------------------------------------------------- binding
 
 
-@pytest.mark.parametrize("shape", [["batch", "time", X], ["N", "seq_len", X], ["b", None, X], [None, None, X], ["s0", "s1", X]])
+@pytest.mark.parametrize(
+    "shape", [["batch", "time", X], ["N", "seq_len", X], ["b", None, X], [None, None, X], ["s0", "s1", X]]
+)
 def test_open_axes_are_told_apart(shape: list[int | str]) -> None:
     graph = load(bytes(lstm(shape).SerializeToString()), Options())
     assert graph.inputs[0].shape == (1, graph.time, X)

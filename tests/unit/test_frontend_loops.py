@@ -94,7 +94,9 @@ def loop_model(cell: str, condition: str = "count") -> bytes:
         "body",
         [helper.make_tensor_value_info(k, kinds_of.get(k, TensorProto.FLOAT), s) for k, s in shapes.items()],
         [
-            helper.make_tensor_value_info(o, {"go": TensorProto.BOOL, "t_next": TensorProto.INT64}.get(o, TensorProto.FLOAT), None)
+            helper.make_tensor_value_info(
+                o, {"go": TensorProto.BOOL, "t_next": TensorProto.INT64}.get(o, TensorProto.FLOAT), None
+            )
             for o in outputs
         ],
         [numpy_helper.from_array(v, k) for k, v in inner.constants.items()],
@@ -104,12 +106,16 @@ def loop_model(cell: str, condition: str = "count") -> bytes:
     b.constants |= {"most": np.array(T), "yes": np.array(True), "zero": np.array(0)}
     first = [b.const(b.weights(X, H)), b.const(np.zeros((1, H)))]
     b.nodes.append(
-        helper.make_node("Loop", ["most", "yes", "zero", *first], ["t_end", "w_end", "h_end", "all"], name="the loop", body=body)
+        helper.make_node(
+            "Loop", ["most", "yes", "zero", *first], ["t_end", "w_end", "h_end", "all"], name="the loop", body=body
+        )
     )
     b.op("Transpose", "all", out="every", perm=[1, 0, 2])
     b.op("Gemm", "h_end", b.const(b.weights(H, 3)), out="final")
     graph = b.graph({"x": [1, T, X]}, ["every", "final"])
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR).SerializeToString())
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR).SerializeToString()
+    )
 
 
 @pytest.mark.parametrize("cell", STEPS)

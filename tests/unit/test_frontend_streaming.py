@@ -18,7 +18,9 @@ X, H, T = 3, 4, 9
 LIMIT = 1e-5
 
 
-def layer(b: Builder, kind: str, x: str, initial: tuple[str, ...] = (), columns: int = X, **attributes: object) -> list[str]:
+def layer(
+    b: Builder, kind: str, x: str, initial: tuple[str, ...] = (), columns: int = X, **attributes: object
+) -> list[str]:
     """An LSTM, GRU or RNN over ``[time, 1, columns]``; its outputs Y, Y_h and, for an LSTM, Y_c."""
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
     w, r, bias = (b.const(b.weights(1, gates * H, n)) for n in (columns, H, 2))
@@ -161,7 +163,9 @@ def test_unknown_operators_are_named() -> None:
 # --------------------------------------------------------------------------- states
 
 
-def with_states(shape: list[int | str], outputs: tuple[str, str] = ("hn", "cn")) -> tuple[Builder, dict[str, list[int | str]]]:
+def with_states(
+    shape: list[int | str], outputs: tuple[str, str] = ("hn", "cn")
+) -> tuple[Builder, dict[str, list[int | str]]]:
     b = Builder()
     y, h, c = layer(b, "LSTM", "x", ("h0", "c0"))
     b.op("Identity", h, out=outputs[0])
