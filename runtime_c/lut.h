@@ -27,7 +27,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 }
 #endif
 
-/* clang-format off: tables */
+/* clang-format off */
 /* 2^28 + 2^14 - 1 less  k < 64: 32 (256 A[k] + 127 + 256);  k >= 64: 256 B[k] + 127 + 32 * 256. */
 static const int32_t RNNC_ROM rnnc_sigmoid_line[] = {
     4127, 8392735, 16764959, 25096223, 33386527, 41611295, 49762335, 57815071, 65753119,

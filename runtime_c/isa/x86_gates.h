@@ -28,7 +28,7 @@ RNNC_AVX2_FUNCTION __m256i rnnc_avx2_gate(const int32_t *bias, const uint32_t *x
 
 /* The knots and slopes of lut.h in one word, as one gather is dearer than the arithmetic that takes it apart:
  * k < 64: A[k] << 16 | A[k] - A[k + 1];  k < 192: B[k] << 16 | B[k] - B[k + 1];  the last slope is 0. */
-/* clang-format off: a table */
+/* clang-format off */
 static const int32_t rnnc_avx2_knots[193] = {
     -2147482624, 2080375806, 2013398009, 1946747892, 1880425452, 1814627299, 1749418967,
     1684997065, 1621492667, 1558905771, 1497367450, 1436943238, 1377829746, 1320026974,
