@@ -81,11 +81,11 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 
 /* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
 #define RNNC_LUT_INDEX
+/* clang-format off */
 #define RNNC_BEYOND7(value) , value, value, value, value, value, value, value
-#define RNNC_BEYOND(value)                                                          \
-    RNNC_BEYOND7(value)                                                             \
-    RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) \
-        RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
+#define RNNC_BEYOND21(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
+#define RNNC_BEYOND(value) RNNC_BEYOND21(value) RNNC_BEYOND21(value) RNNC_BEYOND21(value)
+/* clang-format on */
 static inline uint32_t rnnc_lut_index(uint32_t a)
 {
     uint32_t k;
