@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -14,7 +16,7 @@ from rnnc.net import QNet, QOp, Value
 WIDTH, LINE, PAD = 236, 16, 8
 MARGIN = 60
 """For labels right of the last box."""
-ACROSS, DOWN, LABEL = 26, 26, 18
+ACROSS, DOWN, LABEL, TRACK = 26, 26, 18, 12
 LETTERS = 32
 """Characters that fit a line of a box."""
 CURVE = 14
@@ -39,30 +41,45 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A node and where the middle of its top edge is."""
+class Track:
+    """Where a value passes a row that neither gives nor reads it."""
 
-    node: Node
+    value: str
+
+    @property
+    def height(self) -> int:
+        """None of its own."""
+        return 0
+
+
+Item = Node | Track
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An item, the middle of its top edge, and how high its row is."""
+
+    item: Item
     x: float
     y: float
+    row_height: float
 
     @property
     def bottom(self) -> float:
-        """The lower edge."""
-        return self.y + self.node.height
+        """Where what leaves it downwards begins: the lower edge, or that of the row."""
+        return self.y + (self.item.height if isinstance(self.item, Node) else self.row_height)
 
 
 def picture(qnet: QNet) -> Markup:
     """The whole network."""
-    nodes = _nodes(qnet)
-    placed, width, height = _place(nodes)
-    labels = {name: _label(qnet.values[name], qnet.formats[name]) for p in placed for name in p.node.gives}
-    producers = {name: p for p in placed for name in p.node.gives}
-    edges = [_edge(producers[name], p, i, len(p.node.reads)) for p in placed for i, name in enumerate(p.node.reads)]
+    rows, width, height = _place(_rows(_nodes(qnet)))
+    labels = {name: _label(v, qnet.formats[name]) for name, v in qnet.values.items() if name in qnet.formats}
+    parts = [_edge(source, to, i, n) for above, row in pairwise(rows) for source, to, i, n in _edges(above, row)]
+    boxes = [_box(p, p.item, labels) for row in rows for p in row if isinstance(p.item, Node)]
     return Markup(
-        '<svg class="net" viewBox="0 0 {0} {1}" style="max-width:{0}px" role="img" '
+        '<svg class="net" viewBox="0 0 {0:.0f} {1:.0f}" style="max-width:{0:.0f}px" role="img" '
         'aria-label="the network as one step">{2}</svg>'
-    ).format(width, height, Markup("").join([*edges, *(_box(p, labels) for p in placed)]))
+    ).format(width, height, Markup("").join([*parts, *boxes]))
 
 
 def _nodes(qnet: QNet) -> list[Node]:
@@ -100,37 +117,87 @@ def _brief(form: Format) -> str:
     return f"int{form.bits}" if form.uniform else f"int{form.bits} by channel"
 
 
-def _place(nodes: Sequence[Node]) -> tuple[list[Placed], float, float]:
-    """Rows by the longest way from an input; outputs in a row of their own; the size of it all."""
+def _gives(item: Item) -> tuple[str, ...]:
+    return (item.value,) if isinstance(item, Track) else item.gives
+
+
+def _reads(item: Item) -> tuple[str, ...]:
+    return (item.value,) if isinstance(item, Track) else item.reads
+
+
+def _rows(nodes: Sequence[Node]) -> list[list[Item]]:
+    """Rows by the longest way from an input, outputs in the last; every value passes the rows up to its last reader."""
     row_of: dict[str, int] = {}
-    rows: list[list[Node]] = []
+    rows: list[list[Item]] = []
     last = [n for n in nodes if n.kind == "port" and n.reads]
     for node in [n for n in nodes if n not in last]:
         row = max((row_of[name] + 1 for name in node.reads), default=0)
         row_of |= dict.fromkeys(node.gives, row)
-        while len(rows) <= row:
-            rows.append([])
+        rows += [[] for _ in range(row + 1 - len(rows))]
         rows[row].append(node)
-    rows.append(last)
-    width = max(len(row) for row in rows) * (WIDTH + ACROSS) + 2 * MARGIN
-    placed, y = [], 4.0
-    for nodes_of_row in rows:
-        start = (width - len(nodes_of_row) * (WIDTH + ACROSS) + ACROSS + WIDTH) / 2
-        placed += [Placed(node, start + i * (WIDTH + ACROSS), y) for i, node in enumerate(nodes_of_row)]
-        y += max((n.height for n in nodes_of_row), default=0) + DOWN + LABEL
-    return placed, width, y - DOWN - LABEL + 4
+    rows.append([*last])
+    for value, first in row_of.items():
+        end = max((k for k, row in enumerate(rows) for item in row if value in _reads(item)), default=first)
+        for row_items in rows[first + 1 : end]:
+            row_items.append(Track(value))
+    return rows
+
+
+def _place(rows: Sequence[Sequence[Item]]) -> tuple[list[list[Placed]], float, float]:
+    """Each item below what it reads, as far as there is room; and the size of it all."""
+    at: dict[str, float] = {}
+    xs: list[list[tuple[Item, float]]] = []
+    for row in rows:
+        wanted = {item: [at[name] for name in _reads(item)] for item in row}
+        middle = {item: sum(w) / len(w) if w else 0.0 for item, w in wanted.items()}
+        placed = _spread(sorted(row, key=lambda item: middle[item]), middle)
+        at |= {name: x for item, x in placed for name in _gives(item)}
+        xs.append(placed)
+    left = min(x - _width(item) / 2 for placed in xs for item, x in placed) - 2
+    right = max(x + _width(item) / 2 for placed in xs for item, x in placed) + MARGIN
+    result, y = [], 4.0
+    for placed in xs:
+        height = max((item.height for item, _ in placed), default=0)
+        result.append([Placed(item, x - left, y, height) for item, x in placed])
+        y += height + DOWN + LABEL
+    return result, right - left, y - DOWN - LABEL + 4
+
+
+def _spread(row: Sequence[Item], wanted: Mapping[Item, float]) -> list[tuple[Item, float]]:
+    """Places from left to right that do not overlap, on the whole no farther left or right than wanted."""
+    xs: list[float] = []
+    for i, item in enumerate(row):
+        room = xs[-1] + (_width(row[i - 1]) + _width(item)) / 2 + ACROSS if xs else -math.inf
+        xs.append(max(wanted[item], room))
+    shift = sum(wanted[item] - x for item, x in zip(row, xs, strict=True)) / max(1, len(row))
+    return [(item, x + shift) for item, x in zip(row, xs, strict=True)]
+
+
+def _width(item: Item) -> float:
+    return WIDTH if isinstance(item, Node) else TRACK
+
+
+def _edges(above: Sequence[Placed], row: Sequence[Placed]) -> Iterator[tuple[Placed, Placed, int, int]]:
+    """From where, to where, to which of how many inputs."""
+    sources = {name: p for p in above for name in _gives(p.item)}
+    for p in row:
+        reads = _reads(p.item)
+        for i, name in enumerate(reads):
+            yield sources[name], p, i, len(reads)
 
 
 def _edge(source: Placed, to: Placed, index: int, count: int) -> Markup:
     spread = WIDTH / 2 * ((index + 1) / (count + 1) * 2 - 1) if count > 1 else 0.0
-    x, y, tx, ty = source.x, source.bottom, to.x + spread, to.y - 2
-    return Markup('<path class="edge" d="M{:.0f} {:.0f}V{:.0f}C{:.0f} {:.0f} {:.0f} {:.0f} {:.0f} {:.0f}"/>').format(
-        x, y, y + 3, x, y + CURVE + LABEL, tx, ty - CURVE, tx, ty
-    ) + Markup('<path class="tip" d="M{:.0f} {:.0f}l-4 -7h8z"/>').format(tx, ty + 2)
+    ends = isinstance(to.item, Node)
+    x, y, tx, ty = source.x, source.bottom, to.x + spread, to.y - (2 if ends else 0)
+    way = Markup(
+        '<path class="edge" d="M{:.0f} {:.0f}V{:.0f}C{:.0f} {:.0f} {:.0f} {:.0f} {:.0f} {:.0f}V{:.0f}"/>'
+    ).format(*(x, y, y + 3, x, y + CURVE + LABEL, tx, ty - CURVE, tx, ty, ty if ends else to.bottom))
+    return way + (Markup('<path class="tip" d="M{:.0f} {:.0f}l-4 -7h8z"/>').format(tx, ty + 2) if ends else "")
 
 
-def _box(p: Placed, labels: dict[str, str]) -> Markup:
-    left, node = p.x - WIDTH / 2, p.node
+def _box(p: Placed, node: Node, labels: Mapping[str, str]) -> Markup:
+    left = p.x - WIDTH / 2
     parts = [
         Markup('<rect class="{}" x="{:.0f}" y="{:.0f}" width="{}" height="{}" rx="6"/>').format(
             node.kind, left, p.y, WIDTH, node.height

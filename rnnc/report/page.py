@@ -25,7 +25,7 @@ from rnnc.verification.verify import OutputFigures, Verification
 
 AROUND = 60
 """Values shown before and after the worst."""
-MOST_CHANNELS = 64
+MOST_CHANNELS, MOST_BARS = 64, 16
 MOST_BITS = 16.0
 """Bits to spare that fill a bar."""
 MOST_DB = 100.0
@@ -121,9 +121,14 @@ def _environment() -> Environment:
 
 
 def bars(parts: Mapping[str, int], unit: str) -> tuple[Bar, ...]:
-    """One bar for each part that is not nothing, by its share of the largest."""
-    most = max(parts.values(), default=0)
-    return tuple(Bar(name, n / most, f"{n:,} {unit}".rstrip()) for name, n in parts.items() if n)
+    """One bar for each part that is not nothing, by its share of the largest; where they are many, small ones as one."""
+    shown = {name: n for name, n in parts.items() if n}
+    small = sorted(shown, key=lambda name: shown[name])[: max(0, len(shown) - MOST_BARS)]
+    if small:
+        rest = sum(shown.pop(name) for name in small)
+        shown[f"{len(small)} others"] = rest
+    most = max(shown.values(), default=0)
+    return tuple(Bar(name, n / most, f"{n:,} {unit}".rstrip()) for name, n in shown.items())
 
 
 def flash_by_layer(program: Program) -> tuple[Bar, ...]:
