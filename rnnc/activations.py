@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -221,7 +222,7 @@ def _curve(activation: Activation, scale: float, lo: int, hi: int) -> tuple[tupl
     ends = [-e for e in reversed(CURVE_ENDS)] + list(CURVE_ENDS)
     segments: list[Segment] = []
     knots: list[int] = []
-    for left, right in zip(ends, ends[1:], strict=False):
+    for left, right in pairwise(ends):
         step = _step(activation, scale, left, right)
         x = np.arange(int(left * 4096), int(right * 4096) + 1, 1 << step) / 4096
         y = np.clip(round_half_up(activation(x) * scale), lo, hi)

@@ -228,7 +228,7 @@ def tanh(p: Ints) -> Ints:
     """Hyperbolic tangent of p (12 fraction bits, |p| < 2^30) as Q0.15, -32767..32767; error <= 2.2 LSB."""
     y, tail = TABLE.lookup(2 * np.abs(p))
     t = np.minimum(32768 - np.where(tail, (y + 16) >> 5, y), 32767)
-    return np.where(p < 0, -t, t)
+    return np.asarray(np.where(p < 0, -t, t))
 
 
 def mul15(u: Ints, d: Ints) -> Ints:

@@ -106,7 +106,8 @@ def test_the_header_holds_the_oracle_s_table() -> None:
     tanh = [*(32 * (256 * fine[:-1] + 127)), *(256 * tail[:125] + 127 + 16 * 256)]
     assert table("rnnc_sigmoid_line") == [2**28 + 2**14 - 1 - line for line in sigmoid]
     assert table("rnnc_tanh_line")[:189] == [2**28 + 2**13 - 1 - line for line in tanh]
-    ends = [line + slope * f >> 13 for line, slope in zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True) for f in (0, 255)]
+    lines = zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True)
+    ends = [line + slope * f >> 13 for line, slope in lines for f in (0, 255)]
     assert ends == [32767] * 8
 
 

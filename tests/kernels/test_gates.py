@@ -17,9 +17,10 @@ HERE = Path(__file__).parent
 def test_gates_of_a_vector_unit_equal_portable_c(header: str, lanes: int, flags: list[str], tmp_path: Path) -> None:
     if flags and (platform.machine() != "x86_64" or "avx2" not in Path("/proc/cpuinfo").read_text()):
         pytest.skip("this machine has no AVX2")
-    shims = ["-I", str(HERE / "shims")] if not flags else flags
+    shims = flags if flags else ["-I", str(HERE / "shims")]
     defines = [f'-DGATES="{header}"', f"-DLANES={lanes}"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     include = ["-I", str(data_root() / "runtime_c")]
-    run(["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", *sanitizers, *shims, *include, *defines, HERE / "gates.c", "-o", "t"], tmp_path)
+    command = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", *sanitizers, *shims, *include, *defines]
+    run([*command, HERE / "gates.c", "-o", "t"], tmp_path)
     run([tmp_path / "t"], tmp_path)

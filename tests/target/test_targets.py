@@ -81,7 +81,8 @@ def test_every_target_s_package_runs_here(target: str, tmp_path: Path) -> None:
             (here / name).parent.mkdir(parents=True, exist_ok=True)
             (here / name).write_text(text)
         n = program.name
-        main = f'#include "{n}.h"\nint {n}_selftest({n}_t *s);\nint main(void)\n{{\n    static {n}_t s;\n    return {n}_selftest(&s);\n}}\n'
+        body = f"    static {n}_t s;\n    return {n}_selftest(&s);\n"
+        main = f'#include "{n}.h"\nint {n}_selftest({n}_t *s);\nint main(void)\n{{\n{body}}}\n'
         (here / "main.c").write_text(main)
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         run(["gcc", "-O1", *WARNINGS, *sanitizers, "-I", ".", f"{n}.c", f"{n}_selftest.c", "main.c", "-o", "t"], here)
