@@ -21,6 +21,7 @@ from tests.unit.test_layouts import ARDUINO_H
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+ALL_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 GESTURE = ("gesture.onnx", "calib.npz", "test.npz")
 RUN = ("sh", "python")
 FILES = ("c", "cpp", "cmake", "make")
@@ -75,7 +76,7 @@ def _alike(text: str) -> list[str]:
     return [line for line in lines if line and set(line) - set("─- ")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda p: p.stem)
 def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> None:
     printed, written = "", set[str]()
     for block in blocks(page):
@@ -97,9 +98,28 @@ def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> No
 
 
 def test_what_is_not_run_is_marked_for_readers_and_rare() -> None:
-    found = [b for page in PAGES for b in blocks(page)]
+    found = [b for page in ALL_PAGES for b in blocks(page)]
     assert sum(bool(b.reason) for b in found) <= len(found) / 5
     assert all(b.reason.endswith(".") for b in found if b.reason)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda p: p.stem)
+def test_indented_commands_are_targets_of_the_makefile(page: Path) -> None:
+    """They stand indented because they install or take minutes."""
+    indented = [line.split() for line in _prose(page) if re.match(r" {4}\S", line)]
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert all(words[0] == "make" and words[1] in targets for words in indented), indented
+
+
+@pytest.mark.parametrize("page", ALL_PAGES[:2], ids=lambda p: p.stem)
+def test_links_of_pages_outside_the_site_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def _prose(page: Path) -> list[str]:
+    """Lines outside of fenced blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S).splitlines()
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
