@@ -132,9 +132,11 @@ def test_the_example_of_use_compiles(layers: Sequence[str], tmp_path: Path) -> N
     assert all(line in shown for line in usage(program))
 
 
-@pytest.mark.parametrize("part", COMPILERS)
-def test_arduino(built: Built, part: str, tmp_path: Path) -> None:
-    placed = _write(built, "arduino", tmp_path)
+@pytest.mark.parametrize(
+    ("part", "target"), [("avr", "portable"), ("avr", "avr"), ("arm", "portable"), ("arm", "cortex-m0")]
+)
+def test_arduino(part: str, target: str, tmp_path: Path) -> None:
+    placed = _write(package(to_integers(draw(3, ["gru_after", "dense"])), "fan", target), "arduino", tmp_path)
     cc, cxx, flags = COMPILERS[part]
     require(cc)
     write_files(tmp_path, {"stubs/Arduino.h": ARDUINO_H})
