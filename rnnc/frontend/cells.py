@@ -15,7 +15,7 @@ import numpy as np
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.expressions import Indices, Leaf, Product
 from rnnc.frontend.matching import Cell, match
-from rnnc.frontend.states import related, stem
+from rnnc.frontend.states import named_as_state, related
 from rnnc.frontend.vectors import Vectors
 from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS, moved_inputs, view
@@ -36,9 +36,6 @@ ENDS = (
     "HardSigmoid",
 )
 """Operators that can be the last of a cell."""
-
-
-STATE_WORDS = {"h", "hx", "hidden", "state", "states", "rnn", "recurrent", "memory", "carry", "context"}
 
 
 def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], *, certain: bool = True) -> Graph:
@@ -169,9 +166,8 @@ def _closed(cell: Cell, feeds: Mapping[str, Sequence[str]], origins: _Origins) -
 def _plausible(editor: Editor, cell: Cell, feeds: Mapping[str, Sequence[str]]) -> bool:
     """Whether names say that an input is a state, or the new state is more than an output."""
     name = cell.old_h.tensor
-    named = STATE_WORDS & set(stem(name)) or any(related(name, output) for output in feeds.get(name, ()))
-    readers = [n for n in editor.uses(cell.h) if not set(n.outputs) <= editor.results]
-    return bool(named or readers)
+    named = named_as_state(name) or any(related(name, output) for output in feeds.get(name, ()))
+    return named or any(not set(n.outputs) <= editor.results for n in editor.uses(cell.h))
 
 
 def _replace(editor: Editor, vectors: Vectors, cell: Cell) -> bool:

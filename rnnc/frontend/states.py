@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.errors import UsageError
+from rnnc.errors import Refused, UsageError
 from rnnc.options import Options
 from rnnc.tracing import Graph, Node, Tensor
 from rnnc.views import VIEWS, Elements, moved_inputs, view
@@ -22,9 +22,15 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 INITIAL = {5: 1, 6: 2}
 """Input of a recurrent node that is an initial state, and the output that is the final one."""
 UNKNOWN = -1
-MARKERS = {
-    *("in", "out", "input", "output", "next", "new", "prev", "previous", "last", "cur", "current", "updated"),
-    *("init", "initial", "final", "past", "present", "old", "t", "tm", "identity"),
+BEFORE = {"prev", "previous", "last", "past", "old", "init", "initial", "cur", "current"}
+MARKERS = BEFORE | {
+    *("in", "out", "input", "output", "identity", "next", "new", "updated", "final", "present", "t", "tm"),
+}
+"""Words that tell one end of a loop from the other. An input that is called no state must have one that says before:
+audio_in and audio_out are no loop, nor are x and next_x."""
+STATE_WORDS = {
+    *("h", "c", "s", "hx", "cx", "hn", "cn", "hidden", "cell", "state", "states", "rnn", "gru", "lstm", "recurrent"),
+    *("memory", "mem", "carry", "context", "ctx", "cache", "caches", "buffer", "buf", "history", "hist"),
 }
 NUMBERED = re.compile(r"^([a-z])(?:0|n|t|p)$")
 
@@ -58,9 +64,13 @@ def find_states(graph: Graph, options: Options) -> States:
         if tensor.name in flow.slots and tensor.name not in pairs:
             fitting = [o.name for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()]
             pairs.update((tensor.name, output) for output in fitting[:1])
+    _check_pairs(graph, flow, pairs)
     initial = {t.name for t in inputs if t.name in flow.slots and t.name not in flow.read}
     open_inputs = [t for t in inputs if t.name not in pairs and t.name not in initial and graph.time not in t.shape]
-    pairs |= _pair_by_name(graph, open_inputs, set(pairs.values()))
+    named = _pair_by_name(graph, open_inputs, set(pairs.values()))
+    if all(t.name in pairs or t.name in named or t.name in initial for t in graph.inputs):
+        named = {name: output for name, output in named.items() if named_as_state(name)}
+    pairs |= named
     return States(frozenset(initial), frozenset(pairs.keys() - initial), pairs)
 
 
@@ -76,6 +86,18 @@ def _check_options(graph: Graph, options: Options) -> None:
         have, want = outputs[output].shape, inputs[name].shape
         if have and np.prod(have) != np.prod(want):
             raise UsageError(f"--state {name}={output}: shapes {list(want)} and {list(have)} differ")
+
+
+def _check_pairs(graph: Graph, flow: Flow, pairs: dict[str, str]) -> None:
+    """Refuse a pair of an initial state with what is not the final state of the same layers."""
+    inputs, outputs = {t.name: t for t in graph.inputs}, {t.name: t for t in graph.outputs}
+    for name, output in pairs.items():
+        if name in flow.slots and name not in flow.read and not flow.feeds(inputs[name], outputs[output]):
+            raise Refused(
+                f"{output!r} is not the final state of the layers that start from it, and a layer keeps its own state",
+                where=f"{graph.file}: state input {name!r}",
+                hint="Pair it with the layers' final state (--state), or write the cell as primitive operators.",
+            )
 
 
 class Flow:
@@ -203,48 +225,41 @@ def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[s
     """Pair inputs and outputs of equal shape whose names are the same but for words such as "next" and "out"."""
     pairs: dict[str, str] = {}
     for tensor in inputs:
-        alike = [o for o in graph.outputs if o.name not in taken and o.shape == tensor.shape]
-        fitting = [o for o in alike if depends(graph, o.name, tensor.name)]
-        for normal in (stem, letter):
-            words = normal(tensor.name)
-            same = [o.name for o in fitting if words and normal(o.name) == words]
-            if len(same) == 1:
-                pairs[tensor.name] = same[0]
-                taken.add(same[0])
-                break
+        fitting = [o.name for o in graph.outputs if o.name not in taken and o.shape == tensor.shape]
+        same = [name for name in fitting if related(tensor.name, name)]
+        same = [name for name in same if stem(name) == stem(tensor.name)] or same
+        if len(same) == 1:
+            pairs[tensor.name] = same[0]
+            taken.add(same[0])
     return pairs
 
 
 def related(name: str, other: str) -> bool:
-    """Whether two names are the same but for words such as "next" and "out"."""
-    return any(bool(normal(name)) and normal(name) == normal(other) for normal in (stem, letter))
+    """Whether the names of an input and an output are those of a state before and after a step."""
+    mine, theirs = stem(name), stem(other)
+    if mine and mine == theirs:
+        return bool(STATE_WORDS & set(mine)) or bool(BEFORE & set(_words(name)))
+    return bool(letter(name)) and letter(name) == letter(other)
+
+
+def named_as_state(name: str) -> bool:
+    """Whether a name says that it is a state."""
+    return bool(STATE_WORDS & set(stem(name)))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
 
 
 def stem(name: str) -> tuple[str, ...]:
     """A name without what tells input from output."""
-    words = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
-    return tuple(w for w in words if w not in MARKERS)
+    return tuple(w for w in _words(name) if w not in MARKERS)
 
 
 def letter(name: str) -> tuple[str, ...]:
     """As ``stem``; h0 and hn are both h."""
     parts = [p for p in re.split(r"[^a-z0-9]+", name.lower()) if p and p not in MARKERS]
     return tuple(NUMBERED.sub(r"\1", p) for p in parts if p not in ("0", "n"))
-
-
-def depends(graph: Graph, tensor: str, on: str) -> bool:
-    """Whether a tensor is computed from another."""
-    producers = {name: node for node in graph.nodes for name in node.outputs}
-    seen: set[str] = set()
-    queue = [tensor]
-    while queue:
-        name = queue.pop()
-        if name == on:
-            return True
-        if name not in seen and name in producers:
-            seen.add(name)
-            queue += all_inputs(producers[name])
-    return False
 
 
 def all_inputs(node: Node) -> list[str]:

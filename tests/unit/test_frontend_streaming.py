@@ -9,6 +9,7 @@ import pytest
 
 import rnnc
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.states import related
 from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.imports import import_error, kinds
@@ -372,3 +373,59 @@ def test_reasons(make: Callable[[Builder], None]) -> None:
     make(b)
     with pytest.raises(Refused, match=REFUSED[make]):
         rnnc.load_net(b.model({"x": [1, "time", X]}, ["y"]))
+
+
+# --------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("h", "h_out"),
+        ("h0", "hn"),
+        ("hidden_in", "hidden_out"),
+        ("cache_0", "next_cache_0"),
+        ("stateIn", "stateOut"),
+        ("x_prev", "x_next"),
+        ("past.1.key", "present.1.key"),
+        ("gru/h_0", "gru/h_n"),
+    ],
+)
+def test_names_of_a_state(name: str, other: str) -> None:
+    assert related(name, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("x", "y"),
+        ("audio_in", "audio_out"),
+        ("input", "output"),
+        ("cache_0", "next_cache_1"),
+        ("h", "c"),
+        ("x", "x_out"),
+        ("x", "next_x"),
+    ],
+)
+def test_names_of_other_things(name: str, other: str) -> None:
+    assert not related(name, other)
+
+
+def test_a_delay_line_is_a_state() -> None:
+    """Token shift: the next state is the input itself."""
+    b = Builder()
+    b.op("Add", b.op("Mul", "x", b.const(b.weights(X))), b.op("Mul", "prev_x", b.const(b.weights(X))), out="y")
+    b.op("Identity", "x", out="next_x")
+    error, net = import_error(b.model({"x": [1, X], "prev_x": [1, X]}, ["y", "next_x"]))
+    assert error < LIMIT and [f.state.alias for f in net.feedback] == ["prev_x"]
+
+
+def test_a_state_that_is_not_the_layers_own() -> None:
+    b = Builder()
+    y, h = layer(b, "GRU", "x", ("h",))
+    b.op("Mul", h, b.const(np.array(0.5)), out="h_out")
+    b.op("Identity", squeezed(b, y), out="y")
+    model = b.model({"x": ["time", 1, X], "h": [1, 1, H]}, ["y", "h_out"])
+    assert {o.name: o.kind for o in rnnc.load_net(model).outputs} == {"y": "stream", "h_out": "last"}
+    with pytest.raises(Refused, match="not the final state"):
+        rnnc.load_net(model, Options(states={"h": "h_out"}))
