@@ -59,7 +59,7 @@ class Options:
 
     @property
     def profile(self) -> str:
-        """"a16", or "a16, a8: lstm0, dense0" where layers differ from the others."""
+        """ "a16", or "a16, a8: lstm0, dense0" where layers differ from the others."""
         others = [name for name in self.layer_precision if self.precision_of(name) != self.precision]
         other = "a8" if self.precision == "a16" else "a16"
         return f"{self.precision}, {other}: {', '.join(others)}" if others else self.precision
