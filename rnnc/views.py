@@ -42,16 +42,20 @@ def moved_inputs(node: Node) -> tuple[str, ...]:
 
 
 def view(node: Node, arrays: Sequence[NDArray[Any]], constants: Constants) -> list[NDArray[Any]] | None:
-    """The outputs of a node of ``VIEWS``, given its ``moved_inputs``; None where what else it needs is no constant."""
+    """The outputs of a node of ``VIEWS``, given its ``moved_inputs``.
+
+    None where what else it needs is no constant, or does not fit their shapes.
+    """
     how = [constants.get(name) if name else None for name in node.inputs]
     if node.op_type != "Concat" and any(name and c is None for name, c in zip(node.inputs[1:], how[1:], strict=True)):
         return None
     if node.op_type == "Concat":
         return [np.concatenate(list(arrays), axis=int(node.attributes["axis"]))]
     x, arguments = arrays[0], how[1:]
-    if node.op_type == "Split":
-        return split(node, x, arguments)
-    return [_one(node, x, arguments)]
+    try:
+        return split(node, x, arguments) if node.op_type == "Split" else [_one(node, x, arguments)]
+    except (ValueError, IndexError):
+        return None
 
 
 def _one(node: Node, x: NDArray[Any], how: Sequence[NDArray[Any] | None]) -> NDArray[Any]:

@@ -49,7 +49,7 @@ class _Axis:
     length: int
 
 
-def bind(model: ModelProto, options: Options, where: str) -> Bound:
+def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> Bound:
     """Choose lengths for all open dimensions and put them into a copy of the model.
 
     Named dimensions and scalar inputs follow ``options.bind``, time ``options.time_axis``; else the dimension's name
@@ -64,7 +64,7 @@ def bind(model: ModelProto, options: Options, where: str) -> Bound:
     _bind_scalars(copy.graph, values, where)
     axes = _axes(copy.graph, where)
     _check_names(axes, values, copy.graph, where)
-    time = options.window or _time_length(copy.graph)
+    time = options.window or multiple * _time_length(copy.graph)
     fixed = _known_roles(axes, options, values, time, where)
     trials = list(islice(_trials(axes, fixed, time), MOST_TRIALS))
     best = trials[0] if len(trials) == 1 else min(trials, key=lambda trial: _misfit(_apply(copy, axes, trial)))

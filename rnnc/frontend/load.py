@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
 
+MULTIPLES = (1, 2, 4, 6, 8)
+"""Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
+
+
 def load(source: str | Path | bytes, options: Options) -> Graph:
     """Read a model and simplify it.
 
@@ -32,10 +36,15 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     _check(model, file)
     _strip_shapes(model)
     wanted = select_outputs(model, options.outputs, file)
-    bound = bind(model, options, file)
-    slim, notes = simplify(bound.model, file)
+    found = []
+    for multiple in MULTIPLES:
+        bound = bind(model, options, file, multiple)
+        found.append((bound.time, simplify(bound.model, file)))
+        if found[-1][1].runs or not bound.time or options.window:
+            break
+    time, slim = found[-1] if found[-1][1].runs else found[0]
     name = options.name or (Path(file).stem if file else "model")
-    graph = convert(slim, name, file, wanted, bound.time, notes)
+    graph = convert(slim.model, name, file, wanted, time, slim.notes)
     return replace(graph, notes=(*graph.notes, *_restarts(graph)))
 
 

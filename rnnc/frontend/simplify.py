@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 ROUNDS = 4
+RUNS_NOT = "onnxruntime does not run the file"
 PLAIN = {
     *("LSTM", "GRU", "RNN", "MatMul", "Gemm", "Add", "Sub", "Mul", "Relu", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
     *("ArgMax", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Gather", "Slice", "Split", "Concat"),
@@ -25,8 +27,17 @@ PLAIN = {
 """Operators that onnxslim leaves as they are, once constants are folded: a graph of these alone is simple."""
 
 
-def simplify(model: ModelProto, where: str) -> tuple[ModelProto, tuple[str, ...]]:
-    """A smaller equal of a model whose inputs have known shapes, and notes on what could not be checked.
+@dataclass(frozen=True, eq=False)
+class Simplified:
+    """A simplified model, notes on what could not be checked, and whether onnxruntime runs the file with its lengths."""
+
+    model: ModelProto
+    notes: tuple[str, ...]
+    runs: bool
+
+
+def simplify(model: ModelProto, where: str) -> Simplified:
+    """A smaller equal of a model whose inputs have known shapes.
 
     Raises UnreadableModel where its tensors would be too large.
     """
@@ -44,7 +55,7 @@ def simplify(model: ModelProto, where: str) -> tuple[ModelProto, tuple[str, ...]
             raise UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
     if difference:
         notes.append(difference)
-    return slim, tuple(notes)
+    return Simplified(slim, tuple(notes), RUNS_NOT not in difference)
 
 
 def check_sizes(model: ModelProto, where: str) -> None:
@@ -195,7 +206,7 @@ def _difference(original: ModelProto, slim: ModelProto) -> str:
     try:
         reference = run(original, inputs, names)
     except Exception as error:
-        return f"simplification could not be verified, onnxruntime does not run the file: {first_line(error)}"
+        return f"simplification could not be verified, {RUNS_NOT}: {first_line(error)}"
     try:
         got = run(slim, {k: v for k, v in inputs.items() if k in kept}, names)
     except Exception as error:
