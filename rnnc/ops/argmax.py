@@ -40,9 +40,6 @@ class ArgMax(Op):
     def accepts(self, index: int) -> Accept:
         return "order"
 
-    def takes8(self, index: int) -> bool:
-        return True
-
     def quantize(self, q: Quantizer) -> QArgMax:
         return QArgMax(self, self.inputs, (Format.rows(self.axis.count),), q.input(0))
 

@@ -29,9 +29,6 @@ class Clip(Pointwise):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval(np.clip(inputs[0].lo, self.lo, self.hi), np.clip(inputs[0].hi, self.lo, self.hi))]
 
-    def takes8(self, index: int) -> bool:
-        return True
-
     def quantize(self, q: Quantizer) -> QClip:
         return QClip(self, self.inputs, (q.input(0),), int(np.size(q.peak(0))))
 

@@ -92,9 +92,6 @@ class Reduce(Op):
     def accepts(self, index: int) -> Accept:
         return "common"
 
-    def takes8(self, index: int) -> bool:
-        return self.what in ("max", "min")
-
     def absorb(self, reader: Op) -> Op | None:
         """The root of a sum of squares is computed from 32 bits."""
         root = isinstance(reader, Power) and reader.exponent == 0.5 and reader.sign == "positive"
