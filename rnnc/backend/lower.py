@@ -235,7 +235,8 @@ class _Lowering:
         ]
         steps += copies
         steps += self._feedback(states, pool, signals)
-        wrote = signals.wrote(q.outputs)
+        several = [o for o in q.outputs if o.ticks]
+        wrote = signals.wrote(several or q.outputs)
         lines, counters = signals.declarations([wrote, *(guard for guard, _ in steps)])
         flush, frames = self._ends()
         counters += [c for c in (flush, frames) if c]
@@ -250,7 +251,7 @@ class _Lowering:
             tuple(lines),
             signals.live,
             wrote,
-            not signals.together(q.outputs),
+            not (q.net.window or signals.together(q.outputs)),
             flush,
             frames,
             pool.sizes,
@@ -382,8 +383,9 @@ class _Lowering:
         symbol = f"{self.name}_{value.name}"
         if any(a.symbol == symbol for a in self.arrays):
             return symbol
+        t = self.target
         if isinstance(value, WeightRows):
-            data = pack_weights(value, self.target.group, self.target.lanes, self.target.pack)
+            data = pack_weights(value, t.group, t.lanes, t.pack, t.pack_batch)
             self.arrays.append(ConstantArray(symbol, "int8_t", data, value.comment, "weights"))
         elif isinstance(value, UnitRows):
             data = pack_units(value, self.target.group, self.target.lanes)

@@ -62,12 +62,19 @@ def pack_pairs(rows: Ints) -> Ints:
     return interleaved(rows, 8, 2)
 
 
+def pack_pairs_together(rows: Ints) -> Ints:
+    """Two columns of every row in turn, as ``pack_pairs`` with all rows as one block."""
+    return interleaved(rows, len(rows), 2)
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)
 
 
-def pack_weights(weights: WeightRows, group: int, lanes: int, pack: Callable[[Ints], Ints]) -> Ints:
+def pack_weights(
+    weights: WeightRows, group: int, lanes: int, pack: Callable[[Ints], Ints], pack_batch: Callable[[Ints], Ints] | None
+) -> Ints:
     """All units in order: a batch of units' rows over the first operand, then over the next; zero rows fill the last."""
     units, rows, _ = weights.blocks[0].shape
     step = units_at_once(rows, group, lanes if weights.batched else 1)
@@ -77,7 +84,8 @@ def pack_weights(weights: WeightRows, group: int, lanes: int, pack: Callable[[In
             part = block[first : first + step]
             filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
             ordered = filled.swapaxes(0, 1) if weights.batched else filled
-            parts.append(pack(ordered.reshape(step * rows, -1)).ravel())
+            layout = pack_batch if pack_batch and weights.batched else pack
+            parts.append(layout(ordered.reshape(step * rows, -1)).ravel())
     return np.concatenate(parts)
 
 

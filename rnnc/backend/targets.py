@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rnnc.backend.pack import pack_columns, pack_dsp, pack_mve, pack_pairs, pack_rows, pack_telescope
+from rnnc.backend.pack import (
+    pack_columns,
+    pack_dsp,
+    pack_mve,
+    pack_pairs,
+    pack_pairs_together,
+    pack_rows,
+    pack_telescope,
+)
 from rnnc.errors import UsageError
 from rnnc.fixed import Ints
 
@@ -27,6 +35,7 @@ class Target:
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
+        pack_batch: the same for the rows of a batch of units, where it differs.
         operand: C type and length of a taken operand, given its columns and bits.
     """
 
@@ -36,6 +45,7 @@ class Target:
     isa: tuple[str, ...] = ()
     lanes: int = 1
     direct: bool = False
+    pack_batch: Callable[[Ints], Ints] | None = None
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
 
 
@@ -84,7 +94,7 @@ TARGETS = {
         _dsp("cortex-m33"),
         Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
         Target("avr", 1, pack_rows, ("isa/avr.h",), operand=int16_operand),
-        Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand),
+        Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand, pack_batch=pack_pairs_together),
         Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )
 }

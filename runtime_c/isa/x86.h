@@ -3,8 +3,9 @@
 #define RNNC_ISA_X86_H
 /* x86-64 hosts with AVX2, found at run time unless the compiler may use it anyway; eight units a batch.
  *
- * Eight rows are a block: of each pair of columns, two weights of every row in turn. A taken operand is int16, padded to an
- * even number. Hosts of other kinds read the same packing in plain C. */
+ * Eight rows are a block: of each pair of columns, two weights of every row in turn. The blocks of a batch of units, up to
+ * four, are interleaved: rnnc_product reads one stream. A taken operand is int16, padded to an even number. Hosts of other
+ * kinds read the same packing in plain C. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,14 +31,14 @@ static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_
     }
 }
 
-static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, const int16_t *v,
-                                             uint16_t pairs)
+static inline const int8_t *rnnc_plain_rows(int32_t *acc, const int8_t *w, const int16_t *v,
+                                            uint16_t pairs, uint16_t rows)
 {
     uint16_t j, r;
-    memset(acc, 0, 8 * sizeof *acc);
-    for (j = 0; j < pairs; j++, w += 16) {
-        for (r = 0; r < 8; r++) {
-            acc[r] += w[2 * r] * (int32_t)v[2 * j] + w[2 * r + 1] * (int32_t)v[2 * j + 1];
+    memset(acc, 0, rows * sizeof *acc);
+    for (j = 0; j < pairs; j++) {
+        for (r = 0; r < rows; r++, w += 2) {
+            acc[r] += w[0] * (int32_t)v[2 * j] + w[1] * (int32_t)v[2 * j + 1];
         }
     }
     return w;
@@ -53,17 +54,14 @@ static inline const int8_t *rnnc_plain_block(int32_t *acc, const int8_t *w, cons
 static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                          uint16_t columns, uint16_t rows)
 {
-    uint16_t r, pairs = (uint16_t)((columns + 1) / 2);
+    uint16_t pairs = (uint16_t)((columns + 1) / 2);
     (void)bits;
 #if RNNC_AVX2
     if (rnnc_avx2()) {
         return rnnc_avx2_rows(acc, w, (const int16_t *)v, pairs, rows);
     }
 #endif
-    for (r = 0; r < rows; r = (uint16_t)(r + 8)) {
-        w = rnnc_plain_block(&acc[r], w, (const int16_t *)v, pairs);
-    }
-    return w;
+    return rnnc_plain_rows(acc, w, (const int16_t *)v, pairs, rows);
 }
 
 #endif

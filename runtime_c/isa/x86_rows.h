@@ -23,50 +23,45 @@ RNNC_AVX2_FUNCTION void rnnc_avx2_store(int32_t *acc, __m256i sum)
     _mm256_storeu_si256((__m256i *)(void *)acc, sum);
 }
 
-/* Two blocks: acc[0 .. 15]. */
-RNNC_AVX2_FUNCTION void rnnc_avx2_two(int32_t *acc, const int8_t *w, const int16_t *v, size_t pairs)
-{
-    __m256i a = _mm256_setzero_si256(), b = a;
-    size_t j;
-    for (j = 0; j < pairs; j++) {
-        __m256i x = rnnc_avx2_columns(&v[2 * j]);
-        a = rnnc_avx2_pair(a, w + 16 * j, x);
-        b = rnnc_avx2_pair(b, w + 16 * (pairs + j), x);
-    }
-    rnnc_avx2_store(acc, a);
-    rnnc_avx2_store(acc + 8, b);
-}
-
-/* acc[0 .. rows - 1], four blocks at a time, then two, then one. */
+/* acc[0 .. rows - 1], rows = 8, 16, 24 or 32: of each pair of columns, the blocks one after the other. */
 __attribute__((target("avx2"), noinline, unused)) static const int8_t *
 rnnc_avx2_rows(int32_t *acc, const int8_t *w, const int16_t *v, size_t pairs, uint16_t rows)
 {
-    size_t j, block = 16 * pairs;
-    for (; rows >= 32; rows = (uint16_t)(rows - 32), acc += 32, w += 4 * block) {
-        __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
-        for (j = 0; j < pairs; j++) {
-            __m256i x = rnnc_avx2_columns(&v[2 * j]);
-            a = rnnc_avx2_pair(a, w + 16 * j, x);
-            b = rnnc_avx2_pair(b, w + block + 16 * j, x);
-            c = rnnc_avx2_pair(c, w + 2 * block + 16 * j, x);
-            d = rnnc_avx2_pair(d, w + 3 * block + 16 * j, x);
+    const int16_t *end = v + 2 * pairs;
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    if (rows == 32) {
+        for (; v < end; v += 2, w += 64) {
+            __m256i x = rnnc_avx2_columns(v);
+            a = rnnc_avx2_pair(a, w, x);
+            b = rnnc_avx2_pair(b, w + 16, x);
+            c = rnnc_avx2_pair(c, w + 32, x);
+            d = rnnc_avx2_pair(d, w + 48, x);
         }
-        rnnc_avx2_store(acc, a);
-        rnnc_avx2_store(acc + 8, b);
-        rnnc_avx2_store(acc + 16, c);
         rnnc_avx2_store(acc + 24, d);
-    }
-    for (; rows >= 16; rows = (uint16_t)(rows - 16), acc += 16, w += 2 * block) {
-        rnnc_avx2_two(acc, w, v, pairs);
-    }
-    if (rows) {
-        __m256i a = _mm256_setzero_si256();
-        for (j = 0; j < pairs; j++) {
-            a = rnnc_avx2_pair(a, w + 16 * j, rnnc_avx2_columns(&v[2 * j]));
+        rnnc_avx2_store(acc + 16, c);
+        rnnc_avx2_store(acc + 8, b);
+    } else if (rows == 24) {
+        for (; v < end; v += 2, w += 48) {
+            __m256i x = rnnc_avx2_columns(v);
+            a = rnnc_avx2_pair(a, w, x);
+            b = rnnc_avx2_pair(b, w + 16, x);
+            c = rnnc_avx2_pair(c, w + 32, x);
         }
-        rnnc_avx2_store(acc, a);
-        w += block;
+        rnnc_avx2_store(acc + 16, c);
+        rnnc_avx2_store(acc + 8, b);
+    } else if (rows == 16) {
+        for (; v < end; v += 2, w += 32) {
+            __m256i x = rnnc_avx2_columns(v);
+            a = rnnc_avx2_pair(a, w, x);
+            b = rnnc_avx2_pair(b, w + 16, x);
+        }
+        rnnc_avx2_store(acc + 8, b);
+    } else {
+        for (; v < end; v += 2, w += 16) {
+            a = rnnc_avx2_pair(a, w, rnnc_avx2_columns(v));
+        }
     }
+    rnnc_avx2_store(acc, a);
     return w;
 }
 
