@@ -79,9 +79,11 @@ class Output:
             task = bars.add_task(doing or DOING[names[0]], total=None)
 
             def done(stage: str, _: object) -> None:
+                nonlocal task
                 following = names.index(stage) + 1
                 if following < len(names):
-                    bars.reset(task, total=None, description=DOING[names[following]])
+                    bars.remove_task(task)
+                    task = bars.add_task(DOING[names[following]], total=None)
 
             def told(count: int, total: int) -> None:
                 bars.update(task, completed=count, total=total)
