@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
 from rnnc.net import Accept, Feedback, Net, Op, QFeedback, QNet, QOp, QState, Value
 from rnnc.ops.rescale import QRescale, Rescale
@@ -27,6 +28,8 @@ STATE_HEADROOM = 2.0
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
 JITTER = 0.08
+MOST_ELEMENTS = 65535
+"""The kernels count elements with 16 bits."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
@@ -55,6 +58,9 @@ class _Builder:
 
     def build(self) -> QNet:
         net = self.net
+        for value in net.values.values():
+            if value.size > MOST_ELEMENTS:
+                raise Refused(f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported")
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
         self.wide = wide_values(net)
