@@ -38,7 +38,7 @@ def _on_a_terminal(folder: Path, *words: str) -> str:
 def test_a_terminal_sees_each_stage_and_the_time_left(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(small())
     np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((3000, FEATURES)).astype(np.float32))
-    shown = _on_a_terminal(tmp_path, "compile", "net.onnx", "--calib", "calib.npy", "--search", "40", "--no-verify")
+    shown = _on_a_terminal(tmp_path, "compile", "net.onnx", "--calib", "calib.npy", "--search", "10", "--no-verify")
     assert "reading the model" in shown and "quantizing" in shown
     assert re.search(r"quantizing\s\S+ \d:\d\d:\d\d", shown), "no time left while builds are tried"
     assert "wrote net/" in shown
