@@ -90,6 +90,12 @@ def test_what_cannot_be_is_refused_with_the_node_s_name(nodes: Any) -> None:
         net_of(nodes)
 
 
+def test_a_value_that_16_bits_cannot_count_is_refused() -> None:
+    net = net_of(op("Relu"), (300, 220))
+    with pytest.raises(Refused, match="66000 elements"):
+        quantized(net, None)
+
+
 def test_a_constant_that_differs_from_step_to_step_is_refused() -> None:
     with pytest.raises(Refused, match="from step to step"):
         net_of(op("Add", np.arange(STEPS, dtype=np.float64)[:, None]))
