@@ -9,9 +9,13 @@ import pytest
 
 from rnnc.errors import Refused
 from rnnc.fixed import Format, OverflowInOracle
-from rnnc.net import Net, run_net, run_qnet
+from rnnc.net import Net, Output, Value, run_net, run_qnet
+from rnnc.ops.clip import Clip
 from rnnc.ops.curve import Curve, QCurve
 from rnnc.ops.elementwise import Combination, Loops, at_least, table_shape
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.quantize import quantize
 from tests.support.graphs import Builder
 from tests.support.operators import STEPS, Case, import_error, imported, model, op, quantized, sequence
 
@@ -91,9 +95,10 @@ def test_what_cannot_be_is_refused_with_the_node_s_name(nodes: Any) -> None:
 
 
 def test_a_value_that_16_bits_cannot_count_is_refused() -> None:
-    net = net_of(op("Relu"), (300, 220))
+    x = Value("x", (300, 220))
+    net = Net("large", (x,), (Clip("clip0", ("x",), ("y",), 0.0, 1.0),), (Output("y", "y"),))
     with pytest.raises(Refused, match="66000 elements"):
-        quantized(net, None)
+        quantize(net, Ranges(False, {}, {}), Options())
 
 
 def test_a_constant_that_differs_from_step_to_step_is_refused() -> None:
