@@ -80,7 +80,7 @@ def test_roots_of_sums_of_squares_keep_the_squares_in_32_bits() -> None:
         op("Div", 0.0),
         op("Max", np.linspace(0, 1, 6)),
         op("Pow", np.linspace(1, 2, 6)),
-        op("ArgMax", axis=-1, keepdims=0, select_last_index=1),
+        lambda b, x: b.op("Cast", b.op("ArgMax", x, axis=-1, select_last_index=1), to=1),
         op("LpNormalization", axis=2, p=1),
         op("ReduceL2", np.array([1])),
         op("Softmax", axis=1),
