@@ -43,6 +43,8 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         if found[-1][1].runs or not bound.time or options.window:
             break
     time, slim = found[-1] if found[-1][1].runs else found[0]
+    if not slim.runs:
+        _check_shapes(slim.model, file)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, time, slim.notes)
     return replace(graph, notes=(*graph.notes, *_restarts(graph)))
@@ -134,6 +136,16 @@ def _check(model: ModelProto, file: str) -> None:
             if name in seen:
                 raise UnreadableModel(f"computes {name!r} a second time", where=f"{file}: {node_label(node)}")
             seen.update([name] if name else [])
+
+
+def _check_shapes(model: ModelProto, file: str) -> None:
+    """Raise UnreadableModel where the shapes of a model that onnxruntime does not run do not fit together."""
+    from onnx import shape_inference
+
+    try:
+        shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as error:
+        raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=file) from error
 
 
 def select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:

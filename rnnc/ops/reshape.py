@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.net import Array, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.ops.stack import Stack
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import new_shape
 
@@ -68,6 +69,10 @@ def reshape(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> Non
     """Say that output 0 of a node is x in another shape."""
     time = None if x.time is None else _find_time(x, shape)
     if x.time is not None and time is None:
+        together = _stacked(x, shape)
+        if together is not None and x.kind == "stream":
+            _stack(node, trace, x, shape, *together)
+            return
         trace.refuse(
             node,
             f"{list(x.shape)} to {list(shape)} mixes time (axis {x.time}) with features",
@@ -77,6 +82,26 @@ def reshape(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> Non
     if y.frame != x.frame:
         y = replace(y, value=trace.add(node, Reshape, [x.value], shape=y.frame).outputs[0])
     trace.result(node, 0, y)
+
+
+def _stack(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...], time: int, count: int) -> None:
+    """Say that output 0 of a node is x with ``count`` frames taken together."""
+    y = replace(x, shape=shape, time=time)
+    size = int(np.prod(x.frame, dtype=np.int64))
+    op = trace.add(node, Stack, [x.value], count=count, size=size, shape=y.frame)
+    trace.result(node, 0, replace(y, value=op.outputs[0]))
+
+
+def _stacked(x: Traced, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """(time axis, frames together) where the new shape takes frames together that follow each other."""
+    assert x.time is not None
+    steps = x.shape[x.time]
+    if int(np.prod(x.shape[: x.time], dtype=np.int64)) != 1:
+        return None
+    for axis, n in enumerate(shape):
+        if int(np.prod(shape[:axis], dtype=np.int64)) == 1 and n > 1 and steps > n and steps % n == 0:
+            return axis, steps // n
+    return None
 
 
 def _find_time(x: Traced, shape: tuple[int, ...]) -> int | None:

@@ -14,6 +14,8 @@ def from_node(node: Node, trace: Tracer) -> None:
     x = trace.input(node, 0)
     assert x is not None
     perm = [int(a) for a in node.attributes.get("perm", range(len(x.shape))[::-1])]
+    if sorted(perm) != list(range(len(x.shape))):
+        trace.refuse(node, f"perm={perm} does not fit {list(x.shape)}")
     time = None if x.time is None else perm.index(x.time)
     turned = replace(x, shape=tuple(x.shape[a] for a in perm), time=time)
     order = [x.frame_axes.index(a) for a in perm if a in x.frame_axes]

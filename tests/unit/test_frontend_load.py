@@ -108,6 +108,12 @@ def test_nodes_in_a_circle() -> None:
     assert "not valid ONNX" in refusal(b.model({"x": [1, X]}, ["b"]))
 
 
+def test_shapes_that_do_not_fit() -> None:
+    b = Builder()
+    b.op("MatMul", "x", b.const(b.weights(X + 1, H)), out="y")
+    assert "do not fit together" in refusal(b.model({"x": [1, 4, X]}, ["y"]))
+
+
 def test_custom_domain() -> None:
     model = lstm([1, "time", X])
     model.graph.node[1].domain = "com.microsoft"

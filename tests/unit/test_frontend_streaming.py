@@ -94,9 +94,20 @@ def test_a_frame_that_is_turned() -> None:
 def test_time_mixed_with_features_is_refused() -> None:
     b = Builder()
     y = squeezed(b, layer(b, "GRU", "x")[0])
-    b.op("Reshape", y, b.const(np.array([2, -1])), out="y")
+    b.op("Reshape", b.op("Transpose", y, perm=[2, 1, 0]), b.const(np.array([2, -1])), out="y")
     with pytest.raises(Refused, match=r"\(Reshape\).*mixes time"):
         rnnc.load_net(b.model({"x": [10, 1, X]}, ["y"]))
+
+
+@pytest.mark.parametrize("length", [12, "time"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_frames_taken_together(length: int | str, count: int) -> None:
+    b = Builder()
+    joined = b.op("Reshape", "x", b.const(np.array([-1, 1, count * X])))
+    b.op("Identity", squeezed(b, layer(b, "GRU", joined, columns=count * X)[0]), out="y")
+    error, net = import_error(b.model({"x": [length, 1, X]}, ["y"]))
+    assert error < LIMIT and kinds(net) == ["stack", "gru"]
+    assert net.values[net.outputs[0].value].clock.rate == count
 
 
 def test_no_axis_fits() -> None:
@@ -357,7 +368,8 @@ def attention(b: Builder) -> None:
 
 
 def quantized(b: Builder) -> None:
-    b.op("QuantizeLinear", "x", b.const(np.array(0.1)), out="y")
+    scale, zero = b.const(np.array(0.1)), b.const(np.array(0, np.int8))
+    b.op("DequantizeLinear", b.op("QuantizeLinear", "x", scale, zero), scale, zero, out="y")
 
 
 def noise(b: Builder) -> None:
