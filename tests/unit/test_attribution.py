@@ -12,7 +12,7 @@ from rnnc.net import Net, Op, Output, Value, run_net, run_qnet
 from rnnc.ops.dense import Dense
 from rnnc.ops.lstm import Lstm
 from rnnc.options import Options
-from rnnc.quantization.calibrate import calibrate
+from rnnc.quantization.calibrate import INPUT_HEADROOM, calibrate
 from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
 from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, excerpts
@@ -43,7 +43,8 @@ def test_all_layers_in_integers_are_the_integers(layers: list[str]) -> None:
     ints = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in x.items()})["y"]
     got = qnet.formats[net.outputs[0].value].dequantize(ints).reshape(STEPS, -1)
     assert found.steps == STEPS
-    assert found.network == pytest.approx(sqnr_db(want, got), abs=1e-9)
+    rescaled = len(qnet.ops) > len(net.ops)  # there the value goes from format to format in one rounding, not in two
+    assert found.network == pytest.approx(sqnr_db(want, got), abs=1.0 if rescaled else 1e-9)
 
 
 def _lstm_and_two_dense() -> Net:
@@ -137,6 +138,6 @@ def test_saturation_is_counted_where_it_happens() -> None:
         return {name: (o.used, o.share_saturated) for name, o in found.items()}
 
     calm, loud = run(1.0), run(20.0)
-    assert calm["x"] == (pytest.approx(0.5, abs=0.01), 0.0)
+    assert calm["x"] == (pytest.approx(1 / INPUT_HEADROOM, abs=0.01), 0.0)
     assert loud["x"][0] == 1.0 and loud["x"][1] > 0.1
     assert loud["lstm0.y"][1] == 0.0, "a tanh fills its range by nature"
