@@ -138,6 +138,16 @@ class Tracer(Protocol):
     def open_time(self) -> bool:
         """Whether the file leaves the length of a sequence open."""
 
+    @property
+    def windowed(self) -> bool:
+        """Whether the network answers once for a window of steps, and then starts anew."""
+
+    def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
+        """Make the network ``windowed``, because of what a node does.
+
+        ``buffered``: it must keep all steps; refused unless the user asks for a window.
+        """
+
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing or "" in the file."""
 

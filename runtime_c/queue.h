@@ -36,4 +36,14 @@ static inline void rnnc_queue_pop(const rnnc_queue_params *p, void *queue, int16
     }
 }
 
+/* The newest leaves.  y: [size]. */
+static inline void rnnc_queue_pop_newest(const rnnc_queue_params *p, const void *queue, int16_t *count, void *y)
+{
+    size_t bytes = (size_t)p->size * (p->bits / 8u);
+    if (*count > 0) {
+        --*count;
+    }
+    memcpy(y, (const uint8_t *)queue + (size_t)*count * bytes, bytes);
+}
+
 #endif

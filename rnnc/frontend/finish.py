@@ -35,7 +35,7 @@ def finish(
     aligner = _Aligner(inputs, feedback, steps, window, where)
     for op in merged:
         aligner.add(op)
-    shown = aligner.outputs(outputs)
+    shown = [aligner.of_window(o) for o in aligner.outputs(outputs)] if window else aligner.outputs(outputs)
     return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window)
 
 
@@ -99,6 +99,17 @@ class _Aligner:
             latest = max(rivals, key=lambda n: self.values[n].clock.phase)
             shown.append(replace(o, value=self._wait(o.value, latest)))
         return shown
+
+    def of_window(self, output: Output) -> Output:
+        """An output of a network that answers once a window: one value, or all of them at its end."""
+        ticks, clock = self.lengths[output.value], self.values[output.value].clock
+        if output.kind == "stream" and ticks > 1 and clock.phase < self.window:
+            raise Refused(
+                "it has a value at each step, and the network answers once a window",
+                where=f"{self.where}: output {output.name!r}" if self.where else f"output {output.name!r}",
+                hint="Leave it out: --output names those to compile.",
+            )
+        return replace(output, kind="window", ticks=ticks if output.kind == "stream" and ticks > 1 else 0)
 
     def _together(self, op: Op, names: Sequence[str]) -> list[str]:
         ticking = [n for n in names if self.values[n].clock.rate]

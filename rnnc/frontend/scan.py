@@ -9,12 +9,11 @@ import numpy as np
 
 from rnnc.frontend.states import Flow, States
 from rnnc.net import ALWAYS, Value
+from rnnc.ops.reverse import backwards
 from rnnc.tracing import Graph, InitialState, Node, Traced
 
 if TYPE_CHECKING:
     from rnnc.frontend.trace import Trace
-
-BACKWARD_HINT = "A backward pass needs the whole sequence. Compile with --window T, or retrain without it."
 
 
 def scan(trace: Trace, node: Node) -> None:
@@ -24,8 +23,6 @@ def scan(trace: Trace, node: Node) -> None:
     body: Graph = node.attributes["body"]
     count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
     steps = _steps(trace, node, count)
-    if any(node.attributes.get("scan_input_directions", ())) or any(node.attributes.get("scan_output_directions", ())):
-        trace.refuse(node, "it walks backwards through time", BACKWARD_HINT)
     flow = Flow(body)
     inner = Trace(body, States(frozenset(), frozenset()), {}, trace.parts)
     inner.tensors.update((name, t) for name, t in trace.tensors.items() if t.time is None)
@@ -60,6 +57,8 @@ def _steps(trace: Trace, node: Node, count: int) -> list[Traced]:
         assert x is not None
         axis = place % len(x.shape)
         trace.require_time(node, x, axis)
+        if _is_backward(node, "scan_input_directions", i):
+            x = backwards(node, trace, x)
         steps.append(Traced((*x.shape[:axis], *x.shape[axis + 1 :]), "stream", None, x.value))
     return steps
 
@@ -81,4 +80,11 @@ def _results(trace: Trace, inner: Trace, node: Node, count: int) -> None:
         else:
             axis = axes[k - count] % (len(result.shape) + 1)
             shape = (*result.shape[:axis], length, *result.shape[axis:])
-            trace.result(node, k, replace(result, kind="stream", shape=shape, time=axis))
+            stream = replace(result, kind="stream", shape=shape, time=axis)
+            turned = _is_backward(node, "scan_output_directions", k - count)
+            trace.result(node, k, backwards(node, trace, stream) if turned else stream)
+
+
+def _is_backward(node: Node, attribute: str, index: int) -> bool:
+    directions = node.attributes.get(attribute, ())
+    return index < len(directions) and bool(directions[index])

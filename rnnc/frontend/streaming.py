@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 from rnnc.errors import Refused
+from rnnc.frontend.backward import forward_only
 from rnnc.frontend.caches import without_caches
 from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.editor import prune
@@ -18,7 +19,7 @@ from rnnc.frontend.evaluate import complete_shapes
 from rnnc.frontend.loops import unloop
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
-from rnnc.frontend.trace import Trace, WrongAxis
+from rnnc.frontend.trace import NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.frontend.unroll import roll_up
 from rnnc.net import Net
 from rnnc.options import Options
@@ -38,6 +39,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
     Raises Refused, naming the node that cannot stream; UsageError.
     """
     graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
+    graph = forward_only(graph) if options.window else graph
     graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
     states = find_states(graph, options)
     hidden = set() if options.outputs else set(states.pairs.values())
@@ -63,9 +65,13 @@ class _Attempts:
     def best(self, graph: Graph, states: States) -> Net | None:
         """The net of the first choice with which the graph can be followed to its end."""
         for axes in islice(_choices(graph, states, self.options), MOST_TRIALS):
-            trace = Trace(graph, states, axes)
+            trace = Trace(graph, states, axes, Parts(window=self.options.window))
             try:
-                return trace.run()
+                try:
+                    return trace.run()
+                except NeedsWindow:
+                    trace = Trace(graph, states, axes, Parts(window=self.options.window, windowed=True))
+                    return trace.run()
             except Refused as error:
                 wrong = isinstance(error, WrongAxis)
                 self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))

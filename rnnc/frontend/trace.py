@@ -17,18 +17,36 @@ from rnnc.frontend.reasons import advice
 from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
+from rnnc.ops.shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs, view
+
+BACKWARD_HINT = "It needs the whole sequence. Compile with --window T, or retrain without it."
 
 
 class WrongAxis(Refused):
     """A recurrent node does not find time on the axis that it scans: another choice of axes may be right."""
 
 
+class NeedsWindow(Exception):
+    """The network answers once for a window of steps."""
+
+
 @dataclass
 class Parts:
-    """What a net is built of, shared by the walk through a graph and those through bodies inside it."""
+    """What a net is built of, shared by the walk through a graph and those through bodies inside it.
 
+    Args:
+        steps: of the graph's sequence.
+        window: the steps of a window that the user asks for, 0 for none.
+        windowed: whether the network is one that answers once a window.
+        lengths: how many ticks each value has in the sequence of the graph.
+    """
+
+    steps: int = 1
+    window: int = 0
+    windowed: bool = False
+    lengths: dict[str, int] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
@@ -61,7 +79,8 @@ class Trace:
         """How often time was where a node scans."""
 
     def run(self) -> Net:
-        """Walk through the graph; raises Refused."""
+        """Walk through the graph; raises Refused, and NeedsWindow where it must begin again with a window."""
+        self.parts.steps = self.steps
         for tensor in self.graph.inputs:
             self.tensors[tensor.name] = self._input(tensor)
         self.walk()
@@ -95,6 +114,20 @@ class Trace:
     def open_time(self) -> bool:
         """Whether the file leaves the length of a sequence open."""
         return self.graph.time > 0
+
+    @property
+    def windowed(self) -> bool:
+        """Whether the network answers once for a window of steps."""
+        return self.parts.windowed
+
+    def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
+        """Begin again with a window, unless there is one; refused where it is ``buffered`` and the user asks for none."""
+        if buffered and not self.parts.window:
+            self.refuse(node, what, BACKWARD_HINT)
+        if self.parts.window and self.parts.window != self.parts.steps:
+            self.refuse(node, f"sees {self.parts.steps} steps at once, and --window says {self.parts.window}")
+        if not self.windowed:
+            raise NeedsWindow
 
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing."""
@@ -131,14 +164,20 @@ class Trace:
         op = make(name, tuple(inputs), names, node=node.name or node.outputs[0], **fields)
         for output, value in zip(names, op.infer([self.values[n] for n in inputs]), strict=True):
             self.values[output] = replace(value, name=output)
+            self.parts.lengths[output] = op.timing.count(min(self._ticks(n) for n in inputs))
         self.ops.append(op)
         return op
+
+    def _ticks(self, value: str) -> int:
+        return self.parts.lengths.get(value, self.parts.steps)
 
     def result(self, node: Node, index: int, traced: Traced) -> None:
         """Say what output ``index`` of a node is."""
         if index < len(node.outputs) and node.outputs[index]:
             if self.single_step and traced.kind in ("stream", "last"):
                 traced = replace(traced, kind="stream", time=None)
+            if self.windowed and traced.kind == "last" and self._ticks(traced.value) > 1:
+                traced = last_of_window(node, self, traced, self._ticks(traced.value))
             self.tensors[node.outputs[index]] = traced
 
     def initial_state(self, node: Node, index: int, size: int) -> InitialState:
@@ -241,7 +280,8 @@ class Trace:
     def _net(self) -> Net:
         outputs = [self._output(name) for name in self.graph.wanted]
         graph, feedback = self.graph, self.parts.feedback
-        return finish(graph.name, self.inputs, self.ops, outputs, feedback, steps=self.steps, where=graph.file)
+        steps, window = self.steps, self.steps if self.windowed else 0
+        return finish(graph.name, self.inputs, self.ops, outputs, feedback, steps=steps, window=window, where=graph.file)
 
     @property
     def steps(self) -> int:

@@ -26,6 +26,7 @@ from rnnc.net import (
 )
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
+from rnnc.ops.reverse import backwards
 from rnnc.tracing import Node, Traced, Tracer
 
 
@@ -163,11 +164,24 @@ def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
     n, start = x.shape[x.time], int(indices[0])
     step = int(indices[1] - indices[0]) if indices.size > 1 else 1
     rest = n - 1 - int(indices[-1])
+    if indices.size == 1 and trace.windowed:
+        op = trace.add(node, Shift, [x.value], before=-start, after=0, size=trace.value(x.value).size, stride=n)
+        shape = tuple(1 if i == x.time else m for i, m in enumerate(x.shape))
+        return Traced(shape, "last", value=op.outputs[0])
+    if step == -1 and indices.size == n:
+        return backwards(node, trace, x)
     if step < 1 or np.any(np.diff(indices) != step):
         trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", STEPS_HINT)
     if trace.open_time and (start > n // 2 or rest > n // 2 or (step > 1 and rest >= step)):
         trace.refuse(node, f"which steps it takes depends on the length of the sequence ({_brief(indices)} of {n})", STEPS_HINT)
     return pad_time(node, trace, x, -start, -(rest // step * step), step)
+
+
+def last_of_window(node: Node, trace: Tracer, x: Traced, count: int) -> Traced:
+    """The last of ``count`` ticks of a window's value: what reads it runs once a window."""
+    size = trace.value(x.value).size
+    op = trace.add(node, Shift, [x.value], before=1 - count, after=0, size=size, stride=count)
+    return replace(x, value=op.outputs[0])
 
 
 STEPS_HINT = "Of a stream the last step can be taken, or all but some at its begin or end, or every so many."

@@ -12,8 +12,6 @@ from rnnc.ops.shift import take_steps
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import slices, split_sizes
 
-BACKWARD_HINT = "A backward pass needs the whole sequence. Compile with --window T, or retrain without it."
-
 
 @handles("Slice")
 def from_slice(node: Node, trace: Tracer) -> None:
@@ -58,8 +56,6 @@ def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Tr
         return x
     shape = (*x.shape[:axis], indices.size, *x.shape[axis + 1 :])
     if axis == x.time:
-        if np.array_equal(indices, np.arange(n)[::-1]):
-            trace.refuse(node, "it turns a sequence around in time", BACKWARD_HINT)
         if indices.tolist() == [n - 1]:
             return replace(x, shape=shape, kind="last", time=None)
         return take_steps(node, trace, x, indices)
