@@ -13,6 +13,10 @@ from rnnc.backend.lower import Program
 NAKED_FRAMES = {"rnnc_dsp_block": 44, "rnnc_telescope_block": 44, "rnnc_mve_blocks8": 28, "rnnc_mve_blocks16": 28}
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
 AVR_RETURN_ADDRESS = 2
+LIBRARY_FRAME = 24
+"""Bytes that memcpy, memset and the integer helpers of a C library push at most; no compiler tells. On AVR they are leaves
+but for return addresses."""
+AVR_LIBRARY_FRAME = 8
 LIBRARY = re.compile(r"^(memcpy|memset|memmove|__(aeabi|gnu|mul|div|udiv|mod|umod|ash|lsh)\w*)$")
 
 
@@ -66,7 +70,7 @@ def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
     """
     if is_avr:
         frames = _usage(folder / f"{entry.removesuffix('_step')}.su")
-        return sum(frames.values()) + AVR_RETURN_ADDRESS * len(frames)
+        return sum(frames.values()) + AVR_RETURN_ADDRESS * len(frames) + AVR_LIBRARY_FRAME
     path = folder / f"{entry.removesuffix('_step')}.ci"
     if not path.exists():
         return None
@@ -86,6 +90,8 @@ def _base(title: str) -> str:
 
 
 def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]) -> int:
+    if name not in frames and LIBRARY.match(name):
+        return LIBRARY_FRAME
     own = frames.get(name, 0) + NAKED_FRAMES.get(name.split(".", 1)[0], 0)
     return own + max((_deepest(callee, frames, calls) for callee in calls.get(name, ())), default=0)
 
