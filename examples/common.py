@@ -25,7 +25,7 @@ Simulate = Callable[[Any], dict[str, Array]]
 """Streams data through a network, by one of its engines: outputs by name in real units."""
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = ("gesture", "temperature", "poet", "policy", "wake_word", "heartbeat")
+EXAMPLES = ("gesture", "temperature", "poet", "policy", "wake_word", "heartbeat", "sentiment")
 NUMBERS_A_LINE = 16
 
 

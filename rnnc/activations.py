@@ -131,7 +131,9 @@ class Piece:
         """``slope x + intercept`` from 12 fraction bits to LSB 2^(exponent - 15)."""
         gain = slope * 2.0 ** (3 - exponent)
         s = 15 if gain == 0 else int(np.clip(-np.ceil(np.log2(abs(gain))), -10, 15))
-        return Piece(int(np.clip(round(gain * 2.0 ** (s + 15)), -32768, 32768)), s, round(intercept * 2.0 ** (15 - exponent)))
+        return Piece(
+            int(np.clip(round(gain * 2.0 ** (s + 15)), -32768, 32768)), s, round(intercept * 2.0 ** (15 - exponent))
+        )
 
     def __call__(self, p: Ints) -> Ints:
         y = mul15(np.asarray(self.u), p)
@@ -205,7 +207,9 @@ class IntegerActivation:
         end = last.first + ((len(self.knots) - 1 - last.offset) << last.step)
         p = np.clip(p, self.segments[0].first, end - 1)
         which = np.searchsorted(np.array([s.first for s in self.segments]), p, side="right") - 1
-        first, step, offset = (np.array([getattr(s, n) for s in self.segments])[which] for n in ("first", "step", "offset"))
+        first, step, offset = (
+            np.array([getattr(s, n) for s in self.segments])[which] for n in ("first", "step", "offset")
+        )
         k = offset + ((p - first) >> step)
         f = (p - first) & ((1 << step) - 1)
         left = self.knots[k]

@@ -1,14 +1,14 @@
 """Errors that a user can meet, with the exit code of each.
 
-    RnncError
-    +-- VerificationError   1   the C differs from the oracle, an error is above its limit
-    +-- BudgetError         1   flash, RAM or stack above --max-...
-    +-- UsageError          2   options that do not fit together, an unknown name
-    +-- ModelError          3
-    |   +-- UnreadableModel 3   not an ONNX file, damaged, or unsafe to load
-    |   +-- Refused         3   a valid model that cannot be compiled
-    +-- DataError           4   calibration or input data that does not fit the model
-    +-- MissingTool         5   a compiler or emulator that is not installed
+RnncError
++-- VerificationError   1   the C differs from the oracle, an error is above its limit
++-- BudgetError         1   flash, RAM or stack above --max-...
++-- UsageError          2   options that do not fit together, an unknown name
++-- ModelError          3
+|   +-- UnreadableModel 3   not an ONNX file, damaged, or unsafe to load
+|   +-- Refused         3   a valid model that cannot be compiled
++-- DataError           4   calibration or input data that does not fit the model
++-- MissingTool         5   a compiler or emulator that is not installed
 """
 
 

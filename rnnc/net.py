@@ -597,7 +597,9 @@ class Net:
         counts = dict.fromkeys(self.values, steps)
         for op in self.ops:
             for name in op.outputs:
-                counts[name] = op.timing.count(counts[op.inputs[0]] if op.elastic else min(counts[n] for n in op.inputs))
+                counts[name] = op.timing.count(
+                    counts[op.inputs[0]] if op.elastic else min(counts[n] for n in op.inputs)
+                )
         return counts[output.value]
 
     def __str__(self) -> str:
@@ -674,7 +676,9 @@ class _Runner(Protocol):
     def timing(self) -> Timing: ...
     @property
     def elastic(self) -> bool: ...
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None: ...
+    def step(
+        self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe
+    ) -> list[Array] | None: ...
     def drain(self, state: States, tick: int) -> list[Array] | None: ...
 
 

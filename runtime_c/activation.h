@@ -57,7 +57,8 @@ static inline int32_t rnnc_curve_at(const rnnc_activation *f, int32_t p)
     uint16_t knot;
     int32_t first = rnnc_rom_i32(&f->segments[0].first), end, left;
     end = rnnc_rom_i32(&f->segments[k].first);
-    end += (int32_t)(f->n_knots - 1 - rnnc_rom_u16(&f->segments[k].knot)) * ((int32_t)1 << rnnc_rom_u8(&f->segments[k].step));
+    end += (int32_t)(f->n_knots - 1 - rnnc_rom_u16(&f->segments[k].knot)) *
+           ((int32_t)1 << rnnc_rom_u8(&f->segments[k].step));
     p = rnnc_clip(p, first, end - 1);
     while (p < rnnc_rom_i32(&f->segments[k].first)) {
         k--;
@@ -66,7 +67,9 @@ static inline int32_t rnnc_curve_at(const rnnc_activation *f, int32_t p)
     p -= rnnc_rom_i32(&f->segments[k].first);
     knot = (uint16_t)(rnnc_rom_u16(&f->segments[k].knot) + (p >> step));
     left = rnnc_rom_i32(&f->knots[knot]);
-    return left + rnnc_shift_round((rnnc_rom_i32(&f->knots[knot + 1]) - left) * (p & (((int32_t)1 << step) - 1)), step);
+    return left +
+           rnnc_shift_round(
+               (rnnc_rom_i32(&f->knots[knot + 1]) - left) * (p & (((int32_t)1 << step) - 1)), step);
 }
 
 /* |p| <= 2^30. */

@@ -46,7 +46,8 @@ static inline uint8_t *rnnc_blob_header(uint8_t *blob, uint32_t model, uint32_t 
 
 static inline int rnnc_blob_is(const uint8_t *blob, uint32_t model, uint32_t version)
 {
-    return rnnc_take_u32(blob) == 0x434e4e52u && rnnc_take_u32(blob + 4) == model && rnnc_take_u32(blob + 8) == version;
+    return rnnc_take_u32(blob) == 0x434e4e52u && rnnc_take_u32(blob + 4) == model &&
+           rnnc_take_u32(blob + 8) == version;
 }
 
 static inline size_t rnnc_blob_seal(const uint8_t *blob, uint8_t *end)

@@ -19,8 +19,9 @@ typedef struct {
 } rnnc_conv_grouped_params;
 
 /* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
-static inline int32_t rnnc_conv_grouped_sum(
-    const rnnc_conv_grouped_params *p, const int8_t *w, const void *x, uint16_t first, uint16_t row, uint16_t column)
+static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const int8_t *w,
+                                            const void *x, uint16_t first, uint16_t row,
+                                            uint16_t column)
 {
     const rnnc_window *g = &p->window;
     uint16_t t, c, i, j;
@@ -31,7 +32,8 @@ static inline int32_t rnnc_conv_grouped_sum(
             for (i = 0; i < g->kernel_height; i++) {
                 for (j = 0; j < g->kernel_width; j++) {
                     int32_t at = rnnc_window_at(g, c, row, column, i, j);
-                    sum += (int32_t)rnnc_rom_i8(w++) * rnnc_window_get(frame, p->x_bits, at, p->outside);
+                    sum += (int32_t)rnnc_rom_i8(w++) *
+                           rnnc_window_get(frame, p->x_bits, at, p->outside);
                 }
             }
         }
@@ -44,14 +46,16 @@ static inline int32_t rnnc_conv_grouped_sum(
 static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
 {
     const rnnc_window *g = &p->window;
-    uint16_t columns = (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
+    uint16_t columns =
+        (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
     uint16_t k, row, column, n = 0;
     for (k = 0; k < p->rows; k++) {
         uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
         const int8_t *w = p->weights + (size_t)k * columns;
         for (row = 0; row < g->out_height; row++) {
             for (column = 0; column < g->out_width; column++) {
-                int32_t a = rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
+                int32_t a =
+                    rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
                 int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }

@@ -11,8 +11,9 @@
 
 /* linear_before_reset = 1. */
 typedef struct {
-    const int8_t *weights;    /* for each unit: gates z r n over x, then over h; packed by the target */
-    const int32_t *bias;      /* [hidden][z, r, n over x, n over h] */
+    const int8_t
+        *weights;        /* for each unit: gates z r n over x, then over h; packed by the target */
+    const int32_t *bias; /* [hidden][z, r, n over x, n over h] */
     const rnnc_scale2 *scale; /* [hidden][3] */
     uint16_t columns, hidden;
     uint8_t x_bits, h_bits;
@@ -37,21 +38,22 @@ typedef struct {
 } rnnc_gru_before_general_params;
 
 /* s += (1 - z) (n - s), saturated.  z: LSB 2^(e - 15), |1 - z| <= 2^e.  p: the candidate's preactivation. */
-static inline int16_t
-rnnc_gru_general_update(const rnnc_activation *f, const rnnc_activation *g, int32_t clip, int32_t z, int32_t p, int32_t *s)
+static inline int16_t rnnc_gru_general_update(const rnnc_activation *f, const rnnc_activation *g,
+                                              int32_t clip, int32_t z, int32_t p, int32_t *s)
 {
     const int32_t room = (int32_t)1073741824 >> f->exponent;
     int32_t n = rnnc_clip(rnnc_apply(g, rnnc_clip(p, -clip, clip)), -32767, 32767);
     int32_t step = rnnc_mul15(((int32_t)32768 >> f->exponent) - z, n * 16384 - *s);
-    *s += rnnc_clip(step, -room, room) * ((int32_t)1 << f->exponent); /* |s| <= 32767 * 2^14 + 2^30 */
+    *s +=
+        rnnc_clip(step, -room, room) * ((int32_t)1 << f->exponent); /* |s| <= 32767 * 2^14 + 2^30 */
     *s = rnnc_clip(*s, -536854528, 536854528);
     return rnnc_upper(*s);
 }
 
 /* One step.  x: [columns].  h: [hidden], the operand, replaced at the end.  s: [hidden].  next: [hidden], scratch.
  * y: [hidden] int16, or 0 where h itself is the output. */
-static inline void
-rnnc_gru_after_general(const rnnc_gru_after_general_params *p, const void *x, void *h, int32_t *s, void *next, int16_t *y)
+static inline void rnnc_gru_after_general(const rnnc_gru_after_general_params *p, const void *x,
+                                          void *h, int32_t *s, void *next, int16_t *y)
 {
     enum { UNITS = RNNC_UNITS(3), ROWS = 3 * UNITS };
     const int32_t room = (int32_t)1073741824 >> p->f.exponent;
@@ -85,8 +87,8 @@ rnnc_gru_after_general(const rnnc_gru_after_general_params *p, const void *x, vo
 }
 
 /* As rnnc_gru_after_general.  next: [hidden], scratch, holds r h.  z: [hidden], scratch. */
-static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params *p, const void *x, void *h, int32_t *s,
-                                           void *next, int32_t *z, int16_t *y)
+static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params *p, const void *x,
+                                           void *h, int32_t *s, void *next, int32_t *z, int16_t *y)
 {
     enum { UNITS2 = RNNC_UNITS(2), ROWS2 = 2 * UNITS2, UNITS1 = RNNC_UNITS(1) };
     const int8_t *w = p->zr_weights;
@@ -102,7 +104,8 @@ static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params 
             int32_t r = rnnc_rescale2_by(px[1] + rnnc_rom_i32(&b[1]), ph[1], &m[1], p->zr_shift);
             z[k] = rnnc_apply(&p->f, rnnc_clip(a, -p->clip, p->clip));
             r = rnnc_apply(&p->f, rnnc_clip(r, -p->clip, p->clip));
-            r = ((r * rnnc_upper(s[k]) + 16384) >> 15) * ((int32_t)1 << p->f.exponent); /* |r h| <= 2^22 */
+            r = ((r * rnnc_upper(s[k]) + 16384) >> 15) *
+                ((int32_t)1 << p->f.exponent); /* |r h| <= 2^22 */
             rnnc_put_hidden(next, p->h_bits, k, rnnc_clip(r, -32767, 32767));
         }
     }
@@ -112,7 +115,8 @@ static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params 
         w = rnnc_rows(ax, w, x, p->x_bits, p->columns, UNITS1);
         w = rnnc_rows(ah, w, next, p->h_bits, p->hidden, UNITS1);
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
-            int32_t a = rnnc_rescale2_by(ax[k - u] + rnnc_rom_i32(&p->n_bias[k]), ah[k - u], &p->n_scale[k], p->nx_shift);
+            int32_t a = rnnc_rescale2_by(ax[k - u] + rnnc_rom_i32(&p->n_bias[k]), ah[k - u],
+                                         &p->n_scale[k], p->nx_shift);
             int16_t value = rnnc_gru_general_update(&p->f, &p->g, p->clip, z[k], a, &s[k]);
             rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {

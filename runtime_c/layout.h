@@ -16,7 +16,8 @@ typedef struct {
 } rnnc_layout_params;
 
 /* One row along the last axis. */
-static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, void *y, uint16_t from, uint16_t to)
+static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, void *y,
+                                   uint16_t from, uint16_t to)
 {
     uint16_t i;
     for (i = 0; i < p->n3; i++) {

@@ -8,9 +8,9 @@
 
 typedef struct {
     rnnc_window window;
-    uint16_t frames;        /* of the history */
-    const uint16_t *places; /* elements of a frame that count, at each position or at all */
-    uint8_t place_step;     /* 1, or 0 where it is one number */
+    uint16_t frames;          /* of the history */
+    const uint16_t *places;   /* elements of a frame that count, at each position or at all */
+    uint8_t place_step;       /* 1, or 0 where it is one number */
     const rnnc_scale1 *scale; /* [n - least] for n elements counted: m of 15 bits, p 0 .. 30 */
     uint16_t least;
     uint8_t up; /* |sum| << up <= 2^30 */
@@ -44,8 +44,8 @@ static inline uint16_t rnnc_pool_taps(const rnnc_pool_average_params *p, const i
 }
 
 /* The sum of channel c at one position.  |sum| < 2^31 by certificate. */
-static inline int32_t
-rnnc_pool_sum(const rnnc_pool_average_params *p, const void *x, uint16_t c, uint16_t row, uint16_t column)
+static inline int32_t rnnc_pool_sum(const rnnc_pool_average_params *p, const void *x, uint16_t c,
+                                    uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
     int32_t sum = 0;
@@ -63,7 +63,8 @@ rnnc_pool_sum(const rnnc_pool_average_params *p, const void *x, uint16_t c, uint
 }
 
 /* x: frames, oldest first.  seen: [2], or 0 where every tap counts.  y: [channels][out_height][out_width]. */
-static inline void rnnc_pool_average(const rnnc_pool_average_params *p, const void *x, const int16_t *seen, void *y)
+static inline void rnnc_pool_average(const rnnc_pool_average_params *p, const void *x,
+                                     const int16_t *seen, void *y)
 {
     const rnnc_window *w = &p->window;
     uint16_t taps = seen ? rnnc_pool_taps(p, seen) : w->taps;

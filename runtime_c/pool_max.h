@@ -13,8 +13,8 @@ typedef struct {
 } rnnc_pool_max_params;
 
 /* The largest element of channel c at one position. */
-static inline int32_t
-rnnc_pool_max_at(const rnnc_pool_max_params *p, const void *x, uint16_t c, uint16_t row, uint16_t column)
+static inline int32_t rnnc_pool_max_at(const rnnc_pool_max_params *p, const void *x, uint16_t c,
+                                       uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
     int32_t best = p->lowest;
@@ -23,7 +23,8 @@ rnnc_pool_max_at(const rnnc_pool_max_params *p, const void *x, uint16_t c, uint1
         const void *frame = rnnc_window_tap(w, x, p->bits, t);
         for (i = 0; i < w->kernel_height; i++) {
             for (j = 0; j < w->kernel_width; j++) {
-                int32_t v = rnnc_window_get(frame, p->bits, rnnc_window_at(w, c, row, column, i, j), p->lowest);
+                int32_t v = rnnc_window_get(frame, p->bits, rnnc_window_at(w, c, row, column, i, j),
+                                            p->lowest);
                 best = v > best ? v : best;
             }
         }

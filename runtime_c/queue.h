@@ -11,7 +11,8 @@ typedef struct {
 } rnnc_queue_params;
 
 /* x: [size] joins the end.  queue: [capacity][size], oldest first, zero behind the last.  count: 0 .. capacity. */
-static inline void rnnc_queue_push(const rnnc_queue_params *p, const void *x, void *queue, int16_t *count)
+static inline void rnnc_queue_push(const rnnc_queue_params *p, const void *x, void *queue,
+                                   int16_t *count)
 {
     size_t bytes = (size_t)p->size * (p->bits / 8u);
     if (*count < (int16_t)p->capacity) {
@@ -37,7 +38,8 @@ static inline void rnnc_queue_pop(const rnnc_queue_params *p, void *queue, int16
 }
 
 /* The newest leaves.  y: [size]. */
-static inline void rnnc_queue_pop_newest(const rnnc_queue_params *p, const void *queue, int16_t *count, void *y)
+static inline void rnnc_queue_pop_newest(const rnnc_queue_params *p, const void *queue,
+                                         int16_t *count, void *y)
 {
     size_t bytes = (size_t)p->size * (p->bits / 8u);
     if (*count > 0) {

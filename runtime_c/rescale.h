@@ -20,7 +20,8 @@ static inline void rnnc_rescale(const rnnc_rescale_params *p, const void *x, voi
     uint16_t i;
     for (i = 0; i < p->size; i++) {
         const rnnc_scale1 *s = &p->scale[p->scales > 1 ? i : 0];
-        int32_t v = p->x_bits == 32 ? (((const int32_t *)x)[i] + 8192) >> 14 : rnnc_get(x, p->x_bits, i) - p->x_zero;
+        int32_t v = p->x_bits == 32 ? (((const int32_t *)x)[i] + 8192) >> 14
+                                    : rnnc_get(x, p->x_bits, i) - p->x_zero;
         uint8_t shift = rnnc_rom_u8(&s->p);
         v *= (int32_t)rnnc_rom_u16(&s->m);
         v = (v + ((int32_t)1 << shift >> 1)) >> shift;

@@ -22,7 +22,8 @@ typedef struct {
 
 /* One step.  x: [columns].  h: [hidden], the operand, replaced at the end.  next: [hidden], scratch.
  * y: [hidden] int16, or 0 where h itself is the output. */
-static inline void rnnc_rnn_general(const rnnc_rnn_general_params *p, const void *x, void *h, void *next, int16_t *y)
+static inline void rnnc_rnn_general(const rnnc_rnn_general_params *p, const void *x, void *h,
+                                    void *next, int16_t *y)
 {
     enum { UNITS = RNNC_UNITS(1) };
     const int8_t *w = p->weights;
@@ -32,8 +33,10 @@ static inline void rnnc_rnn_general(const rnnc_rnn_general_params *p, const void
         w = rnnc_rows(ax, w, x, p->x_bits, p->columns, UNITS);
         w = rnnc_rows(ah, w, h, p->h_bits, p->hidden, UNITS);
         for (k = u; k < u + UNITS && k < p->hidden; k++) {
-            int32_t a = rnnc_rescale2_by(ax[k - u] + rnnc_rom_i32(&p->bias[k]), ah[k - u], &p->scale[k], p->shift);
-            int32_t value = rnnc_clip(rnnc_apply(&p->f, rnnc_clip(a, -p->clip, p->clip)), -32767, 32767);
+            int32_t a = rnnc_rescale2_by(ax[k - u] + rnnc_rom_i32(&p->bias[k]), ah[k - u],
+                                         &p->scale[k], p->shift);
+            int32_t value =
+                rnnc_clip(rnnc_apply(&p->f, rnnc_clip(a, -p->clip, p->clip)), -32767, 32767);
             rnnc_put_hidden(next, p->h_bits, k, value);
             if (y) {
                 y[k] = (int16_t)value;

@@ -43,12 +43,13 @@ static inline int32_t rnnc_mean_of(int32_t sum, const rnnc_reciprocal *r, uint8_
     if (down >= 0) {
         return (v + ((int32_t)1 << down >> 1)) >> down;
     }
-    return rnnc_clip(v, -((int32_t)1 << 22), (int32_t)1 << 22) * ((int32_t)1 << -down); /* -down <= 8 */
+    return rnnc_clip(v, -((int32_t)1 << 22), (int32_t)1 << 22) *
+           ((int32_t)1 << -down); /* -down <= 8 */
 }
 
 /* x: [size].  sum: [size], LSB of x.  count: [1], 0 .. 65535.  y: [size], the mean with x. */
-static inline void
-rnnc_running_mean(const rnnc_running_mean_params *p, const void *x, int32_t *sum, int32_t *count, int16_t *y)
+static inline void rnnc_running_mean(const rnnc_running_mean_params *p, const void *x, int32_t *sum,
+                                     int32_t *count, int16_t *y)
 {
     rnnc_reciprocal r;
     int full = *count == RNNC_MEAN_MOST;

@@ -50,7 +50,8 @@ typedef struct {
 } rnnc_wide_sum_params;
 
 /* y = gain_a a + gain_b b + offset, elementwise, clipped to lo .. hi; |sum| < 2^31 by certificate "sum". */
-static inline void rnnc_wide_sum(const rnnc_wide_sum_params *p, const void *a, const void *b, int32_t *y)
+static inline void rnnc_wide_sum(const rnnc_wide_sum_params *p, const void *a, const void *b,
+                                 int32_t *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;
@@ -61,10 +62,12 @@ static inline void rnnc_wide_sum(const rnnc_wide_sum_params *p, const void *a, c
                 const rnnc_wide_term *t = &p->terms[at * p->operands];
                 int32_t x = rnnc_wide_get(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_rom_i32(&p->offsets[at]);
-                v += rnnc_wide_times(rnnc_rom_i16(&t[0].m), rnnc_rom_i8(&t[0].s), rnnc_rom_i8(&t[0].base), x);
+                v += rnnc_wide_times(rnnc_rom_i16(&t[0].m), rnnc_rom_i8(&t[0].s),
+                                     rnnc_rom_i8(&t[0].base), x);
                 if (b) {
                     x = rnnc_wide_get(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
-                    v += rnnc_wide_times(rnnc_rom_i16(&t[1].m), rnnc_rom_i8(&t[1].s), rnnc_rom_i8(&t[1].base), x);
+                    v += rnnc_wide_times(rnnc_rom_i16(&t[1].m), rnnc_rom_i8(&t[1].s),
+                                         rnnc_rom_i8(&t[1].base), x);
                 }
                 y[n++] = rnnc_clip(v, p->lo, p->hi);
             }
@@ -80,7 +83,8 @@ typedef struct {
 } rnnc_wide_product_params;
 
 /* y = u d, elementwise.  |u| <= 2^15 (of a 32-bit u the upper half), |d| <= 2^29: rnnc_mul15 <= 2^29 + 2^14. */
-static inline void rnnc_wide_product(const rnnc_wide_product_params *p, const void *u, const void *d, int32_t *y)
+static inline void rnnc_wide_product(const rnnc_wide_product_params *p, const void *u,
+                                     const void *d, int32_t *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;
@@ -88,7 +92,8 @@ static inline void rnnc_wide_product(const rnnc_wide_product_params *p, const vo
         for (j = 0; j < l->count[1]; j++) {
             for (k = 0; k < l->count[2]; k++) {
                 uint16_t at = rnnc_offset(l->a, i, j, k);
-                int32_t f = p->u_bits == 32 ? (((const int32_t *)u)[at] + 8192) >> 14 : rnnc_get(u, p->u_bits, at) - p->u_zero;
+                int32_t f = p->u_bits == 32 ? (((const int32_t *)u)[at] + 8192) >> 14
+                                            : rnnc_get(u, p->u_bits, at) - p->u_zero;
                 int32_t v = rnnc_wide_get(d, p->d_bits, p->d_zero, rnnc_offset(l->b, i, j, k));
                 v = rnnc_mul15(rnnc_clip(f, -32768, 32768), v);
                 v = rnnc_wide_times(p->term.m, p->term.s, p->term.base, v);

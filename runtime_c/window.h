@@ -10,7 +10,8 @@
 typedef struct {
     uint16_t channels, height, width;
     uint16_t taps, kernel_height, kernel_width;
-    uint16_t dilation, dilation_height, dilation_width; /* dilation: frames from one tap to the next */
+    uint16_t dilation, dilation_height,
+        dilation_width; /* dilation: frames from one tap to the next */
     uint16_t stride_height, stride_width;
     uint16_t top, left; /* padding of a frame */
     uint16_t out_height, out_width;
@@ -23,8 +24,8 @@ static inline uint16_t rnnc_window_frame(const rnnc_window *w)
 }
 
 /* The index in a frame of the element under tap (i, j) of channel c at position (row, column), -1 where it is padding. */
-static inline int32_t
-rnnc_window_at(const rnnc_window *w, uint16_t c, uint16_t row, uint16_t column, uint16_t i, uint16_t j)
+static inline int32_t rnnc_window_at(const rnnc_window *w, uint16_t c, uint16_t row,
+                                     uint16_t column, uint16_t i, uint16_t j)
 {
     int32_t h = (int32_t)row * w->stride_height + (int32_t)i * w->dilation_height - w->top;
     int32_t v = (int32_t)column * w->stride_width + (int32_t)j * w->dilation_width - w->left;
@@ -35,7 +36,8 @@ rnnc_window_at(const rnnc_window *w, uint16_t c, uint16_t row, uint16_t column, 
 }
 
 /* Frame t taps above the oldest. */
-static inline const void *rnnc_window_tap(const rnnc_window *w, const void *x, uint8_t bits, uint16_t t)
+static inline const void *rnnc_window_tap(const rnnc_window *w, const void *x, uint8_t bits,
+                                          uint16_t t)
 {
     return (const uint8_t *)x + (size_t)t * w->dilation * rnnc_window_frame(w) * (bits / 8u);
 }

@@ -150,7 +150,8 @@ def _header(program: Program) -> dict[str, Any]:
     members = members or ["uint8_t stateless; /* C has no empty struct */"]
     saved = sum(m.bytes for m in program.members if not m.state.follows) + 2 * len(program.counters)
     return {
-        "ports": [_port(program, p, "takes") for p in program.inputs] + [_port(program, p, "gives") for p in program.outputs],
+        "ports": [_port(program, p, "takes") for p in program.inputs]
+        + [_port(program, p, "gives") for p in program.outputs],
         "members": members,
         "blob_len": saved + HEADER_AND_CRC,
         "step_comment": _step_comment(program),
@@ -289,7 +290,9 @@ def _accessor(program: Program, name: str, members: Sequence[Member], windows: S
             get.append(f"memcpy({user}, {field}, {n} * sizeof({form.ctype}));")
             set_.append(f"memcpy({field}, {user}, {n} * sizeof({form.ctype}));")
         set_ += _clamp(m)
-        set_ += [line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)]
+        set_ += [
+            line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)
+        ]
     limits = f", set clips to {form.lo} .. {form.hi}" if _clamp(members[0]) else ""
     return _Accessor(name, form.ctype, size, f"{name}: {form}{limits}.", get, set_)
 
@@ -345,7 +348,9 @@ def _float(program: Program) -> dict[str, Any]:
         if not p.format.uniform:
             symbol = f"{program.name}_{p.c_name}_scale"
             text = _lines([_float_literal(v) for v in p.format.scale])
-            tables.append({"comment": f"real units per LSB of {p.c_name}", "symbol": symbol, "length": p.size, "text": text})
+            tables.append(
+                {"comment": f"real units per LSB of {p.c_name}", "symbol": symbol, "length": p.size, "text": text}
+            )
     inputs, outputs = ([_float_port(program, p) for p in ports] for ports in (real_in, real_out))
     return {"tables": tables, "inputs": inputs, "outputs": outputs}
 
@@ -353,7 +358,15 @@ def _float(program: Program) -> dict[str, Any]:
 def _float_port(program: Program, p: Port) -> dict[str, Any]:
     f = p.format
     scale = _float_literal(f.scale[0]) if f.uniform else f"{program.name}_{p.c_name}_scale[i]"
-    return {"c_name": p.c_name, "size": p.size, "ctype": f.ctype, "scale": scale, "zero": f.zero_point, "lo": f.lo, "hi": f.hi}
+    return {
+        "c_name": p.c_name,
+        "size": p.size,
+        "ctype": f.ctype,
+        "scale": scale,
+        "zero": f.zero_point,
+        "lo": f.lo,
+        "hi": f.hi,
+    }
 
 
 def _float_literal(x: float | Floats) -> str:

@@ -36,7 +36,9 @@ ITEM_BYTES = {
 TABLE_BYTES = {"gates": 1930, "exp2": 130, "log2": 130, "rsqrt": 96}
 """Of the tables of runtime_c/lut.h and functions.h."""
 TABLES_OF = {
-    **dict.fromkeys(("lstm.h", "lstm_general.h", "gru.h", "gru_general.h", "rnn.h", "rnn_general.h", "squash.h"), ("gates",)),
+    **dict.fromkeys(
+        ("lstm.h", "lstm_general.h", "gru.h", "gru_general.h", "rnn.h", "rnn_general.h", "squash.h"), ("gates",)
+    ),
     **dict.fromkeys(("power.h", "div.h", "log_softmax.h"), ("exp2", "log2")),
     "softmax.h": ("exp2",),
     "log.h": ("log2",),
@@ -271,12 +273,16 @@ class _Lowering:
         """The counters of a flush and of a window."""
         net = self.qnet.net
         if net.window:
-            return None, Counter(self.namer.name("frames"), 0, f"frames of a window, 0 .. {net.window - 1}", counts_steps=True)
+            return None, Counter(
+                self.namer.name("frames"), 0, f"frames of a window, 0 .. {net.window - 1}", counts_steps=True
+            )
         if net.drain_steps:
             return Counter(self.namer.name("left"), net.drain_steps, "steps that a flush takes at most"), None
         return None, None
 
-    def _place_outputs(self, outputs: Sequence[Port], states: dict[str, str], signals: Signals) -> list[tuple[str, Call]]:
+    def _place_outputs(
+        self, outputs: Sequence[Port], states: dict[str, str], signals: Signals
+    ) -> list[tuple[str, Call]]:
         """Let values be computed where the caller wants them, or copied there from where they lie anyway."""
         for op in self.qnet.ops:
             for i, value in enumerate(op.outputs):
@@ -286,7 +292,9 @@ class _Lowering:
         for port in outputs:
             size, root = self.qnet.values[port.value].size, self._root(port.value)
             if root in self.places:
-                copies.append((signals.values[port.value], self._copy(port.c_name, self.places[root], size, port.format)))
+                copies.append(
+                    (signals.values[port.value], self._copy(port.c_name, self.places[root], size, port.format))
+                )
             else:
                 self.places[root] = port.c_name
         return copies
@@ -311,7 +319,10 @@ class _Lowering:
         pool, now = [], 0
         last = {self._root(name): i for i, op in enumerate(self.qnet.ops) for name in op.inputs}
         end = len(self.qnet.ops)
-        last |= {self._root(name): end for name in [f.next for f in self.qnet.feedback] + [o.value for o in self.qnet.outputs]}
+        last |= {
+            self._root(name): end
+            for name in [f.next for f in self.qnet.feedback] + [o.value for o in self.qnet.outputs]
+        }
         for now, op in enumerate(self.qnet.ops):
             for name, form in zip(op.outputs, op.formats, strict=True):
                 if name not in self.places and name not in self._views:

@@ -29,7 +29,9 @@ def interleaved(rows: Ints, group: int, columns: int) -> Ints:
 
 def pack_dsp(rows: Ints) -> Ints:
     """Two rows a halfword, two columns a word, four rows a block: see runtime_c/isa/dsp.h. Little-endian bytes."""
-    blocks = padded(rows, 4).reshape(len(rows) // 4, 2, 2, -1, 2)  # block, pair of rows, high and low, pair of columns, column
+    blocks = padded(rows, 4).reshape(
+        len(rows) // 4, 2, 2, -1, 2
+    )  # block, pair of rows, high and low, pair of columns, column
     halfwords = (256 * blocks[:, :, 0] + blocks[:, :, 1]).transpose(0, 2, 1, 3)
     return np.asarray(np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64))
 

@@ -12,7 +12,8 @@ from rnnc.cli.output import Output
 from rnnc.cli.shared import PANEL, ModelArguments
 from rnnc.errors import VerificationError
 
-SIZES = ("code", "tables", "weights", "RAM", "stack", "bound")
+COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "RAM": 7, "stack": 6, "bound": 6}
+"""And how wide they are: a line is 80 wide."""
 
 
 def run(
@@ -69,16 +70,13 @@ def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """What was measured, a line a target, and what others need below."""
-    lines = [f"{'target':<12}{'instructions':>14}{'max':>10}" + "".join(f"{word:>8}" for word in SIZES) + "  bits"]
+    lines = [f"{'target':<11}" + "".join(f"{word:>{width}}" for word, width in COLUMNS.items()) + "  bits"]
     for r in results:
         ram = r["ram_state"] + r["ram_scratch"]
-        equal = "equal" if r["c_equals_oracle"] else "DIFFER"
-        median, most = (r[k] if r[k] is not None else "-" for k in ("median", "max"))
-        bound = r["stack_bound"] if r["stack_bound"] is not None else "-"
-        lines.append(
-            f"{r['target']:<12}{median:>14}{most:>10}{r['flash_code']:>8}{r['flash_tables']:>8}{r['flash_weights']:>8}"
-            f"{ram:>8}{r['stack']:>8}{bound:>8}  {equal}"
-        )
+        flash = [r["flash_code"], r["flash_tables"], r["flash_weights"]]
+        figures = zip([r["median"], r["max"], *flash, ram, r["stack"], r["stack_bound"]], COLUMNS.values(), strict=True)
+        cells = "".join(f"{'-' if n is None else n:>{width}}" for n, width in figures)
+        lines.append(f"{r['target']:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
         for layer, known in r["peers"].items():
             lines += [f"{'':<12}{count:>14}  {name} for {layer} alone" for name, count in known.items()]
     return "\n".join(lines)

@@ -281,7 +281,9 @@ class Trace:
         outputs = [self._output(name) for name in self.graph.wanted]
         graph, feedback = self.graph, self.parts.feedback
         steps, window = self.steps, self.steps if self.windowed else 0
-        return finish(graph.name, self.inputs, self.ops, outputs, feedback, steps=steps, window=window, where=graph.file)
+        return finish(
+            graph.name, self.inputs, self.ops, outputs, feedback, steps=steps, window=window, where=graph.file
+        )
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,9 @@ def activation_field(function: IntegerActivation, name: str) -> tuple[Field, ...
     knots: int | Constant = 0
     if function.kind == "curve":
         rows = np.array([[s.first, s.offset, s.step] for s in function.segments])
-        segments = Constant(f"{name}_segments", "rnnc_segment", rows, "first (12 fraction bits), knot, log2 step", "table")
+        segments = Constant(
+            f"{name}_segments", "rnnc_segment", rows, "first (12 fraction bits), knot, log2 step", "table"
+        )
         knots = Constant(f"{name}_knots", "int32_t", function.knots, f"LSB 2^{function.exponent - 15}", "table")
     below, above = function.pieces
     return (

@@ -97,7 +97,9 @@ class Dense(Op):
 
     def quantize(self, q: Quantizer) -> QDense:
         x = q.input(0)
-        largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(-1, self.columns)
+        largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(
+            -1, self.columns
+        )
         reach = float((largest @ np.abs(self.weights).T + np.abs(self.bias)).max())
         y = q.output(rows=True, axis=-1, nonnegative=self.relu, reach=reach)
         target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])

@@ -181,7 +181,9 @@ def read_spatial(node: Node, trace: Tracer, x: Traced, kernel: tuple[int, ...]) 
     if x.time == 1:
         trace.require_time(node, x, 2)
     if x.time != 0 and x.shape[0] != 1:
-        trace.refuse(node, f"the batch is {x.shape[0]}", "Bind it to 1 (--bind), or say which axis is time (--time-axis).")
+        trace.refuse(
+            node, f"the batch is {x.shape[0]}", "Bind it to 1 (--bind), or say which axis is time (--time-axis)."
+        )
     axes = _axes(node, trace, x, kernel)
     lengths = tuple(a.length(n) for a, n in zip(axes, x.shape[2:], strict=True))
     if min(lengths) < 1:

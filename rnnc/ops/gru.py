@@ -150,7 +150,7 @@ class Gru(Op):
         if f != SIGMOID or g not in (TANH, RELU) or self.clip or (tanh and self.bound > 1):
             return quantize_general(self, q)
         h = hidden_formats(q, self.initial_h.value, bounded=tanh)
-        gates, n = slice(0, 2), slice(2, 3)
+        gates = slice(0, 2)
         zr = two_block(
             q,
             by_unit(self.weights[gates]),
@@ -258,8 +258,16 @@ class QGru(QOp):
     def calls(self) -> list[KernelCall]:
         op, n = self.op, self.name
         after = isinstance(self.candidate, AfterRows)
-        args = [Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_s"), Arg("scratch", "vx"), Arg("scratch", "vh")]
-        scratch: list[Scratch | Operand] = [*operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits)]
+        args = [
+            Arg("input", "0"),
+            Arg("state", f"{n}_h"),
+            Arg("state", f"{n}_s"),
+            Arg("scratch", "vx"),
+            Arg("scratch", "vh"),
+        ]
+        scratch: list[Scratch | Operand] = [
+            *operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits)
+        ]
         if not after:
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "uint16_t", op.hidden))

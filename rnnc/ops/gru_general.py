@@ -6,7 +6,7 @@ As gru.py, with powers of two: f gives LSB 2^(ef - 15), g and h have LSB 2^(eh -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 

@@ -123,7 +123,9 @@ class Lstm(Op):
         probe("h", h)
         f, g, squash = self.activations
         pi, po, pf = np.zeros(3) if self.peepholes is None else self.peepholes
-        ai, ao, af, ag = (x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True))
+        ai, ao, af, ag = (
+            x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True)
+        )
         i = f(self._clip(ai + pi * c))
         forget = 1 - i if self.coupled else f(self._clip(af + pf * c))
         candidate = g(self._clip(ag))
@@ -173,7 +175,13 @@ class Lstm(Op):
             return quantize_general(self, q)
         operand = hidden_formats(q, self.initial_h.value, bounded=True).operand
         rows = two_block(
-            q, by_unit(self.weights), by_unit(self.recurrence), by_unit(self.bias), operand, "h", gate_target(4 * self.hidden)
+            q,
+            by_unit(self.weights),
+            by_unit(self.recurrence),
+            by_unit(self.bias),
+            operand,
+            "h",
+            gate_target(4 * self.hidden),
         )
         if not rows.representable:
             return quantize_general(self, q)
@@ -241,9 +249,15 @@ class QLstm(QOp):
                 (
                     *batched(
                         [
-                            ("weights", WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h")),
+                            (
+                                "weights",
+                                WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h"),
+                            ),
                             ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden][4 gates], LSB of ax")),
-                            ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts")),
+                            (
+                                "scale",
+                                scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts"),
+                            ),
                         ],
                         op.hidden,
                     ),

@@ -31,6 +31,7 @@ from rnnc.net import (
     WeightRows,
     no_probe,
 )
+from rnnc.ops.activation_fields import activation_field
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.recurrent import (
     by_gate,
@@ -42,7 +43,6 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
-from rnnc.ops.activation_fields import activation_field
 from rnnc.rows import OneBlock, TwoBlock
 
 CELL_FRACTION = 23
@@ -86,7 +86,9 @@ def quantize_general(op: Lstm, q: Quantizer) -> QLstmGeneral:
     y = operand if q.wants8() else full
     formats = (y, cell)[: len(op.outputs)]
     peepholes, projection = _peepholes(op, ec), _projection(op, q, ef + eh, full)
-    return QLstmGeneral(op, op.inputs, formats, rows, q.input(0), full, operand, cell, functions, ec, peepholes, projection)
+    return QLstmGeneral(
+        op, op.inputs, formats, rows, q.input(0), full, operand, cell, functions, ec, peepholes, projection
+    )
 
 
 def _exponent(activation: Activation, q: Quantizer, operand: str) -> int:
@@ -159,7 +161,9 @@ class QLstmGeneral(QOp):
         candidate = g(np.clip(p[..., 3], -self.clip, self.clip))
         room = CELL_MAX >> f.exponent
         kept = np.clip(mul15(forget, c), -room, room) << f.exponent
-        c = np.clip(int32(kept + shift_round(int32(i * candidate, "i g"), self.product_shift), "cell"), -CELL_MAX, CELL_MAX)
+        c = np.clip(
+            int32(kept + shift_round(int32(i * candidate, "i g"), self.product_shift), "cell"), -CELL_MAX, CELL_MAX
+        )
         o = self._gate(f, p[..., 1], 1, c)
         squashed = squash(shift_round(c, CELL_FRACTION - GATE_FRACTION - self.ec))
         m = np.clip(int32(o * squashed + 16384, "o h(c)") >> 15, -32767, 32767)
@@ -177,7 +181,11 @@ class QLstmGeneral(QOp):
         cell = Bound(self.name, "cell", 2**30 + (2**30 >> self.product_shift) + 1)
         bounds = [*two_block_bounds(self.name, "gates", self.rows), cell]
         if self.peepholes is not None:
-            reach = (int(self.rows.worst_product().max()) >> self.rows.shift) + ((2**30 + 2**15) >> self.peepholes.shift) + 1
+            reach = (
+                (int(self.rows.worst_product().max()) >> self.rows.shift)
+                + ((2**30 + 2**15) >> self.peepholes.shift)
+                + 1
+            )
             bounds.append(Bound(self.name, "peephole sum", reach))
         return bounds + ([] if self.projection is None else one_block_bounds(self.name, "projection", self.projection))
 
@@ -211,7 +219,9 @@ class QLstmGeneral(QOp):
         y = Arg("null") if projected or self.output_state(0) else Arg("output", "0")
         args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_c"), Arg("scratch", "next"), y)
         macs = 4 * op.hidden * (op.columns + op.width)
-        call = KernelCall("rnnc_lstm_general", "lstm_general.h", "rnnc_lstm_general_params", fields, args, scratch, macs)
+        call = KernelCall(
+            "rnnc_lstm_general", "lstm_general.h", "rnnc_lstm_general_params", fields, args, scratch, macs
+        )
         return [call, *([self._project(scratch)] if projected else [])]
 
     def _project(self, scratch: tuple[Scratch, ...]) -> KernelCall:
@@ -230,7 +240,9 @@ class QLstmGeneral(QOp):
         )
         args = (Arg("scratch", "next"), Arg("state", f"{n}_h"))
         macs = self.op.hidden * self.op.width
-        return KernelCall("rnnc_lstm_project", "lstm_general.h", "rnnc_lstm_project_params", fields, args, scratch, macs)
+        return KernelCall(
+            "rnnc_lstm_project", "lstm_general.h", "rnnc_lstm_project_params", fields, args, scratch, macs
+        )
 
     def _peephole_constant(self) -> int | Constant:
         if self.peepholes is None:

@@ -223,7 +223,10 @@ class QAveragePool(QOp):
         fields = (
             g.fields(),
             ("frames", g.frames),
-            ("places", Constant(f"{self.name}_n", "uint16_t", op.places[:1] if alike else op.places, "elements counted")),
+            (
+                "places",
+                Constant(f"{self.name}_n", "uint16_t", op.places[:1] if alike else op.places, "elements counted"),
+            ),
             ("place_step", 0 if alike else 1),
             ("scale", Constant(f"{self.name}_s", "rnnc_scale1", np.stack([m, p], 1), "by the number of elements")),
             ("least", int(self.divisors[0])),
@@ -241,7 +244,12 @@ class QAveragePool(QOp):
             return [pool]
         push = push_call(op.history, g, self.x, self.x.zero_point)
         count = KernelCall(
-            "rnnc_pool_count", header, "rnnc_pool_count_params", (("frames", g.frames),), (Arg("input", "0"), seen), when="tick"
+            "rnnc_pool_count",
+            header,
+            "rnnc_pool_count_params",
+            (("frames", g.frames),),
+            (Arg("input", "0"), seen),
+            when="tick",
         )
         return [push, count, pool] if op.counts_frames else [push, pool]
 
@@ -263,7 +271,5 @@ def from_node(node: Node, trace: Tracer) -> None:
             "Export with ceil_mode=0.",
         )
     y = Traced((*x.shape[:2], *spatial.lengths), x.kind, x.time)
-    op = trace.add(
-        node, AveragePool, [x.value], geometry=spatial.geometry, count_padding=count_padding, shape=y.frame
-    )
+    op = trace.add(node, AveragePool, [x.value], geometry=spatial.geometry, count_padding=count_padding, shape=y.frame)
     trace.result(node, 0, replace(y, value=op.outputs[0]))

@@ -109,9 +109,7 @@ class QMaxPool(QOp):
 
     def states(self) -> tuple[QState, ...]:
         form = replace(self.formats[0], scale=self.formats[0].scale[:1])
-        return tuple(
-            QState(s.name, s.shape, form, np.full(s.shape, self.lowest, np.int64)) for s in self.op.states()
-        )
+        return tuple(QState(s.name, s.shape, form, np.full(s.shape, self.lowest, np.int64)) for s in self.op.states())
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         if not self.op.geometry.remembers:

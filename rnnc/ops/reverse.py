@@ -101,7 +101,10 @@ class QReverse(QOp):
         fields = (("capacity", self.op.count), ("size", self.op.size), ("bits", self.formats[0].bits))
         push = (Arg("input", "0"), queue, count)
         call = KernelCall("rnnc_queue_push", "queue.h", "rnnc_queue_params", fields, push, when="input")
-        return [call, replace(call, function="rnnc_queue_pop_newest", args=(queue, count, Arg("output", "0")), when="output")]
+        return [
+            call,
+            replace(call, function="rnnc_queue_pop_newest", args=(queue, count, Arg("output", "0")), when="output"),
+        ]
 
 
 def backwards(node: Node, trace: Tracer, x: Traced) -> Traced:

@@ -125,7 +125,9 @@ class Rnn(Op):
         return QRnn(self, self.inputs, (h.operand if q.wants8() else h.full,), rows, q.input(0), h)
 
     def describe(self) -> str:
-        return f"RNN {self.columns} -> {self.hidden}, {self.activation.name}{f', clip {self.clip:g}' if self.clip else ''}"
+        return (
+            f"RNN {self.columns} -> {self.hidden}, {self.activation.name}{f', clip {self.clip:g}' if self.clip else ''}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +177,10 @@ class QRnn(QOp):
                     *batched(
                         [
                             ("weights", WeightRows(f"{n}_w", blocks, "each unit over x, then over h")),
-                            ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden], LSB of the x accumulator")),
+                            (
+                                "bias",
+                                Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden], LSB of the x accumulator"),
+                            ),
                             ("scale", scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden] multipliers and shifts")),
                         ],
                         op.hidden,

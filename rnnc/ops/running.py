@@ -156,7 +156,10 @@ class QSum(QOp):
 
     def bounds(self) -> list[Bound]:
         _, p = self.multipliers
-        return [Bound(self.name, "sum", SUM_LIMIT + 65535), Bound(self.name, "product", SUM_LIMIT + (1 << int(p.max())))]
+        return [
+            Bound(self.name, "sum", SUM_LIMIT + 65535),
+            Bound(self.name, "product", SUM_LIMIT + (1 << int(p.max()))),
+        ]
 
     def calls(self) -> list[KernelCall]:
         m, p = self.multipliers
@@ -203,7 +206,9 @@ class QMean(QOp):
         x = inputs[0].reshape(len(inputs[0]), self.op.size)
         total, count = state[f"{self.name}_sum"], state[f"{self.name}_count"]
         leak = np.where(count == MOST, self._mean(total, count, 0), 0)
-        total = np.clip(int32(int32(total - leak, f"{self.name} leak") + x, f"{self.name} sum"), -self.reach, self.reach)
+        total = np.clip(
+            int32(int32(total - leak, f"{self.name} leak") + x, f"{self.name} sum"), -self.reach, self.reach
+        )
         count = np.minimum(count + 1, MOST)
         state[f"{self.name}_sum"], state[f"{self.name}_count"] = total, count
         y = self.formats[0]

@@ -173,7 +173,9 @@ def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
     if step < 1 or np.any(np.diff(indices) != step):
         trace.refuse(node, f"takes steps {_brief(indices)} of {n} out of a sequence", STEPS_HINT)
     if trace.open_time and (start > n // 2 or rest > n // 2 or (step > 1 and rest >= step)):
-        trace.refuse(node, f"which steps it takes depends on the length of the sequence ({_brief(indices)} of {n})", STEPS_HINT)
+        trace.refuse(
+            node, f"which steps it takes depends on the length of the sequence ({_brief(indices)} of {n})", STEPS_HINT
+        )
     return pad_time(node, trace, x, -start, -(rest // step * step), step)
 
 

@@ -55,7 +55,9 @@ class Terms:
         """The nearest to a gain ``[*shape]``, |gain| < 2^10."""
         base = np.where(np.abs(np.abs(gain) - 1) < 0.5, np.sign(gain), 0)
         rest = gain - base
-        s = np.where(rest == 0, 0, np.clip(np.floor(-np.log2(np.maximum(np.abs(rest), 1e-30) * 32768 / 32767)), -10, 15))
+        s = np.where(
+            rest == 0, 0, np.clip(np.floor(-np.log2(np.maximum(np.abs(rest), 1e-30) * 32768 / 32767)), -10, 15)
+        )
         m = np.clip(round_half_up(rest * 2.0 ** (15 + s)), -32767, 32767)
         return Terms(base.astype(np.int64), m, s.astype(np.int64))
 
@@ -118,7 +120,9 @@ class QWideSum(QOp):
         reach = np.abs(self.offsets)
         for t in self.terms:
             scaled = (np.abs(t.m) * TERM_MAX >> 15) + 1
-            shifted = np.where(t.s >= 0, scaled >> np.maximum(t.s, 0), np.minimum(scaled << np.maximum(-t.s, 0), TERM_MAX))
+            shifted = np.where(
+                t.s >= 0, scaled >> np.maximum(t.s, 0), np.minimum(scaled << np.maximum(-t.s, 0), TERM_MAX)
+            )
             reach = reach + np.abs(t.base) * TERM_MAX + shifted + 1
         return [Bound(self.name, "sum", int(reach.max(initial=0)))]
 

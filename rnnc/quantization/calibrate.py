@@ -20,6 +20,8 @@ DEFAULT_INPUT_FRACTION = 11
 """Inputs that nothing is known about are Q4.11, +-16."""
 INPUT_HEADROOM = 4.0
 INPUT_FLOOR = 1 / 256
+UNSEEN_FLOOR = 1 / 4
+"""Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
 
 Sequences = Mapping[str, Sequence[Array]]
 """For each input, its sequences ``[steps, *shape]``."""
@@ -108,7 +110,8 @@ def _input_format(value: Value, calibration: Sequences | None, options: Options)
     peak = np.max([np.abs(s.reshape(len(s), -1)).max(0) for s in calibration[value.name]], axis=0).astype(np.float64)
     if peak.max() == 0:
         raise DataError(f"input {value.name!r} is zero throughout the calibration data")
-    return Format(16, INPUT_HEADROOM * np.maximum(peak, peak.max() * INPUT_FLOOR) / 32767)
+    floor = np.where(peak == 0, UNSEEN_FLOOR, INPUT_FLOOR)
+    return Format(16, INPUT_HEADROOM * np.maximum(peak, peak.max() * floor) / 32767)
 
 
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:

@@ -60,7 +60,9 @@ class _Builder:
         net = self.net
         for value in net.values.values():
             if value.size > MOST_ELEMENTS:
-                raise Refused(f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported")
+                raise Refused(
+                    f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported"
+                )
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
         self.wide = wide_values(net)

@@ -62,7 +62,9 @@ def test_joins(nodes: object, precision: str, tmp_path: Path) -> None:
 
 def test_unequal_rates_are_refused() -> None:
     def nodes(b: Builder, x: str) -> str:
-        return b.op("Add", b.op("ReduceMax", _conv(b, x, 2, [0, 0], 2), b.const(np.array([1]))), _conv(b, x, 24, [0, 0]))
+        return b.op(
+            "Add", b.op("ReduceMax", _conv(b, x, 2, [0, 0], 2), b.const(np.array([1]))), _conv(b, x, 24, [0, 0])
+        )
 
     with pytest.raises(Refused, match=r"new every 1 and every 2 steps"):
         imported(over_time(nodes))
@@ -111,7 +113,6 @@ def test_two_outputs(rate: int, tmp_path: Path) -> None:
 def _qnet(content: bytes) -> QNet:
     net = imported(content)
     return quantized(net, sequence(net))
-
 
 
 def test_a_saved_stream_goes_on_anywhere(tmp_path: Path) -> None:

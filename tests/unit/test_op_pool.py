@@ -25,7 +25,9 @@ MAX = [
     {"kernel_shape": [3], "auto_pad": "SAME_UPPER", "strides": [2]},
     {"kernel_shape": [1], "strides": [3]},
 ]
-AVERAGE = [{**a, "count_include_pad": c} for a in MAX if "dilations" not in a for c in (0, 1) if not (c and a.get("ceil_mode"))]
+AVERAGE = [
+    {**a, "count_include_pad": c} for a in MAX if "dilations" not in a for c in (0, 1) if not (c and a.get("ceil_mode"))
+]
 
 
 def pool(op_type: str, **attributes: Any) -> Any:
