@@ -1,0 +1,85 @@
+"""What commands measure, on 80 columns and as JSON: verify --by-layer, and bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rnnc.cli import app
+from rnnc.cli.bench import table
+from tests.conftest import require
+from tests.support.small import FEATURES, small
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(small())
+    np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((600, FEATURES)).astype(np.float32))
+    return tmp_path
+
+
+def _run(*words: str) -> Any:
+    answer = CliRunner().invoke(app, [*words])
+    assert answer.exit_code == 0, answer.stderr
+    return answer
+
+
+@pytest.mark.usefixtures("here")
+def test_losses_by_layer_as_a_table() -> None:
+    text = _run("verify", "net.onnx", "--calib", "calib.npy", "--by-layer").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    head, *rows = text.split("by layer")[1].splitlines()
+    assert head.split() == ["what", "weights", "activations", "tables", "layer"]
+    assert [
+        row.split()[0] for row in rows if row.split()[:1] and row.split()[0] in {"x", "lstm0", "dense0", "all"}
+    ] == [*("x", "lstm0", "dense0", "all")]
+
+
+@pytest.mark.usefixtures("here")
+def test_losses_by_layer_as_json() -> None:
+    plain = json.loads(_run("verify", "net.onnx", "--calib", "calib.npy", "--json").stdout)
+    assert "by_layer" not in plain["verify"], "unasked the report has the keys that it always has"
+    asked = json.loads(_run("verify", "net.onnx", "--calib", "calib.npy", "--by-layer", "--json").stdout)
+    found = asked["verify"]["by_layer"]
+    assert [loss["name"] for loss in found["layers"]] == ["lstm0", "dense0"]
+    assert set(found["layers"][0]) == {
+        "name",
+        "what",
+        *(f"{p}_db" for p in ("weights", "activations", "tables", "layer")),
+    }
+    assert found["steps"] == 600 and found["network_db"] == pytest.approx(
+        asked["verify"]["outputs"][0]["sqnr_db"], abs=0.2
+    )
+
+
+def test_the_table_of_bench_is_80_columns_wide() -> None:
+    figures = {
+        "median": 1234567,
+        "max": 1234567,
+        "stack": 99999,
+        "stack_bound": None,
+        "c_equals_oracle": False,
+        "peers": {},
+    }
+    sizes = dict.fromkeys(("flash_code", "flash_tables", "flash_weights", "ram_state", "ram_scratch"), 123456)
+    lines = table([{"target": "cortex-m33", **figures, **sizes}]).splitlines()
+    assert max(map(len, lines)) <= 81 and all("  " in line or " " in line for line in lines)
+    assert len(lines[1].split()) == 10, "figures do not run into each other"
+
+
+def test_bench_writes_the_report_with_its_counts(here: Path) -> None:
+    require("qemu-system-arm")
+    require("arm-none-eabi-gcc")
+    answer = _run(
+        "bench", "net.onnx", "--calib", "calib.npy", "--target", "cortex-m0", "--report", "measured.html", "--json"
+    )
+    (counted,) = json.loads(answer.stdout)["cost"]["instructions"]
+    page = (here / "measured.html").read_text()
+    assert "Instructions of a step on cortex-m0" in page and f"{counted['median']:,}" in page
+    assert sum(counted["functions"].values()) == pytest.approx(counted["median"], rel=0.05)
