@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnc.backend.targets import TARGETS
+from rnnc.net import Net, Output, Value
+from rnnc.ops.dense import Dense
+from rnnc.ops.gru import Gru
+from rnnc.tracing import InitialState
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, missing_tools
-from tests.support.nets import LAYERS, draw_integers
+from tests.support.nets import LAYERS, draw_integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 
 SHORT_SEEDS = range(len(LAYERS))
@@ -85,3 +91,22 @@ def test_every_target_s_package_runs_here(target: str, tmp_path: Path) -> None:
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
         run(["gcc", "-O1", *WARNINGS, *sanitizers, "-I", ".", f"{n}.c", f"{n}_selftest.c", "main.c", "-o", "t"], here)
         run([here / "t"], here)
+
+
+@pytest.mark.target
+def test_a_small_gru_lives_in_half_a_kilobyte_of_an_avr() -> None:
+    need("avr")
+    rng = np.random.default_rng(3)
+
+    def draw(*shape: int) -> np.ndarray[Any, Any]:
+        return rng.uniform(-0.25, 0.25, shape)
+
+    initial = InitialState(np.zeros(16))
+    gru = Gru("gru0", ("x",), ("h",), draw(3, 16, 6), draw(3, 16, 16), draw(3, 16), draw(3, 16), initial, True)
+    dense = Dense("dense0", ("h",), ("y",), draw(3, 16), draw(3), shape=(3,))
+    net = Net("small", (Value("x", (6,)),), (gru, dense), (Output("y", "y"),))
+    program, files = package(to_integers(net), target="avr", steps=STEPS)
+    measured = measure(program, files, BOARDS["avr"])
+    assert measured.equal
+    assert measured.stack_bound is not None
+    assert measured.footprint.ram_state + measured.footprint.ram_scratch + measured.stack_bound <= 512
