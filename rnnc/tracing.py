@@ -96,6 +96,7 @@ class Traced:
             "state" (a graph input that is an initial state).
         value: name of the step's value (stream, last), or of the graph input (state).
         const: the array, where static.
+        flat: the stream all of whose steps and features lie side by side in this tensor, for a layer over all of them.
         window: for a state: which elements of the flattened graph input it is, indices in the tensor's own shape.
         size: for a state: how many elements the graph input has.
     """
@@ -105,6 +106,7 @@ class Traced:
     time: int | None = None
     value: str = ""
     const: NDArray[Any] | None = None
+    flat: Traced | None = None
     window: NDArray[np.int64] | None = None
     size: int = 0
 

@@ -25,6 +25,8 @@ SOFTPLUS_LIMIT = 14.0
 """log(1 + exp(-x)) is below 1e-6 from here on."""
 FAR = -(2**62)
 """The end of a Slice that goes back to the first element."""
+POINTWISE = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Elu", "Softplus", "Softsign", "HardSigmoid", "HardSwish", "Gelu")
+
 Rule = Callable[[Editor, Node], bool]
 """Tries to rewrite the graph at a node; returns whether it did."""
 
@@ -209,6 +211,19 @@ def swap(editor: Editor, node: Node) -> bool:
     return True
 
 
+def sink(editor: Editor, node: Node) -> bool:
+    """A function of single elements after a reshaping goes before it: there time is an axis of its own."""
+    reader = editor.only_reader(node.outputs[0])
+    before, after = editor.shape(node.inputs[0]), editor.shape(node.outputs[0])
+    if reader is None or reader.op_type not in POINTWISE or not before or not after or len(before) <= len(after):
+        return False
+    moved = editor.fresh("moved")
+    editor.shapes[moved] = before
+    first = replace(reader, inputs=(node.inputs[0],), outputs=(moved,))
+    editor.replace([node, reader], [first, replace(node, inputs=(moved, *node.inputs[1:]), outputs=reader.outputs)])
+    return True
+
+
 def where(editor: Editor, node: Node) -> bool:
     """Where with one condition for all elements; and Softplus that is cut off where it is its argument anyway."""
     condition = scalar_of(editor.constant(node.inputs[0]))
@@ -281,7 +296,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Gemm": (gemm,),
     "Dense": (absorb,),
     "Where": (where,),
-    "Reshape": (swap,),
+    "Reshape": (swap, sink),
+    "Flatten": (sink,),
     "Squeeze": (swap,),
     "Unsqueeze": (swap,),
     "Gather": (embedding,),

@@ -21,6 +21,7 @@ from rnnc.ops.shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs, view
 
+FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 BACKWARD_HINT = "It needs the whole sequence. Compile with --window T, or retrain without it."
 
 
@@ -139,6 +140,8 @@ class Trace:
         traced = self.tensors[name]
         if traced.kind == "state":
             self.refuse(node, f"changes the initial state {traced.value!r} before a recurrent layer takes it")
+        if traced.flat is not None and node.op_type not in FLAT_READERS:
+            self.refuse(node, "reads all steps of a sequence side by side", "Only a Dense layer can follow: it is added up.")
         return traced
 
     def constant(self, node: Node, index: int) -> NDArray[Any] | None:
@@ -176,7 +179,7 @@ class Trace:
         if index < len(node.outputs) and node.outputs[index]:
             if self.single_step and traced.kind in ("stream", "last"):
                 traced = replace(traced, kind="stream", time=None)
-            if self.windowed and traced.kind == "last" and self._ticks(traced.value) > 1:
+            if self.windowed and traced.kind == "last" and traced.flat is None and self._ticks(traced.value) > 1:
                 traced = last_of_window(node, self, traced, self._ticks(traced.value))
             self.tensors[node.outputs[index]] = traced
 
@@ -293,6 +296,8 @@ class Trace:
 
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]
+        if traced.flat is not None:
+            raise Refused("it holds all steps of a sequence side by side", where=f"{self.graph.file}: output {name!r}")
         if traced.kind in ("static", "state"):
             raise Refused("it does not depend on the network's inputs", where=f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")

@@ -29,6 +29,7 @@ from rnnc.net import (
 )
 from rnnc.ops.clip import Clip
 from rnnc.ops.recurrent import one_block_bounds
+from rnnc.ops.window_dense import over_window
 from rnnc.rows import OneBlock
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -184,10 +185,13 @@ def from_node(node: Node, trace: Tracer) -> None:
     x, weights, bias = trace.input(node, 0), trace.constant(node, 1), trace.constant(node, 2)
     assert x is not None and weights is not None
     rows, columns = weights.shape
+    bias = np.zeros(rows) if bias is None else np.broadcast_to(np.asarray(bias, np.float64), (rows,))
+    if x.flat is not None:
+        trace.result(node, 0, over_window(node, trace, x, np.asarray(weights, np.float64), bias))
+        return
     if x.time == len(x.shape) - 1 or x.shape[-1] != columns:
         trace.refuse(node, f"multiplies along the last axis of {list(x.shape)}, which is not the features' axis")
     shape = (*x.shape[:-1], rows)
     traced = Traced(shape, x.kind, x.time)
-    bias = np.zeros(rows) if bias is None else np.broadcast_to(np.asarray(bias, np.float64), (rows,))
     op = trace.add(node, Dense, [x.value], weights=np.asarray(weights, np.float64), bias=bias, shape=traced.frame)
     trace.result(node, 0, replace(traced, value=op.outputs[0]))

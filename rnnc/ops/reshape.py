@@ -68,6 +68,9 @@ def from_node(node: Node, trace: Tracer) -> None:
 def reshape(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> None:
     """Say that output 0 of a node is x in another shape."""
     time = None if x.time is None else _find_time(x, shape)
+    if x.flat is not None or (x.time is not None and time is None and _is_flat(x, shape)):
+        _flatten(node, trace, x, shape)
+        return
     if x.time is not None and time is None:
         together = _stacked(x, shape)
         if together is not None and x.kind == "stream":
@@ -82,6 +85,23 @@ def reshape(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> Non
     if y.frame != x.frame:
         y = replace(y, value=trace.add(node, Reshape, [x.value], shape=y.frame).outputs[0])
     trace.result(node, 0, y)
+
+
+def _is_flat(x: Traced, shape: tuple[int, ...]) -> bool:
+    """Whether a shape holds all of a stream in one axis."""
+    return x.kind == "stream" and max(shape, default=1) == int(np.prod(x.shape, dtype=np.int64))
+
+
+def _flatten(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> None:
+    """Say that output 0 of a node holds a whole stream, its steps side by side, or such a tensor as a stream again."""
+    stream = x.flat or x
+    if stream.shape == shape:
+        trace.result(node, 0, stream)
+    elif _is_flat(stream, shape):
+        trace.need_window(node, "puts all steps of a sequence side by side", buffered=False)
+        trace.result(node, 0, Traced(shape, "last", value=stream.value, flat=stream))
+    else:
+        trace.refuse(node, f"puts the steps of {list(stream.shape)} side by side, and makes {list(shape)} of them")
 
 
 def _stack(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...], time: int, count: int) -> None:

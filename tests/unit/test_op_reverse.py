@@ -49,9 +49,9 @@ def last_model(kind: str) -> bytes:
     return b.model({"x": (1, T, 3)}, ["y"])
 
 
-def answers(content: bytes, **options: Any) -> Net:
-    """The network, whose answer to each of three windows must be onnxruntime's."""
-    net = imported(content, window=T, **options)
+def answers(content: bytes, asked: int = T) -> Net:
+    """The network, whose answer to each of three windows must be onnxruntime's; ``asked``: --window."""
+    net = imported(content, window=asked)
     assert net.window == T and {o.kind for o in net.outputs} == {"window"}
     data = sequence(net, steps=3 * T)
     got = run_net(net, {k: np.moveaxis(v, 0, 1).astype(np.float64) for k, v in data.items()})
