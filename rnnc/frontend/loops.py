@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnc.errors import Refused
 from rnnc.frontend.editor import Editor, topological
-from rnnc.frontend.evaluate import evaluate, fold_constants, measure
+from rnnc.frontend.evaluate import complete_shapes, evaluate, fold_constants, measure
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import all_inputs
 from rnnc.tracing import Graph, Node, Tensor
@@ -30,19 +30,19 @@ def unloop(graph: Graph) -> Graph:
 
     Raises Refused where a loop depends on data, or walks in no way that a stream can.
     """
-    editor = Editor(graph)
-    for node in graph.nodes:
-        if node.op_type == "Loop":
-            editor.replace([node], _Loop(editor, node).scan())
-        elif node.op_type == "Scan":
-            editor.replace([node], [_complete(editor, node)])
-        elif node.op_type == "If":
+    done = 0
+    while found := [n for n in graph.nodes if n.op_type in ("Loop", "Scan", "If")][done:]:
+        node, editor = found[0], Editor(graph)
+        if node.op_type == "If":
             raise Refused(
                 "which branch runs depends on the data",
                 where=f"{graph.file}: {node.label}",
                 hint="Bind what decides it (--bind NAME=VALUE), or export one branch.",
             )
-    return editor.finish()
+        editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [_complete(editor, node)])
+        graph = complete_shapes(editor.finish())
+        done += 1
+    return graph
 
 
 def _shape_of(editor: Editor, name: str) -> tuple[int, ...] | None:
