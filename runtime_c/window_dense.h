@@ -18,7 +18,8 @@ typedef struct {
 
 /* Adds one step's products.  x: [columns].  sum: [rows], 2^-8 of y's LSB, < 2^31 by certificate.
  * at: [1], steps added since the start of the window, 0 .. steps - 1. */
-static inline void rnnc_window_dense_add(const rnnc_window_dense_params *p, const void *x, int32_t *sum, int16_t *at)
+static inline void rnnc_window_dense_add(const rnnc_window_dense_params *p, const void *x,
+                                         int32_t *sum, int16_t *at)
 {
     const int8_t *w = p->weights + (size_t)*at * p->rows * p->columns;
     const rnnc_scale1 *s = p->scale + (size_t)*at * p->rows;

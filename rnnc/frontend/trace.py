@@ -141,7 +141,9 @@ class Trace:
         if traced.kind == "state":
             self.refuse(node, f"changes the initial state {traced.value!r} before a recurrent layer takes it")
         if traced.flat is not None and node.op_type not in FLAT_READERS:
-            self.refuse(node, "reads all steps of a sequence side by side", "Only a Dense layer can follow: it is added up.")
+            self.refuse(
+                node, "reads all steps of a sequence side by side", "Only a Dense layer can follow: it is added up."
+            )
         return traced
 
     def constant(self, node: Node, index: int) -> NDArray[Any] | None:

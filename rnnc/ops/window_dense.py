@@ -204,7 +204,10 @@ class QWindowDense(QOp):
         op, n, s, y = self.op, self.name, self.block.scale, self.formats[0]
         fields = (
             ("weights", Constant(f"{n}_w", "int8_t", self.block.weights.ravel(), "[steps][rows][columns]")),
-            ("scale", Constant(f"{n}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[steps][rows] multipliers and shifts")),
+            (
+                "scale",
+                Constant(f"{n}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[steps][rows] multipliers and shifts"),
+            ),
             ("start", Constant(f"{n}_b", "int32_t", self.start, "[rows], 2^-8 of the output's LSB")),
             ("steps", op.steps),
             ("rows", op.rows),
