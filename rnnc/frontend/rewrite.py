@@ -19,6 +19,7 @@ from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
 from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
+from rnnc.views import slices
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 SOFTPLUS_LIMIT = 14.0
@@ -224,6 +225,26 @@ def sink(editor: Editor, node: Node) -> bool:
     return True
 
 
+def turn_before(editor: Editor, node: Node) -> bool:
+    """A sequence that is turned around behind a Dense is turned around before it: then the Dense can become W."""
+    dense, shape = editor.producer(node.inputs[0]), editor.shape(node.inputs[0])
+    if dense is None or dense.op_type != "Dense" or editor.only_reader(node.inputs[0]) is not node or not shape:
+        return False
+    how = [editor.constant(name) for name in node.inputs[1:]]
+    if how[0] is None or how[1] is None:
+        return False
+    parts = [range(n)[p] for n, p in zip(shape, slices(shape, how), strict=True)]
+    turned = [i for i, (n, part) in enumerate(zip(shape, parts, strict=True)) if part != range(n)]
+    if len(turned) != 1 or turned[0] == len(shape) - 1 or parts[turned[0]] != range(shape[turned[0]])[::-1]:
+        return False
+    name, before = editor.fresh("turned"), editor.shape(dense.inputs[0])
+    if before is not None:
+        editor.shapes[name] = before
+    first = replace(node, inputs=(dense.inputs[0], *node.inputs[1:]), outputs=(name,))
+    editor.replace([dense, node], [first, replace(dense, inputs=(name, *dense.inputs[1:]), outputs=node.outputs)])
+    return True
+
+
 def where(editor: Editor, node: Node) -> bool:
     """Where with one condition for all elements; and Softplus that is cut off where it is its argument anyway."""
     condition = scalar_of(editor.constant(node.inputs[0]))
@@ -296,6 +317,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Gemm": (gemm,),
     "Dense": (absorb,),
     "Where": (where,),
+    "Slice": (turn_before,),
     "Reshape": (swap, sink),
     "Flatten": (sink,),
     "Squeeze": (swap,),
