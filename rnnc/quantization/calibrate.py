@@ -18,7 +18,7 @@ SAMPLES = 4096
 NOISE_STEPS = 1024
 DEFAULT_INPUT_FRACTION = 11
 """Inputs that nothing is known about are Q4.11, +-16."""
-INPUT_HEADROOM = 4.0
+INPUT_HEADROOM = 2.0
 INPUT_FLOOR = 1 / 256
 UNSEEN_FLOOR = 1 / 4
 """Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
