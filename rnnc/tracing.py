@@ -56,6 +56,7 @@ class Graph:
         time: the length given to the time axis that the file leaves open, else 0.
         file: how messages name the file.
         notes: what could not be checked or was assumed, to show to the user.
+        broken: why onnxruntime does not run the file, "" where it does.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Graph:
     file: str = ""
     wanted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    broken: str = ""
 
     def __str__(self) -> str:
         def shape(name: str) -> str:

@@ -40,14 +40,14 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     for multiple in MULTIPLES:
         bound = bind(model, options, file, multiple)
         found.append((bound.time, simplify(bound.model, file)))
-        if found[-1][1].runs or not bound.time or options.window:
+        if not found[-1][1].broken or not bound.time or options.window:
             break
-    time, slim = found[-1] if found[-1][1].runs else found[0]
-    if not slim.runs:
+    time, slim = found[0] if found[-1][1].broken else found[-1]
+    if slim.broken:
         _check_shapes(slim.model, file)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, time, slim.notes)
-    return replace(graph, notes=(*graph.notes, *_restarts(graph)))
+    return replace(graph, notes=(*graph.notes, *_restarts(graph)), broken=slim.broken)
 
 
 def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:

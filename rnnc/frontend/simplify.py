@@ -29,11 +29,11 @@ PLAIN = {
 
 @dataclass(frozen=True, eq=False)
 class Simplified:
-    """A simplified model, notes on what could not be checked, and whether onnxruntime runs the file with its lengths."""
+    """A simplified model, notes on what could not be checked, and why onnxruntime does not run the file, "" if it does."""
 
     model: ModelProto
     notes: tuple[str, ...]
-    runs: bool
+    broken: str
 
 
 def simplify(model: ModelProto, where: str) -> Simplified:
@@ -55,7 +55,7 @@ def simplify(model: ModelProto, where: str) -> Simplified:
             raise UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
     if difference:
         notes.append(difference)
-    return Simplified(slim, tuple(notes), RUNS_NOT not in difference)
+    return Simplified(slim, tuple(notes), difference if RUNS_NOT in difference else "")
 
 
 def check_sizes(model: ModelProto, where: str) -> None:
@@ -195,7 +195,9 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
     options.intra_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip(outputs, session.run(outputs, inputs), strict=True))
+    quiet = ort.RunOptions()
+    quiet.log_severity_level = 4
+    return dict(zip(outputs, session.run(outputs, inputs, quiet), strict=True))
 
 
 def _difference(original: ModelProto, slim: ModelProto) -> str:

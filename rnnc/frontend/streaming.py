@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice, product
 
-from rnnc.errors import Refused
+from rnnc.errors import Refused, RnncError, UnreadableModel
 from rnnc.frontend.backward import forward_only
 from rnnc.frontend.caches import without_caches
 from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
@@ -36,8 +36,19 @@ def to_stream(graph: Graph, options: Options) -> Net:
         graph: from ``load``.
         options: ``states``, ``time_axis``, ``outputs`` and ``window`` are used.
 
-    Raises Refused, naming the node that cannot stream; UsageError.
+    Raises Refused, naming the node that cannot stream; UsageError; UnreadableModel where the file contradicts itself.
     """
+    try:
+        return _stream(graph, options)
+    except RnncError:
+        raise
+    except Exception as error:
+        if not graph.broken:
+            raise
+        raise UnreadableModel(f"the model contradicts itself: {graph.broken}", where=graph.file) from error
+
+
+def _stream(graph: Graph, options: Options) -> Net:
     graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
     graph = forward_only(graph) if options.window else graph
     graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
