@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rnnc.errors import Refused
-from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
+from rnnc.net import Feedback, Net, Op, Output, Timing, Value, computed, fed_back
 from rnnc.ops.delay import Delay
+from rnnc.ops.reverse import Reverse
+from rnnc.ops.shift import Shift
 
 
 def finish(
@@ -17,6 +19,7 @@ def finish(
     outputs: Sequence[Output],
     feedback: Sequence[Feedback],
     *,
+    sizes: Mapping[str, int],
     steps: int,
     where: str,
     window: int = 0,
@@ -24,6 +27,7 @@ def finish(
     """Build the net.
 
     Args:
+        sizes: elements of each value.
         steps: how many steps the sequence of the graph has.
         where: the file, for messages.
         window: as in ``Net``.
@@ -31,7 +35,9 @@ def finish(
     Raises Refused where values of unlike rate meet.
     """
     results = {o.value for o in outputs} | {f.next for f in feedback}
-    merged = fuse(needed(ops, results), results)
+    live = needed(ops, results)
+    kept = results | _held(live, feedback)
+    merged = fuse(needed(once(live, kept, sizes), results), results)
     aligner = _Aligner(inputs, feedback, steps, window, where)
     for op in merged:
         aligner.add(op)
@@ -47,6 +53,54 @@ def needed(ops: Sequence[Op], results: set[str]) -> list[Op]:
             wanted.update(op.inputs)
             kept.append(op)
     return kept[::-1]
+
+
+def once(ops: Sequence[Op], kept: set[str], sizes: Mapping[str, int]) -> list[Op]:
+    """Where one step of a window is picked of what an op computes at each, let the op run on that step alone.
+
+    Of steps that are turned around the one is picked that becomes it: they need not be kept. What computes or reads a
+    value of ``kept`` stays as it is.
+    """
+    merged = list(ops)
+    k = 0
+    while k < len(merged):
+        pick = merged[k]
+        source = next((op for op in merged if pick.inputs[0] in op.outputs), None)
+        if not isinstance(pick, Shift) or source is None or not _runs_for(pick, source, merged, kept):
+            k += 1
+            continue
+        if isinstance(source, Reverse):
+            merged[k] = replace(pick, inputs=source.inputs, before=1 - source.count - pick.before)
+            continue
+        earlier = [
+            replace(pick, name=f"{pick.name}.{i}", inputs=(n,), outputs=(f"{pick.outputs[0]}.{i}",), size=sizes[n])
+            for i, n in enumerate(source.inputs)
+        ]
+        sizes = {**sizes, **{op.outputs[0]: op.size for op in earlier}}
+        moved = replace(source, inputs=tuple(op.outputs[0] for op in earlier), outputs=pick.outputs)
+        merged[k : k + 1] = [*earlier, moved]
+        merged.remove(source)
+        k = 0
+    return merged
+
+
+def _held(ops: Sequence[Op], feedback: Sequence[Feedback]) -> set[str]:
+    """Values that are computed from fed-back states alone: they have no ticks to pick."""
+    held = {f.state.name for f in feedback}
+    for op in ops:
+        if held.issuperset(op.inputs):
+            held.update(op.outputs)
+    return held
+
+
+def _runs_for(pick: Shift, source: Op, ops: Sequence[Op], kept: set[str]) -> bool:
+    """Whether an op, of one output and without memory, is only run for the step that is picked of it."""
+    if pick.stride == 1 or pick.remembers or len(source.outputs) > 1:
+        return False
+    if kept.intersection(source.outputs + source.inputs) or any(source.outputs[0] in op.inputs for op in ops if op is not pick):
+        return False
+    plain = not source.states() and not source.elastic and source.timing == Timing()
+    return pick.stride >= source.count if isinstance(source, Reverse) else plain
 
 
 def fuse(ops: Sequence[Op], results: set[str]) -> list[Op]:
@@ -109,7 +163,21 @@ class _Aligner:
                 where=f"{self.where}: output {output.name!r}" if self.where else f"output {output.name!r}",
                 hint="Leave it out: --output names those to compile.",
             )
-        return replace(output, kind="window", ticks=ticks if output.kind == "stream" and ticks > 1 else 0)
+        if output.kind == "stream" and ticks > 1:
+            return replace(output, kind="window", ticks=ticks)
+        value = output.value if clock.phase >= self.window - 1 else self._hold(output.value)
+        return replace(output, kind="window", value=value)
+
+    def _hold(self, name: str) -> str:
+        """A value that comes once, kept until the last frame of the window."""
+        end, x = "end", next(iter(self.values))
+        if end not in self.values:
+            self._append(
+                Shift(end, (x,), (end,), before=1 - self.window, after=0, size=self.values[x].size, stride=self.window), 1
+            )
+        fresh = f"hold{len(self.ops)}"
+        self._append(Delay(fresh, (name, end), (fresh,), capacity=1, size=self.values[name].size), 1)
+        return fresh
 
     def _together(self, op: Op, names: Sequence[str]) -> list[str]:
         ticking = [n for n in names if self.values[n].clock.rate]

@@ -286,8 +286,17 @@ class Trace:
         outputs = [self._output(name) for name in self.graph.wanted]
         graph, feedback = self.graph, self.parts.feedback
         steps, window = self.steps, self.steps if self.windowed else 0
+        sizes = {name: value.size for name, value in self.values.items()}
         return finish(
-            graph.name, self.inputs, self.ops, outputs, feedback, steps=steps, window=window, where=graph.file
+            graph.name,
+            self.inputs,
+            self.ops,
+            outputs,
+            feedback,
+            sizes=sizes,
+            steps=steps,
+            window=window,
+            where=graph.file,
         )
 
     @property

@@ -128,6 +128,14 @@ def test_memory() -> None:
     assert kept["reverse0_queue"] == T * 3 and kept["reverse1_queue"] == T * 4 and kept["delay0_queue"] == T * 4
 
 
+def test_final_states_keep_only_the_input() -> None:
+    """What the last step says of a backward layer is what it said first."""
+    net = imported(last_model("LSTM"), window=T)
+    kept = {s.name: int(np.prod(s.shape)) for s in net.states()}
+    assert [n for n in kept if "queue" in n and kept[n] > 8] == ["reverse0_queue"]
+    assert kept["reverse0_queue"] == T * 3
+
+
 @pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
 def test_refused_without_a_window(direction: str) -> None:
     with pytest.raises(Refused, match="direction='" + direction) as error:
@@ -148,7 +156,17 @@ def test_a_step_of_the_window(tmp_path: Path) -> None:
     compiles(answers(b.model({"x": (1, T, 3)}, ["y"])), tmp_path)
 
 
-def test_outputs_of_each_step_are_refused() -> None:
+def test_what_comes_before_the_last_frame_waits_for_it(tmp_path: Path) -> None:
+    """A pool leaves the last frames of a window over."""
+    b = Builder()
+    x = b.op("MaxPool", b.op("Transpose", "x", perm=[0, 2, 1]), kernel_shape=[5], strides=[5])
+    b.op("Gemm", b.op("Flatten", x), b.const(b.weights(6, 2)), out="y")
+    net = answers(b.model({"x": (1, T, 3)}, ["y"]), asked=0)
+    assert net.values[net.outputs[0].value].clock.phase == T - 1
+    compiles(net, tmp_path)
+
+
+def test_outputs_of_each_step() -> None:
     b = Builder()
     b.op("Tanh", "x", out="z")
     b.op("Slice", "x", *(b.const(np.array([v])) for v in (-1, -(2**31), 1, -1)), out="y")
