@@ -10,14 +10,16 @@ import rnnc.ops  # noqa: F401
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import Program, lower
 from rnnc.fixed import Floats
-from rnnc.net import Net, Op, Output, QNet, Value, run_qnet
+from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.rnn import Rnn
 from rnnc.options import Options, Precision
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
 from rnnc.quantization.quantize import quantize
+from rnnc.streams import run_qnet
 from rnnc.tracing import InitialState
 
 Cell = Literal["lstm", "gru", "rnn"]

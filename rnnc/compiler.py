@@ -14,9 +14,10 @@ from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
-from rnnc.net import Net, QNet
+from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
 from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
@@ -167,7 +168,7 @@ def compile_model(
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
-    """The network of an ONNX file as one time step, in float64: see ``rnnc.net.run_net``.
+    """The network of an ONNX file as one time step, in float64: see ``rnnc.streams.run_net``.
 
     Raises ModelError, UsageError.
     """

@@ -18,11 +18,13 @@ from rnnc.backend.layouts import arrange
 from rnnc.backend.lower import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, UsageError, VerificationError
-from rnnc.net import Array, Net, QNet, run_qnet
+from rnnc.net import Array, Net
 from rnnc.options import Layout, Options
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.report.budget import flash_parts, ram_parts
 from rnnc.report.page import report_page
+from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.engines import Engine, run_engine

@@ -13,11 +13,12 @@ from rnnc.backend.lower import lower
 from rnnc.compiler import Compilation, compile_stages
 from rnnc.data import Source, read_data
 from rnnc.fixed import Floats
-from rnnc.net import QNet, run_net
 from rnnc.options import Options, Precision, Told, not_told
 from rnnc.package import golden, input_frames
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.quantize import quantize
+from rnnc.streams import run_net
 from rnnc.verification.attribution import excerpts
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.bench import bench, board_of

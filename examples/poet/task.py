@@ -11,7 +11,7 @@ from examples.common import Metric, Network, Simulate, c_array, c_header, find_f
 from examples.poet.prepare import ALPHABET
 from rnnc import Package
 from rnnc.fixed import Ints
-from rnnc.net import stream_qnet
+from rnnc.streams import stream_qnet
 
 NETWORKS = (Network("poet.onnx"),)
 METRIC = Metric("perplexity per character", "perplexity", 4)

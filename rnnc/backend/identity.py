@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.net import Constant, QNet, WeightRows
+from rnnc.qnet import Constant, QNet, WeightRows
 
 
 def model_id(qnet: QNet) -> int:

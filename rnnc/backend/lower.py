@@ -14,8 +14,9 @@ from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
 from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
+from rnnc.clock import Clock
 from rnnc.fixed import Format, Ints
-from rnnc.net import Arg, Clock, Constant, KernelCall, Operand, QNet, QOp, QState, Scratch, UnitRows, WeightRows
+from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, QState, Scratch, UnitRows, WeightRows
 
 ITEM_BYTES = {
     "int8_t": 1,

@@ -8,7 +8,7 @@ from math import gcd
 import numpy as np
 
 from rnnc.fixed import Ints
-from rnnc.net import UnitRows, WeightRows
+from rnnc.qnet import UnitRows, WeightRows
 
 
 def pack_rows(rows: Ints) -> Ints:

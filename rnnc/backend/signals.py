@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rnnc.backend.names import Namer
-from rnnc.net import Clock, Output, QNet, QOp, common_clock
+from rnnc.clock import Clock, common_clock
+from rnnc.net import Output
+from rnnc.qnet import QNet, QOp
 
 ALWAYS_NEW = ""
 """The flag of what is new at every step."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from rnnc.clock import Timing
 from rnnc.errors import Refused
-from rnnc.net import Feedback, Net, Op, Output, Timing, Value, computed, fed_back
+from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
 from rnnc.ops.delay import Delay
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.shift import Shift
@@ -97,7 +98,9 @@ def _runs_for(pick: Shift, source: Op, ops: Sequence[Op], kept: set[str]) -> boo
     """Whether an op, of one output and without memory, is only run for the step that is picked of it."""
     if pick.stride == 1 or pick.remembers or len(source.outputs) > 1:
         return False
-    if kept.intersection(source.outputs + source.inputs) or any(source.outputs[0] in op.inputs for op in ops if op is not pick):
+    if kept.intersection(source.outputs + source.inputs) or any(
+        source.outputs[0] in op.inputs for op in ops if op is not pick
+    ):
         return False
     plain = not source.states() and not source.elastic and source.timing == Timing()
     return pick.stride >= source.count if isinstance(source, Reverse) else plain
@@ -173,7 +176,8 @@ class _Aligner:
         end, x = "end", next(iter(self.values))
         if end not in self.values:
             self._append(
-                Shift(end, (x,), (end,), before=1 - self.window, after=0, size=self.values[x].size, stride=self.window), 1
+                Shift(end, (x,), (end,), before=1 - self.window, after=0, size=self.values[x].size, stride=self.window),
+                1,
             )
         fresh = f"hold{len(self.ops)}"
         self._append(Delay(fresh, (name, end), (fresh,), capacity=1, size=self.values[name].size), 1)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnc.clock import ALWAYS
 from rnnc.frontend.states import Flow, States
-from rnnc.net import ALWAYS, Value
+from rnnc.net import Value
 from rnnc.ops.reverse import backwards
 from rnnc.tracing import Graph, InitialState, Node, Traced
 

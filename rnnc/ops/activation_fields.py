@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.activations import KIND, IntegerActivation
-from rnnc.net import Constant, Field
+from rnnc.qnet import Constant, Field
 
 
 def activation_field(function: IntegerActivation, name: str) -> tuple[Field, ...]:

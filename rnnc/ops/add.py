@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Arg, Array, Bound, Field, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
     Combination,
@@ -27,6 +27,7 @@ from rnnc.ops.elementwise import (
     reach_of,
 )
 from rnnc.ops.wide import QWideSum
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
-from rnnc.net import Arg, Array, Bound, Field, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
 from rnnc.ops.elementwise import (
     Combination,
@@ -31,6 +31,7 @@ from rnnc.ops.log import Log
 from rnnc.ops.power import Power
 from rnnc.ops.scale import Scale
 from rnnc.ops.wide import QWideSum
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

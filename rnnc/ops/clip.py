@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, round_half_up
-from rnnc.net import Arg, Array, Constant, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
+from rnnc.qnet import Arg, Constant, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

@@ -13,29 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import (
-    Accept,
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Operand,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    Scratch,
-    State,
-    States,
-    Timing,
-    Value,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
@@ -44,6 +24,7 @@ from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, p
 from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows
 from rnnc.rows import OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 

@@ -16,8 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, shift_round
-from rnnc.net import Accept, Arg, Array, Bound, Constant, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 FEWEST, MOST = 4, 9

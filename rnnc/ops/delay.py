@@ -8,23 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.clock import Clock
 from rnnc.fixed import Format
-from rnnc.net import (
-    Arg,
-    Array,
-    Clock,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.qnet import Arg, KernelCall, QOp, QState
 
 
 @dataclass(frozen=True, eq=False)

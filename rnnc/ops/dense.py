@@ -9,27 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format
-from rnnc.net import (
-    Accept,
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Operand,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
 from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.window_dense import over_window
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, WeightRows
 from rnnc.rows import OneBlock
 from rnnc.tracing import Node, Traced, Tracer, handles
 

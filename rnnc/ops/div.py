@@ -15,22 +15,7 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32
 from rnnc.functions import log2, power_of_two
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
     Loops,
@@ -46,6 +31,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 

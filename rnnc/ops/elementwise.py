@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, OverflowInOracle, int32, round_half_up
-from rnnc.net import Array, Constant, Interval, Op, Value
+from rnnc.net import Array, Interval, Op, Value
+from rnnc.qnet import Constant
 from rnnc.tracing import Node, Traced, Tracer, join
 
 Shape = tuple[int, ...]

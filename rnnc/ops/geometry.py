@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Format, Ints
-from rnnc.net import Accept, Array, Field, Timing
+from rnnc.net import Accept, Array
+from rnnc.qnet import Field
 
 if TYPE_CHECKING:
     from rnnc.tracing import Node, Traced, Tracer

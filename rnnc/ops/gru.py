@@ -19,27 +19,7 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import GATE_LIMIT, Floats, Format, Ints, int32, mul15
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Operand,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    Scratch,
-    State,
-    States,
-    Value,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import (
     HiddenFormats,
     batched,
@@ -57,6 +37,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
     upper,
 )
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
 

@@ -13,7 +13,7 @@ import numpy as np
 from rnnc.activations import IntegerActivation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Format, Ints, int32, mul15
-from rnnc.net import Arg, Array, Bound, Field, KernelCall, Op, Probe, QOp, QState, Quantizer, Scratch, States, no_probe
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.activation_fields import activation_field
 from rnnc.ops.gru import AfterRows, CandidateRows, Gru, candidate_rows, dequantized_gru, gru_fields
 from rnnc.ops.recurrent import (
@@ -27,6 +27,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
     upper,
 )
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp, QState, Scratch
 from rnnc.rows import TwoBlock
 
 NO_CLIP = 2**30

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Format
-from rnnc.net import Arg, Array, KernelCall, QState, State, Timing
+from rnnc.net import Array, State
 from rnnc.ops.geometry import Geometry
+from rnnc.qnet import Arg, KernelCall, QState
 from rnnc.tracing import InitialState
 
 

@@ -10,23 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, operands, shrink, table_shape
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

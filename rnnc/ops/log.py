@@ -15,24 +15,10 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier
 from rnnc.functions import log2
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, shrink, table_shape
 from rnnc.ops.power import Argument
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 FLOOR = 2.0**-40

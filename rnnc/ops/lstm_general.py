@@ -14,23 +14,7 @@ import numpy as np
 from rnnc.activations import Activation, IntegerActivation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints, int32, mul15, shift_round
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    Scratch,
-    States,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.activation_fields import activation_field
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.recurrent import (
@@ -43,6 +27,7 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp, QState, Scratch, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 
 CELL_FRACTION = 23

@@ -11,22 +11,7 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, multiplier
 from rnnc.functions import scaled_root, uint32
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import (
     Combination,
     Loops,
@@ -41,6 +26,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 

@@ -10,22 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import apply_clip
 from rnnc.ops.elementwise import (
     Combination,
@@ -42,6 +27,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

@@ -10,22 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.affine import Affine, apply_affine
 from rnnc.ops.elementwise import (
     Loops,
@@ -45,6 +30,7 @@ from rnnc.ops.elementwise import (
 )
 from rnnc.ops.reduce import Reduce
 from rnnc.ops.wide import QWideProduct
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 

@@ -18,24 +18,10 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32
 from rnnc.functions import leading_zeros, rsqrt, uint32
-from rnnc.net import (
-    Accept,
-    Arg,
-    Array,
-    Bound,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Combination, broadcast_scale, operands
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 SQUARES = 2**31

@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Arg, Array, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.conv import Conv
 from rnnc.ops.layout import Move, move_call, strides
 from rnnc.ops.shift import pad_time
 from rnnc.ops.slice import select
+from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

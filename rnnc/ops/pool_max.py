@@ -8,25 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.net import (
-    Accept,
-    Arg,
-    Array,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Timing,
-    Value,
-    no_probe,
-)
+from rnnc.clock import Timing
+from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_state, newest, push_call
+from rnnc.qnet import Arg, KernelCall, QOp, QState
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 

@@ -14,23 +14,9 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, shift_round
 from rnnc.functions import log2, power_of_two, uint32
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, reach_of, shrink, table_shape
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 MOST_BITS = 15

@@ -15,7 +15,8 @@ import numpy as np
 from rnnc.activations import read_activations
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints, shift_round
-from rnnc.net import Bound, Constant, Field, Operand, Quantizer, UnitRows, WeightRows
+from rnnc.net import Quantizer
+from rnnc.qnet import Bound, Constant, Field, Operand, UnitRows, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer
 

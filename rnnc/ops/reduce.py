@@ -17,28 +17,14 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier, shift_round
 from rnnc.functions import leading_zeros, scaled_root, uint32
-from rnnc.net import (
-    Accept,
-    Arg,
-    Array,
-    Bound,
-    Field,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
 from rnnc.ops.norm import shift_below, shifted
 from rnnc.ops.power import Power
 from rnnc.ops.running import What as Over
 from rnnc.ops.running import so_far
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 MOST = 16383

@@ -10,21 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, multiplier, shift_round
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    Quantizer,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.net import Array, Interval, KernelCall, Op, Probe, QOp, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.stack import Stack
+from rnnc.qnet import KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import new_shape
 

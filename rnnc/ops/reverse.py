@@ -8,23 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Format
-from rnnc.net import (
-    Arg,
-    Array,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Timing,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.qnet import Arg, KernelCall, QOp, QState
 from rnnc.tracing import Node, Traced, Tracer
 
 

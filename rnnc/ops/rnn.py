@@ -16,24 +16,7 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import Floats, Format
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Value,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import (
     HiddenFormats,
     batched,
@@ -47,6 +30,7 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState, WeightRows
 from rnnc.rows import TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
 

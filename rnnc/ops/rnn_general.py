@@ -12,23 +12,7 @@ import numpy as np
 
 from rnnc.activations import IntegerActivation
 from rnnc.fixed import GATE_FRACTION, Format
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Field,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    Scratch,
-    States,
-    WeightRows,
-    no_probe,
-)
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.activation_fields import activation_field
 from rnnc.ops.recurrent import (
     HiddenFormats,
@@ -40,6 +24,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
 )
 from rnnc.ops.rnn import Rnn
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp, QState, Scratch, WeightRows
 from rnnc.rows import TwoBlock
 
 NO_CLIP = 2**30

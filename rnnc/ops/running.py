@@ -13,23 +13,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.tracing import Node, Traced, Tracer
 
 What = Literal["mean", "sum", "max", "min"]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
 from rnnc.ops.wide import wide_copy
+from rnnc.qnet import KernelCall, QOp
 
 
 @dataclass(frozen=True, eq=False)

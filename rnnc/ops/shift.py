@@ -8,25 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Ints
-from rnnc.net import (
-    Array,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Timing,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.reverse import backwards
+from rnnc.qnet import KernelCall, QOp, QState
 from rnnc.tracing import Node, Traced, Tracer
 
 

@@ -18,9 +18,10 @@ import numpy as np
 
 from rnnc.fixed import GATE_FRACTION, HIDDEN, Format, Ints, int32, mul15
 from rnnc.functions import exp2, leading_zeros, log2, uint32
-from rnnc.net import Accept, Arg, Array, Bound, Field, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Pointwise, operands
+from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 LOG2_E = 47274

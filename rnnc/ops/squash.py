@@ -11,8 +11,9 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.fixed import HIDDEN
-from rnnc.net import Accept, Arg, Array, Interval, KernelCall, Probe, QOp, Quantizer, States, no_probe
+from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
+from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 

@@ -8,23 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.net import (
-    Array,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Timing,
-    Value,
-    no_probe,
-)
+from rnnc.clock import Timing
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import history_qstate, history_state, newest, push_call
+from rnnc.qnet import KernelCall, QOp, QState
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, round_half_up, shift_round
-from rnnc.net import Arg, Array, Bound, Constant, Field, KernelCall, Op, Probe, QOp, States, no_probe
+from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast, shrink, table_shape
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 
 LIFT = 14
 WIDE_MAX = 32767 << LIFT

@@ -14,26 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints, int32
-from rnnc.net import (
-    Arg,
-    Array,
-    Bound,
-    Constant,
-    Interval,
-    KernelCall,
-    Op,
-    Probe,
-    QOp,
-    QState,
-    Quantizer,
-    State,
-    States,
-    Timing,
-    Value,
-    no_probe,
-)
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.clip import Clip
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.rows import Block
 from rnnc.tracing import Node, Traced, Tracer
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
-from rnnc.net import CHUNK, Array, Interval, Net, Value, stream_net
+from rnnc.net import Array, Interval, Net, Value
 from rnnc.options import Options, Told, not_told
+from rnnc.streams import CHUNK, stream_net
 
 SAMPLES = 4096
 """How many evenly spaced samples of an operand serve for its covariance."""

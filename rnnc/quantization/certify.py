@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rnnc.errors import Refused
-from rnnc.net import Bound, QNet
+from rnnc.qnet import Bound, QNet
 
 
 @dataclass(frozen=True)

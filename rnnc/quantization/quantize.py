@@ -10,10 +10,11 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
-from rnnc.net import Accept, Feedback, Net, Op, QFeedback, QNet, QOp, QState, Value
+from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.ops.wide import wide_format
 from rnnc.options import Options
+from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest

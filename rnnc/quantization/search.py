@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rnnc.net import Net, QNet, run_net, run_qnet
+from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
+from rnnc.streams import run_net, run_qnet
 
 
 def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told) -> QNet:

@@ -11,7 +11,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from rnnc.fixed import Format
-from rnnc.net import QNet, QOp, Value
+from rnnc.net import Value
+from rnnc.qnet import QNet, QOp
 
 WIDTH, LINE, PAD = 236, 16, 8
 MARGIN = 60

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from rnnc.backend.emit import data_root
 from rnnc.backend.lower import Program
-from rnnc.net import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.options import Options
+from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.report.advice import advice
 from rnnc.report.charts import Mark, Series, largest_of_stretches, lines
 from rnnc.report.drawing import picture

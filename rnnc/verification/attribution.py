@@ -20,10 +20,13 @@ import numpy as np
 
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TANH, Activation
+from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, round_half_up
-from rnnc.net import Array, Net, Op, Output, Probe, QNet, QOp, States, Stream, Timing, no_probe, stream_net
+from rnnc.net import Array, Net, Op, Output, Probe, States, no_probe
 from rnnc.options import Told, not_told
+from rnnc.qnet import QNet, QOp
 from rnnc.quantization.calibrate import Sequences
+from rnnc.streams import Stream, stream_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import EQUAL_DB, sqnr_db
 

@@ -10,9 +10,9 @@ import numpy as np
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS, find_target
-from rnnc.net import QNet
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.report.peers import peers_of
 from rnnc.verification.boards import BOARDS, Board

@@ -10,9 +10,10 @@ import numpy as np
 from rnnc.backend.lower import Program
 from rnnc.errors import UsageError
 from rnnc.fixed import Floats
-from rnnc.net import Net, run_net
+from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
+from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.host import HostPackage, quantized, run_oracle
 from rnnc.verification.oracle import ask

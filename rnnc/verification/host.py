@@ -16,7 +16,9 @@ import numpy as np
 from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.lower import Port, Program
 from rnnc.errors import MissingTool, VerificationError
-from rnnc.net import Array, Observer, QNet, stream_qnet
+from rnnc.net import Array
+from rnnc.qnet import QNet
+from rnnc.streams import Observer, stream_qnet
 from rnnc.verification.batches import Batch
 
 COMPILERS = ("cc", "gcc", "clang")

@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnc.backend.lower import Port, Program
 from rnnc.fixed import Floats, Ints
-from rnnc.net import Array, Stream, stream_net, stream_qnet
+from rnnc.net import Array
+from rnnc.streams import Stream, stream_net, stream_qnet
 from rnnc.verification.host import build, find_compiler, write_files
 
 LiveEngine = Literal["c", "oracle", "float"]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Array, Interval, Observer, QNet
+from rnnc.net import Array, Interval
+from rnnc.qnet import QNet
+from rnnc.streams import Observer
 from rnnc.verification.batches import Batch
 
 TOUCHES = 1 - 1e-4

@@ -16,8 +16,9 @@ import numpy as np
 import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
-from rnnc.net import Array, Net, Stream, Value, stream_net
+from rnnc.net import Array, Net, Value
 from rnnc.options import Options
+from rnnc.streams import Stream, stream_net
 
 NUMPY_TYPES = {
     "tensor(float)": np.float32,

@@ -10,9 +10,10 @@ import numpy as np
 
 from rnnc.backend.lower import Port, Program
 from rnnc.fixed import Floats
-from rnnc.net import Array, stream_qnet
+from rnnc.net import Array
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences
+from rnnc.streams import stream_qnet
 from rnnc.verification.engines import Engine, run_engine
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from rnnc.backend.lower import Program
 from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
-from rnnc.net import Array, Net, QNet, run_net
+from rnnc.net import Array, Net
 from rnnc.options import Options
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
+from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
 from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnc.net import Array, stream_net
+from rnnc.net import Array
 from rnnc.options import Options
 from rnnc.quantization.calibrate import interval_bounds
+from rnnc.streams import stream_net
 from tests.support.nets import integers
 from tests.support.operators import CASES, Case, import_error, imported, model, quantized, sequence, sqnr
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnnc
-from rnnc.net import run_net, run_qnet
+from rnnc.streams import run_net, run_qnet
 from tests.support.models import recurrent
 from tests.support.nets import Array, to_integers
 from tests.support.packages import Built, package

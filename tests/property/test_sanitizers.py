@@ -11,7 +11,7 @@ import pytest
 
 from rnnc.backend.lower import Program
 from rnnc.errors import Refused
-from rnnc.net import stream_qnet
+from rnnc.streams import stream_qnet
 from rnnc.verification.host import write_files
 from tests.support.nets import draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnc.net import QNet, stream_net, stream_qnet
+from rnnc.qnet import QNet
+from rnnc.streams import stream_net, stream_qnet
 from tests.support.nets import LAYERS, Array, draw, draw_integers, integers, noise
 from tests.support.packages import CRC, HEADER, Built, blob_of, package
 

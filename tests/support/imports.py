@@ -8,8 +8,9 @@ import numpy as np
 
 import rnnc
 from rnnc.frontend.load import read_model, select_outputs
-from rnnc.net import Array, Net, run_net
+from rnnc.net import Array, Net
 from rnnc.options import Options
+from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import relative_error
 from rnnc.verification.oracle import ask

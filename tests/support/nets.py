@@ -15,7 +15,7 @@ import numpy as np
 import rnnc.ops  # noqa: F401  (registers the ops)
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.errors import Refused
-from rnnc.net import Net, Op, Output, QNet, Value
+from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
 from rnnc.ops.along import Along
@@ -33,6 +33,7 @@ from rnnc.ops.rnn import Rnn
 from rnnc.ops.softmax import Softmax
 from rnnc.ops.squash import Squash
 from rnnc.options import Options
+from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
 from rnnc.quantization.quantize import quantize

@@ -13,8 +13,10 @@ from onnx import TensorProto, helper
 
 from rnnc.frontend.load import load
 from rnnc.frontend.streaming import to_stream
-from rnnc.net import Net, QNet, run_net, run_qnet
+from rnnc.net import Net
 from rnnc.options import Options
+from rnnc.qnet import QNet
+from rnnc.streams import run_net, run_qnet
 from rnnc.verification.host import MAIN, write_files
 from tests.support.graphs import Builder
 from tests.support.models import IR

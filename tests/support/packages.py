@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import Port, Program, lower
-from rnnc.net import QNet, Stream, run_qnet
+from rnnc.qnet import QNet
+from rnnc.streams import Stream, run_qnet
 from rnnc.verification.host import write_files
 from tests.support.nets import integers
 

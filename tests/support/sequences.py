@@ -11,8 +11,9 @@ import numpy as np
 
 from rnnc.frontend.load import load
 from rnnc.frontend.streaming import to_stream
-from rnnc.net import Net, run_net, run_qnet, stream_net, stream_qnet
+from rnnc.net import Net
 from rnnc.options import Options
+from rnnc.streams import run_net, run_qnet, stream_net, stream_qnet
 from rnnc.verification.metrics import sqnr_db
 from tests.support.graphs import Builder
 from tests.support.nets import integers

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnc.net import Net, Op, Output, Value, run_net, run_qnet
+from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.ops.lstm import Lstm
 from rnnc.options import Options
 from rnnc.quantization.calibrate import INPUT_HEADROOM, calibrate
 from rnnc.quantization.quantize import quantize
+from rnnc.streams import run_net, run_qnet
 from rnnc.tracing import InitialState
 from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, excerpts
 from rnnc.verification.batches import batches

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rnnc.net import QNet
+from rnnc.qnet import QNet
 from rnnc.report.drawing import Node, Track, _nodes, _place, _rows, picture
 from rnnc.report.page import bars
 from tests.support.nets import LAYERS, draw, noise, to_integers

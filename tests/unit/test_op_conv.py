@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rnnc.backend.lower import lower
+from rnnc.clock import Clock
 from rnnc.errors import Refused
-from rnnc.net import Clock
 from rnnc.ops.conv import Conv
 from rnnc.options import Options
 from tests.support.graphs import Builder

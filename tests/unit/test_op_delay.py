@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from rnnc.errors import Refused
-from rnnc.net import Net, QNet, run_qnet, stream_qnet
+from rnnc.net import Net
+from rnnc.qnet import QNet
+from rnnc.streams import run_qnet, stream_qnet
 from tests.support.graphs import Builder
 from tests.support.nets import integers
 from tests.support.operators import quantized, sequence

@@ -11,9 +11,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from rnnc.errors import Refused
-from rnnc.net import Net, run_net, run_qnet
+from rnnc.net import Net
 from rnnc.ops.embedding import Embedding
 from rnnc.options import Options
+from rnnc.streams import run_net, run_qnet
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.operators import check_c, import_error, imported, quantized, sequence

@@ -129,8 +129,8 @@ def test_norms_of_channels_over_frames_on_the_batch_axis(op_type: str) -> None:
 
     from rnnc.frontend.load import load
     from rnnc.frontend.streaming import to_stream
-    from rnnc.net import run_net
     from rnnc.options import Options
+    from rnnc.streams import run_net
 
     b = Builder()
     how = {} if op_type == "InstanceNormalization" else {"num_groups": 3}

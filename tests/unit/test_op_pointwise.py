@@ -9,13 +9,14 @@ import pytest
 
 from rnnc.errors import Refused
 from rnnc.fixed import Format, OverflowInOracle
-from rnnc.net import Net, Output, Value, run_net, run_qnet
+from rnnc.net import Net, Output, Value
 from rnnc.ops.clip import Clip
 from rnnc.ops.curve import Curve, QCurve
 from rnnc.ops.elementwise import Combination, Loops, at_least, table_shape
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.quantize import quantize
+from rnnc.streams import run_net, run_qnet
 from tests.support.graphs import Builder
 from tests.support.operators import STEPS, Case, import_error, imported, model, op, quantized, sequence
 

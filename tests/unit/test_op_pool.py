@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnc.errors import Refused
-from rnnc.net import run_qnet
+from rnnc.streams import run_qnet
 from tests.support.graphs import Builder
 from tests.support.operators import quantized
 from tests.support.sequences import STEPS, arithmetic_sqnr, compiles, follows, imported, over_time

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from rnnc.errors import Refused
-from rnnc.net import Net, run_net, run_qnet
+from rnnc.net import Net
 from rnnc.options import Options
+from rnnc.streams import run_net, run_qnet
 from tests.support.graphs import Builder
 from tests.support.nets import integers
 from tests.support.operators import quantized, reference, sequence

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rnnc.errors import Refused
-from rnnc.net import Net, Output, Value, run_net, stream_net, stream_qnet
+from rnnc.net import Net, Output, Value
 from rnnc.ops.running import MOST, Running
+from rnnc.streams import run_net, stream_net, stream_qnet
 from tests.support.graphs import Builder
 from tests.support.operators import quantized, reference, sequence
 from tests.support.packages import HEADER, Built, blob_of, package

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnc.clock import Clock
 from rnnc.errors import Refused
-from rnnc.net import Clock
 from tests.support.graphs import Builder
 from tests.support.sequences import STEPS, compiles, follows, imported, over_time
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from rnnc.fixed import HIDDEN, LOGIT, Format
-from rnnc.net import QOp
 from rnnc.ops.along import Along
 from rnnc.ops.argmax import ArgMax, QArgMax
 from rnnc.ops.norm import Norm, QNorm
 from rnnc.ops.softmax import QLogSoftmax, QSoftmax, Softmax
+from rnnc.qnet import QOp
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)

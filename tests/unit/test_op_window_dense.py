@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnc.errors import Refused
-from rnnc.net import run_net
+from rnnc.streams import run_net
 from tests.support.graphs import Builder
 from tests.support.operators import quantized, sequence
 from tests.support.sequences import arithmetic_sqnr, imported

@@ -11,10 +11,11 @@ import onnxruntime as ort
 import pytest
 
 import rnnc
+from rnnc.clock import Clock
 from rnnc.errors import DataError, UnreadableModel, VerificationError
-from rnnc.net import Clock, run_net
 from rnnc.options import Options
 from rnnc.package import Package
+from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.oracle import PREFIX_POINTS, ask
 from rnnc.verification.session import Axes, Session

@@ -1,0 +1,263 @@
+"""A network in integers (QNet): its ops define, bit for bit, what the C computes, and say which kernels compute it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from rnnc.clock import Timing
+from rnnc.fixed import Format, Ints
+from rnnc.net import Array, Net, Op, Output, Probe, States, Value, no_probe
+
+# --------------------------------------------------------------------------- ops in integers
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The worst case of one accumulator over all inputs: ``worst < 2^(bits-1)`` is what the C relies on."""
+
+    op: str
+    accumulator: str
+    worst: int
+    bits: int = 32
+
+    @property
+    def margin_bits(self) -> float:
+        """How many more bits the accumulator could lose before it overflows."""
+        return float(self.bits - 1 - np.log2(max(self.worst, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class QState:
+    """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``alias`` and ``window`` as in ``State``.
+
+    One that ``follows`` another is its upper part, ``narrow(saturate((wide + 2^13) >> 14))``: it is neither saved nor set
+    on its own.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    format: Format
+    initial: Ints
+    alias: str = ""
+    window: Ints | None = None
+    follows: str = ""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+ConstantRole = Literal["weights", "table"]
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A constant array of the C: ``data [n]``, or ``[n, fields]`` where ``ctype`` is a struct."""
+
+    name: str
+    ctype: str
+    data: Ints
+    comment: str
+    role: ConstantRole = "weights"
+
+
+@dataclass(frozen=True, eq=False)
+class WeightRows:
+    """int8 weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
+
+    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
+    """
+
+    name: str
+    blocks: tuple[Ints, ...]
+    comment: str
+    batched: bool = False
+    """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitRows:
+    """Constants of a recurrent layer's rows, ``data [units, n]``, for a target that computes units in batches.
+
+    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights with ``rows`` rows a unit.
+    """
+
+    name: str
+    ctype: str
+    data: Ints
+    rows: int
+    comment: str
+
+
+Field = tuple[str, "int | Constant | WeightRows | UnitRows | tuple[Field, ...]"]
+"""A field of a parameter struct: an integer, the address of an array, or a struct inside."""
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An argument of a kernel call: where a pointer goes."""
+
+    place: Literal["input", "output", "state", "scratch", "null"]
+    name: str = ""
+    """Index of the input or output as a string, name of the state, or name of the scratch buffer."""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Memory that a call needs only while it runs."""
+
+    name: str
+    ctype: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Scratch for a vector as the target's product of rows takes it: ``columns`` elements of ``bits`` bits.
+
+    ``borrowed``: the kernel may read the vector where it lies, if the target can (rnnc_taken).
+    """
+
+    name: str
+    columns: int
+    bits: int
+    borrowed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCall:
+    """``function(&params, args...)``: one call of a kernel from a header of runtime_c.
+
+    Args:
+        function: name of the C function.
+        header: file in runtime_c that defines it.
+        struct: C type of its parameters ("" when it takes none).
+        fields: the parameter struct's initialiser in order; an array stands for its address.
+        args: the pointers that follow, in order.
+        scratch: buffers named by ``Arg("scratch", ...)``.
+        macs: multiply-accumulates of the call.
+        when: run at the ticks of the op's "input", of its input and tail ("tick"), or of its "output". Under "tick" an
+            ``Arg("input", ...)`` is 0 once the input has ended.
+    """
+
+    function: str
+    header: str
+    struct: str
+    fields: tuple[Field, ...]
+    args: tuple[Arg, ...]
+    scratch: tuple[Scratch | Operand, ...] = ()
+    macs: int = 0
+    when: Literal["input", "tick", "output"] = "output"
+
+
+@dataclass(frozen=True, eq=False)
+class QOp(ABC):
+    """One operation of a step, in integers: the definition of what the C computes.
+
+    ``formats`` are those of the outputs. An output that *is* a state (an LSTM's h) is named in ``output_state``.
+    """
+
+    op: Op
+    inputs: tuple[str, ...]
+    formats: tuple[Format, ...]
+
+    @property
+    def name(self) -> str:
+        """As the op."""
+        return self.op.name
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """As the op."""
+        return self.op.outputs
+
+    @property
+    def timing(self) -> Timing:
+        """As the op's."""
+        return self.op.timing
+
+    @property
+    def elastic(self) -> bool:
+        """As the op's."""
+        return self.op.elastic
+
+    def states(self) -> tuple[QState, ...]:
+        """What it keeps."""
+        return ()
+
+    def output_state(self, index: int) -> str:
+        """The state that output ``index`` lies in, "" where it has memory of its own."""
+        return ""
+
+    @abstractmethod
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        """As ``Op.step``, on int64 arrays; every width that the C has is asserted."""
+
+    def drain(self, state: States, tick: int) -> list[Array] | None:
+        """As ``Op.drain``, on int64 arrays."""
+        raise AssertionError(f"{self.op.kind} has no tail")
+
+    def bounds(self) -> list[Bound]:
+        """The worst case of each accumulator."""
+        return []
+
+    @abstractmethod
+    def calls(self) -> list[KernelCall]:
+        """The kernel calls that compute it in C, in order."""
+
+    def dequantized(self) -> Op:
+        """The op in real numbers with the weights as quantized."""
+        return self.op
+
+
+# --------------------------------------------------------------------------- networks
+
+
+@dataclass(frozen=True, eq=False)
+class QFeedback:
+    """``Feedback`` in integers; ``next`` has the state's format."""
+
+    state: QState
+    next: str
+
+
+@dataclass(frozen=True, eq=False)
+class QNet:
+    """A network in integers. ``formats`` holds the format of every value, ``net`` what it came from."""
+
+    net: Net
+    precision: str
+    ops: tuple[QOp, ...]
+    outputs: tuple[Output, ...]
+    feedback: tuple[QFeedback, ...]
+    formats: Mapping[str, Format]
+    values: Mapping[str, Value]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """As the net's."""
+        return self.net.inputs
+
+    def states(self) -> list[QState]:
+        """Every state, in order."""
+        return [f.state for f in self.feedback] + [s for op in self.ops for s in op.states()]
+
+    def dequantized(self) -> Net:
+        """The network in real numbers with the weights as quantized, for telling arithmetic from rounding."""
+        return replace(self.net, ops=tuple(q.dequantized() for q in self.ops if q.op in self.net.ops))
+
+    def __str__(self) -> str:
+        lines = [f"qnet {self.net.name} {self.precision}"]
+        lines += [f"  input  {v.name} {list(v.shape)}: {self.formats[v.name]}" for v in self.inputs]
+        for op in self.ops:
+            lines.append(f"  {op.name}({', '.join(op.inputs)})")
+            lines += [f"    {n}: {f}" for n, f in zip(op.outputs, op.formats, strict=True)]
+            lines += [f"    state {s.name} {list(s.shape)}: {s.format}" for s in op.states()]
+        lines += [f"  output {o.name} = {o.value} ({o.kind})" for o in self.outputs]
+        return "\n".join(lines)

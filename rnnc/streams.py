@@ -1,0 +1,200 @@
+"""Running networks, in real numbers or in integers: the same loop over steps, ops and clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from rnnc.clock import Timing, common_clock
+from rnnc.net import Array, Net, Probe, States, Value, no_probe
+from rnnc.qnet import QNet
+
+CHUNK = 1024
+
+Observer = Callable[[str, Array], None]
+"""Called with a value's name, or a probed operand's ("op.key"), and its next ticks ``[ticks, lanes, *shape]``."""
+
+
+class _Runner(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def timing(self) -> Timing: ...
+    @property
+    def elastic(self) -> bool: ...
+    def step(
+        self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe
+    ) -> list[Array] | None: ...
+    def drain(self, state: States, tick: int) -> list[Array] | None: ...
+
+
+@dataclass
+class Stream:
+    """A running network: states of all lanes, and how many ticks each op has seen.
+
+    ``advance`` takes any number of steps at a time; the results do not depend on how a sequence is cut.
+    """
+
+    net: Net
+    ops: Sequence[_Runner]
+    stateful: set[str]
+    feedback: Sequence[tuple[str, str]]
+    values: Mapping[str, Value]
+    initial: States
+    lanes: int
+    dtype: type
+    observe: Observer | None = None
+    state: States = field(init=False)
+    ticks: dict[str, int] = field(init=False)
+    tails: dict[str, int] = field(init=False)
+    """How many ticks each op still goes on once its input has ended."""
+    steps: int = field(init=False)
+    """Since the start, or since the start of the window."""
+    held: dict[str, Array] = field(init=False)
+    """What the outputs of a window have given so far in it."""
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.state = {name: array.copy() for name, array in self.initial.items()}
+        self.ticks = {op.name: 0 for op in self.ops}
+        self.tails = {op.name: op.timing.tail for op in self.ops}
+        self.steps = 0
+        self.held = {o.name: self._nothing(o.value) for o in self.net.outputs if o.kind == "window"}
+
+    def advance(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Feed ``[steps, lanes, *shape]`` of each input; returns ``[ticks, lanes, *shape]`` of each output."""
+        steps, done = len(next(iter(inputs.values()))), 0
+        parts = [self._outputs({})]
+        while done < steps:
+            most = 1 if self.feedback else min(CHUNK, self.net.window - self.steps) if self.net.window else CHUNK
+            values = {name: x[done : done + most] for name, x in inputs.items()}
+            done += most
+            parts.append(self._outputs(self._chunk(values, min(most, steps + most - done))))
+            if self.steps == self.net.window:
+                parts += [*self._past_end(), self.held]
+                self.reset()
+        return _joined(parts)
+
+    def drain(self) -> dict[str, Array]:
+        """What still comes of what looks ahead when the sequence has ended: ``[ticks, lanes, *shape]`` of each output."""
+        return _joined([self._outputs({}), *([] if self.net.window else self._past_end())])
+
+    def _past_end(self) -> list[dict[str, Array]]:
+        nothing = {v.name: self._nothing(v.name) for v in self.net.inputs}
+        return [self._outputs(self._chunk(dict(nothing), 1, ended=True)) for _ in range(self.net.drain_steps)]
+
+    def _nothing(self, value: str) -> Array:
+        return np.zeros((0, self.lanes, *self.values[value].shape), self.dtype)
+
+    def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs' ticks; what belongs to a window is held back until its end."""
+        found = {}
+        for o in self.net.outputs:
+            ticks = values.get(o.value, self._nothing(o.value))
+            if o.kind == "window":
+                self.held[o.name] = np.concatenate([self.held[o.name], ticks])[-max(o.ticks, 1) :]
+                ticks = self._nothing(o.value)
+            found[o.name] = ticks
+        return found
+
+    def _chunk(self, values: dict[str, Array], steps: int, ended: bool = False) -> dict[str, Array]:
+        for read, _ in self.feedback:
+            values[read] = self.state[read][None]
+        for name, value in values.items():
+            self._see(name, value)
+        for op in self.ops:
+            results = self._run(op, [values[name] for name in op.inputs], ended)
+            for name, result in zip(op.outputs, results, strict=True):
+                values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
+                self._see(name, values[name])
+        for read, written in self.feedback:
+            if len(values[written]):
+                self.state[read] = values[written][0].reshape(self.state[read].shape)
+        self.steps += steps
+        return values
+
+    def _run(self, op: _Runner, xs: list[Array], ended: bool) -> Sequence[Array]:
+        """All ticks of an op's inputs, or one of its tail."""
+        tick, count = self.ticks[op.name], min(map(len, xs))
+        if ended and not count and self.tails[op.name]:
+            return self._tail(op)
+        self.ticks[op.name] = tick + count
+        if op.elastic:
+            return op.step(xs, self.state, tick) or []
+        if not count:
+            return [self._nothing(name) for name in op.outputs]
+        xs = [x[:count] for x in xs]
+        return self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick) or []
+
+    def _tail(self, op: _Runner) -> Sequence[Array]:
+        nothing = [self._nothing(name) for name in op.outputs]
+        if not common_clock([self.values[n].clock for n in op.inputs]).ticks(self.steps):
+            return nothing
+        self.tails[op.name] -= 1
+        self.ticks[op.name] += 1
+        results = op.drain(self.state, self.ticks[op.name] - 1)
+        return nothing if results is None else [r[None] for r in results]
+
+    def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int) -> Sequence[Array]:
+        probed: dict[str, list[Array]] = {}
+        probe: Probe = (lambda key, x: probed.setdefault(key, []).append(x)) if self.observe else no_probe
+        rows: list[list[Array]] = [[] for _ in op.outputs]
+        for k in range(len(xs[0])):
+            result = op.step([x[k] for x in xs], self.state, tick + k, probe)
+            for row, value in zip(rows, result or [], strict=False):
+                row.append(value)
+        for key, arrays in probed.items():
+            self._see(f"{op.name}.{key}", np.stack(arrays))
+        return [np.stack(row) if row else self._nothing(n) for n, row in zip(op.outputs, rows, strict=True)]
+
+    def _see(self, name: str, value: Array) -> None:
+        if self.observe:
+            self.observe(name, value)
+
+
+def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([p[name] for p in parts if name in p]) for name in parts[0]}
+
+
+def _lanes(initial: Array, lanes: int) -> Array:
+    return np.repeat(initial[None], lanes, axis=0)
+
+
+def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None) -> Stream:
+    """Start ``lanes`` streams of a net, in float64."""
+    state = {s.name: _lanes(np.asarray(s.initial, np.float64).reshape(s.shape), lanes) for s in net.states()}
+    stateful = {op.name for op in net.ops if op.states()}
+    feedback = [(f.state.name, f.next) for f in net.feedback]
+    return Stream(net, net.ops, stateful, feedback, net.values, state, lanes, np.float64, observe)
+
+
+def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:
+    """Start ``lanes`` streams of a qnet, in int64."""
+    state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
+    stateful = {op.name for op in qnet.ops if op.states()}
+    feedback = [(f.state.name, f.next) for f in qnet.feedback]
+    return Stream(qnet.net, qnet.ops, stateful, feedback, qnet.values, state, lanes, np.int64, observe)
+
+
+def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Run whole sequences ``[steps, lanes, *shape]`` of real inputs from the initial state; outputs in real units."""
+    return _whole(stream_net(net, next(iter(inputs.values())).shape[1]), inputs)
+
+
+def run_qnet(qnet: QNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Run whole sequences ``[steps, lanes, *shape]`` of integer inputs from the initial state; outputs in integers."""
+    return _whole(stream_qnet(qnet, next(iter(inputs.values())).shape[1]), inputs)
+
+
+def _whole(stream: Stream, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return _joined([stream.advance(inputs), stream.drain()])
