@@ -8,7 +8,8 @@ import numpy as np
 
 import rnnc.ops  # noqa: F401
 from rnnc.backend.emit import Golden, emit
-from rnnc.backend.lower import Program, lower
+from rnnc.backend.lower import lower
+from rnnc.backend.program import Program
 from rnnc.fixed import Floats
 from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.gru import Gru

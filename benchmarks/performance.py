@@ -14,9 +14,9 @@ from _cells import SIZES, Cell, cell_qnet, package
 from host_speed import compare, table
 
 from rnnc.backend.targets import TARGETS
-from rnnc.report.peers import peers
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, require_tools
+from rnnc.verification.peers import peers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.emit import Banner, emit
-from rnnc.backend.lower import Program, lower
+from rnnc.backend.lower import lower
+from rnnc.backend.program import Program
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import arrange
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, UsageError, VerificationError
 from rnnc.net import Array, Net

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import rnnc
 from rnnc.backend.emit import render
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.backend.usage import usage
 from rnnc.errors import UsageError
 from rnnc.options import Layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnc.backend.lower import Port, Program, Region
+from rnnc.backend.program import Port, Program, Region
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 
 
 def usage(program: Program) -> list[str]:

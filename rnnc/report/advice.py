@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.options import Options
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.occupancy import Occupancy

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnc.backend.lower import Program
 from rnnc.backend.memory import WORK_BYTES
+from rnnc.backend.program import Program
 
 MOST_LINES = 12
 

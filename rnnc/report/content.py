@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import rnnc
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 from rnnc.quantization.certify import Certificate
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.verify import OutputFigures, Verification

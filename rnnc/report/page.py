@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rnnc.backend.emit import data_root
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.options import Options
 from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.report.advice import advice

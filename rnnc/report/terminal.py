@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 from rnnc.backend.usage import usage
 
 WIDTH = 80

@@ -14,9 +14,9 @@ from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
-from rnnc.report.peers import peers_of
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import PORTABLE_BOARD, Measurement, find_board, measure, missing_tools, require_tools
+from rnnc.verification.peers import peers_of
 
 STEPS, EXTREME_STEP = 32, 8
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.fixed import Floats
 from rnnc.net import Net

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 
 NAKED_FRAMES = {"rnnc_dsp_block": 44, "rnnc_telescope_block": 44, "rnnc_mve_blocks8": 28, "rnnc_mve_blocks16": 28}
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""

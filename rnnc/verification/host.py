@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 
 from rnnc.backend.emit import HEADER_AND_CRC
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.net import Array
 from rnnc.qnet import QNet

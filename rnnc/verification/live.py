@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 from rnnc.fixed import Floats, Ints
 from rnnc.net import Array
 from rnnc.streams import Stream, stream_net, stream_qnet

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.verification.boards import BOARDS, PACKAGES
 from rnnc.verification.footprint import stack_bound

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnc.backend.lower import Port, Program
+from rnnc.backend.program import Port, Program
 from rnnc.fixed import Floats
 from rnnc.net import Array
 from rnnc.options import Options

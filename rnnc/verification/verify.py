@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
 from rnnc.net import Array, Net

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers

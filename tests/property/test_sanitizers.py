@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.errors import Refused
 from rnnc.streams import stream_qnet
 from rnnc.verification.host import write_files

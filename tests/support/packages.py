@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.emit import Golden, emit
-from rnnc.backend.lower import Port, Program, lower
+from rnnc.backend.lower import lower
+from rnnc.backend.program import Port, Program
 from rnnc.qnet import QNet
 from rnnc.streams import Stream, run_qnet
 from rnnc.verification.host import write_files

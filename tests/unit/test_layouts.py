@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from rnnc.backend.layouts import LAYOUTS, arrange
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.backend.usage import usage
 from rnnc.errors import UsageError
 from rnnc.options import Layout

@@ -1,0 +1,112 @@
+"""What the C says of states: how they are saved and restored, and read and set from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import rnnc
+from rnnc.backend.identity import model_id
+from rnnc.backend.names import Namer
+from rnnc.backend.program import Member, Program
+from rnnc.fixed import Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Accessor:
+    """Reads and sets the states that one graph input initialises."""
+
+    name: str
+    ctype: str
+    size: int
+    comment: str
+    get: list[str]
+    set: list[str]
+
+
+def accessors(program: Program) -> list[Accessor]:
+    """One for each graph input that initialises states; one for each state where these differ in format."""
+    namer = Namer(program.name, frozenset({"s", "i"}))
+    found: dict[str, list[Member]] = {}
+    for m in program.members:
+        if m.state.alias:
+            found.setdefault(m.state.alias, []).append(m)
+    result = []
+    for alias, members in found.items():
+        if len({(m.state.format.ctype, *m.state.format.scale) for m in members}) == 1:
+            result.append(_accessor(program, namer.name(alias), members, [_window(m) for m in members]))
+        else:
+            each = [(namer.name(f"{alias}_{m.c_name}"), m) for m in members]
+            result += [_accessor(program, name, [m], [np.arange(m.state.size)]) for name, m in each]
+    return result
+
+
+def _window(member: Member) -> Ints:
+    """Which elements of its graph input a state is."""
+    window = member.state.window
+    return np.arange(member.state.size) if window is None else window.ravel()
+
+
+def _accessor(program: Program, name: str, members: Sequence[Member], windows: Sequence[Ints]) -> Accessor:
+    form = members[0].state.format
+    size = int(max(w.max() for w in windows)) + 1
+    get, set_ = [], []
+    for m, window in zip(members, windows, strict=True):
+        for source, to, n in _runs(window):
+            field, user = _at(f"s->{m.c_name}", to), _at(name, source)
+            get.append(f"memcpy({user}, {field}, {n} * sizeof({form.ctype}));")
+            set_.append(f"memcpy({field}, {user}, {n} * sizeof({form.ctype}));")
+        set_ += _clamp(m)
+        set_ += [
+            line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)
+        ]
+    limits = f", set clips to {form.lo} .. {form.hi}" if _clamp(members[0]) else ""
+    return Accessor(name, form.ctype, size, f"{name}: {form}{limits}.", get, set_)
+
+
+def _clamp(member: Member) -> list[str]:
+    """Keep a 32-bit state or a count (from 0 up) within what the kernels assume, wherever it comes from."""
+    f = member.state.format
+    if (f.bits < 32 and f.lo != 0) or f.hi - f.lo >= 2**32 - 2:
+        return []
+    n, at = member.state.size, f"s->{member.c_name}[i]"
+    value = f"rnnc_clip({at}, {f.lo}, {f.hi})"
+    return [f"for (int i = 0; i < {n}; i++) {{ {at} = {value if f.bits == 32 else f'({f.ctype}){value}'}; }}"]
+
+
+def _at(base: str, offset: int) -> str:
+    return f"{base} + {offset}" if offset else base
+
+
+def _runs(window: Ints) -> list[tuple[int, int, int]]:
+    """A window as runs of consecutive elements: (first in the graph input, first in the state, length)."""
+    cuts = [0, *(np.flatnonzero(np.diff(window) != 1) + 1).tolist(), len(window)]
+    return [(int(window[a]), a, b - a) for a, b in pairwise(cuts)]
+
+
+def _follow(narrow: str, wide: str, member: Member) -> list[str]:
+    value = f"rnnc_upper(s->{wide}[i])"
+    if member.state.format.bits == 8:
+        value = f"rnnc_narrow({value})"
+    return [f"for (int i = 0; i < {member.state.size}; i++) {{ s->{narrow}[i] = {value}; }}"]
+
+
+def state_context(program: Program) -> dict[str, Any]:
+    """What the template of save and restore is given."""
+    by_name = {m.state.name: m for m in program.members}
+    states = [m for m in program.members if not m.state.follows]
+    saved = [{"name": m.c_name, "bits": m.state.format.bits, "size": m.state.size} for m in states]
+    follows = [m for m in program.members if m.state.follows]
+    major, minor, patch = (int(part) for part in rnnc.__version__.split(".")[:3])
+    return {
+        "saved": saved,
+        "counters": [c.c_name for c in program.counters],
+        "clamps": [line for m in program.members for line in _clamp(m)],
+        "follows": [line for m in follows for line in _follow(m.c_name, by_name[m.state.follows].c_name, m)],
+        "model_id": f"0x{model_id(program.qnet):08x}",
+        "version": f"0x{major << 16 | minor << 8 | patch:06x}",
+    }
