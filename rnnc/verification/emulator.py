@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnc.backend.lower import Program
+from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
@@ -34,9 +34,6 @@ WRAP = """
 #include "firmware.h"
 #include "{name}.h"
 
-extern uint16_t stack_most;
-void stack_paint(volatile uint8_t *frame);
-void stack_look(volatile uint8_t *frame);
 int {name}_selftest({name}_t *s);
 int wrapped_selftest(void);
 {result} __real_{name}_step({parameters});
@@ -182,10 +179,11 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
     write_files(here, {**files, "wrap.c": _wrapper(program)})
     start = {"cortex-m": "cortex_m", "riscv": "riscv", "avr": "avr", "hosted": "hosted"}[board.machine]
     own = [str(FIRMWARE / "main.c"), str(FIRMWARE / f"start_{start}.c"), "wrap.c"]
-    common = [board.compiler, *board.flags, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
+    frame = ["-maccumulate-args"] if board.machine == "avr" else []
+    common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
     for source in (f"{n}.c", f"{n}_selftest.c"):
         _compile(here, source, board, optimize)
-    link = ["-nostartfiles"] if board.machine in ("cortex-m", "riscv") else []
+    link = {"avr": ["-Wl,--defsym=board_ram_end=__heap_start"], "hosted": []}.get(board.machine, ["-nostartfiles"])
     if board.machine == "cortex-m":
         link += ["-T", str(FIRMWARE / "cortex_m.ld"), *(f"-Wl,--defsym={k}={v}" for k, v in board.memory.items())]
     elif board.machine == "riscv":

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Runs a package's self-test with every step counted and the stack of each painted.
+/* Runs a package's self-test with every step counted and the stack of each painted (firmware.h).
  * The wrapper around NAME_step, in wrap.c, is generated: it knows the parameters. */
 #include "firmware.h"
 
 int wrapped_selftest(void);
 uint16_t stack_most;
-
-#define PAINTED 1536 /* bytes below the caller's frame */
-#define COLOUR 0xA5u
 
 __attribute__((noinline, used)) void count_begin(void)
 {
@@ -19,36 +16,23 @@ __attribute__((noinline, used)) void count_end(void)
     __asm__ volatile("" ::: "memory");
 }
 
-/* frame: of the wrapper. The few bytes next to it are this function's own. */
-__attribute__((noinline)) void stack_paint(volatile uint8_t *frame)
-{
-    volatile uint8_t *p;
-    for (p = frame - PAINTED; p < frame - 48; p++) {
-        *p = COLOUR;
-    }
-}
-
-__attribute__((noinline)) void stack_look(volatile uint8_t *frame)
-{
-    volatile uint8_t *p = frame - PAINTED;
-    while (p < frame && *p == COLOUR) {
-        p++;
-    }
-    if ((uint16_t)(frame - p) > stack_most) {
-        stack_most = (uint16_t)(frame - p);
-    }
-}
-
+/* By subtraction: a division would bring library functions that could be taken for the package's own. */
 static void print_number(uint16_t n)
 {
-    char text[8];
-    int i = 7;
-    text[7] = 0;
-    do {
-        text[--i] = (char)('0' + n % 10);
-        n = (uint16_t)(n / 10);
-    } while (n);
-    board_print(&text[i]);
+    static const uint16_t powers[] = {10000, 1000, 100, 10, 1};
+    char text[6];
+    int i, first = 0;
+    for (i = 0; i < 5; i++) {
+        text[i] = '0';
+        for (; n >= powers[i]; n = (uint16_t)(n - powers[i])) {
+            text[i]++;
+        }
+    }
+    text[5] = 0;
+    while (first < 4 && text[first] == '0') {
+        first++;
+    }
+    board_print(&text[first]);
 }
 
 int main(void)

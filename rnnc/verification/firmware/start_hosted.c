@@ -5,6 +5,8 @@
 
 #include "firmware.h"
 
+uint8_t board_ram_end[1];
+
 void board_print(const char *text)
 {
     (void)fputs(text, stdout);
