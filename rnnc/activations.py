@@ -20,6 +20,10 @@ from rnnc.fixed import Floats, Ints, int32, mul15, round_half_up, shift_round
 KIND = {"tanh": 0, "relu": 1, "sigmoid": 2, "pieces": 3, "curve": 4}
 """RNNC_TANH ... of runtime_c/lut.h and activation.h."""
 
+TABLES_OF = {"tanh": ("tanh", "slope"), "relu": (), "sigmoid": ("sigmoid", "slope")}
+"""What each reads of the tables of runtime_c/lut.h."""
+GATE_TABLES = ("sigmoid", "tanh", "slope")
+
 _PARAMETERS = {
     "affine": (1.0, 0.0),
     "elu": (1.0, 0.0),
@@ -101,6 +105,12 @@ def read_activations(names: list[str], alphas: list[float], betas: list[float]) 
             b = beta.pop(0)
         result.append(Activation(name, float(a), float(b)))
     return tuple(result)
+
+
+def parameters_taken(names: list[str]) -> tuple[int, int]:
+    """How many of a node's alphas and betas these functions use up."""
+    takes = [_TAKES.get(n.lower(), 0) for n in names]
+    return sum(n >= 1 for n in takes), sum(n >= 2 for n in takes)
 
 
 _FUNCTIONS: dict[str, Callable[[Floats, float, float], Floats]] = {

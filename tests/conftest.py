@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,13 @@ def require(tool: str) -> str:
     if path is None:
         pytest.skip(f"{tool} is not installed")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many files of the zoo compiled, and how many were refused for which reason (tests/onnx/test_zoo.py)."""
+    reports = terminalreporter.getreports("passed")
+    found = Counter(str(value) for report in reports for key, value in report.user_properties if key == "zoo")
+    if found:
+        terminalreporter.section("zoo")
+        for what, count in sorted(found.items()):
+            terminalreporter.line(f"{count:4}  {what}")

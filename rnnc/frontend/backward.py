@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnc.activations import parameters_taken
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.rewrite import FAR
 from rnnc.tracing import Graph, Node
@@ -14,7 +15,7 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 BY_DIRECTION = {1, 2, 3, 7}
 """Inputs W, R, B and P, whose first axis is the direction."""
 INITIAL = {5, 6}
-LISTS = ("activations", "activation_alpha", "activation_beta")
+ACTIVATIONS, ALPHA, BETA = LISTS = ("activations", "activation_alpha", "activation_beta")
 
 
 def forward_only(graph: Graph) -> Graph:
@@ -53,16 +54,22 @@ class _Split:
         if backward:
             inputs[0] = self._slice(inputs[0], self.time, -1, FAR, -1, self.editor.shape(inputs[0]))
         attributes = {key: v for key, v in self.node.attributes.items() if key not in ("direction", *LISTS)}
-        for key in LISTS:
-            if key in self.node.attributes:
-                values = list(self.node.attributes[key])
-                part = len(values) // self.count
-                attributes[key] = values[k * part : (k + 1) * part]
+        attributes |= self._activations(k)
         outputs = [self._output(name, k) for name in self.node.outputs]
         self.nodes.append(replace(self.node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
         if backward and outputs[0]:
             outputs[0] = self._slice(outputs[0], self.time, -1, FAR, -1, self.editor.shape(outputs[0]))
         return outputs
+
+    def _activations(self, k: int) -> dict[str, list[object]]:
+        """The activations of direction k, and the alphas and betas that its functions take."""
+        given = {key: list(self.node.attributes[key]) for key in LISTS if key in self.node.attributes}
+        names = given.get(ACTIVATIONS, [])
+        if not names or self.count == 1:
+            return given
+        half = len(names) // 2
+        taken = dict(zip((ALPHA, BETA), parameters_taken(names[:half]), strict=True)) | {ACTIVATIONS: half}
+        return {key: values[: taken[key]] if k == 0 else values[taken[key] :] for key, values in given.items()}
 
     def _input(self, i: int, name: str, k: int) -> str:
         constant = self.editor.constant(name)
