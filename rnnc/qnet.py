@@ -101,11 +101,11 @@ Field = tuple[str, "int | Constant | WeightRows | UnitRows | tuple[Field, ...]"]
 
 @dataclass(frozen=True)
 class Arg:
-    """An argument of a kernel call: where a pointer goes."""
+    """An argument of a kernel call: where a pointer goes, or a C constant, from which the compiler sees what is not needed."""
 
-    place: Literal["input", "output", "state", "scratch", "null"]
+    place: Literal["input", "output", "state", "scratch", "null", "constant"]
     name: str = ""
-    """Index of the input or output as a string, name of the state, or name of the scratch buffer."""
+    """Index of the input or output as a string, name of the state, of the scratch buffer, or of the constant."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,10 @@ class KernelCall:
         header: file in runtime_c that defines it.
         struct: C type of its parameters ("" when it takes none).
         fields: the parameter struct's initialiser in order; an array stands for its address.
-        args: the pointers that follow, in order.
+        args: what follows, in order.
         scratch: buffers named by ``Arg("scratch", ...)``.
         macs: multiply-accumulates of the call.
+        tables: the constant tables of runtime_c that it reads, by the names of ``Target.table_bytes``.
         when: run at the ticks of the op's "input", of its input and tail ("tick"), or of its "output". Under "tick" an
             ``Arg("input", ...)`` is 0 once the input has ended.
     """
@@ -153,6 +154,7 @@ class KernelCall:
     args: tuple[Arg, ...]
     scratch: tuple[Scratch | Operand, ...] = ()
     macs: int = 0
+    tables: tuple[str, ...] = ()
     when: Literal["input", "tick", "output"] = "output"
 
 

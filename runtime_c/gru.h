@@ -15,7 +15,7 @@ typedef struct {
     const uint32_t *scale_x; /* [batch][3 gates][units of a batch], m << 16 | p */
     const uint32_t *scale_h; /* the same */
     uint16_t columns, hidden;
-    uint8_t x_bits, h_bits, activation;
+    uint8_t x_bits, h_bits;
 } rnnc_gru_after_params;
 
 /* linear_before_reset = 0: the reset gate multiplies h. */
@@ -29,7 +29,7 @@ typedef struct {
     const uint32_t *n_scale_x;  /* [hidden] */
     const uint32_t *n_scale_h;  /* [hidden] */
     uint16_t columns, hidden;
-    uint8_t x_bits, h_bits, activation;
+    uint8_t x_bits, h_bits;
 } rnnc_gru_before_params;
 
 /* s += (1 - z) (n - s).  z: 0 .. 32768, n: int16, s: 14 more fraction bits; |s| <= 32767 * 2^14 stays true. */
@@ -65,9 +65,9 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *mx, const uin
 }
 
 /* One step.  x: [columns].  h: [hidden], the operand.  s: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
- * y: [hidden] int16, or 0 where h itself is the output. */
+ * y: [hidden] int16, or 0 where h itself is the output.  activation: the candidate's, RNNC_TANH or RNNC_RELU. */
 static inline void rnnc_gru_after(const rnnc_gru_after_params *p, const void *x, void *h,
-                                  int32_t *s, void *vx, void *vh, int16_t *y)
+                                  int32_t *s, void *vx, void *vh, int16_t *y, uint8_t activation)
 {
     enum { UNITS = RNNC_BATCH(3), ROWS = 3 * UNITS };
     const int8_t *w = p->weights;
@@ -81,14 +81,15 @@ static inline void rnnc_gru_after(const rnnc_gru_after_params *p, const void *x,
         w = rnnc_product(ax, w, vx, p->x_bits, p->columns, ROWS);
         w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
         rnnc_gru_units(&p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u],
-                       value, UNITS, n, p->activation);
+                       value, UNITS, n, activation);
         rnnc_put_units(h, p->h_bits, y, u, value, n);
     }
 }
 
 /* As rnnc_gru_after.  h ends as the new operand, in between it holds r h.  z: [hidden], scratch, 0 .. 32768. */
 static inline void rnnc_gru_before(const rnnc_gru_before_params *p, const void *x, void *h,
-                                   int32_t *s, void *vx, void *vh, uint16_t *z, int16_t *y)
+                                   int32_t *s, void *vx, void *vh, uint16_t *z, int16_t *y,
+                                   uint8_t activation)
 {
     enum { UNITS2 = RNNC_BATCH(2), ROWS2 = 2 * UNITS2, UNITS1 = RNNC_BATCH(1) };
     const int8_t *w = p->zr_weights;
@@ -119,7 +120,7 @@ static inline void rnnc_gru_before(const rnnc_gru_before_params *p, const void *
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
             int32_t n =
                 rnnc_gate(&p->n_bias[k], &p->n_scale_x[k], &p->n_scale_h[k], ax[k - u], ah[k - u]);
-            int16_t value = rnnc_gru_update(z[k], rnnc_activate(p->activation, n), &s[k]);
+            int16_t value = rnnc_gru_update(z[k], rnnc_activate(activation, n), &s[k]);
             rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {
                 y[k] = value;

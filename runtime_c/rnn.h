@@ -13,13 +13,13 @@ typedef struct {
     const uint32_t *scale_x; /* [hidden], m << 16 | p */
     const uint32_t *scale_h; /* [hidden] */
     uint16_t columns, hidden;
-    uint8_t x_bits, h_bits, activation;
+    uint8_t x_bits, h_bits;
 } rnnc_rnn_params;
 
 /* One step.  x: [columns].  h: [hidden], the operand.  vx, vh: scratch, x and h as the kernel takes them.
- * y: [hidden] int16, or 0 where h itself is the output. */
+ * y: [hidden] int16, or 0 where h itself is the output.  activation: RNNC_TANH, RNNC_RELU or RNNC_SIGMOID. */
 static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, void *vx, void *vh,
-                            int16_t *y)
+                            int16_t *y, uint8_t activation)
 {
     enum { UNITS = RNNC_BATCH(1) };
     const int8_t *w = p->weights;
@@ -35,7 +35,7 @@ static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, vo
                 (rnnc_scaled(ax[k - u] + rnnc_rom_i32(&p->bias[k]), rnnc_rom_u32(&p->scale_x[k])) +
                  rnnc_scaled(ah[k - u], rnnc_rom_u32(&p->scale_h[k]))) >>
                 8;
-            int16_t value = (int16_t)rnnc_activate(p->activation, a);
+            int16_t value = (int16_t)rnnc_activate(activation, a);
             rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {
                 y[k] = value;

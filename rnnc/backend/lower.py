@@ -18,18 +18,6 @@ from rnnc.backend.targets import Target, find_target
 from rnnc.fixed import Format
 from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, UnitRows, WeightRows
 
-TABLE_BYTES = {"gates": 1930, "exp2": 130, "log2": 130, "rsqrt": 96}
-"""Of the tables of runtime_c/lut.h and functions.h."""
-TABLES_OF = {
-    **dict.fromkeys(
-        ("lstm.h", "lstm_general.h", "gru.h", "gru_general.h", "rnn.h", "rnn_general.h", "squash.h"), ("gates",)
-    ),
-    **dict.fromkeys(("power.h", "div.h", "log_softmax.h"), ("exp2", "log2")),
-    "softmax.h": ("exp2",),
-    "log.h": ("log2",),
-    "norm.h": ("rsqrt",),
-}
-"""What each kernel reads of them."""
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
 RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
 
@@ -48,6 +36,7 @@ class _Lowering:
     arrays: list[ConstantArray] = field(default_factory=list)
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
+    tables: set[str] = field(default_factory=set)
     macs: int = 0
     namer: Namer = field(init=False)
 
@@ -181,6 +170,7 @@ class _Lowering:
 
     def _call(self, op: QOp, call: KernelCall, states: dict[str, str], pool: Pool, source: str) -> Call:
         self.headers.add(call.header)
+        self.tables.update(call.tables)
         self.macs += call.macs
         args = [f"RNNC_PARAMS({call.struct}, {self._params(op, call)})"] if call.struct else []
         for arg in call.args:
@@ -192,6 +182,8 @@ class _Lowering:
     def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: dict[str, str], pool: Pool) -> str:
         if arg.place == "null":
             return "0"
+        if arg.place == "constant":
+            return arg.name
         if arg.place == "state":
             return states[arg.name]
         if arg.place == "scratch":
@@ -254,7 +246,7 @@ class _Lowering:
 
     def _cost(self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool) -> Cost:
         tables = sum(a.bytes for a in self.arrays if a.role == "table")
-        tables += sum(TABLE_BYTES[name] for name in {t for h in self.headers for t in TABLES_OF.get(h, ())})
+        tables += sum(self.target.table_bytes[name] for name in self.tables)
         return Cost(
             macs=self.macs,
             flash_weights=sum(a.bytes for a in self.arrays if a.role == "weights"),

@@ -37,6 +37,7 @@ class Target:
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
         pack_batch: the same for the rows of a batch of units, where it differs.
         operand: C type and length of a taken operand, given its columns and bits.
+        intervals: of the tables of sigmoid and tanh: 193, and what RNNC_BEYOND adds in the C.
     """
 
     name: str
@@ -47,6 +48,13 @@ class Target:
     direct: bool = False
     pack_batch: Callable[[Ints], Ints] | None = None
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
+    intervals: int = 193
+
+    @property
+    def table_bytes(self) -> dict[str, int]:
+        """Of each constant table of runtime_c/lut.h and functions.h."""
+        n = self.intervals
+        return {"sigmoid": 4 * n, "tanh": 4 * n, "slope": 2 * n, "exp2": 130, "log2": 130, "rsqrt": 96}
 
 
 def dsp_operand(columns: int, _: int) -> tuple[str, int]:
@@ -80,7 +88,7 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 
 
 def _dsp(name: str) -> Target:
-    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand)
+    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand, intervals=256)
 
 
 TARGETS = {

@@ -118,7 +118,7 @@ class QDiv(QOp):
             ("hi", self.formats[0].hi),
         )
         args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
-        return [KernelCall("rnnc_div", "div.h", "rnnc_div_params", fields, args)]
+        return [KernelCall("rnnc_div", "div.h", "rnnc_div_params", fields, args, tables=("exp2", "log2"))]
 
 
 @handles("Div")

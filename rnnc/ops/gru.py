@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc import fixed
-from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
+from rnnc.activations import RELU, SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import GATE_LIMIT, Floats, Format, Ints, int32, mul15
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import (
@@ -238,7 +238,7 @@ class QGru(QOp):
 
     def calls(self) -> list[KernelCall]:
         op, n = self.op, self.name
-        after = isinstance(self.candidate, AfterRows)
+        after, candidate = isinstance(self.candidate, AfterRows), op.activations[1].name
         args = [
             Arg("input", "0"),
             Arg("state", f"{n}_h"),
@@ -253,13 +253,13 @@ class QGru(QOp):
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "uint16_t", op.hidden))
         args.append(Arg("null") if self.output_state(0) else Arg("output", "0"))
+        args.append(Arg("constant", f"RNNC_{candidate.upper()}"))
         fields = batched(gru_fields(n, self.zr, self.candidate), op.hidden)
         shape = (
             ("columns", op.columns),
             ("hidden", op.hidden),
             ("x_bits", self.input_format.bits),
             ("h_bits", self.h.operand.bits),
-            ("activation", KIND[op.activations[1].name]),
         )
         return [
             KernelCall(
@@ -270,6 +270,7 @@ class QGru(QOp):
                 tuple(args),
                 tuple(scratch),
                 macs=3 * op.hidden * (op.columns + op.hidden),
+                tables=tuple(dict.fromkeys(TABLES_OF["sigmoid"] + TABLES_OF[candidate])),
             )
         ]
 

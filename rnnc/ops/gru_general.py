@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.activations import IntegerActivation
+from rnnc.activations import GATE_TABLES, IntegerActivation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Format, Ints, int32, mul15
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
@@ -148,7 +148,8 @@ class QGruGeneral(QOp):
         args.append(Arg("null") if self.output_state(0) else Arg("output", "0"))
         function = "rnnc_gru_after_general" if after else "rnnc_gru_before_general"
         macs = 3 * op.hidden * (op.columns + op.hidden)
-        return [KernelCall(function, "gru_general.h", f"{function}_params", fields, tuple(args), tuple(scratch), macs)]
+        struct = f"{function}_params"
+        return [KernelCall(function, "gru_general.h", struct, fields, tuple(args), tuple(scratch), macs, GATE_TABLES)]
 
     def dequantized(self) -> Op:
         return dequantized_gru(self.op, self.zr, self.candidate, self.input_format, self.h.operand)

@@ -121,7 +121,8 @@ class QLog(QOp):
             ("lo", y.lo),
             ("hi", y.hi),
         )
-        return [KernelCall("rnnc_log", "log.h", "rnnc_log_params", fields, (Arg("input", "0"), Arg("output", "0")))]
+        args = (Arg("input", "0"), Arg("output", "0"))
+        return [KernelCall("rnnc_log", "log.h", "rnnc_log_params", fields, args, tables=("log2",))]
 
 
 @handles("Log")

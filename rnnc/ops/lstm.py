@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc import fixed
-from rnnc.activations import SIGMOID, TANH, Activation
+from rnnc.activations import GATE_TABLES, SIGMOID, TANH, Activation
 from rnnc.fixed import HIDDEN, Floats, Format, int32, mul15, shift_round
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import (
@@ -260,6 +260,7 @@ class QLstm(QOp):
                 ),
                 operands(op.columns, self.input_format.bits, op.hidden, self.operand.bits),
                 macs=4 * op.hidden * (op.columns + op.hidden),
+                tables=GATE_TABLES,
             )
         ]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnc.activations import Activation, IntegerActivation
+from rnnc.activations import GATE_TABLES, Activation, IntegerActivation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints, int32, mul15, shift_round
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
@@ -205,7 +205,7 @@ class QLstmGeneral(QOp):
         args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_c"), Arg("scratch", "next"), y)
         macs = 4 * op.hidden * (op.columns + op.width)
         call = KernelCall(
-            "rnnc_lstm_general", "lstm_general.h", "rnnc_lstm_general_params", fields, args, scratch, macs
+            "rnnc_lstm_general", "lstm_general.h", "rnnc_lstm_general_params", fields, args, scratch, macs, GATE_TABLES
         )
         return [call, *([self._project(scratch)] if projected else [])]
 

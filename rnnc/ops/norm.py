@@ -175,7 +175,8 @@ class QNorm(QOp):
             ("lo", y.lo),
             ("hi", y.hi),
         )
-        return [KernelCall("rnnc_norm", "norm.h", "rnnc_norm_params", fields, (Arg("input", "0"), Arg("output", "0")))]
+        args = (Arg("input", "0"), Arg("output", "0"))
+        return [KernelCall("rnnc_norm", "norm.h", "rnnc_norm_params", fields, args, tables=("rsqrt",))]
 
 
 def shift_below(peak: Ints, limit: int) -> Ints:

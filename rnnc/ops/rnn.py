@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc import fixed
-from rnnc.activations import KIND, RELU, SIGMOID, TANH, Activation
+from rnnc.activations import RELU, SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import (
@@ -173,7 +173,6 @@ class QRnn(QOp):
                     ("hidden", op.hidden),
                     ("x_bits", self.input_format.bits),
                     ("h_bits", self.h.operand.bits),
-                    ("activation", KIND[op.activation.name]),
                 ),
                 (
                     Arg("input", "0"),
@@ -181,9 +180,11 @@ class QRnn(QOp):
                     Arg("scratch", "vx"),
                     Arg("scratch", "vh"),
                     Arg("null") if self.output_state(0) else Arg("output", "0"),
+                    Arg("constant", f"RNNC_{op.activation.name.upper()}"),
                 ),
                 operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits),
                 macs=op.hidden * (op.columns + op.hidden),
+                tables=TABLES_OF[op.activation.name],
             )
         ]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnc.activations import IntegerActivation
+from rnnc.activations import GATE_TABLES, IntegerActivation
 from rnnc.fixed import GATE_FRACTION, Format
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.activation_fields import activation_field
@@ -96,7 +96,8 @@ class QRnnGeneral(QOp):
         args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("scratch", "next"), y)
         scratch = (Scratch("next", self.h.operand.ctype, op.hidden),)
         macs = op.hidden * (op.columns + op.hidden)
-        return [KernelCall("rnnc_rnn_general", "rnn_general.h", "rnnc_rnn_general_params", fields, args, scratch, macs)]
+        struct = "rnnc_rnn_general_params"
+        return [KernelCall("rnnc_rnn_general", "rnn_general.h", struct, fields, args, scratch, macs, GATE_TABLES)]
 
     def dequantized(self) -> Op:
         op = self.op

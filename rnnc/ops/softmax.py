@@ -107,7 +107,7 @@ class QSoftmax(QOp):
     def calls(self) -> list[KernelCall]:
         fields: tuple[Field, ...] = (*self.op.axis.fields(), ("term_bits", largest_term(self.op.axis.count)))
         args = (Arg("input", "0"), Arg("output", "0"))
-        return [KernelCall("rnnc_softmax", "softmax.h", "rnnc_softmax_params", fields, args)]
+        return [KernelCall("rnnc_softmax", "softmax.h", "rnnc_softmax_params", fields, args, tables=("exp2",))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,8 @@ class QLogSoftmax(QOp):
             ("lo", self.formats[0].lo),
         )
         args = (Arg("input", "0"), Arg("output", "0"))
-        return [KernelCall("rnnc_log_softmax", "log_softmax.h", "rnnc_log_softmax_params", fields, args)]
+        tables = ("exp2", "log2")
+        return [KernelCall("rnnc_log_softmax", "log_softmax.h", "rnnc_log_softmax_params", fields, args, tables=tables)]
 
 
 @handles("Softmax", "LogSoftmax")

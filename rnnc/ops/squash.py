@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rnnc import fixed
-from rnnc.activations import SIGMOID, TANH, Activation
+from rnnc.activations import SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import HIDDEN
 from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
@@ -57,9 +57,10 @@ class QSquash(QOp):
         return [np.minimum(fixed.sigmoid(inputs[0]), 32767)]
 
     def calls(self) -> list[KernelCall]:
-        fields = (("size", self.size), ("activation", {"tanh": 0, "sigmoid": 2}[self.op.function]))
-        args = (Arg("input", "0"), Arg("output", "0"))
-        return [KernelCall("rnnc_squash", "squash.h", "rnnc_squash_params", fields, args)]
+        function = self.op.function
+        args = (Arg("input", "0"), Arg("output", "0"), Arg("constant", f"RNNC_{function.upper()}"))
+        fields, tables = (("size", self.size),), TABLES_OF[function]
+        return [KernelCall("rnnc_squash", "squash.h", "rnnc_squash_params", fields, args, tables=tables)]
 
 
 @handles("Sigmoid", "Tanh")

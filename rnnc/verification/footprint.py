@@ -33,7 +33,13 @@ class SymbolLike(Protocol):
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of flash (code with the library functions that it needs, tables, weights with scales and biases) and of RAM."""
+    """Bytes of flash and RAM.
+
+    Args:
+        code: functions with the library functions that they need, and the parameters of the ops.
+        tables: those of runtime_c (sigmoid, tanh, ...) and of an op's own function.
+        weights: with the rows' scales and biases, and padding.
+    """
 
     code: int
     tables: int
@@ -44,7 +50,7 @@ class Footprint:
 
 def footprint(program: Program, symbols: Mapping[str, SymbolLike]) -> Footprint:
     """What a linked package takes, its self-test and the firmware around it left out."""
-    roles = {a.symbol: a.role for a in program.arrays} | {p.symbol: "weights" for p in program.params}
+    roles = {a.symbol: a.role for a in program.arrays} | {p.symbol: "code" for p in program.params}
     code = tables = weights = 0
     for s in symbols.values():
         base = s.name.split(".", 1)[0]
@@ -52,7 +58,7 @@ def footprint(program: Program, symbols: Mapping[str, SymbolLike]) -> Footprint:
             weights += s.size
         elif roles.get(base) == "table" or (base.startswith("rnnc_") and not s.function):
             tables += s.size
-        elif s.function and _belongs(program, base):
+        elif roles.get(base) == "code" or (s.function and _belongs(program, base)):
             code += s.size
     return Footprint(code, tables, weights, program.cost.ram_state, program.cost.ram_scratch)
 

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS
 from rnnc.net import Net, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
+from rnnc.ops.rnn import Rnn
 from rnnc.tracing import InitialState
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, missing_tools
@@ -52,6 +55,27 @@ def check(seed: int, board: str) -> None:
     assert measured.equal, f"network {seed} on {board}: step {measured.failed_step} differs from the oracle"
     if measured.stack_bound is not None and BOARDS[board].counts:
         assert measured.stack <= measured.stack_bound
+    if BOARDS[board].counts:
+        cost, found = lower(network(seed), board).cost, measured.footprint
+        assert (found.tables, found.weights) <= (cost.flash_tables, cost.flash_weights)
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", ["cortex-m4", "cortex-m0", "rv32imc", "avr"])
+@pytest.mark.parametrize("activations", [(TANH,), (RELU,), (SIGMOID, TANH), (TANH, TANH)])
+def test_tables_are_those_that_are_read(board: str, activations: tuple[Activation, ...]) -> None:
+    """Also with two layers of a kind, which a compiler does not take apart by itself."""
+    need(board)
+    layers = tuple(
+        Rnn(f"rnn{k}", (f"v{k}",), (f"v{k + 1}",), np.eye(4), np.eye(4) / 4, np.zeros(4), InitialState(np.zeros(4)), f)
+        for k, f in enumerate(activations)
+    )
+    net = Net("layers", (Value("v0", (4,)),), layers, (Output("y", f"v{len(layers)}"),))
+    program, files = package(to_integers(net), target=board, steps=4)
+    measured = measure(program, files, BOARDS[board])
+    assert measured.equal
+    assert measured.footprint.tables == program.cost.flash_tables
+    assert measured.footprint.weights == program.cost.flash_weights
 
 
 @pytest.mark.target
