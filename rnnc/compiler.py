@@ -23,9 +23,11 @@ from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
+from rnnc.report.advice import ranges_advice
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import affordable_steps, attribute
+from rnnc.verification.occupancy import input_occupancy
 from rnnc.verification.verify import Verification, compare_c, measure
 
 BY_LAYER_STEPS = 4096
@@ -135,7 +137,8 @@ def build(
         made.program,
         options,
         verified,
-        tuple(notes),
+        tuple(dict.fromkeys(notes)),
+        tuple(ranges_advice(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
         attribution,
         made.ranges.measured,
     )

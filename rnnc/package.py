@@ -55,6 +55,7 @@ class Package:
         report: the content of report.json.
         verified: the figures of the verification, None where it was left out.
         notes: what was assumed or left out, to show to the user.
+        cautions: inputs whose range does not suit the data.
         attribution: what each layer costs, None where it was not measured.
         calibrated: ranges come from data.
     """
@@ -67,6 +68,7 @@ class Package:
     options: Options
     verified: Verification | None
     notes: tuple[str, ...]
+    cautions: tuple[str, ...]
     attribution: Attribution | None
     calibrated: bool
 
@@ -191,14 +193,6 @@ class Package:
 def report_text(report: Mapping[str, Any]) -> str:
     """The text of report.json."""
     return json.dumps(report, indent=1) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file; raises UsageError where that is not possible."""
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
 def arranged(outputs: Mapping[str, list[Array]], concatenated: bool) -> dict[str, Array]:

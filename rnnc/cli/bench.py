@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import PANEL, ModelArguments
-from rnnc.errors import VerificationError
+from rnnc.errors import MissingTool, VerificationError
+from rnnc.files import write_file
 
 COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "RAM": 7, "stack": 6, "bound": 6}
 """And how wide they are: a line is 80 wide."""
@@ -37,7 +37,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the C on emulated parts: instructions per step, flash, RAM and stack, and its bits against the oracle's."""
-    from rnnc.package import golden, write_text
+    from rnnc.package import golden
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
 
     package = model.build(output, test=data, verify=report is not None)
@@ -45,11 +45,13 @@ def run(
     vectors = golden(qnet, package.read(source).sequences if source else random_sequences(qnet))
     targets = target or runnable_targets()
     if not targets:
-        output.warn("no emulator is installed: see rnnc doctor")
+        raise MissingTool(
+            "no emulator is installed", hint="rnnc doctor lists what is missing, and where it is to be had."
+        )
     results = bench(qnet, package.name, vectors, targets, lambda name: output.note(f"running on {name}"))
     measured = content(package.report, results)
     if report is not None:
-        write_text(Path(report), package.page(measured))
+        write_file(report, package.page(measured))
         output.note(f"wrote {report}")
     if output.as_json:
         output.json(measured)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -39,15 +41,17 @@ class Output:
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        print(f"rnnc: {text}", file=sys.stderr)
+        _say(f"rnnc: {text}")
 
     def warn(self, text: str) -> None:
         """Something that makes the result worse than it could be."""
-        print(f"rnnc: warning: {text}", file=sys.stderr)
+        _say(f"rnnc: warning: {text}")
 
     def error(self, what: str, hint: str, code: int) -> None:
         """Why there is no result. With --json the object on stdout says so too, unless there is one already."""
-        print(f"rnnc: error: {what}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+        _say(f"rnnc: error: {what}")
+        if hint:
+            _say(f"  {hint}")
         if self.as_json:
             self.json({"error": {"message": what, "hint": hint or None, "exit_code": code}})
 
@@ -89,3 +93,11 @@ class Output:
                 bars.update(task, completed=count, total=total)
 
             yield done, told
+
+
+def _say(text: str) -> None:
+    """A line on stderr; on a terminal it is folded between words, for scripts it stays a line."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    print(text, file=sys.stderr)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 INTERNAL_ERROR = 70
 """Exit code of a fault of rnnc itself (sysexits.h: EX_SOFTWARE)."""
-INTERRUPTED = 130
+INTERRUPTED, NOBODY_READS = 130, 141
+"""What shells say of programs that SIGINT and SIGPIPE end."""
+NO_FAULT_OF_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
+"""What the machine may be short of while rnnc writes."""
 PANEL = "Model options"
 WORD_BITS = 15
 """m + n of an int16 Qm.n, which does not count the sign."""
@@ -95,6 +101,8 @@ class ModelArguments:
             )
         for note in package.notes:
             output.note(note)
+        for caution in package.cautions:
+            output.warn(caution)
         self.remark(output)
         return package
 
@@ -102,8 +110,8 @@ class ModelArguments:
         """Say what would make the result better."""
         if self.calib is None:
             output.warn(
-                "no calibration data: inputs are taken as +-16 unless told, ranges come from noise, weights are rounded to\n"
-                "  nearest. --calib DATA with typical recordings fits the ranges and gains about 10 dB."
+                "no calibration data: inputs are taken as +-16 unless told, ranges come from noise, weights are rounded to "
+                "nearest. --calib DATA with typical recordings fits the ranges and gains about 10 dB."
             )
         if self.precision == "a8":
             output.note("a8 keeps 8 bits of what is fed back: fit for classifying and detecting, not for forecasting.")
@@ -224,6 +232,7 @@ def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, 
     """Run a command; an error becomes one message and its exit code, never a traceback."""
     try:
         call(output, values)
+        sys.stdout.flush()
     except RnncError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
         output.error(what, error.hint, error.exit_code)
@@ -231,13 +240,24 @@ def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, 
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise typer.Exit(INTERNAL_ERROR) from None
+        _close_stdout()
+        raise typer.Exit(NOBODY_READS) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_FAULT_OF_OURS:
+            what = f"cannot write {error.filename or 'the result'}: {error.strerror}"
+            with suppress(OSError):
+                output.error(what, "", UsageError.exit_code)
+            _close_stdout()
+            raise typer.Exit(UsageError.exit_code) from None
         if os.environ.get("RNNC_TRACEBACK"):
             traceback.print_exc()
         what = f"internal error, a fault of rnnc: {type(error).__name__}: {error}".splitlines()[0]
         output.error(what, "Set RNNC_TRACEBACK=1 to see where, and report it.", INTERNAL_ERROR)
         raise typer.Exit(INTERNAL_ERROR) from None
+
+
+def _close_stdout() -> None:
+    """What is still to be written has nowhere to go; without this the interpreter would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

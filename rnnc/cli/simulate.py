@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 from collections.abc import Mapping
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
-from rnnc.errors import UsageError
+from rnnc.files import write_file
 
 if TYPE_CHECKING:
     from rnnc.net import Array
@@ -52,7 +52,7 @@ def run(
     if plot is not None:
         _plot(output, package, read.sequences, cast("Engine", engine), plot)
     if file is not None:
-        _save(Path(file), results)
+        write_file(file, _npz(results))
         output.note(f"wrote {file}: {', '.join(f'{n} {list(a.shape)}' for n, a in results.items())}")
     if output.as_json:
         output.json(_content(results, engine, file))
@@ -133,17 +133,12 @@ def _engine_name(engine: Engine) -> str:
 # --------------------------------------------------------------------------- files and text
 
 
-def _save(path: Path, results: Mapping[str, Array]) -> None:
-    """Write the arrays; nothing is left where that fails."""
+def _npz(results: Mapping[str, Array]) -> bytes:
     import numpy as np
 
-    temporary = path.with_name(f".{path.name}.npz")
-    try:
-        np.savez_compressed(temporary, allow_pickle=False, **results)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **results)
+    return content.getvalue()
 
 
 def _content(results: Mapping[str, Array], engine: str, file: str | None) -> dict[str, Any]:

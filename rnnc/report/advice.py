@@ -42,7 +42,7 @@ def _found(
             "the ranges and rounds weights against what flows through them, which is worth about 10 dB."
         )
     if verified:
-        yield from _ranges(verified.measured.occupancy, calibrated)
+        yield from ranges_advice(verified.measured.occupancy, options, calibrated)
         if verified.measured.steps < FEW_STEPS:
             yield f"Only {verified.measured.steps} steps were compared: --input DATA of rnnc verify takes more."
     if attribution:
@@ -51,22 +51,43 @@ def _found(
         yield "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
 
 
-def _ranges(occupancy: Sequence[Occupancy], calibrated: bool) -> Iterator[str]:
+def ranges_advice(occupancy: Sequence[Occupancy], options: Options, calibrated: bool) -> Iterator[str]:
+    """What data say of ranges: values that are clipped, inputs that hardly use theirs (raw counts are as they are)."""
     for o in occupancy:
         if o.saturated.any():
             what = f"Input {o.value}" if not o.producer else f"Value {o.value} of {o.producer}"
             where = _channels(o)
             room = float(o.available.max())
-            cure = (
-                f"Calibrate with data that reaches as far, or widen it: --input-range {o.value}=LO:HI."
-                if not o.producer
-                else "Calibrate with data that drives the network as far."
-            )
+            cure = "Calibrate with data that drives the network as far." if o.producer else _wider(o.value, options)
             yield f"{what} was clipped in {o.share_saturated:.2%} of its numbers{where}: it holds ±{room:.4g}. {cure}"
-        elif not o.producer and o.used < HARDLY_USED:
+        elif not o.producer and o.used < HARDLY_USED and o.value not in options.input_affine:
             bits = int(-np.log2(max(o.used, 2**-15)))
-            cure = "" if calibrated else " --calib, or --input-range, puts them to use."
-            yield f"Input {o.value} uses {o.used:.1%} of its range: {bits} of 16 bits lie idle.{cure}"
+            cure = _narrower(o.value, options, calibrated)
+            yield f"Input {o.value} uses {o.used:.2g} of its range: {bits} of 16 bits lie idle.{cure}"
+
+
+def _given(name: str, options: Options) -> str:
+    """The option that sets an input's format, "" where data or the default do."""
+    by = {
+        "--input-format": options.input_format,
+        "--input-affine": options.input_affine,
+        "--input-range": options.input_range,
+    }
+    return next((flag for flag, values in by.items() if name in values), "")
+
+
+def _wider(name: str, options: Options) -> str:
+    given = _given(name, options)
+    if given:
+        return f"{given} {name}=... says so: widen it, or leave it out, and the calibration data say how much it takes."
+    return f"Calibrate with data that reaches as far, or widen it: --input-range {name}=LO:HI."
+
+
+def _narrower(name: str, options: Options, calibrated: bool) -> str:
+    given = _given(name, options)
+    if given:
+        return f" {given} {name}=... says so: a narrower one puts them to use."
+    return "" if calibrated else " --calib, or --input-range, puts them to use."
 
 
 def _channels(o: Occupancy) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnc.errors import MissingTool, UsageError
+from rnnc.errors import MissingTool
+from rnnc.files import write_file
 from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
@@ -53,10 +55,9 @@ def _figure(figsize: tuple[float, float]) -> Figure:
 
 
 def _save(figure: Figure, file: str) -> None:
-    try:
-        figure.savefig(file, format="png", dpi=120)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120)
+    write_file(file, png.getvalue())
 
 
 def _compared(signal: Signal) -> bool:

@@ -78,7 +78,8 @@ def find_compiler() -> str:
         if path:
             return path
     raise MissingTool(
-        "no C compiler is installed", hint="Install gcc or clang, or leave the check out with --no-verify."
+        "no C compiler is installed",
+        hint="Install gcc or clang. rnnc compile --no-verify and rnnc simulate --engine oracle do without.",
     )
 
 
@@ -87,7 +88,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:

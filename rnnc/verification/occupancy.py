@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Array, Interval
 from rnnc.qnet import QNet
+from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Observer
 from rnnc.verification.batches import Batch
 
@@ -83,6 +84,12 @@ class Counting:
         self.ends[name] = self.ends.get(name, 0) + at_end
         self.ticks[name] = self.ticks.get(name, 0) + len(flat)
 
+    def note_input(self, name: str, sequences: Sequence[Array]) -> None:
+        """Sequences ``[steps, *shape]`` of an input, real units."""
+        f = self.qnet.formats[name]
+        for s in sequences:
+            self._note(name, f.quantize(s.reshape(len(s), -1)))
+
     def found(self) -> tuple[Occupancy, ...]:
         """Every value that came, in the network's order."""
         producers = {name: op.name for op in self.qnet.ops for name in op.outputs}
@@ -97,3 +104,12 @@ class Counting:
         return Occupancy(
             name, producer, f, peak * scale, available, np.where(by_nature, 0, self.ends[name]), self.ticks[name]
         )
+
+
+def input_occupancy(qnet: QNet, sequences: Sequences) -> tuple[Occupancy, ...]:
+    """What data make of the inputs' ranges, without running the network; nothing for row numbers."""
+    counting = Counting(qnet, {})
+    for v in qnet.inputs:
+        if not qnet.formats[v.name].index:
+            counting.note_input(v.name, sequences[v.name])
+    return counting.found()

@@ -1,0 +1,28 @@
+"""Writing files: whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnnc.errors import UsageError
+
+
+def write_file(path: str | Path, content: bytes | str) -> None:
+    """Write a file (text as UTF-8); what stood there stays until all is written. Devices and links are written to as they are.
+
+    Raises UsageError where that is not possible.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_bytes(data)
+            return
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
