@@ -48,6 +48,57 @@ def inverse_root(editor: Editor, node: Node) -> bool:
     return True
 
 
+NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+
+
+def neutral(editor: Editor, node: Node) -> bool:
+    """Adding nothing, or multiplying with 1."""
+    for position in (1, 0) if node.op_type in ("Add", "Mul") else (1,):
+        x = node.inputs[1 - position]
+        same = editor.shape(x) is not None and editor.shape(x) == editor.shape(node.outputs[0])
+        if same and scalar_of(editor.constant(node.inputs[position])) == NEUTRAL[node.op_type]:
+            editor.replace([node], [Node(node.name, "Identity", "", (x,), node.outputs)])
+            return True
+    return False
+
+
+def logistic(editor: Editor, node: Node) -> bool:
+    """1 / (1 + exp(-x)) as a Sigmoid."""
+    total = editor.producer(node.inputs[0])
+    if total is None or total.op_type != "Add":
+        return False
+    numbers = [scalar_of(editor.constant(name)) for name in total.inputs]
+    if 1.0 not in numbers:
+        return False
+    power = editor.producer(total.inputs[1 - numbers.index(1.0)])
+    if power is None or power.op_type != "Exp":
+        return False
+    x, minus, turned = power.inputs[0], editor.fresh("minus"), editor.shape(power.inputs[0])
+    if turned is None or turned != editor.shape(node.outputs[0]):
+        return False
+    editor.shapes[minus] = turned
+    nodes = [Node(node.name, "Neg", "", (x,), (minus,)), Node(node.name, "Sigmoid", "", (minus,), node.outputs)]
+    editor.replace([node], nodes)
+    return True
+
+
+def negative(editor: Editor, node: Node) -> bool:
+    """Minus minus x, where minus is Neg or a product with -1."""
+    before = editor.producer(node.inputs[0])
+    if before is None or before.op_type not in ("Neg", "Mul"):
+        return False
+    x = before.inputs[0]
+    if before.op_type == "Mul":
+        numbers = [scalar_of(editor.constant(name)) for name in before.inputs]
+        if -1.0 not in numbers:
+            return False
+        x = before.inputs[1 - numbers.index(-1.0)]
+    if editor.shape(x) is None or editor.shape(x) != editor.shape(node.outputs[0]):
+        return False
+    editor.replace([node], [Node(node.name, "Identity", "", (x,), node.outputs)])
+    return True
+
+
 def chain(editor: Editor, node: Node) -> bool:
     """Sum, Mean, Max or Min of any number of tensors, two at a time."""
     if len(node.inputs) == 2 and node.op_type in ("Max", "Min"):

@@ -24,6 +24,7 @@ ENDS = (
     "Add",
     "Sub",
     "Mul",
+    "Neg",
     "Tanh",
     "Relu",
     "Clip",
@@ -90,16 +91,16 @@ def _sink(editor: Editor, node: Node) -> Node:
         if node.inputs.count(node.inputs[i]) > 1 or axis % len(shape) == len(shape) - 1:
             continue
         body: Graph = node.attributes["body"]
-        old = body.inputs[i]
-        name = editor.fresh(f"{old.name}.x")
-        new = replace(old, name=name, shape=(*old.shape[:-1], editor.constants[dense.inputs[1]].shape[1]))
-        constants = {n: editor.constants[n] for n in dense.inputs[1:]}
+        inner, old = Editor(body), body.inputs[i]
+        weights, bias = (editor.constants[name] for name in dense.inputs[1:])
+        name, *parameters = inner.fresh(f"{old.name}.x"), inner.add_constant(weights), inner.add_constant(bias)
+        new = replace(old, name=name, shape=(*old.shape[:-1], weights.shape[1]))
         body = replace(
             body,
-            nodes=(replace(dense, inputs=(name, *dense.inputs[1:]), outputs=(old.name,)), *body.nodes),
+            nodes=(replace(dense, inputs=(name, *parameters), outputs=(old.name,)), *body.nodes),
             inputs=(*body.inputs[:i], new, *body.inputs[i + 1 :]),
-            constants={**body.constants, **constants},
-            shapes={**body.shapes, name: new.shape, **{n: a.shape for n, a in constants.items()}},
+            constants=inner.constants,
+            shapes={**inner.shapes, name: new.shape},
         )
         inputs = (*node.inputs[:i], dense.inputs[0], *node.inputs[i + 1 :])
         sunk = replace(node, inputs=inputs, attributes={**node.attributes, "body": body})

@@ -89,9 +89,9 @@ class Editor:
         return name
 
     def fresh(self, hint: str) -> str:
-        """A tensor name that is not in use."""
+        """A tensor name that is not in use, here or by what a body takes from outside."""
         self.count += 1
-        while (name := f"{hint}:{self.count}") in self.shapes or name in self._producers:
+        while (name := f"{hint}:{self.count}") in self.shapes or name in self._producers or name in self._readers:
             self.count += 1
         return name
 
@@ -112,6 +112,15 @@ class Editor:
                 kept.append(node)
         constants = {name: array for name, array in self.constants.items() if name in needed}
         return replace(self.graph, nodes=tuple(reversed(kept)), constants=constants, shapes=self.shapes)
+
+
+def enclose(editor: Editor, body: Graph) -> Graph:
+    """A body with the constants that it takes from outside as its own."""
+    inner = {t.name for t in body.inputs} | {n for m in body.nodes for n in m.outputs} | set(body.constants)
+    used = {n for m in body.nodes for n in all_inputs(m)} | {o.name for o in body.outputs}
+    taken = {name: editor.constants[name] for name in used - inner if name in editor.constants}
+    shapes = {**body.shapes, **{name: array.shape for name, array in taken.items()}}
+    return replace(body, constants={**body.constants, **taken}, shapes=shapes)
 
 
 def prune(graph: Graph, outputs: Iterable[str]) -> Graph:

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +23,24 @@ Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Key = str
 MOST_TERMS = 32
+HARD = (0.2, 0.5)
+"""alpha and beta of every HardSigmoid."""
+SAME = 7
+"""Decimals to which numbers are the same: what is one in real numbers may differ by the rounding of float32."""
 
 
 def digest(*parts: object) -> Key:
     """A short name for equal content."""
     h = hashlib.sha1(usedforsecurity=False)
     for part in parts:
-        h.update(part.tobytes() + str(part.shape).encode() if isinstance(part, np.ndarray) else repr(part).encode())
+        h.update(_bytes(part) if isinstance(part, np.ndarray) else repr(part).encode())
         h.update(b"|")
     return h.hexdigest()
+
+
+def _bytes(array: NDArray[Any]) -> bytes:
+    rounded = np.round(array, SAME) + 0.0 if array.dtype.kind == "f" else array
+    return rounded.tobytes() + str(array.shape).encode()
 
 
 class TooLarge(Exception):
@@ -206,6 +216,10 @@ class Expression:
         matrices = [*self.matrices.values(), *((p, sign * w) for p, w in other.matrices.values())]
         return _checked(Expression(self.constant + sign * other.constant, _gather(diagonal), _gather(matrices)))
 
+    def scaled(self, factor: float) -> Expression:
+        """A multiple."""
+        return self.times(Expression.number(np.full(self.size, float(factor))))
+
     def times(self, other: Expression) -> Expression:
         """The elementwise product."""
         if not other.diagonal and not other.matrices:
@@ -258,27 +272,34 @@ def _checked(expression: Expression) -> Expression:
 
 
 def normal(expression: Expression) -> Expression:
-    """Sigmoid and HardSigmoid recognised in 0.5 + 0.5 tanh(x) and in c clip(x, 0, 1/c)."""
+    """Functions recognised in other forms: 0.5 + 0.5 tanh(x), 2 sigmoid(x) - 1, 1 - sigmoid(x), c clip(x, 0, 1/c)."""
     if expression.matrices or len(expression.diagonal) != 1:
         return expression
     product, coefficient = next(iter(expression.diagonal.values()))
-    act, c = product.single, float(coefficient[0])
-    if not isinstance(act, Act) or np.any(coefficient != c):
+    act, c, shift = product.single, float(coefficient[0]), expression.constant
+    if not isinstance(act, Act) or np.any(coefficient != c) or np.any(shift != shift[0]):
         return expression
-    x, shift = act.argument, expression.constant
-    if act.name == "Tanh" and c == 0.5 and np.all(shift == 0.5):
-        return Expression.of(Act("Sigmoid", (), x.plus(x)))
-    if act.name == "Clip" and act.parameters[0] == 0 and not np.any(shift) and np.isclose(c * act.parameters[1], 1):
-        alpha = c if c < 1 else 0.2
-        inner = x.times(Expression.number(np.full(x.size, c))).plus(Expression.number(np.full(x.size, 0.5)), -1)
-        argument = inner.times(Expression.number(np.full(x.size, 1 / alpha)))
-        return Expression.of(Act("HardSigmoid", (alpha, 0.5), argument))
+    x, d = act.argument, float(shift[0])
+    if act.name == "Tanh" and (c, d) == (0.5, 0.5):
+        return Expression.of(Act("Sigmoid", (), x.scaled(2)))
+    if act.name == "Sigmoid" and (c, d) == (2, -1):
+        return Expression.of(Act("Tanh", (), x.scaled(0.5)))
+    if (c, d) == (-1, 1):
+        turned = mirrored(act)
+        return expression if turned is None else Expression.of(turned)
+    if act.name == "Clip" and act.parameters[0] == d == 0 and np.isclose(c * act.parameters[1], 1):
+        return Expression.of(hard_sigmoid(x, c, 0.0))
     return expression
+
+
+def hard_sigmoid(x: Expression, alpha: float, beta: float) -> Act:
+    """alpha x + beta between 0 and 1, as HardSigmoid of one alpha and beta, whatever they are in the file."""
+    own = Expression.number(np.full(x.size, (beta - HARD[1]) / HARD[0]))
+    return Act("HardSigmoid", HARD, x.scaled(alpha / HARD[0]).plus(own))
 
 
 def mirrored(act: Act) -> Act | None:
     """The activation that is 1 minus a sigmoid or a symmetric hard sigmoid."""
-    if act.name == "Sigmoid" or (act.name == "HardSigmoid" and act.parameters[1] == 0.5):
-        minus = act.argument.times(Expression.number(np.full(act.size, -1.0)))
-        return Act(act.name, act.parameters, minus)
+    if act.name == "Sigmoid" or (act.name == "HardSigmoid" and act.parameters == HARD):
+        return Act(act.name, act.parameters, act.argument.scaled(-1))
     return None

@@ -180,11 +180,13 @@ def _declaration(model: ModelProto, name: str) -> ValueInfoProto:
 def _restarts(graph: Graph) -> tuple[str, ...]:
     """A note where a file of a single step starts a layer anew at each call, from a state that is built in."""
     for node in graph.nodes:
-        names = node.inputs[5:7] if node.op_type in ("LSTM", "GRU", "RNN") else node.inputs[2:]
-        shape = graph.shapes.get(node.inputs[0], (0,)) if node.op_type in ("LSTM", "GRU", "RNN") else ()
+        if node.op_type not in ("LSTM", "GRU", "RNN", "Loop"):
+            continue
+        names = node.inputs[5:7] if node.op_type != "Loop" else node.inputs[2:]
+        shape = graph.shapes.get(node.inputs[0], (0,)) if node.op_type != "Loop" else ()
         steps = shape[1 if node.attributes.get("layout", 0) else 0] if shape else graph.constants.get(node.inputs[0], 0)
         built_in = all(not name or name in graph.constants for name in names)
-        if node.op_type in ("LSTM", "GRU", "RNN", "Loop") and steps == 1 and built_in:
+        if steps == 1 and built_in:
             what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"
             return (f"{node.label}: {what}; compiled, the state is carried from step to step",)
     return ()

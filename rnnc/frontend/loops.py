@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
-from rnnc.frontend.editor import Editor, topological
-from rnnc.frontend.evaluate import complete_shapes, evaluate, fold_constants, measure
-from rnnc.frontend.rewrite import canonical
+from rnnc.frontend.editor import Editor, enclose, topological
+from rnnc.frontend.evaluate import complete_shapes, evaluate, fold_constants, fold_shapes, measure
+from rnnc.frontend.invariant import hoist
+from rnnc.frontend.lists import joined, without_lists
+from rnnc.frontend.rewrite import apply, canonical
 from rnnc.frontend.states import all_inputs
 from rnnc.tracing import Graph, Node, Tensor
 
@@ -30,6 +32,7 @@ def unloop(graph: Graph) -> Graph:
 
     Raises Refused where a loop depends on data, or walks in no way that a stream can.
     """
+    graph = hoist(without_lists(graph))
     done = 0
     while found := [n for n in graph.nodes if n.op_type in ("Loop", "Scan", "If")][done:]:
         node, editor = found[0], Editor(graph)
@@ -40,7 +43,7 @@ def unloop(graph: Graph) -> Graph:
                 hint="Bind what decides it (--bind NAME=VALUE), or export one branch.",
             )
         editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [_complete(editor, node)])
-        graph = complete_shapes(editor.finish())
+        graph = apply(complete_shapes(editor.finish()), {"ConcatFromSequence": (joined,)})
         done += 1
     return graph
 
@@ -76,6 +79,7 @@ def _complete(editor: Editor, node: Node) -> Node:
     node, body = _drop_counters(editor, node, body, count)
     count = len(node.inputs) - scans
     inside = fold_constants(enclose(editor, body))
+    inside = fold_shapes(measure(inside, _outside(editor, inside), shapes))
     body = canonical(measure(inside, _outside(editor, inside), shapes))
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})
@@ -123,15 +127,6 @@ def _set_shapes(editor: Editor, node: Node, body: Graph, count: int, axes: list[
             shape = (*shape[:axis], length, *shape[axis:])
         if name:
             editor.shapes[name] = shape
-
-
-def enclose(editor: Editor, body: Graph) -> Graph:
-    """A body with the constants that it takes from outside as its own."""
-    inner = {t.name for t in body.inputs} | {n for m in body.nodes for n in m.outputs} | set(body.constants)
-    used = {n for m in body.nodes for n in all_inputs(m)} | {o.name for o in body.outputs}
-    taken = {name: editor.constants[name] for name in used - inner if name in editor.constants}
-    shapes = {**body.shapes, **{name: array.shape for name, array in taken.items()}}
-    return replace(body, constants={**body.constants, **taken}, shapes=shapes)
 
 
 def _outside(editor: Editor, body: Graph) -> dict[str, NDArray[Any]]:
@@ -201,10 +196,10 @@ class _Loop:
         return [_complete(self.editor, scan)]
 
     def _fixed(self, body: Graph) -> Graph:
-        """The body with carried values that never change as constants."""
+        """The body with the condition and carried values, where they never change, as constants."""
         aliases = _aliases(body)
         constants: dict[str, NDArray[Any]] = {}
-        for k in range(self.carried):
+        for k in range(-1, self.carried):
             name, after = body.inputs[2 + k].name, body.outputs[1 + k].name
             start = self.editor.constant(self.node.inputs[2 + k])
             if aliases.get(after, after) == name and start is not None:

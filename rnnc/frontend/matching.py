@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -171,37 +172,40 @@ def _rnn(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
 
 
 def _gru(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
-    if h.matrices or np.any(h.constant) or len(h.diagonal) != 3:
+    if h.matrices or np.any(h.constant) or len(h.diagonal) not in (2, 3):
         return
     for old, update, candidate in _updates(h):
         yield from _gru_of(name, old, update, candidate)
 
 
 def _updates(h: Expression) -> Iterator[tuple[Leaf, Act, Act]]:
-    """(h, z, n) of h' = (1 - z) n + z h."""
-    terms = {key: float(c[0]) for key, (_, c) in h.diagonal.items() if np.all(c == c[0])}
-    products = [p for p, _ in h.diagonal.values()]
-    singles = [p.single for p in products if p.single is not None]
-    if len(terms) != 3 or len(singles) != 1:
+    """(h, z, n) of h' = (1 - z) n + z h, in two terms or multiplied out."""
+    terms = [(p, float(c[0])) for p, c in h.diagonal.values() if np.all(c == c[0])]
+    if len(terms) != len(h.diagonal):
         return
-    alone = singles[0]
-    pairs = [p for p in products if p.single is None]
-    if not all(len(p.atoms) == 2 for p in pairs) or terms[Product((alone,)).key] != 1:
-        return
-    shared = {a.key for a in pairs[0].atoms} & {a.key for a in pairs[1].atoms}
-    for gate in (a for a in pairs[0].atoms if a.key in shared):
-        others = [next(a for a in p.atoms if a.key != gate.key) for p in pairs]
-        signs = [terms[p.key] for p in pairs]
-        if sorted(signs) != [-1.0, 1.0] or not isinstance(gate, Act):
-            continue
-        plus, minus = (others[i] for i in (signs.index(1.0), signs.index(-1.0)))
-        if minus.key != alone.key:
-            continue
-        if isinstance(alone, Act) and isinstance(plus, Leaf):
-            yield plus, gate, alone
+    for kept, gate, new in _mixtures(terms):
         turned = mirrored(gate)
-        if isinstance(alone, Leaf) and isinstance(plus, Act) and turned is not None:
-            yield alone, turned, plus
+        if isinstance(kept, Leaf) and isinstance(new, Act):
+            yield kept, gate, new
+        elif isinstance(kept, Act) and isinstance(new, Leaf) and turned is not None:
+            yield new, turned, kept
+
+
+def _mixtures(terms: list[tuple[Product, float]]) -> Iterator[tuple[Atom, Act, Atom]]:
+    """(a, s, b) of s a + (1 - s) b, written with two gates that are each other's mirror, or as b + s a - s b."""
+    pairs = [(p, c) for p, c in terms if len(p.atoms) == 2]
+    if len(terms) == len(pairs) == 2 and all(c == 1 for _, c in pairs):
+        for (gate, a), (other, b) in itertools.product(*(permutations(p.atoms) for p, _ in pairs)):
+            turned = mirrored(gate) if isinstance(gate, Act) else None
+            if turned is not None and turned.key == other.key:
+                yield a, gate, b  # type: ignore[misc]
+    alone = [p.single for p, c in terms if p.single is not None and c == 1]
+    if len(terms) == 3 and len(alone) == 1 and sorted(c for _, c in pairs) == [-1.0, 1.0]:
+        plus, minus = (next(p for p, c in pairs if c == sign) for sign in (1, -1))
+        for gate, b in permutations(minus.atoms):
+            others = [atom for atom in plus.atoms if atom.key != gate.key]
+            if alone[0] is not None and b.key == alone[0].key and len(others) == 1 and isinstance(gate, Act):
+                yield others[0], gate, b
 
 
 def _gru_of(name: str, old: Leaf, update: Act, candidate: Act) -> Iterator[Cell]:
@@ -302,41 +306,23 @@ def _sums(c: Expression) -> Iterator[tuple[Leaf, Coupled, Act, Act]]:
     if c.matrices or np.any(c.constant) or any(np.any(k != k[0]) for _, k in c.diagonal.values()):
         return
     terms = [(p, float(k[0])) for p, k in c.diagonal.values()]
-    pairs = [(p, k) for p, k in terms if len(p.atoms) == 2]
-    singles = [(p.single, k) for p, k in terms if p.single is not None]
-    if len(terms) == 2 and len(pairs) == 2 and all(k == 1 for _, k in pairs):
-        for (kept, _), (added, _) in permutations(pairs):
+    for a, gate, b in _mixtures(terms):
+        turned = mirrored(gate)
+        if isinstance(a, Act) and isinstance(b, Leaf):
+            yield b, None, gate, a
+        elif isinstance(a, Leaf) and isinstance(b, Act) and turned is not None:
+            yield a, None, turned, b
+    if len(terms) == 2 and all(len(p.atoms) == 2 and k == 1 for p, k in terms):
+        for (kept, _), (added, _) in permutations(terms):
             for forget, old in permutations(kept.atoms):
                 for update, candidate in permutations(added.atoms):
                     if isinstance(old, Leaf) and _likely(forget, update, candidate):
                         yield old, forget, update, candidate  # type: ignore[misc]
-    if len(terms) == 3 and len(pairs) == 2 and len(singles) == 1 and singles[0][1] == 1:
-        yield from _coupled(singles[0][0], pairs)
 
 
 def _likely(forget: Atom, update: Atom, candidate: Atom) -> bool:
     acts = all(isinstance(a, Act) for a in (forget, update, candidate))
     return acts and (update.name in GATES or candidate.name not in GATES)  # type: ignore[union-attr]
-
-
-def _coupled(alone: Atom | None, pairs: list[tuple[Product, float]]) -> Iterator[tuple[Leaf, Coupled, Act, Act]]:
-    """c + i g - i c, or g + f c - f g."""
-    if sorted(k for _, k in pairs) != [-1.0, 1.0] or alone is None:
-        return
-    plus = next(p for p, k in pairs if k == 1)
-    minus = next(p for p, k in pairs if k == -1)
-    gates = [a for a in minus.atoms if a.key != alone.key]
-    if len(gates) != 1 or not isinstance(gates[0], Act):
-        return
-    gate = gates[0]
-    others = [a for a in plus.atoms if a.key != gate.key]
-    if len(others) != 1:
-        return
-    if isinstance(alone, Leaf) and isinstance(others[0], Act):
-        yield alone, None, gate, others[0]
-    turned = mirrored(gate)
-    if isinstance(alone, Act) and isinstance(others[0], Leaf) and turned is not None:
-        yield others[0], None, turned, alone
 
 
 def _lstm_of(

@@ -32,10 +32,6 @@ ADVICE: dict[str, tuple[str, str]] = {
         "it turns parts of a sequence around in time",
         "A backward pass needs the whole sequence: it can only be turned around as a whole.",
     ),
-    "Equal": (
-        "the network compares numbers that it computes",
-        "Masks are not supported: feed sequences without padding.",
-    ),
 }
 """By operator: what is wrong, and the way out."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")

@@ -14,18 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.arithmetic import chain, inverse_root, power, quotient
+from rnnc.frontend import comparisons
+from rnnc.frontend.arithmetic import chain, inverse_root, logistic, negative, neutral, power, quotient
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
 from rnnc.frontend.row_numbers import row_numbers
 from rnnc.tracing import Graph, Node
-from rnnc.views import slices
+from rnnc.views import slices, view
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 SOFTPLUS_LIMIT = 14.0
 """log(1 + exp(-x)) is below 1e-6 from here on."""
 FAR = -(2**62)
 """The end of a Slice that goes back to the first element."""
+TURNS = ("Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose")
+LONGEST_DETOUR = 5
+MOST_MOVED = 1 << 16
+"""Elements of a tensor that is followed through views."""
 POINTWISE = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Elu", "Softplus", "Softsign", "HardSigmoid", "HardSwish", "Gelu")
 
 Rule = Callable[[Editor, Node], bool]
@@ -33,8 +38,11 @@ Rule = Callable[[Editor, Node], bool]
 
 
 def canonical(graph: Graph) -> Graph:
-    """The graph in the form that the handlers know."""
-    return apply(graph, RULES)
+    """The graph in the form that the handlers know.
+
+    Comparisons come second: before a table, they are part of what row_numbers folds into it.
+    """
+    return apply(apply(graph, RULES), comparisons.RULES)
 
 
 def apply(graph: Graph, rules: dict[str, tuple[Rule, ...]]) -> Graph:
@@ -81,6 +89,7 @@ def matmul(editor: Editor, node: Node) -> bool:
         return True
     perm = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
     turned, product = editor.fresh("turned"), editor.fresh("product")
+    editor.shapes[turned] = tuple(shape[i] for i in perm)
     nodes = [
         Node(node.name, "Transpose", "", (node.inputs[1],), (turned,), {"perm": perm}),
         _dense(node, turned, weights, np.zeros(weights.shape[0]), product, editor),
@@ -134,7 +143,9 @@ def gemm(editor: Editor, node: Node) -> bool:
     nodes: list[Node] = []
     x, output = node.inputs[0], node.outputs[0]
     if node.attributes.get("transA", 0):
-        turned = editor.fresh("turned")
+        turned, shape = editor.fresh("turned"), editor.shape(x)
+        if shape is not None:
+            editor.shapes[turned] = shape[::-1]
         nodes.append(Node(node.name, "Transpose", "", (x,), (turned,), {"perm": [1, 0]}))
         x = turned
     other = node.inputs[2] if len(node.inputs) > 2 else ""
@@ -245,6 +256,34 @@ def turn_before(editor: Editor, node: Node) -> bool:
     return True
 
 
+def there_and_back(editor: Editor, node: Node) -> bool:
+    """A view that undoes those before it."""
+    chain = [node]
+    while len(chain) < LONGEST_DETOUR:
+        x = chain[0].inputs[0]
+        shape, before = editor.shape(x), editor.producer(x)
+        if shape is None or int(np.prod(shape, dtype=np.int64)) > MOST_MOVED:
+            return False
+        if shape == editor.shape(node.outputs[0]) and _moves_nothing(editor, chain, shape):
+            editor.replace([node], [Node(node.name, "Identity", "", (x,), node.outputs)])
+            return True
+        if before is None or before.op_type not in TURNS:
+            return False
+        chain.insert(0, before)
+    return False
+
+
+def _moves_nothing(editor: Editor, chain: list[Node], shape: tuple[int, ...]) -> bool:
+    """Whether all elements of a tensor of that shape are where they were behind a chain of views."""
+    elements = start = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    for node in chain:
+        moved = view(node, [elements], editor.constants)
+        if moved is None:
+            return False
+        elements = moved[0]
+    return np.array_equal(elements, start)
+
+
 def where(editor: Editor, node: Node) -> bool:
     """Where with one condition for all elements; and Softplus that is cut off where it is its argument anyway."""
     condition = scalar_of(editor.constant(node.inputs[0]))
@@ -318,10 +357,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Dense": (absorb,),
     "Where": (where,),
     "Slice": (turn_before,),
-    "Reshape": (swap, sink),
-    "Flatten": (sink,),
-    "Squeeze": (swap,),
-    "Unsqueeze": (swap,),
+    "Reshape": (there_and_back, swap, sink),
+    "Flatten": (there_and_back, sink),
+    "Squeeze": (there_and_back, swap),
+    "Unsqueeze": (there_and_back, swap),
+    "Transpose": (there_and_back,),
     "Gather": (embedding,),
     "Embedding": (row_numbers,),
     "Identity": (drop_identity,),
@@ -330,8 +370,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Sqrt": (norm, magnitude),
     "ReduceL2": (norm,),
     "Pow": (norm, power),
-    "Div": (quotient,),
-    "Reciprocal": (inverse_root,),
+    "Add": (neutral,),
+    "Sub": (neutral,),
+    "Mul": (neutral,),
+    "Div": (neutral, quotient),
+    "Reciprocal": (inverse_root, logistic),
+    "Neg": (negative,),
     "Sum": (chain,),
     "Mean": (chain,),
     "Max": (chain,),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-5
 NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+LISTS = {"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence"}
+"""Operators that give no tensor."""
 ROUNDS = 4
 RUNS_NOT = "onnxruntime does not run the file"
 PLAIN = {
@@ -161,7 +163,7 @@ def _fold_constants(graph: GraphProto, model: ModelProto) -> bool:
     constant = {i.name for i in graph.initializer if i.name not in inputs}
     foldable: list[NodeProto] = []
     for node in graph.node:
-        pure = node.op_type not in NEVER_FOLDED and not any(a.HasField("g") or a.graphs for a in node.attribute)
+        pure = node.op_type not in NEVER_FOLDED | LISTS and not any(a.HasField("g") or a.graphs for a in node.attribute)
         if pure and all(not name or name in constant for name in node.input):
             foldable.append(node)
             constant.update(node.output)

@@ -12,6 +12,10 @@ from rnnc.frontend.expressions import digest
 from rnnc.tracing import Node
 from rnnc.views import VIEWS, slices, split_sizes
 
+PREPARING = ("Dense", *VIEWS)
+"""What prepares a state for the next step."""
+SCALING = ("Neg", "Add", "Sub", "Mul", "Div")
+"""The same, where the next step reads the state as it is as well; else it may be the end of an activation."""
 Role = tuple[str, int]
 """A node's part in a step, and which of its outputs."""
 
@@ -26,21 +30,17 @@ class Frame:
     kept: bool
 
 
+Frames = dict[str, Frame]
+
+
 class Steps:
     """Which step each tensor belongs to, counted from the end where ``backward``, and its role in the step."""
 
-    def __init__(self, editor: Editor, backward: bool, postpone: bool) -> None:
+    def __init__(self, editor: Editor, frames: Frames, backward: bool, postpone: bool) -> None:
         self.editor = editor
         self.backward = backward
-        self.frames = _find_frames(editor)
-        counts: dict[int, int] = {}
-        for frame in self.frames.values():
-            length = (editor.shape(frame.sequence) or (0,))[frame.axis]
-            counts[length] = counts.get(length, 0) + 1
-        self.length = max(counts, key=lambda n: counts[n], default=0)
-        self.frames = {
-            n: f for n, f in self.frames.items() if (editor.shape(f.sequence) or (0,))[f.axis] == self.length
-        }
+        self.frames = frames
+        self.length = next((editor.shape(f.sequence) or (0,))[f.axis] for f in frames.values())
         self.step: dict[str, int] = {}
         self.role: dict[str, Role] = {}
         for name, frame in self.frames.items():
@@ -61,9 +61,12 @@ class Steps:
         """What only prepares a state for the next step (R h, a reshape of h) is part of that one: the state is h."""
         outputs = [name for name in node.outputs if name]
         moving = [name for name in node.inputs if name in self.step]
-        if node.op_type not in ("Dense", *VIEWS) or len(moving) != 1 or moving[0] in self.frames:
+        if node.op_type not in (*PREPARING, *SCALING) or len(moving) != 1 or moving[0] in self.frames:
             return
         at = self.step[outputs[0]]
+        others = [r for r in self.editor.uses(moving[0]) if r is not node]
+        if node.op_type in SCALING and not any(self.step.get(r.outputs[0]) == at + 1 for r in others):
+            return
         readers = [r for name in outputs for r in self.editor.uses(name)]
         if not readers or any(name in self.editor.results for name in outputs):
             return
@@ -106,8 +109,35 @@ class Steps:
         yield from _connected(nodes, self)
 
 
-def _find_frames(editor: Editor) -> dict[str, Frame]:
-    frames: dict[str, Frame] = {}
+def frame_sets(editor: Editor) -> Iterator[Frames]:
+    """Tensors that may be the steps of one loop, likeliest first: all of sequences of one length.
+
+    The gates of a cell are taken out of one tensor too: sequences that depend on no frame themselves come first.
+    """
+    frames = _find_frames(editor)
+    lengths: dict[int, Frames] = {}
+    for name, frame in frames.items():
+        length = (editor.shape(frame.sequence) or (0,))[frame.axis]
+        lengths.setdefault(length, {})[name] = frame
+    inner = _depend(editor, frames)
+    for length in sorted(lengths, key=lambda n: len(lengths[n]), reverse=True):
+        outer = {name: frame for name, frame in lengths[length].items() if frame.sequence not in inner}
+        yield from [outer] if outer else []
+        if len(outer) < len(lengths[length]):
+            yield lengths[length]
+
+
+def _depend(editor: Editor, frames: Frames) -> set[str]:
+    """The tensors that are computed from frames."""
+    found: set[str] = set()
+    for node in editor.nodes:
+        if any(name in frames or name in found for name in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _find_frames(editor: Editor) -> Frames:
+    frames: Frames = {}
     for node in editor.nodes:
         shape = editor.shape(node.inputs[0]) if node.inputs else None
         if shape is None or node.inputs[0] in editor.constants:

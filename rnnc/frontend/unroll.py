@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.evaluate import evaluate, measure
 from rnnc.frontend.rewrite import canonical
-from rnnc.frontend.steps import Frame, Role, Steps
+from rnnc.frontend.steps import Frame, Role, Steps, frame_sets
 from rnnc.tracing import Graph, Node, Tensor
 
 SHORTEST = 4
@@ -40,10 +40,10 @@ def roll_up(graph: Graph) -> Graph:
 def _roll_one(graph: Graph) -> Graph | None:
     """Roll up one loop; None where there is none."""
     editor = Editor(graph)
-    for backward, postpone in product((False, True), (True, False)):
-        steps = Steps(editor, backward, postpone)
+    for frames, backward, postpone in product(frame_sets(editor), (False, True), (True, False)):
+        steps = Steps(editor, frames, backward, postpone)
         if steps.length < SHORTEST:
-            return None
+            continue
         for chain in steps.chains():
             if _Rolling(editor, steps, chain).apply():
                 return editor.finish()

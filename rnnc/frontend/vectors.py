@@ -13,6 +13,7 @@ from rnnc.frontend.expressions import (
     Key,
     Leaf,
     TooLarge,
+    hard_sigmoid,
     multiply,
     normal,
 )
@@ -20,6 +21,8 @@ from rnnc.tracing import Node
 from rnnc.views import VIEWS, moved_inputs, view
 
 MOST_ELEMENTS = 1 << 16
+MOST_IN_MATRIX = 1 << 12
+"""Elements of a tensor of several axes: gates one below the other."""
 DEEPEST = 200
 FUNCTIONS: dict[str, tuple[tuple[str, float], ...]] = {
     "Sigmoid": (),
@@ -71,10 +74,11 @@ class Vectors:
 
     def _size(self, name: str) -> int | None:
         shape = self.editor.shape(name)
-        if shape is None or (sum(n != 1 for n in shape) > 1 and name not in self.inputs):
+        if shape is None:
             return None
         size = int(np.prod(shape, dtype=np.int64))
-        return size if 0 < size <= MOST_ELEMENTS else None
+        flat = sum(n != 1 for n in shape) <= 1 or name in self.inputs
+        return size if 0 < size <= (MOST_ELEMENTS if flat else MOST_IN_MATRIX) else None
 
     def _make(self, name: str) -> Parts | None:
         constant = self.editor.constant(name)
@@ -114,7 +118,7 @@ class Vectors:
             return self._binary(node, size)
         if op == "Neg":
             x = self.of(node.inputs[0])
-            return None if x is None else [p.times(Expression.number(np.full(p.size, -1.0))) for p in x]
+            return None if x is None else [normal(p.scaled(-1)) for p in x]
         return self._function(node)
 
     def _view(self, node: Node, name: str) -> Parts | None:
@@ -207,6 +211,8 @@ class Vectors:
 def _act(name: str, parameters: tuple[float, ...], x: Expression) -> Act:
     """An activation; a clip of a clip is one."""
     inner = x.product.single if x.product is not None else None
+    if name == "HardSigmoid":
+        return hard_sigmoid(x, *parameters)
     if name == "Clip" and isinstance(inner, Act) and inner.name == "Clip":
         low, high = parameters
         limits = tuple(float(np.clip(v, low, high)) for v in inner.parameters)
@@ -216,7 +222,8 @@ def _act(name: str, parameters: tuple[float, ...], x: Expression) -> Act:
 
 def _is_number(array: NDArray[np.generic]) -> bool:
     floating = np.issubdtype(array.dtype, np.floating)
-    return bool(floating and array.size and sum(n != 1 for n in array.shape) <= 1)
+    flat = sum(n != 1 for n in array.shape) <= 1
+    return bool(floating and array.size and (flat or array.size <= MOST_IN_MATRIX))
 
 
 def _selected(pieces: Parts, origins: list[tuple[int, int]]) -> Parts:

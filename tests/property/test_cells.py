@@ -1,0 +1,43 @@
+"""A cell is a cell, however it is written: each rewriting becomes the one op, and equals onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.imports import import_error, kinds
+from tests.support.rewritings import GATES, Weights, scan_model, step_model, unrolled_model
+
+LIMIT = 1e-5
+Model = Callable[[Weights, Random], bytes]
+
+
+def check(kind: str, choose: Random, model: Model) -> None:
+    error, net = import_error(model(Weights.draw(kind, choose), choose), steps=12)
+    assert kinds(net) == [kind.removesuffix("_after"), "dense"]
+    assert error < LIMIT
+
+
+@pytest.mark.parametrize("kind", GATES)
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=True))
+def test_one_step(kind: str, choose: Random) -> None:
+    check(kind, choose, step_model)
+
+
+@pytest.mark.parametrize("kind", GATES)
+@settings(max_examples=10)
+@given(st.randoms(use_true_random=True))
+def test_scan(kind: str, choose: Random) -> None:
+    check(kind, choose, scan_model)
+
+
+@pytest.mark.parametrize("kind", GATES)
+@settings(max_examples=6)
+@given(st.randoms(use_true_random=True))
+def test_unrolled(kind: str, choose: Random) -> None:
+    check(kind, choose, unrolled_model)
