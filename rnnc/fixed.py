@@ -245,6 +245,8 @@ def multiplier(ratio: Floats, mantissa_bits: int = 15, shift_max: int = 30) -> t
     """
     ratio = np.atleast_1d(np.asarray(ratio, np.float64))
     top = 1 << mantissa_bits
+    if not ratio.max() < top:
+        raise OverflowInOracle(f"a scale ratio of {ratio.max():.3g} is too large for a {mantissa_bits}-bit multiplier")
     s = np.clip(mantissa_bits - 1 - np.floor(np.log2(np.maximum(ratio, 1e-30))), 0, shift_max).astype(np.int64)
     m = round_half_up(ratio * 2.0**s)
     carry = (m >= top) & (s > 0)

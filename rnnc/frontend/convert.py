@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.errors import Refused
-from rnnc.frontend.limits import node_label
+from rnnc.errors import Refused, UnreadableModel
+from rnnc.frontend.limits import first_line, node_label
 from rnnc.tracing import Graph, Node, Tensor
 
 if TYPE_CHECKING:
@@ -37,10 +37,13 @@ FLATTENING = {"Softmax": 13, "LogSoftmax": 13, "Hardmax": 13}
 def convert(
     model: ModelProto, name: str, file: str, wanted: tuple[str, ...], time: int, notes: tuple[str, ...]
 ) -> Graph:
-    """A simplified model as a Graph."""
+    """A simplified model as a Graph; raises UnreadableModel where it contradicts itself."""
     from onnx import shape_inference
 
-    inferred = shape_inference.infer_shapes(model, data_prop=True)
+    try:
+        inferred = shape_inference.infer_shapes(model, data_prop=True)
+    except shape_inference.InferenceError as error:
+        raise UnreadableModel(f"its types do not fit together: {first_line(error)}", where=file) from error
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
     graph = _Converter(opset, file).graph(inferred.graph)
     return replace(graph, name=name, time=time, file=file, wanted=wanted, notes=notes)

@@ -22,6 +22,9 @@ MAX_RANK = 16
 MAX_ELEMENTS = 1 << 26
 """Of one tensor, a constant or what a node computes."""
 
+NUMBERS = frozenset((*range(1, 8), 9, 10, 11, 12, 13, 16))
+"""TensorProto.DataType of FLOAT, the integers, BOOL, FLOAT16, DOUBLE and BFLOAT16."""
+
 STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -34,6 +37,8 @@ def check_limits(model: ModelProto, where: str) -> None:
         raise Refused("the file holds training information", where=where, hint="Export the network for inference.")
     if not model.graph.node:
         raise Refused("the graph has no nodes", where=where)
+    if not model.graph.output:
+        raise Refused("the graph has no outputs", where=where)
     count = 0
     for graph in [
         *subgraphs(model.graph, where),
@@ -92,6 +97,11 @@ def _check_graph(graph: GraphProto, where: str) -> None:
             for tensor in [attribute.t] * attribute.HasField("t") + list(attribute.tensors):
                 _check_tensor(tensor, f"{where}: {node_label(node)}: attribute {attribute.name!r}")
     for value in graph.input:
+        element = value.type.tensor_type.elem_type
+        if value.type.HasField("tensor_type") and element not in NUMBERS:
+            raise UnreadableModel(
+                f"its elements are of type {element}, no numbers", where=f"{where}: input {value.name!r}"
+            )
         dims = value.type.tensor_type.shape.dim
         if len(dims) > MAX_RANK or any(d.dim_value < 0 or d.dim_value > MAX_ELEMENTS for d in dims):
             raise UnreadableModel("absurd dimensions", where=f"{where}: input {value.name!r}")

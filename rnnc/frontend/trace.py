@@ -245,6 +245,10 @@ class Trace:
         if tensor.name not in self.states.feedback:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
                 value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
+                if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
+                    where = f"{self.graph.file}: input {tensor.name!r}"
+                    hint = "Export the network with an input of floats; --input-affine takes raw counts."
+                    raise Refused("it holds whole numbers, and no table is looked up with them", where=where, hint=hint)
             self.inputs.append(value)
         self.values[tensor.name] = value
         return traced

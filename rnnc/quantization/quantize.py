@@ -31,6 +31,8 @@ SMALLEST_STATE = 2.0**-20
 JITTER = 0.08
 MOST_ELEMENTS = 65535
 """The kernels count elements with 16 bits."""
+HALF, WIDEST = 2**14, 2**15
+"""LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
@@ -72,7 +74,11 @@ class _Builder:
             self.formats[name] = state.format
         for op in net.ops:
             adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
-            q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
+            try:
+                q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
+            except Refused as error:
+                error.where = error.where or f"{op.name}, {op.describe()}"
+                raise
             self.ops.append(q)
             self.formats.update(zip(op.outputs, q.formats, strict=True))
         feedback = []
@@ -145,6 +151,12 @@ class _Builder:
             return name
         if fresh not in self.formats:
             value = self.values[name]
+            have = self.formats[name]
+            if not have.scale.max() * (HALF if have.bits == 32 else 1) < WIDEST * form.scale.min():
+                reach = float((have.scale * have.amax).max())
+                raise Refused(
+                    f"value {name!r} can reach {reach:.3g}; what reads it takes {form}", hint="Are all weights sound?"
+                )
             op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
             self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
             self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)

@@ -1,0 +1,66 @@
+"""Files that once ended in an internal error, each by its own message now."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper
+
+from rnnc.compiler import compile_stages
+from rnnc.errors import ModelError
+from rnnc.options import Options
+from tests.support.models import model
+from tests.support.small import small
+
+
+def _refusal(content: bytes) -> str:
+    with pytest.raises(ModelError) as refused:
+        compile_stages(content, None, Options())
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("element", [TensorProto.UNDEFINED, TensorProto.STRING, TensorProto.COMPLEX64, 99])
+def test_an_input_that_holds_no_numbers(element: int) -> None:
+    damaged = ModelProto.FromString(small())
+    damaged.graph.input[0].type.tensor_type.elem_type = element
+    assert "input 'x': its elements are of type" in _refusal(damaged.SerializeToString())
+
+
+def test_whole_numbers_that_no_table_is_looked_up_with() -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["r"], to=1),
+        helper.make_node("LSTM", ["r", "W", "R"], ["y"], hidden_size=2),
+    ]
+    weights = {"W": np.ones((1, 8, 3)), "R": np.ones((1, 8, 2))}
+    whole = ModelProto.FromString(model(nodes, {"x": ["time", 1, 3]}, {"y": ["time", 1, 1, 2]}, weights))
+    whole.graph.input[0].type.tensor_type.elem_type = TensorProto.INT16
+    assert "x" in _refusal(whole.SerializeToString())
+
+
+def test_a_graph_without_outputs() -> None:
+    damaged = ModelProto.FromString(small())
+    del damaged.graph.output[:]
+    assert "the graph has no outputs" in _refusal(damaged.SerializeToString())
+
+
+def test_an_output_of_another_type_than_is_computed() -> None:
+    damaged = ModelProto.FromString(small())
+    damaged.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    assert "fit together" in _refusal(damaged.SerializeToString())
+
+
+def test_a_bias_beyond_what_a_softmax_takes() -> None:
+    nodes = [helper.make_node("Gemm", ["x", "W", "B"], ["l"]), helper.make_node("Softmax", ["l"], ["y"])]
+    huge = {"W": np.ones((3, 2)), "B": np.array([1e20, 0.0])}
+    content = model(nodes, {"x": ["time", 3]}, {"y": ["time", 2]}, huge)
+    with pytest.raises(ModelError, match="can reach 1e"):
+        compile_stages(content, None, Options(time_axis={"x": 0}))
+
+
+def test_a_layer_whose_weights_are_too_wide_is_named() -> None:
+    damaged = ModelProto.FromString(small())
+    weight = next(w for w in damaged.graph.initializer if w.name == "W")
+    array = np.frombuffer(weight.raw_data, np.float32).copy()
+    array[0] = 1e20
+    weight.raw_data = array.tobytes()
+    assert _refusal(damaged.SerializeToString()).startswith("lstm0, LSTM 3 -> 4")
