@@ -38,6 +38,7 @@ class Case:
         sqnr: dB of the integers against float, at least, on normal noise of deviation ``spread``.
         kind: of the op that must come of it; "" where it is not looked at.
         index: whether the result is a row number.
+        truth: whether it is a truth value.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Case:
     spread: float = 1.0
     kind: str = ""
     index: bool = False
+    truth: bool = False
     opset: int = 21
 
     def __str__(self) -> str:
@@ -69,7 +71,7 @@ def model(cases: Sequence[Case], steps: int = STEPS, columns: int = 0) -> bytes:
     for case in cases:
         result = case.nodes(b, source)
         results.append(b.op("Identity", result, out=f"y_{len(results)}"))
-    types = [TensorProto.INT64 if c.index else TensorProto.FLOAT for c in cases]
+    types = [TensorProto.INT64 if c.index else TensorProto.BOOL if c.truth else TensorProto.FLOAT for c in cases]
     graph = b.graph({"x": (1, steps, *((columns,) if columns else frame))}, [])
     graph.output.extend(helper.make_tensor_value_info(n, t, None) for n, t in zip(results, types, strict=True))
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", cases[0].opset)], ir_version=IR)
@@ -187,6 +189,18 @@ def _magnitude(b: Builder, x: str) -> str:
     return b.op("Sqrt", squares)
 
 
+def _two_limits(op_type: str, lo: float, hi: float) -> Nodes:
+    def nodes(b: Builder, x: str) -> str:
+        return b.op(op_type, b.op("Greater", x, b.const(lo)), b.op("Less", x, b.const(hi)))
+
+    return nodes
+
+
+def _where(other: Nodes) -> Nodes:
+    """x where it is positive, what ``other`` makes of it else."""
+    return lambda b, x: b.op("Where", b.op("Greater", x, b.const(0.0)), x, other(b, x))
+
+
 _G = np.array([0.5, 1.0, 2.0, 0.25, 1.5, 3.0])
 _B = np.array([0.1, -0.2, 0.0, 0.3, 1.0, -1.0])
 LAST = np.array([-1])
@@ -233,6 +247,26 @@ ACTIVATIONS = [
     Case("sin", op("Sin"), 70, kind="curve"),
     Case("cos", op("Cos"), 68, kind="curve"),
     Case("atan", op("Atan"), 74, kind="curve"),
+]
+
+COMPARISONS = [
+    Case("greater", op("Greater", 0.3), 20, kind="inside", truth=True),
+    Case("less_or_equal_by_element", op("LessOrEqual", _B), 20, kind="inside", truth=True),
+    Case("above_a_constant", lambda b, x: b.op("Less", b.const(0.3), x), 20, kind="inside", truth=True),
+    Case("not", lambda b, x: b.op("Not", b.op("Less", x, b.const(_B))), 20, kind="inside", truth=True),
+    Case("not_zero", lambda b, x: b.op("Not", b.op("Equal", b.op("Relu", x), b.const(0.0))), 20, truth=True),
+    Case("compared", _with_itself("Greater"), 20, kind="inside", truth=True),
+    Case("between", _two_limits("And", -0.4, 0.6), 20, kind="minmax", truth=True),
+    Case("on_either_side", _two_limits("Or", 0.6, -0.4), 20, kind="minmax", truth=True),
+    Case("as_a_number", lambda b, x: b.op("Cast", b.op("Greater", x, b.const(0.3)), to=TensorProto.FLOAT), 20),
+    Case("where", _where(lambda b, x: b.op("Neg", x)), 60),
+    Case("where_constants", lambda b, x: b.op("Where", b.op("Less", x, b.const(0.1)), b.const(_G), b.const(-0.5)), 20),
+    Case("where_or_zero", _where(lambda b, x: b.const(np.float32(0.0))), 70),
+    Case("where_by_element", lambda b, x: b.op("Where", b.const(_B > 0), x, b.op("Abs", x)), 70),
+    Case("thresholded_relu", op("ThresholdedRelu", alpha=0.4), 30),
+    Case("shrink", op("Shrink", lambd=0.3, bias=0.3), 60),
+    Case("hard_shrink", op("Shrink", lambd=0.3), 30),
+    Case("sign", op("Sign"), 20),
 ]
 
 
@@ -299,6 +333,7 @@ MATRICES = [
 GROUPS: dict[str, list[Case]] = {
     "arithmetic": ARITHMETIC,
     "activations": ACTIVATIONS,
+    "comparisons": COMPARISONS,
     "heads": HEADS,
     "powers": POWERS,
     "norms": NORMS,
