@@ -70,7 +70,7 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     best = trials[0] if len(trials) == 1 else min(trials, key=lambda trial: _misfit(_apply(copy, axes, trial)))
     result = _apply(copy, axes, best)
     if _batches(result):
-        best = _unbatch(copy, axes, best, where)
+        best, copy = _unbatch(copy, axes, best, where)
         result = _apply(copy, axes, best)
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
@@ -232,24 +232,30 @@ def _batches(model: ModelProto) -> int:
     return max((batch for _, batch in _recurrent_shapes(model) if batch > 1), default=0)
 
 
-def _unbatch(model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str) -> dict[str, int]:
-    """Lengths with the fixed batch of the file set to 1; refused where the graph has it built in."""
+def _unbatch(
+    model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str
+) -> tuple[dict[str, int], ModelProto]:
+    """Lengths with the fixed batch of the file set to 1, and the model for them; refused where they are not found."""
     from onnx import shape_inference
 
-    batch = _batches(_apply(model, axes, lengths))
+    from rnnc.frontend.batch import same_lanes, without_batch
+
+    together = _apply(model, axes, lengths)
+    batch = _batches(together)
     batched = [a for a in axes if a.length == batch]
     inputs = list(dict.fromkeys(a.input for a in batched))
+    choices = list(islice(product(*[[a for a in batched if a.input == name] for name in inputs]), MOST_TRIALS))
     reason = ""
-    for chosen in islice(product(*[[a for a in batched if a.input == name] for name in inputs]), MOST_TRIALS):
+    for candidate, chosen in product((model, without_batch(model, batch)), choices):
         trial = {**lengths, **{f"{a.input}[{a.index}]": 1 for a in chosen}}
-        bound = _apply(model, axes, trial)
+        bound = _apply(candidate, axes, trial)
         try:
             shape_inference.infer_shapes(bound, strict_mode=True, data_prop=True)
         except Exception as error:
             reason = first_line(error)
             continue
-        if not _batches(bound):
-            return trial
+        if not _batches(bound) and same_lanes(together, bound, {a.input: a.index for a in chosen}):
+            return trial, candidate
     raise Refused(
         f"recurrent layers see a batch of {batch}, and it cannot be set to 1{f' ({reason})' if reason else ''}",
         where=where,
