@@ -181,9 +181,11 @@ def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
 
 
 def _model(source: str | Path | bytes, options: Options) -> Model:
-    """What onnxruntime runs as the reference: the file, with the inner tensors that --output names as outputs."""
-    parsed, file = read_model(source)
+    """What onnxruntime runs as the reference: the file, with what it keeps in others, and what --output names as outputs."""
+    parsed, file = read_model(source, options.external_data)
     content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if options.external_data:
+        content = parsed.SerializeToString()
     sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
     missing = [name for name in options.outputs if name not in present]

@@ -33,6 +33,7 @@ class Options:
         wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
         time_axis: which axis of an input is time.
         outputs: tensors to compile as outputs in place of the file's.
+        external_data: read weights that lie in files beside the model's (torch writes them there by default).
         input_range: (lo, hi) of an input, real units.
         input_format: n of an input's Qm.n.
         input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset.
@@ -49,6 +50,7 @@ class Options:
     wav_hop: int = 0
     time_axis: Mapping[str, int] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    external_data: bool = False
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     input_format: Mapping[str, int] = field(default_factory=dict)
     input_affine: Mapping[str, tuple[float, float]] = field(default_factory=dict)

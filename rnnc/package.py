@@ -239,6 +239,9 @@ def command_line(file: str, calibration: Source | None, options: Options) -> str
         value = getattr(options, f.name)
         if value == getattr(defaults, f.name):
             continue
+        if value is True:
+            words.append(f"--{f.name.replace('_', '-')}")
+            continue
         for text in FORMATTED[f.name](value) if f.name in FORMATTED else [str(value)]:
             words += [f"--{RENAMED.get(f.name, f.name.replace('_', '-'))}", text]
     return shlex.join(words)

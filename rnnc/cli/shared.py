@@ -61,6 +61,9 @@ class ModelArguments:
     ] = 0
     time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS", "Which axis is time.")] = None
     output: Annotated[list[str] | None, _option("--output", "TENSOR", "A tensor to compile as output.")] = None
+    external_data: Annotated[
+        bool, typer.Option("--external-data", help="Read weights from files beside MODEL.", rich_help_panel=PANEL)
+    ] = False
     input_range: Annotated[list[str] | None, _option("--input-range", "INPUT=LO:HI", "What an input may be.")] = None
     input_format: Annotated[list[str] | None, _option("--input-format", "INPUT=qM.N", "An input's number format.")] = (
         None
@@ -83,6 +86,7 @@ class ModelArguments:
             states=_pairs("--state", self.state, str),
             time_axis=_pairs("--time-axis", self.time_axis, int),
             outputs=tuple(self.output or ()),
+            external_data=self.external_data,
             input_range=_pairs("--input-range", self.input_range, _range),
             input_format=_pairs("--input-format", self.input_format, _fraction),
             input_affine=_pairs("--input-affine", self.input_affine, _affine),

@@ -111,7 +111,10 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        hint = "Save the model as one file (onnx.save without save_as_external_data)."
+        hint = (
+            "--external-data reads it, if it lies beside the model; torch.onnx.export(..., external_data=False) "
+            "writes a single file."
+        )
         raise UnreadableModel("its data is in another file", where=where, hint=hint)
     if len(tensor.dims) > MAX_RANK or any(d < 0 for d in tensor.dims):
         raise UnreadableModel(f"absurd dimensions {list(tensor.dims)[:MAX_RANK]}", where=where)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.external import embed_external
 from rnnc.frontend.limits import MAX_FILE_BYTES, check_domains, check_limits, first_line, node_label, subgraphs
 from rnnc.options import Options
 from rnnc.tracing import Graph
@@ -24,7 +25,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
     Args:
         source: path of an ONNX file, or its content.
-        options: ``bind``, ``time_axis``, ``window``, ``outputs`` and ``name`` are used.
+        options: ``bind``, ``time_axis``, ``window``, ``outputs``, ``external_data`` and ``name`` are used.
 
     Raises UnreadableModel, Refused, UsageError.
     """
@@ -32,7 +33,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     from rnnc.frontend.convert import convert
     from rnnc.frontend.simplify import simplify
 
-    model, file = read_model(source)
+    model, file = read_model(source, options.external_data)
     _check(model, file)
     _strip_shapes(model)
     wanted = select_outputs(model, options.outputs, file)
@@ -50,8 +51,12 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     return replace(graph, notes=(*graph.notes, *_restarts(graph)), broken=slim.broken)
 
 
-def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:
-    """Parse a model, check its tensors, inline its functions. Returns it with the file's name for messages."""
+def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:
+    """Parse a model, check its tensors, inline its functions. Returns it with the file's name for messages.
+
+    Args:
+        external_data: take in weights that lie in files beside the model's.
+    """
     from onnx import ModelProto
 
     content, file = _content(source)
@@ -60,6 +65,8 @@ def read_model(source: str | Path | bytes) -> tuple[ModelProto, str]:
         model.ParseFromString(content)
     except Exception as error:
         raise UnreadableModel("not an ONNX file, or damaged", where=file) from error
+    if external_data and not isinstance(source, bytes):
+        embed_external(model, Path(source).parent, file)
     check_limits(model, file)
     if model.functions:
         model = _inline_functions(model, file)
