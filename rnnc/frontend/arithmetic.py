@@ -22,6 +22,29 @@ def power(editor: Editor, node: Node) -> bool:
     return True
 
 
+TINY = 1e-12
+"""The least that a sum of magnitudes is divided by."""
+
+
+def share(editor: Editor, node: Node) -> bool:
+    """LpNormalization with p = 1: x over the sum of its magnitudes, 0 where they are all 0."""
+    shape = editor.shape(node.inputs[0])
+    if int(node.attributes.get("p", 2)) != 1 or shape is None:
+        return False
+    axis = int(node.attributes.get("axis", -1)) % len(shape)
+    total, divisor = editor.fresh("total"), editor.fresh("divisor")
+    for name in (total, divisor):
+        editor.shapes[name] = tuple(1 if i == axis else n for i, n in enumerate(shape))
+    axes, least = editor.add_constant(np.asarray([axis]), "axes"), editor.add_constant(np.asarray(TINY), "least")
+    nodes = [
+        Node(node.name, "ReduceL1", "", (node.inputs[0], axes), (total,), {"keepdims": 1}),
+        Node(node.name, "Max", "", (total, least), (divisor,)),
+        Node(node.name, "Div", "", (node.inputs[0], divisor), node.outputs),
+    ]
+    editor.replace([node], nodes)
+    return True
+
+
 def quotient(editor: Editor, node: Node) -> bool:
     """A constant over a value as a constant times its reciprocal."""
     constant, x = editor.constant(node.inputs[0]), node.inputs[1]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnc.frontend.editor import Editor
+from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.tracing import Node
 from rnnc.views import VIEWS
 
@@ -145,6 +145,22 @@ def sign(editor: Editor, node: Node) -> bool:
     return writer.put()
 
 
+def limit_by_element(editor: Editor, node: Node) -> bool:
+    """Max or Min with a constant vector: of what is above or below it, by ReLU."""
+    constants = [editor.constant(n) for n in node.inputs]
+    if len(node.inputs) != 2 or (constants[0] is None) == (constants[1] is None):
+        return False
+    x, limit = node.inputs if constants[0] is None else node.inputs[::-1]
+    if scalar_of(editor.constant(limit)) is not None or editor.shape(x) is None:
+        return False
+    writer = _Writer(editor, node)
+    if node.op_type == "Max":
+        writer.op("Add", writer.op("Relu", writer.op("Sub", x, limit)), limit, out=node.outputs[0])
+    else:
+        writer.op("Sub", limit, writer.op("Relu", writer.op("Sub", limit, x)), out=node.outputs[0])
+    return writer.put()
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys(COMPARISONS, (comparison,)),
     "And": (both,),
@@ -154,5 +170,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ThresholdedRelu": (thresholded,),
     "Shrink": (shrink,),
     "Sign": (sign,),
+    "Max": (limit_by_element,),
+    "Min": (limit_by_element,),
 }
 """By operator."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend import comparisons
-from rnnc.frontend.arithmetic import chain, inverse_root, logistic, negative, neutral, power, quotient
+from rnnc.frontend.arithmetic import chain, inverse_root, logistic, negative, neutral, power, quotient, share
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
 from rnnc.frontend.row_numbers import row_numbers
@@ -376,6 +376,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Div": (neutral, quotient),
     "Reciprocal": (inverse_root, logistic),
     "Neg": (negative,),
+    "LpNormalization": (share,),
     "Sum": (chain,),
     "Mean": (chain,),
     "Max": (chain,),

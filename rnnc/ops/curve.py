@@ -88,8 +88,13 @@ def _sine(name: str, call: Callable[[Floats], Floats]) -> Function:
 
 
 FUNCTIONS: dict[str, Callable[[Node], Function]] = {
+    "Acos": lambda n: Function("acos", lambda x: np.arccos(np.clip(x, -1, 1))),
+    "Acosh": lambda n: Function("acosh", lambda x: np.arccosh(np.maximum(x, 1))),
+    "Asin": lambda n: Function("asin", lambda x: np.arcsin(np.clip(x, -1, 1))),
+    "Asinh": lambda n: Function("asinh", np.arcsinh),
     "Atan": lambda n: Function("atan", np.arctan),
     "Celu": lambda n: _celu(float(n.attributes.get("alpha", 1.0))),
+    "Cosh": lambda n: Function("cosh", np.cosh, (0.0,)),
     "Cos": lambda n: _sine("cos", np.cos),
     "Elu": lambda n: _elu(float(n.attributes.get("alpha", 1.0))),
     "Erf": lambda n: Function("erf", _erf),
@@ -97,12 +102,13 @@ FUNCTIONS: dict[str, Callable[[Node], Function]] = {
     "Gelu": lambda n: _gelu(str(n.attributes.get("approximate", "none"))),
     "Mish": lambda n: Function("mish", lambda x: x * np.tanh(_softplus(x)), (-1.1924,)),
     "Selu": lambda n: _selu(float(n.attributes.get("alpha", 1.6732632)), float(n.attributes.get("gamma", 1.0507010))),
+    "Sinh": lambda n: Function("sinh", np.sinh),
     "Sin": lambda n: _sine("sin", np.sin),
     "Softplus": lambda n: Function("softplus", _softplus),
     "Swish": lambda n: _swish(float(n.attributes.get("alpha", 1.0))),
     "Softsign": lambda n: Function("softsign", lambda x: x / (1 + np.abs(x))),
 }
-"""By ONNX operator."""
+"""By ONNX operator. Outside of where it is defined, a function is what it is at the end."""
 
 
 @dataclass(frozen=True, eq=False)

