@@ -120,7 +120,7 @@ def build(
     shapes = {f.name: f.shape for f in input_frames(made.graph, made.net, options)} | output_shapes(
         made.graph, made.net
     )
-    steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.net)) if verify else 0
+    steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
     content = report_content(
         model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution if by_layer else None

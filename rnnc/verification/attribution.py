@@ -34,8 +34,8 @@ Results = dict[str, list[Floats]]
 """Each output's ``[ticks, size]`` of each sequence."""
 FARTHEST = 2.0**6
 """Sigmoid and tanh are constant long before."""
-QUICK, FEWEST = 12000, 100
-"""How often ops may step where nobody asked for it, and the fewest steps that say something."""
+QUICK, QUICK_MACS, FEWEST = 12000, 2.5e8, 100
+"""How often ops may step where nobody asked for it, and multiply; the fewest steps that say something."""
 LANES = 32
 """The most sequences, or pieces of them, that run side by side."""
 
@@ -73,9 +73,11 @@ def attribute(qnet: QNet, sequences: Sequences, steps: int, told: Told = not_tol
     return _Attribution(qnet, excerpts(sequences, qnet.net, steps), told).measure()
 
 
-def affordable_steps(net: Net) -> int:
+def affordable_steps(qnet: QNet) -> int:
     """How many steps cost no more than a fraction of a second; 0 where these are too few to say something."""
-    steps = QUICK // (_runs(net) * len(net.ops))
+    macs = sum(call.macs for op in qnet.ops for call in op.calls())
+    runs = _runs(qnet.net)
+    steps = min(QUICK // (runs * len(qnet.net.ops)), int(QUICK_MACS // (runs * max(macs, 1))))
     return steps if steps >= FEWEST else 0
 
 

@@ -118,8 +118,10 @@ def test_excerpts_cover_long_sequences() -> None:
 
 
 def test_large_networks_are_not_measured_unasked() -> None:
-    assert affordable_steps(draw(3, ["lstm", "dense"])) > 400
-    assert affordable_steps(draw(3, ["lstm", "dense"] * 8)) == 0
+    assert affordable_steps(to_integers(draw(3, ["lstm", "dense"]))) > 400
+    assert affordable_steps(to_integers(draw(3, ["lstm", "dense"] * 8))) == 0, "many layers"
+    few, many = (affordable_steps(to_integers(draw(3, ["lstm"], columns=n))) for n in (3, 30_000))
+    assert many < few / 5, "many weights"
 
 
 def test_saturation_is_counted_where_it_happens() -> None:
