@@ -147,3 +147,29 @@ def chain(editor: Editor, node: Node) -> bool:
         nodes.append(Node(node.name, "Identity", "", (total,), node.outputs))
     editor.replace([node], nodes)
     return True
+
+
+def smallest(editor: Editor, node: Node) -> bool:
+    """ArgMin is ArgMax of the negative."""
+    x, negative = node.inputs[0], editor.fresh("negative")
+    shape = editor.shape(x)
+    if shape is not None:
+        editor.shapes[negative] = shape
+    nodes = [Node(node.name, "Neg", "", (x,), (negative,)), replace(node, op_type="ArgMax", inputs=(negative,))]
+    editor.replace([node], nodes)
+    return True
+
+
+def log_of_sum(editor: Editor, node: Node) -> bool:
+    """ReduceLogSum."""
+    shape = editor.shape(node.outputs[0])
+    if shape is None:
+        return False
+    total = editor.fresh("total")
+    editor.shapes[total] = shape
+    nodes = [
+        replace(node, op_type="ReduceSum", outputs=(total,)),
+        Node(node.name, "Log", "", (total,), node.outputs),
+    ]
+    editor.replace([node], nodes)
+    return True

@@ -15,10 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend import comparisons
-from rnnc.frontend.arithmetic import chain, inverse_root, logistic, negative, neutral, power, quotient, share
+from rnnc.frontend.arithmetic import (
+    chain,
+    inverse_root,
+    log_of_sum,
+    logistic,
+    negative,
+    neutral,
+    power,
+    quotient,
+    share,
+    smallest,
+)
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
-from rnnc.frontend.row_numbers import row_numbers
+from rnnc.frontend.row_numbers import one_hot, row_numbers
 from rnnc.tracing import Graph, Node
 from rnnc.views import slices, view
 
@@ -377,6 +388,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Reciprocal": (inverse_root, logistic),
     "Neg": (negative,),
     "LpNormalization": (share,),
+    "ArgMin": (smallest,),
+    "ReduceLogSum": (log_of_sum,),
+    "OneHot": (one_hot,),
     "Sum": (chain,),
     "Mean": (chain,),
     "Max": (chain,),

@@ -41,6 +41,22 @@ def row_numbers(editor: Editor, node: Node) -> bool:
     return True
 
 
+def one_hot(editor: Editor, node: Node) -> bool:
+    """OneHot along a new last axis looks up the rows of a table of two numbers."""
+    depth, values, shape = (
+        editor.constant(node.inputs[1]),
+        editor.constant(node.inputs[2]),
+        editor.shape(node.inputs[0]),
+    )
+    if depth is None or values is None or shape is None or int(node.attributes.get("axis", -1)) not in (-1, len(shape)):
+        return False
+    off, on = (float(v) for v in values.ravel())
+    table = (off + (on - off) * np.eye(int(depth.ravel()[0]))).astype(np.float32)
+    inputs = (editor.add_constant(table, "table"), node.inputs[0])
+    editor.replace([node], [Node(node.name, "Embedding", "", inputs, node.outputs)])
+    return True
+
+
 def _pointwise(editor: Editor, name: str) -> list[Node]:
     """The pointwise nodes that a tensor is computed by, in order, as far back as there are no others."""
     producer = editor.producer(name)

@@ -303,6 +303,7 @@ HEADS = [
     Case("softmax", op("Softmax", axis=-1), 72, spread=2.0, kind="softmax"),
     Case("log_softmax", op("LogSoftmax", axis=-1), 64, spread=2.0, kind="softmax"),
     Case("argmax", op("ArgMax", axis=-1, keepdims=0), 20, kind="argmax", index=True),
+    Case("argmin", op("ArgMin", axis=-1, keepdims=1), 20, kind="argmax", index=True),
 ]
 POWERS = [
     Case("sqrt", _positive(lambda b, x: b.op("Sqrt", x)), 68, kind="power"),
@@ -322,6 +323,7 @@ REDUCTIONS = [
     Case("sum", op("ReduceSum", LAST, keepdims=0), 70, kind="reduce"),
     Case("mean", op("ReduceMean", LAST, keepdims=1), 70, kind="reduce"),
     Case("sum_square", op("ReduceSumSquare", LAST, keepdims=0), 62, kind="reduce"),
+    Case("log_sum", lambda b, x: b.op("ReduceLogSum", b.op("Exp", x), b.const(LAST)), 50, spread=0.7, kind="log"),
     Case("l1", op("ReduceL1", LAST, keepdims=0), 66, kind="reduce"),
     Case("l2", op("ReduceL2", LAST, keepdims=0), 66, kind="reduce"),
     Case("largest", op("ReduceMax", LAST, keepdims=0), 72, kind="reduce"),

@@ -64,6 +64,16 @@ def test_arithmetic_on_row_numbers_goes_into_the_table(ids: Callable[[Builder], 
     assert import_error(content, net, sequence(net)) == 0
 
 
+def test_one_hot_looks_up_a_table_of_two_numbers() -> None:
+    b = Builder()
+    y = b.op("OneHot", keras(b), b.const(np.array(ROWS)), b.const(np.array([0.0, 1.0])), out="y", axis=-1)
+    content = b.model({"x": (1, STEPS)}, [y], types="i")
+    net = imported(content)
+    (only,) = net.ops
+    assert isinstance(only, Embedding)
+    assert import_error(content, net, sequence(net)) == 0
+
+
 def embedded(precision: str = "a16") -> tuple[Net, bytes]:
     content = looked_up(plain)
     return imported(content), content
