@@ -3,6 +3,7 @@
 RnncError
 +-- VerificationError   1   the C differs from the oracle, an error is above its limit
 +-- BudgetError         1   flash, RAM or stack above --max-...
++-- NoRoom              1   a program that is larger than the memory of the part it is to run on
 +-- UsageError          2   options that do not fit together, an unknown name
 +-- ModelError          3
 |   +-- UnreadableModel 3   not an ONNX file, damaged, or unsafe to load
@@ -34,6 +35,10 @@ class VerificationError(RnncError):
 
 class BudgetError(RnncError):
     """The result is larger than the user allows."""
+
+
+class NoRoom(RnncError):
+    """The program is larger than the memory of the part that it is to run on."""
 
 
 class UsageError(RnncError):

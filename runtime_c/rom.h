@@ -2,6 +2,7 @@
 #ifndef RNNC_ROM_H
 #define RNNC_ROM_H
 /* Where constants live and how they are read. A target with a separate program memory defines RNNC_ROM before. */
+#include <stddef.h>
 #include <stdint.h>
 
 #ifndef RNNC_ALIGNED
@@ -10,6 +11,7 @@
 
 #ifndef RNNC_ROM
 #define RNNC_ROM
+#define RNNC_ROM_BUFFER(n) 1 /* elements that a buffer of rnnc_rom_bytes needs for n */
 #define RNNC_PARAMS(type, symbol) (&(symbol)) /* a parameter struct where the kernel can read it */
 static inline int8_t rnnc_rom_i8(const int8_t *p)
 {
@@ -39,6 +41,14 @@ static inline int32_t rnnc_rom_i32(const int32_t *p)
 static inline uint32_t rnnc_rom_u32(const uint32_t *p)
 {
     return *p;
+}
+
+/* n bytes of constants at p, where plain C can read them: there, or in buffer. */
+static inline const void *rnnc_rom_bytes(void *buffer, const void *p, size_t n)
+{
+    (void)buffer;
+    (void)n;
+    return p;
 }
 #endif
 

@@ -64,7 +64,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         f"{n}_float.h": render("float.h.j2", **common, **_float(program)),
         f"{n}_selftest.c": render("selftest.c.j2", **common, **_selftest(program, golden)),
     }
-    return files | _kernels([*program.headers, "blob.h", "rom.h"], program.target.isa)
+    return files | _kernels("".join(files.values()))
 
 
 # --------------------------------------------------------------------------- files of the package
@@ -91,11 +91,11 @@ def render(template: str, **context: Any) -> str:
     return _environment().get_template(template).render(**context)
 
 
-def _kernels(headers: Sequence[str], isa: Sequence[str]) -> dict[str, str]:
-    """The kernels named, and what they include, from runtime_c."""
+def _kernels(sources: str) -> dict[str, str]:
+    """The headers of runtime_c that C sources include, and what these include."""
     root = data_root() / "runtime_c"
     files: dict[str, str] = {}
-    todo = [*headers, *isa]
+    todo = re.findall(r'#include "rnnc/([^"]+)"', sources)
     while todo:
         name = todo.pop()
         if f"rnnc/{name}" in files:
@@ -291,7 +291,16 @@ def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
                 "count": np.asarray(golden.outputs[p.name]).size // p.size,
             }
         )
-    return {"steps": steps, "arrays": arrays, "outputs": outputs, **_selftest_calls(program)}
+    inputs = [{"ctype": p.format.ctype, "c_name": p.c_name, "size": p.size} for p in program.inputs]
+    rom = [*program.target.rom, "rom.h"]
+    return {
+        "steps": steps,
+        "rom": rom,
+        "arrays": arrays,
+        "inputs": inputs,
+        "outputs": outputs,
+        **_selftest_calls(program),
+    }
 
 
 def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
@@ -303,7 +312,10 @@ def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
 def _selftest_calls(program: Program) -> dict[str, Any]:
     """How the self-test calls step, and after the last frame flush."""
     outputs = [p.c_name for p in program.outputs]
-    inputs = [f"&in_{p.c_name}_[step * {p.size}]" for p in program.inputs]
+    inputs = [
+        f"rnnc_rom_bytes(frame_{p.c_name}_, &in_{p.c_name}_[step * {p.size}], {p.size} * sizeof({p.format.ctype}))"
+        for p in program.inputs
+    ]
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
     calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
     if program.flush:

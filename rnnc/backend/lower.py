@@ -15,6 +15,7 @@ from rnnc.backend.pack import pack_units, pack_weights
 from rnnc.backend.program import Call, ConstantArray, Cost, Member, Params, Port, Program, Region
 from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
+from rnnc.errors import Refused
 from rnnc.fixed import Format
 from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, UnitRows, WeightRows
 
@@ -23,8 +24,30 @@ RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step
 
 
 def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
-    """Lay a qnet out for a target."""
-    return _Lowering(qnet, find_target(target), prefix(name or qnet.net.name)).lower()
+    """Lay a qnet out for a target.
+
+    Raises UsageError for an unknown target, Refused where its compilers or its reads of constants do not reach so far.
+    """
+    program = _Lowering(qnet, find_target(target), prefix(name or qnet.net.name)).lower()
+    _check_reach(program)
+    return program
+
+
+def _check_reach(program: Program) -> None:
+    t, total = program.target, program.cost.flash_weights + program.cost.flash_tables
+    largest = max(program.arrays, key=lambda a: a.bytes, default=None)
+    if t.most_constant and largest and largest.bytes > t.most_constant:
+        raise Refused(
+            f"target {t.name}: the array {largest.symbol} needs {largest.bytes} B; its compilers take {t.most_constant} B",
+            where=program.name,
+            hint="A smaller layer, or another target.",
+        )
+    if t.most_constants and total > t.most_constants:
+        raise Refused(
+            f"target {t.name}: constants need {total} B; its reads of flash reach {t.most_constants} B",
+            where=program.name,
+            hint="A smaller network, or another target.",
+        )
 
 
 @dataclass

@@ -32,11 +32,14 @@ class Target:
         name: as on the command line.
         group: rows that the packing takes together, RNNC_GROUP in the C.
         pack: ``[rows, columns]``, rows a multiple of group, to the int8 sequence that the kernel reads.
+        rom: headers of runtime_c that tell how constants are kept and read, where that is not as usual.
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
         pack_batch: the same for the rows of a batch of units, where it differs.
         operand: C type and length of a taken operand, given its columns and bits.
+        most_constant: bytes that its compilers take in one array, 0 for any.
+        most_constants: bytes of constants that its reads reach, 0 for any.
         intervals: of the tables of sigmoid and tanh: 193, and what RNNC_BEYOND adds in the C.
     """
 
@@ -44,11 +47,14 @@ class Target:
     group: int
     pack: Callable[[Ints], Ints]
     isa: tuple[str, ...] = ()
+    rom: tuple[str, ...] = ()
     lanes: int = 1
     direct: bool = False
     pack_batch: Callable[[Ints], Ints] | None = None
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
     intervals: int = 193
+    most_constant: int = 0
+    most_constants: int = 0
 
     @property
     def table_bytes(self) -> dict[str, int]:
@@ -101,7 +107,16 @@ TARGETS = {
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
         Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
-        Target("avr", 1, pack_rows, ("isa/avr.h",), operand=int16_operand),
+        Target(
+            "avr",
+            1,
+            pack_rows,
+            ("isa/avr.h",),
+            ("isa/avr_rom.h",),
+            operand=int16_operand,
+            most_constant=2**15 - 1,
+            most_constants=2**16 - 1,
+        ),
         Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand, pack_batch=pack_pairs_together),
         Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
     )

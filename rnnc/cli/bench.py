@@ -48,7 +48,7 @@ def run(
         raise MissingTool(
             "no emulator is installed", hint="rnnc doctor lists what is missing, and where it is to be had."
         )
-    results = bench(qnet, package.name, vectors, targets, lambda name: output.note(f"running on {name}"))
+    results = bench(qnet, package.name, vectors, targets, output.note, skip=not target)
     measured = content(package.report, results)
     if report is not None:
         write_file(report, package.page(measured))

@@ -10,6 +10,7 @@ import numpy as np
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS, find_target
+from rnnc.errors import NoRoom, Refused
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.qnet import QNet
@@ -45,24 +46,32 @@ def board_of(target: str) -> Board:
 
 
 def bench(
-    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], told: Callable[[str], None]
+    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], told: Callable[[str], None], skip: bool = False
 ) -> list[dict[str, Any]]:
     """Measure a network's package on each target; ``told`` hears which one is next.
 
     Args:
         name: prefix of the C.
         golden: the input of every step that is measured, and the oracle's answers.
+        skip: leave a target out, and tell why, where the network is too large for it.
 
-    Raises UsageError for an unknown target, MissingTool, VerificationError where it does not build or run.
+    Raises UsageError for an unknown target, MissingTool, VerificationError where it does not build or run, Refused and
+    NoRoom where the network is too large for a target.
     """
     boards = [board_of(t) for t in targets]
     for board in boards:
         require_tools(board)
     results = []
     for target, board in zip(targets, boards, strict=True):
-        told(target)
-        program = lower(qnet, target, name)
-        measured = measure(program, emit(program, golden), board)
+        told(f"running on {target}")
+        try:
+            program = lower(qnet, target, name)
+            measured = measure(program, emit(program, golden), board)
+        except (Refused, NoRoom) as error:
+            if not skip:
+                raise
+            told(f"left out: {error.what}")
+            continue
         results.append(figures(target, measured) | {"peers": _peers(qnet, target)})
     return results
 

@@ -19,7 +19,9 @@ class Board:
         flags: what selects the part.
         libraries: what links its C library.
         emulator: command line before the program.
-        memory: start and length of flash and RAM, for the linker.
+        memory: start and length of flash and RAM, and the start of the vectors, for the linker; only lengths where the
+            compiler brings its own linker script; empty where there is room for anything.
+        larger: a machine of the same core with more memory, for what does not fit.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Board:
     libraries: tuple[str, ...] = ()
     emulator: tuple[str, ...] = ()
     memory: dict[str, int] = field(default_factory=dict)
+    larger: Board | None = None
 
     @property
     def nm(self) -> str:
@@ -41,7 +44,21 @@ class Board:
         return self.machine != "hosted"
 
 
-def _cortex_m(name: str, machine: str, fpu: str, flash: tuple[int, int], ram: tuple[int, int]) -> Board:
+    def holds(self, flash: int, ram: int) -> bool:
+        """Whether its memories are larger than so many bytes."""
+        return not self.memory or (flash < self.memory["FLASH_LENGTH"] and ram < self.memory["RAM_LENGTH"])
+
+
+def _cortex_m(
+    name: str,
+    machine: str,
+    fpu: str,
+    flash: tuple[int, int],
+    ram: tuple[int, int],
+    vectors: int | None = None,
+    larger: Board | None = None,
+) -> Board:
+    """``vectors``: where the processor looks for them, where that is not the flash."""
     emulator = ("qemu-system-arm", "-M", machine, "-display", "none", "-monitor", "none", "-serial", "none")
     return Board(
         name,
@@ -50,21 +67,44 @@ def _cortex_m(name: str, machine: str, fpu: str, flash: tuple[int, int], ram: tu
         (f"-mcpu={name}", "-mthumb", *(("-mfloat-abi=hard", f"-mfpu={fpu}") if fpu else ("-mfloat-abi=soft",))),
         ("--specs=nano.specs", "-lc", "-lgcc"),
         (*emulator, "-semihosting-config", "enable=on,target=native"),
-        {"FLASH_START": flash[0], "FLASH_LENGTH": flash[1], "RAM_START": ram[0], "RAM_LENGTH": ram[1]},
+        {
+            "VECTORS_START": flash[0] if vectors is None else vectors,
+            "FLASH_START": flash[0] + VECTORS_LENGTH,
+            "FLASH_LENGTH": flash[1] - VECTORS_LENGTH,
+            "RAM_START": ram[0],
+            "RAM_LENGTH": ram[1],
+        },
+        larger,
     )
 
 
+VECTORS_LENGTH = 64
 _KB, _MB = 1 << 10, 1 << 20
 _AN = ((0, 4 * _MB), (0x20000000, 4 * _MB))
+_DDR = ((0x60000000, 16 * _MB), (0x68000000, 16 * _MB), 0)
 BOARDS = {
     b.name: b
     for b in (
-        _cortex_m("cortex-m0", "microbit", "", (0, 256 * _KB), (0x20000000, 16 * _KB)),
+        _cortex_m(
+            "cortex-m0",
+            "microbit",
+            "",
+            (0, 256 * _KB),
+            (0x20000000, 16 * _KB),
+            larger=_cortex_m("cortex-m0", "mps2-an385", "", *_AN),
+        ),
         _cortex_m("cortex-m3", "mps2-an385", "", *_AN),
         _cortex_m("cortex-m4", "mps2-an386", "fpv4-sp-d16", *_AN),
         _cortex_m("cortex-m7", "mps2-an500", "fpv5-d16", *_AN),
         _cortex_m("cortex-m33", "mps2-an505", "fpv5-sp-d16", (0x10000000, 4 * _MB), (0x38000000, 2 * _MB)),
-        _cortex_m("cortex-m55", "mps3-an547", "auto", (0, 512 * _KB), (0x30000000, 512 * _KB)),
+        _cortex_m(
+            "cortex-m55",
+            "mps3-an547",
+            "auto",
+            (0, 512 * _KB),
+            (0x30000000, 512 * _KB),
+            larger=_cortex_m("cortex-m55", "mps3-an547", "auto", *_DDR),
+        ),
         Board(
             "rv32imc",
             "riscv",
@@ -85,7 +125,13 @@ BOARDS = {
                 "stdio",
             ),
         ),
-        Board("avr", "avr", "avr-gcc", ("-mmcu=atmega1284p",)),
+        Board(
+            "avr",
+            "avr",
+            "avr-gcc",
+            ("-mmcu=atmega1284p",),
+            memory={"FLASH_LENGTH": 128 * _KB, "RAM_LENGTH": 16 * _KB},
+        ),
         Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static",), (), ("qemu-ppc-static",)),
         Board("host", "hosted", "gcc"),
     )

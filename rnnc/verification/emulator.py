@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnc.backend.program import Program
-from rnnc.errors import MissingTool, UsageError, VerificationError
+from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
@@ -25,8 +25,12 @@ from rnnc.verification.host import write_files
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIMIZE = ("-O2",)
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
+DATA_OF_AVR = 0x800000
+"""Where the linker puts RAM; what is below is flash."""
 AVR_MOST_CYCLES = 2_000_000_000
 SECONDS = 300
+ROOM_FOR_CODE, ROOM_FOR_STACK = 48 * 1024, 4 * 1024
+"""Bytes of flash beside constants, the self-test's vectors included, and of RAM beside the struct."""
 PORTABLE_BOARD = "cortex-m4"
 """Where portable C is measured."""
 
@@ -123,14 +127,15 @@ def measure(
 ) -> Measurement:
     """Build a package with its self-test for ``board`` (that of the program's target), run it, and measure every step.
 
-    Raises MissingTool; VerificationError where it does not build or does not end.
+    Raises MissingTool; NoRoom where it does not fit; VerificationError where it does not build or does not end.
     """
-    board = board or find_board(program.target.name)
+    board = _roomy(board or find_board(program.target.name), program)
     require_tools(board)
     with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         symbols = _symbols(board, image)
+        _check_reach(program, symbols)
         text = _run(here, board, image, symbols)
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         if "selftest" not in words:
@@ -146,6 +151,34 @@ def measure(
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
             _profile(symbols, blocks, max(1, len(regions))),
             f"{_version(board.compiler)} {' '.join([*optimize, *board.flags])}",
+        )
+
+
+def _roomy(board: Board, program: Program) -> Board:
+    """A machine that holds the program: this board, or one of its core with more memory; raises NoRoom."""
+    flash, ram = (
+        program.cost.flash_weights + program.cost.flash_tables,
+        program.cost.ram_state + program.cost.ram_scratch,
+    )
+    while not board.holds(flash + ROOM_FOR_CODE, ram + ROOM_FOR_STACK):
+        if board.larger is None:
+            raise NoRoom(
+                f"does not fit {board.name}: {flash} B of constants, {ram} B of state and scratch, code and stack; "
+                f"the emulated part has {board.memory['FLASH_LENGTH']} B of flash and {board.memory['RAM_LENGTH']} B of RAM"
+            )
+        board = board.larger
+    return board
+
+
+def _check_reach(program: Program, symbols: Mapping[str, Symbol]) -> None:
+    """Raise NoRoom where a constant, the self-test's vectors included, is further away than the target's reads reach."""
+    reach = program.target.most_constants
+    needed = max(
+        (s.address + s.size for s in symbols.values() if not s.function and s.address < DATA_OF_AVR), default=0
+    )
+    if reach and needed > reach:
+        raise NoRoom(
+            f"{program.target.name}: constants and the self-test's vectors need {needed} B; reads reach {reach} B"
         )
 
 

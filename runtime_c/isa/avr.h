@@ -6,42 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "avr_rom.h"
+
 #if defined(__AVR__)
-#include <avr/pgmspace.h>
-
-#define RNNC_ROM PROGMEM
-#define RNNC_PARAMS(type, symbol) ((const type *)memcpy_P(&(type){0}, &(symbol), sizeof(type)))
-
-static inline int8_t rnnc_rom_i8(const int8_t *p)
-{
-    return (int8_t)pgm_read_byte(p);
-}
-
-static inline uint8_t rnnc_rom_u8(const uint8_t *p)
-{
-    return pgm_read_byte(p);
-}
-
-static inline uint16_t rnnc_rom_u16(const uint16_t *p)
-{
-    return pgm_read_word(p);
-}
-
-static inline int16_t rnnc_rom_i16(const int16_t *p)
-{
-    return (int16_t)pgm_read_word(p);
-}
-
-static inline int32_t rnnc_rom_i32(const int32_t *p)
-{
-    return (int32_t)pgm_read_dword(p);
-}
-
-static inline uint32_t rnnc_rom_u32(const uint32_t *p)
-{
-    return pgm_read_dword(p);
-}
-
 /* The sum over one row, 8 by 16 bits into 32: n products of three 8-bit multiplications each.
  * Returns the address behind its weights; *v is left where it was. */
 static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,

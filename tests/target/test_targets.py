@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ import numpy as np
 import pytest
 
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.backend.emit import Golden
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS
+from rnnc.errors import NoRoom, Refused
 from rnnc.net import Net, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
 from rnnc.ops.rnn import Rnn
+from rnnc.qnet import QNet
 from rnnc.tracing import InitialState
+from rnnc.verification.bench import bench
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, missing_tools
 from tests.support.nets import LAYERS, draw_integers, to_integers
@@ -124,6 +129,35 @@ def test_many_outputs_do_not_reach_into_the_painted_stack(board: str) -> None:
     measured = measure(program, files, BOARDS[board])
     assert measured.equal and measured.stack_bound
     assert 0 < measured.stack <= measured.stack_bound
+
+
+def wide(rows: int, columns: int) -> QNet:
+    """A Dense of so many weights."""
+    layer = Dense("d", ("x",), ("y",), np.ones((rows, columns)), np.zeros(rows), shape=(rows,))
+    return to_integers(Net("wide", (Value("x", (columns,)),), (layer,), (Output("y", "y"),)))
+
+
+@pytest.mark.target
+def test_a_part_that_is_too_small_is_told_and_left_out_unless_asked_for() -> None:
+    need("avr")
+    need("cortex-m0")
+    qnet, told = wide(200, 200), list[str]()
+    vectors = Golden({"x": np.zeros((2, 200), np.int64)}, {"y": np.zeros((2, 200), np.int64)})
+    results = bench(qnet, "wide", vectors, ["avr", "cortex-m0"], told.append, skip=True)
+    assert [r["target"] for r in results] == ["cortex-m0"] and results[0]["c_equals_oracle"]
+    assert any("left out: target avr: the array wide_d_w needs 40000 B" in line for line in told)
+    with pytest.raises(Refused, match="40000 B"):
+        bench(qnet, "wide", vectors, ["avr"], told.append)
+
+
+@pytest.mark.target
+def test_what_a_small_machine_does_not_hold_runs_on_a_larger_one_of_its_core() -> None:
+    need("cortex-m0")
+    program, files = package(wide(600, 600), target="cortex-m0", steps=2)
+    assert not BOARDS["cortex-m0"].holds(program.cost.flash_weights, 0)
+    assert measure(program, files).equal
+    with pytest.raises(NoRoom, match=f"{program.cost.flash_weights} B of constants"):
+        measure(program, files, replace(BOARDS["cortex-m0"], larger=None))
 
 
 @pytest.mark.target
