@@ -7,7 +7,7 @@ that the convolution keeps anyway is the cache.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,41 +17,55 @@ from rnnc.tracing import Graph, Node
 from rnnc.views import slices
 
 
-def without_caches(graph: Graph, states: States) -> tuple[Graph, States]:
-    """The graph with padding in place of its caches, and the states that remain."""
+@dataclass(frozen=True)
+class Uncached:
+    """A graph with padding in place of its caches, and the states that remain.
+
+    ``frames``: whether what is cached are frames, not single samples: then a call takes several steps.
+    """
+
+    graph: Graph
+    states: States
+    frames: bool
+
+
+def without_caches(graph: Graph, states: States) -> Uncached | None:
+    """The graph without its caches, None where there are none."""
     editor = Editor(graph)
-    gone: set[str] = set()
+    gone: dict[str, bool] = {}
     for name in sorted(states.feedback):
-        if _replace(editor, name, states.pairs[name]):
-            gone.add(name)
+        axis = _replace(editor, name, states.pairs[name])
+        if axis is not None:
+            shape = editor.shape(name) or ()
+            gone[name] = any(n > 1 for i, n in enumerate(shape) if i != axis)
     if not gone:
-        return graph, states
+        return None
     closed = {states.pairs[name] for name in gone} - set(graph.wanted)
     inputs = tuple(t for t in graph.inputs if t.name not in gone)
     outputs = tuple(o for o in graph.outputs if o.name not in closed)
     left = Editor(replace(editor.finish(), inputs=inputs, outputs=outputs)).finish()
     pairs = {name: output for name, output in states.pairs.items() if name not in gone}
-    return left, States(states.initial, states.feedback - gone, pairs)
+    return Uncached(left, States(states.initial, states.feedback - gone.keys(), pairs), all(gone.values()))
 
 
-def _replace(editor: Editor, name: str, output: str) -> bool:
-    """Replace the Concat of a cache and the frames by a Pad of the frames."""
+def _replace(editor: Editor, name: str, output: str) -> int | None:
+    """Replace the Concat of a cache and the frames by a Pad of the frames; the axis of time, None where it is no cache."""
     concat = editor.only_reader(name)
     cache = editor.shape(name)
     if concat is None or concat.op_type != "Concat" or len(concat.inputs) != 2 or concat.inputs[0] != name or not cache:
-        return False
+        return None
     axis = int(concat.attributes["axis"]) % len(cache)
     frames, joined = editor.shape(concat.inputs[1]), editor.shape(concat.outputs[0])
     if frames is None or joined is None or frames[axis] == 1:
-        return False
+        return None
     if not _is_end(editor, output, concat.outputs[0], axis, cache[axis]):
-        return False
+        return None
     rank = len(cache)
     pads = np.zeros(2 * rank, np.int64)
     pads[axis] = cache[axis]
     inputs = (concat.inputs[1], editor.add_constant(pads, "pads"))
     editor.replace([concat], [Node(concat.name, "Pad", "", inputs, concat.outputs, {"mode": "constant"})])
-    return True
+    return axis
 
 
 def _is_end(editor: Editor, name: str, joined: str, axis: int, length: int) -> bool:

@@ -58,9 +58,14 @@ def _stream(graph: Graph, options: Options) -> Net:
     graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
     graph = replace(graph, wanted=tuple(results))
     attempts = _Attempts(options)
+    plain = without_caches(graph, states) if states.feedback else None
+    if plain and plain.frames:
+        net = attempts.best(plain.graph, plain.states)
+        if net and all(o.kind == "stream" for o in net.outputs):
+            return net
     net = attempts.best(graph, states)
-    if net is None and states.feedback:
-        net = attempts.best(*without_caches(graph, states))
+    if net is None and plain:
+        net = attempts.best(plain.graph, plain.states)
     if net is None:
         raise attempts.likeliest()
     return net

@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
+from rnnc.frontend.states import related
 from rnnc.net import Array, Net, Value
 from rnnc.options import Options
 from rnnc.streams import Stream, stream_net
@@ -127,8 +128,21 @@ class Session:
         if not found:
             return np.asarray(tensor).reshape(1 if ticks is None else -1, self.lanes, value.size)
         fits = [a for a in found if a.time is None or tensor.shape[a.time] == ticks] or found
+        if len({a.time for a in fits}) > 1:
+            fits = [a for a in fits if a.time in self._causal_axes(name)] or fits
         like = [a for a in fits if a.time in {x.time for x in self.axes.values()}] or fits
         return like[0].unpack(tensor)
+
+    def _causal_axes(self, name: str) -> list[int]:
+        """The axes of an output along which the last step of the inputs changes the end and not the beginning."""
+        before, after = (results[name] for results in self._two_ends(self.axes))
+        axes = [i for i, n in enumerate(before.shape) if n > 1 and before.shape == after.shape]
+        return [
+            i
+            for i in axes
+            if np.array_equal(before.take(0, i), after.take(0, i))
+            and not np.array_equal(before.take(-1, i), after.take(-1, i))
+        ]
 
     # ----------------------------------------------------------------- layout
 
@@ -164,9 +178,7 @@ class Session:
 
     def _is_time(self, axes: Mapping[str, Axes]) -> bool:
         """Whether the end of an output depends on the steps before the last along these axes."""
-        length = self._common_length(axes)
-        if length is None:
-            length = 2 + max(d or 1 for item in self.inputs.values() for d in item.dims)
+        length = self._trial_length(axes)
         if length == 1:
             return False
         rng, lanes = np.random.default_rng(0), self._lanes(axes)
@@ -179,6 +191,17 @@ class Session:
         except Exception:
             return False
         return any(_end_differs(before[n], after[n], length) for n in before)
+
+    def _two_ends(self, axes: Mapping[str, Axes]) -> list[dict[str, Array]]:
+        """What the file answers to two sequences that differ in their last step alone."""
+        rng, lanes, length = np.random.default_rng(0), self._lanes(axes), self._trial_length(axes)
+        steps = {v.name: _random(v, rng, length, lanes) for v in self.net.inputs}
+        changed = {v.name: np.concatenate([steps[v.name][:-1], _random(v, rng, 1, lanes)]) for v in self.net.inputs}
+        return [self._run(axes, s, {}) for s in (steps, changed)]
+
+    def _trial_length(self, axes: Mapping[str, Axes]) -> int:
+        """The length that the file takes, else one that no other axis has."""
+        return self._common_length(axes) or 2 + max(d or 1 for item in self.inputs.values() for d in item.dims)
 
     def _runs(self, axes: Mapping[str, Axes]) -> bool:
         length = self._common_length(axes) or 2
@@ -211,16 +234,29 @@ class Session:
     def pairs(self) -> dict[str, str] | None:
         """Which output feeds each state input, None where the file keeps some state to itself.
 
-        An output feeds the state that has its value after the same steps.
+        An output feeds the state that has its value after the same steps. The cache of a layer that keeps its history in
+        another form is fed by the output that its name or its shape tells.
         """
         states = self.net.states()
-        if any(s.alias not in self.inputs for s in states):
+        aliases = {s.alias for s in states if s.alias}
+        caches = self.inputs.keys() - aliases - {v.name for v in self.net.inputs} - self.options.bind.keys()
+        if not aliases <= self.inputs.keys() or (len(aliases) < len({s.alias for s in states}) and not caches):
             return None
         free = [n for n in self.outputs if n not in {o.name for o in self.net.outputs}]
         pairs = {i: o for i, o in self.options.states.items() if o in self.outputs and i in self.inputs}
-        if states:
-            pairs |= self._matched({s.alias for s in states} - set(pairs), [n for n in free if n not in pairs.values()])
-        return pairs if {s.alias for s in states} <= set(pairs) else None
+        if aliases:
+            pairs |= self._matched(aliases - set(pairs), [n for n in free if n not in pairs.values()])
+        for name in sorted(caches - pairs.keys(), key=list(self.inputs).index):
+            pairs |= self._cache(name, [n for n in free if n not in pairs.values()])
+        return pairs if aliases | caches <= pairs.keys() else None
+
+    def _cache(self, name: str, free: list[str]) -> dict[str, str]:
+        """The pair of a cache: an output of its size, of a name like its own where there is one."""
+        rng, size = np.random.default_rng(1), np.prod([d or 1 for d in self.inputs[name].dims])
+        results = self.run({v.name: _random(v, rng, self.fixed_time or 1, self.lanes) for v in self.net.inputs})
+        fitting = [n for n in free if results[n].size == size]
+        fitting = [n for n in fitting if related(name, n)] or fitting
+        return {name: fitting[0]} if fitting else {}
 
     def _matched(self, aliases: set[str], free: list[str]) -> dict[str, str]:
         rng = np.random.default_rng(1)
