@@ -55,12 +55,13 @@ class OutputErrors:
 
 @dataclass(frozen=True)
 class Profile:
-    """Instructions of one step on a target, by C function."""
+    """Instructions of one step on a target, by op (where that is known) and by C function."""
 
     target: str
     least: int
     median: int
     most: int
+    ops: tuple[Bar, ...]
     functions: tuple[Bar, ...]
 
 
@@ -176,7 +177,7 @@ def _macs(op: QOp) -> int:
 def _profiles(measured: Sequence[Mapping[str, Any]]) -> list[Profile]:
     """What rnnc bench counted, where it could count."""
     return [
-        Profile(m["target"], m["min"], m["median"], m["max"], bars(m["functions"], ""))
+        Profile(m["target"], m["min"], m["median"], m["max"], bars(m["ops"], ""), bars(m["functions"], ""))
         for m in measured
         if m["median"] is not None
     ]

@@ -85,6 +85,7 @@ def figures(target: str, m: Measurement) -> dict[str, Any]:
         "median": count.median if count else None,
         "max": count.most if count else None,
         "functions": {name: n for name, n in m.profile.items() if not name.startswith("__wrap_")},
+        "ops": m.ops,
         "c_equals_oracle": m.equal,
         "flash_code": m.footprint.code,
         "flash_tables": m.footprint.tables,

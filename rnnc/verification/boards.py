@@ -39,10 +39,14 @@ class Board:
         return self.compiler.removesuffix("gcc") + "nm"
 
     @property
+    def addr2line(self) -> str:
+        """The command that says on which lines an address is."""
+        return self.compiler.removesuffix("gcc") + "addr2line"
+
+    @property
     def counts(self) -> bool:
         """Whether instructions can be counted on it."""
         return self.machine != "hosted"
-
 
     def holds(self, flash: int, ram: int) -> bool:
         """Whether its memories are larger than so many bytes."""

@@ -21,6 +21,7 @@ from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
+from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
 
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIMIZE = ("-O2",)
@@ -83,6 +84,7 @@ class Measurement:
         stack: bytes that a step was seen to use below its caller's frame.
         stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
         profile: instructions of a step by function, in the mean, the largest first.
+        ops: the same by op of the network, what their kernels call included; empty where it cannot be told.
         compiler: its version and flags.
     """
 
@@ -94,6 +96,7 @@ class Measurement:
     stack: int
     stack_bound: int | None
     profile: dict[str, int]
+    ops: dict[str, int]
     compiler: str
 
 
@@ -136,20 +139,24 @@ def measure(
         image = _build(here, program, files, board, optimize)
         symbols = _symbols(board, image)
         _check_reach(program, symbols)
-        text = _run(here, board, image, symbols)
+        text = _run(here, board, image, symbols, _within(program, symbols))
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         if "selftest" not in words:
             raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
-        regions, blocks = _counts(here / "count.out")
+        counts = read_counts(here / "count.out")
+        steps = max(1, len(counts.regions))
+        lines = lines_of_ops(program, files[f"{program.name}.c"])
+        ops = by_op(counts.sites, lines, f"{program.name}.c", image, board.addr2line)
         return Measurement(
             board.name,
             words["selftest"] == "0",
             int(words["selftest"]),
-            Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None,
+            _instructions(counts.regions),
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
-            _profile(symbols, blocks, max(1, len(regions))),
+            per_step(_by_function(symbols, counts.blocks), steps),
+            per_step(ops, steps),
             f"{_version(board.compiler)} {' '.join([*optimize, *board.flags])}",
         )
 
@@ -230,7 +237,7 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
 def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> None:
     """An object file, with what the compiler says of stack and calls; avr-gcc 5 writes no call graph."""
     avr = board.machine == "avr"
-    said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su"]
+    said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su", "-g"]
     standard = "-std=gnu99" if avr else "-std=c99"
     command = [board.compiler, *board.flags, *SECTIONS, "-I", ".", standard, *optimize, *said, "-c", source]
     _command(command, here, source)
@@ -250,7 +257,7 @@ def _wrapper(program: Program) -> str:
     )
 
 
-def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol]) -> str:
+def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol], within: str) -> str:
     """The program's output; exit codes are the self-test's own and say nothing more."""
     begin, end = (symbols[name].address & ~1 for name in ("count_begin", "count_end"))
     if board.machine == "avr":
@@ -258,7 +265,7 @@ def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol]) -
     elif board.machine == "hosted":
         command = [*board.emulator, str(image)]
     else:
-        plugin = f"{_plugin()},begin={begin:#x},end={end:#x},out=count.out"
+        plugin = f"{_plugin()},begin={begin:#x},end={end:#x},out=count.out{within}"
         command = [*board.emulator, "-plugin", plugin, "-kernel", str(image)]
     try:
         done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True, timeout=SECONDS)
@@ -301,26 +308,24 @@ def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
     return symbols
 
 
-def _counts(path: Path) -> tuple[list[int], list[tuple[int, int]]]:
-    """Instructions of each region, and (address, instructions) of each block over all of them."""
-    regions, blocks = [], []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        kind, *words = line.split()
-        if kind == "R":
-            regions.append(int(words[0]))
-        else:
-            blocks.append((int(words[0], 16), int(words[1]) * int(words[2])))
-    return regions, blocks
+def _instructions(regions: Sequence[int]) -> Instructions | None:
+    return Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None
 
 
-def _profile(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]], steps: int) -> dict[str, int]:
+def _by_function(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:
     code = [s for s in symbols.values() if s.function]
     total: dict[str, int] = {}
     for address, count in blocks:
         name = next((s.name for s in code if s.address & ~1 <= address < (s.address & ~1) + s.size), "?")
         total[name] = total.get(name, 0) + count
-    means = {name: round(n / steps) for name, n in total.items() if 2 * n >= steps}
-    return dict(sorted(means.items(), key=lambda item: -item[1]))
+    return total
+
+
+def _within(program: Program, symbols: Mapping[str, Symbol]) -> str:
+    """Where the functions that call the ops' kernels are, as the plugin takes it; the compiler may split them."""
+    own = {f"{program.name}_step", f"{program.name}_tick"}
+    code = [s for s in symbols.values() if s.function and s.name.split(".")[0] in own]
+    return "".join(f",within={s.address & ~1:#x}-{(s.address & ~1) + s.size:#x}" for s in code)
 
 
 @cache

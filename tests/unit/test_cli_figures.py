@@ -79,7 +79,12 @@ def test_bench_writes_the_report_with_its_counts(here: Path) -> None:
     answer = _run(
         "bench", "net.onnx", "--calib", "calib.npy", "--target", "cortex-m0", "--report", "measured.html", "--json"
     )
-    (counted,) = json.loads(answer.stdout)["cost"]["instructions"]
+    report = json.loads(answer.stdout)
+    (counted,) = report["cost"]["instructions"]
     page = (here / "measured.html").read_text()
     assert "Instructions of a step on cortex-m0" in page and f"{counted['median']:,}" in page
     assert sum(counted["functions"].values()) == pytest.approx(counted["median"], rel=0.05)
+    assert {"lstm0", "dense0"} <= set(counted["ops"]) <= {*(op["op"] for op in report["certificate"]), "step"}
+    assert sum(counted["ops"].values()) == pytest.approx(counted["median"], rel=0.05)
+    assert counted["ops"]["lstm0"] > 3 * counted["ops"]["dense0"], "a cell of 4 units and 3 inputs, a layer of 2"
+    assert "By operation" in page and f"{counted['ops']['dense0']:,}" in page

@@ -168,13 +168,15 @@ def test_what_bench_counted_is_shown(package: Package) -> None:
         "min": 1200,
         "median": 1234,
         "max": 1300,
+        "ops": {"lstm0": 1203, "dense0": 31},
         "functions": {"rnnc_lstm": 1111, "memcpy": 7},
     }
-    blind = {"target": "host", "min": None, "median": None, "max": None, "functions": {}}
+    blind = {"target": "host", "min": None, "median": None, "max": None, "ops": {}, "functions": {}}
     cost = {**package.report["cost"], "instructions": [counted, blind]}
     text = _Text(package.page({**package.report, "cost": cost})).text
     assert "Instructions of a step on cortex-m4 1,234 in the median, 1,200 to 1,300" in text
-    assert "rnnc_lstm 1,111" in text and "on host" not in text and "rnnc bench runs" not in text
+    assert "By operation lstm0 1,203 dense0 31" in text and "By C function rnnc_lstm 1,111" in text
+    assert "on host" not in text and "rnnc bench runs" not in text
 
 
 def test_round_ticks() -> None:

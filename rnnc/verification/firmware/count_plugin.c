@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /* QEMU TCG plugin (API 1): guest instructions between count_begin and count_end, call by call.
  *
- * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE
- * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions.
+ * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE[,within=FIRST-END]...
+ * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions, and
+ * for blocks within the ranges "S last n": the address of the block's last instruction, and how many instructions it
+ * and the blocks outside that ran before the next one within had.
  * A block is entered at its head and left at its end, so that counting blocks counts instructions exactly. The few
  * prototypes of the API that are used are declared here, as distributions do not ship its header. */
 #include <stdbool.h>
@@ -24,17 +26,24 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, execute_cal
                                           int flags, void *user);
 void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback callback, void *user);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn;
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 
 #define EXPORT __attribute__((visibility("default")))
 EXPORT int qemu_plugin_version = 1;
 
 struct block {
-    uint64_t address, instructions, executions;
+    uint64_t address, last, instructions, executions, below;
+    bool within;
     struct block *next;
 };
 
-static struct block *blocks;
+#define MOST_RANGES 8
+static struct block *blocks, *site;
+static uint64_t first[MOST_RANGES], after[MOST_RANGES];
+static size_t range_count;
 static uint64_t begin_address, end_address, counted, *regions;
 static size_t region_count;
 static bool counting;
@@ -47,6 +56,7 @@ static void executed(unsigned cpu, void *user)
     if (b->address == begin_address) {
         counting = true;
         counted = 0;
+        site = NULL;
     } else if (b->address == end_address && counting) {
         counting = false;
         regions = realloc(regions, (region_count + 1) * sizeof *regions);
@@ -54,15 +64,24 @@ static void executed(unsigned cpu, void *user)
     } else if (counting) {
         counted += b->instructions;
         b->executions++;
+        site = b->within ? b : site;
+        if (site) {
+            site->below += b->instructions;
+        }
     }
 }
 
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 {
     struct block *b = calloc(1, sizeof *b);
+    size_t i;
     (void)id;
     b->address = qemu_plugin_tb_vaddr(tb);
     b->instructions = qemu_plugin_tb_n_insns(tb);
+    b->last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, b->instructions - 1));
+    for (i = 0; i < range_count; i++) {
+        b->within = b->within || (first[i] <= b->address && b->address < after[i]);
+    }
     b->next = blocks;
     blocks = b;
     qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, b);
@@ -86,6 +105,9 @@ static void finished(plugin_id id, void *user)
             fprintf(f, "B %llx %llu %llu\n", (unsigned long long)b->address,
                     (unsigned long long)b->instructions, (unsigned long long)b->executions);
         }
+        if (b->below) {
+            fprintf(f, "S %llx %llu\n", (unsigned long long)b->last, (unsigned long long)b->below);
+        }
     }
     fclose(f);
 }
@@ -93,6 +115,7 @@ static void finished(plugin_id id, void *user)
 EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int argc, char **argv)
 {
     int i;
+    char *rest;
     (void)info;
     for (i = 0; i < argc; i++) {
         if (!strncmp(argv[i], "begin=", 6)) {
@@ -101,6 +124,9 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
             end_address = strtoull(argv[i] + 4, NULL, 0);
         } else if (!strncmp(argv[i], "out=", 4)) {
             out_path = strdup(argv[i] + 4);
+        } else if (!strncmp(argv[i], "within=", 7) && range_count < MOST_RANGES) {
+            first[range_count] = strtoull(argv[i] + 7, &rest, 0);
+            after[range_count++] = strtoull(rest + 1, NULL, 0);
         }
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
