@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.qnet import Constant, QNet, WeightRows
+from rnnc.qnet import Constant, QNet, UnitRows, WeightRows
 
 
 def model_id(qnet: QNet) -> int:
@@ -32,10 +32,11 @@ def _parts(qnet: QNet) -> Iterator[bytes]:
 def _field(value: Any) -> Iterator[bytes]:
     if isinstance(value, WeightRows):
         yield from (np.ascontiguousarray(b, "<i8").tobytes() for b in value.blocks)
-    elif isinstance(value, Constant):
+    elif isinstance(value, Constant | UnitRows):
         yield np.ascontiguousarray(value.data, "<i8").tobytes()
     elif isinstance(value, tuple):
         for item in value:
             yield from _field(item)
     else:
+        assert isinstance(value, int | str | np.integer), value
         yield str(value).encode()

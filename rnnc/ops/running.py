@@ -21,6 +21,8 @@ What = Literal["mean", "sum", "max", "min"]
 MOST = 65535
 FINEST = 8
 SUM_LIMIT = 2**30
+FINEST_SUM = 32768 / 32767
+"""The least LSB of a sum, in LSBs of the input: nothing finer is in it, and the multiplier has 15 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,8 @@ class Running(Op):
             return QBest(self, self.inputs, (x,))
         wanted = q.output()
         if self.what == "sum":
-            lsb = np.maximum(wanted.scale, x.scale_for(self.size).max() / 2**14)
+            finest = FINEST_SUM * (x.scale.max() if wanted.uniform else x.scale_for(self.size))
+            lsb = np.maximum(wanted.scale, finest)
             return QSum(self, self.inputs, (replace(wanted, scale=lsb),), x)
         finer = np.floor(np.log2((x.scale_for(self.size) / wanted.scale_for(self.size)).min()))
         finer = int(np.clip(finer, 0, FINEST))

@@ -217,7 +217,8 @@ class _Valid:
         clock = self.clocks[name] if name in self.clocks else self.clocks[name.split(".", maxsplit=1)[0] + "."]
         at = clock.phase + max(clock.rate, 1) * (count + np.arange(len(ticks)))
         valid = at[:, None] < self.lengths[None, :]
-        self.notes.note(name, ticks.reshape(*ticks.shape[:2], -1)[valid].astype(np.float64))
+        size = int(np.prod(ticks.shape[2:], dtype=np.int64))
+        self.notes.note(name, ticks.reshape(*ticks.shape[:2], size)[valid].astype(np.float64))
 
 
 def _padded(sequences: Sequence[Array], start: int, count: int) -> Array:

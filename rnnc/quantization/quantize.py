@@ -132,7 +132,8 @@ class _Builder:
         have, weights = self.formats[name], op.column_weights(index)
         if weights is None or have.bits != 16 or have.index or not self.ranges.measured:
             return name
-        scale = balanced_scale(weights, have.scale_for(weights.shape[1]), self.ranges.samples[name].std(0))
+        spread = self.ranges.samples[op.inputs[index]].std(0)
+        scale = balanced_scale(weights, have.scale_for(weights.shape[1]), spread)
         return name if scale is None else self._convert(name, Format(16, scale), f"{name}.{op.name}")
 
     def _acceptable(self, name: str, accept: Accept) -> Format:

@@ -5,10 +5,13 @@ Inputs go to the extremes of their types. Half-way each stream is saved, its mem
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+import rnnc.ops
 from rnnc.backend.program import Program
 from rnnc.errors import Refused
 from rnnc.streams import stream_qnet
@@ -16,7 +19,8 @@ from rnnc.verification.host import write_files
 from tests.support.nets import draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 
-NETS, BATCH, STEPS = 200, 20, 200
+NETS, BATCH, STEPS, FIRST = 200, 20, 200, 5000
+OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 
 MAIN = """
@@ -55,6 +59,9 @@ static void run_NAME(FILE *in, FILE *out)
 """
 
 
+network = cache(draw_integers)
+
+
 def driver(program: Program) -> str:
     """A function that streams a file through one network, with its state on the heap."""
     step = f"{'wrote = ' if program.returns else ''}{program.name}_step(s, x, y);"
@@ -68,7 +75,7 @@ def driver(program: Program) -> str:
 
 @pytest.mark.parametrize("first", range(0, NETS, BATCH))
 def test_random_networks(first: int, tmp_path: Path) -> None:
-    nets = [draw_integers(5000 + first + k) for k in range(BATCH)]
+    nets = [network(FIRST + first + k) for k in range(BATCH)]
     built = [package(qnet, f"net{first + k}", steps=1) for k, qnet in enumerate(nets)]
     source, calls, fed = [MAIN], [], b""
     for (program, files), qnet in zip(built, nets, strict=True):
@@ -96,6 +103,19 @@ def test_random_networks(first: int, tmp_path: Path) -> None:
         assert output[: len(rest)] == rest, str(qnet)
         output = output[len(rest) :]
     assert not output
+
+
+def test_every_kind_of_op_is_among_them() -> None:
+    """Every op and every kernel function that ops call is in some of the 200."""
+    nets = [network(FIRST + k) for k in range(NETS)]
+    kinds = {op.op.kind for qnet in nets for op in qnet.ops}
+    called = {call.function for qnet in nets for op in qnet.ops for call in op.calls()}
+    sources = "".join(path.read_text() for path in OPS.glob("*.py"))
+    assert set(re.findall(r'kind: ClassVar\[str\] = "(\w+)"', sources)) - kinds == set()
+    headers = "".join(path.read_text() for path in KERNELS.glob("*.h"))
+    functions = set(re.findall(r"static inline \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers))
+    used = functions & set(re.findall(r'"(rnnc_\w+)"', sources))
+    assert len(used) > 40 and used - called == set()
 
 
 def test_few_random_networks_are_refused() -> None:

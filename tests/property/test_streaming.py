@@ -79,20 +79,23 @@ def test_c_equals_the_oracle_at_every_step_state_included(case: tuple[QNet, Buil
     assert np.array_equal(c.flush()["y"].ravel(), oracle.drain()["y"].ravel())
 
 
-def test_save_restore_go_on(case: tuple[QNet, Built]) -> None:
+def test_saved_at_any_step_restored_elsewhere_it_goes_on_alike(case: tuple[QNet, Built]) -> None:
+    """From the blob before each step another stream, used before, gives that step's answer and the blob behind it."""
     qnet, built = case
     data = one_lane(integers(qnet, STEPS, 2))
-    whole = built.new().run(data)["y"]
-    for cut in (0, 1, 13, STEPS - 1):
-        first = built.new()
-        before = first.run({k: v[:cut] for k, v in data.items()})["y"]
+    frames = [{k: v[t] for k, v in data.items()} for t in range(STEPS)]
+    first, other = built.new(), built.new()
+    other.run({k: v[::-1] for k, v in data.items()})
+    for frame in frames:
         blob = first.save()
-        second = built.new()
-        second.run({k: v[::-1] for k, v in data.items()})
-        assert second.restore(blob) == 0
-        assert second.save() == blob
-        after = second.run({k: v[cut:] for k, v in data.items()})["y"]
-        assert np.array_equal(np.concatenate([before, after]), whole)
+        assert other.restore(blob) == 0
+        assert other.save() == blob
+        here, there = first.step(frame), other.step(frame)
+        assert here.keys() == there.keys()
+        assert all(np.array_equal(here[k], there[k]) for k in here)
+        assert other.save() == first.save()
+    rest, others_rest = first.flush(), other.flush()
+    assert all(np.array_equal(rest[k], others_rest[k]) for k in rest)
 
 
 def test_a_copy_of_the_struct_goes_on_alike(case: tuple[QNet, Built]) -> None:
@@ -147,7 +150,7 @@ def test_bad_blobs_are_refused_and_the_state_stays(case: tuple[QNet, Built]) -> 
         assert np.array_equal(stream.memory, memory)
         return answer
 
-    for k in range(HEADER):
+    for k in range(HEADER):  # the model's id and the version of rnnc are in it
         assert refused(blob[:k] + bytes([blob[k] ^ 1]) + blob[k + 1 :]) == FOREIGN
     for k in range(HEADER, len(blob)):
         assert refused(blob[:k] + bytes([blob[k] ^ 0x10]) + blob[k + 1 :]) == CORRUPT

@@ -7,15 +7,14 @@ op joins every property test by one function here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 import rnnc.ops  # noqa: F401  (registers the ops)
-from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.errors import Refused
-from rnnc.net import Net, Op, Output, Value
+from rnnc.net import Feedback, Net, Op, Output, Value
 from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
 from rnnc.ops.along import Along
@@ -24,12 +23,9 @@ from rnnc.ops.delay import Delay
 from rnnc.ops.dense import Dense
 from rnnc.ops.embedding import Embedding
 from rnnc.ops.geometry import Axis, Geometry
-from rnnc.ops.gru import Gru
-from rnnc.ops.lstm import Lstm
 from rnnc.ops.minmax import MinMax
 from rnnc.ops.mul import Mul
 from rnnc.ops.norm import Norm
-from rnnc.ops.rnn import Rnn
 from rnnc.ops.softmax import Softmax
 from rnnc.ops.squash import Squash
 from rnnc.options import Options
@@ -38,7 +34,32 @@ from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
 from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
-from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude, reduced
+from tests.support.cells import (
+    gru_after,
+    gru_before,
+    gru_other,
+    gru_relu,
+    lstm,
+    lstm_general,
+    rnn,
+    rnn_other,
+    rnn_relu,
+    rnn_sigmoid,
+)
+from tests.support.frames import (
+    along_frame,
+    backward,
+    custom,
+    depthwise,
+    of_window,
+    pool,
+    rearranged,
+    running,
+    shift,
+    stack,
+    window_dense,
+)
+from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude, reduced, stepped
 
 Array = np.ndarray[Any, Any]
 REFUSED = 10_000_000
@@ -54,7 +75,11 @@ class Sketch:
     size: int
     largest: int = 20
     value: str = "x"
+    x: Value = field(default=Value("x", ()))
     ops: list[Op] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    window: int = 0
+    """Steps of a window, 0 for an endless stream."""
 
     def weights(self, *shape: int) -> Array:
         """Normal weights by the fan-in, of one of a few spreads; now and then a row of zeros or one huge element."""
@@ -90,81 +115,6 @@ class Sketch:
 
 
 Layer = Callable[[Sketch], None]
-
-
-def lstm(s: Sketch) -> None:
-    """LSTM."""
-    n, h = s.name("lstm"), s.width()
-    w, r, b = s.weights(4, h, s.size), s.weights(4, h, h), s.bias(4, h)
-    c = InitialState(s.rng.uniform(-100, 100, h) if s.rng.random() < 0.2 else np.zeros(h), f"{n} c")
-    s.add(Lstm(n, (s.value,), (f"{n}.y",), w, r, b, s.initial(h, f"{n} h"), c), h)
-
-
-def _gru(s: Sketch, reset_after: bool) -> None:
-    n, h = s.name("gru"), s.width()
-    w, r, bx, bh = s.weights(3, h, s.size), s.weights(3, h, h), s.bias(3, h), s.bias(3, h)
-    s.add(Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h, f"{n} h"), reset_after), h)
-
-
-def gru_after(s: Sketch) -> None:
-    """GRU, linear_before_reset = 1."""
-    _gru(s, reset_after=True)
-
-
-def gru_before(s: Sketch) -> None:
-    """GRU, linear_before_reset = 0."""
-    _gru(s, reset_after=False)
-
-
-def gru_relu(s: Sketch) -> None:
-    """GRU with a ReLU candidate, whose state nothing bounds."""
-    n, h = s.name("gru"), s.width()
-    w, r, bx, bh = s.weights(3, h, s.size), s.weights(3, h, h) * 0.3, s.bias(3, h), s.bias(3, h)
-    s.add(Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h), bool(s.rng.integers(2)), (SIGMOID, RELU)), h)
-
-
-def _rnn(s: Sketch, activation: Activation, gain: float = 1.0) -> None:
-    n, h = s.name("rnn"), s.width()
-    w, r, b = s.weights(h, s.size), s.weights(h, h) * gain, s.bias(h)
-    s.add(Rnn(n, (s.value,), (f"{n}.y",), w, r, b, s.initial(h, f"{n} h"), activation), h)
-
-
-def rnn(s: Sketch) -> None:
-    """RNN with tanh."""
-    _rnn(s, TANH)
-
-
-def rnn_relu(s: Sketch) -> None:
-    """RNN with ReLU that forgets."""
-    _rnn(s, RELU, 0.2)
-
-
-def rnn_sigmoid(s: Sketch) -> None:
-    """RNN with sigmoid."""
-    _rnn(s, SIGMOID)
-
-
-def lstm_general(s: Sketch) -> None:
-    """LSTM with a projection, and peepholes, coupled gates or a clip."""
-    n, h, width = s.name("lstm"), s.width(), s.width()
-    w, r, b = s.weights(4, h, s.size), s.weights(4, h, width), s.bias(4, h)
-    peepholes = s.rng.standard_normal((3, h)) * 0.3 if s.rng.random() < 0.5 else None
-    op = Lstm(
-        n,
-        (s.value,),
-        (f"{n}.y",),
-        w,
-        r,
-        b,
-        s.initial(width),
-        InitialState(np.zeros(h)),
-        peepholes=peepholes,
-        clip=float(s.rng.choice([0.0, 2.5])),
-        coupled=bool(s.rng.integers(2)),
-        projection=s.weights(width, h),
-        projection_bias=np.zeros(width),
-    )
-    s.add(op, width)
 
 
 def dense(s: Sketch) -> None:
@@ -244,11 +194,16 @@ def affine(s: Sketch) -> None:
 LAYERS: dict[str, Layer] = {
     f.__name__: f
     for f in (
-        *(lstm, lstm_general, gru_after, gru_before, gru_relu, rnn, rnn_relu, rnn_sigmoid),
+        *(lstm, lstm_general, gru_after, gru_before, gru_relu, gru_other),
+        *(rnn, rnn_relu, rnn_sigmoid, rnn_other),
         *(dense, conv, squash, softmax, norm, residual, skip, affine),
-        *(curve, leaky_relu, gate, magnitude, reduced, decision),
+        *(curve, leaky_relu, gate, magnitude, reduced, decision, stepped),
+        *(pool, depthwise, along_frame, shift, stack, running, rearranged, custom),
+        *(backward, window_dense),
     )
 }
+ENDS = {"backward": -1, "window_dense": 1}
+"""Layers that come before or behind all others."""
 RECURRENT = ("lstm", "gru_after", "gru_before", "rnn")
 
 
@@ -271,10 +226,12 @@ def draw(seed: int, layers: Sequence[str] = (), columns: int = 0, largest: int =
     s = Sketch(rng, 0, largest)
     s.size = columns or s.width()
     x = embedded(s) if not layers and rng.random() < 0.1 else Value("x", (s.size,))
+    s.x = x
     chosen = layers or rng.choice(list(LAYERS), rng.integers(1, 4))
-    for layer in chosen:
+    for layer in sorted(chosen, key=lambda layer: ENDS.get(layer, 0)):
         LAYERS[layer](s)
-    return Net(f"net{seed}", (x,), tuple(s.ops), (Output("y", s.value),))
+    net = Net(f"net{seed}", (x,), tuple(s.ops), (Output("y", s.value),), tuple(s.feedback))
+    return replace(net, window=s.window, outputs=(of_window(net, s.window),)) if s.window else net
 
 
 def single(op: Op, columns: int = 1, outputs: Sequence[Output] = ()) -> Net:

@@ -15,6 +15,7 @@ from rnnc.ops.curve import FUNCTIONS, Curve
 from rnnc.ops.dense import Dense
 from rnnc.ops.div import Div
 from rnnc.ops.embedding import Embedding
+from rnnc.ops.inside import Inside
 from rnnc.ops.leaky_relu import LeakyRelu
 from rnnc.ops.log import Log
 from rnnc.ops.magnitude import Magnitude
@@ -22,6 +23,7 @@ from rnnc.ops.minmax import MinMax
 from rnnc.ops.mul import Mul
 from rnnc.ops.power import Power
 from rnnc.ops.reduce import Reduce, What
+from rnnc.ops.round import Round
 from rnnc.ops.scale import Scale
 from rnnc.ops.squash import Squash
 from rnnc.tracing import Node
@@ -101,3 +103,15 @@ def decision(s: Sketch) -> None:
     count = s.size
     s.add(ArgMax(n, (s.value,), (f"{n}.y",), Along(1, count, 1), ()), 1)
     s.add(Embedding(e, (s.value,), (f"{e}.y",), s.weights(count, h), (h,)), h)
+
+
+def stepped(s: Sketch) -> None:
+    """x rounded, or whether it lies between limits."""
+    x, shape, kind = s.value, (s.size,), str(s.rng.choice(["round", "inside"]))
+    n = s.name(kind)
+    strict, outside = (bool(k) for k in s.rng.integers(2, size=2))
+    limits = s.rng.standard_normal((2, s.size))
+    if kind == "round":
+        s.add(Round(n, (x,), (f"{n}.y",), str(s.rng.choice(["Floor", "Ceil", "Round"])), shape), s.size)
+    else:
+        s.add(Inside(n, (x,), (f"{n}.y",), limits.min(0), limits.max(0), shape, strict, outside), s.size)
