@@ -34,6 +34,8 @@ NUMPY_TYPES = {
 }
 PAIR_TOLERANCE = 1e-3
 MOST_LAYOUTS = 16
+TRIALS = 4
+"""How often each layout is tried, with other numbers."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,13 @@ class Session:
         layouts = [dict(zip(names, c, strict=True)) for c in product(*choices)][:MOST_LAYOUTS]
         if len(layouts) == 1:
             return layouts[0]
-        single = sorted(layouts, key=lambda a: self._common_length(a) != 1)
-        return next(filter(self._is_time, layouts), None) or next(filter(self._runs, single), layouts[0])
+        for seed in range(TRIALS):
+            for layout in layouts:
+                if self._is_time(layout, seed):
+                    return layout
+        short = any(states)
+        likely = sorted(layouts, key=lambda a: (self._common_length(a) == 1) != short)
+        return next(filter(self._runs, likely), layouts[0])
 
     def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
         """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
@@ -176,15 +183,19 @@ class Session:
 
         return sorted(found, key=unlikely) or [Axes(None)]
 
-    def _is_time(self, axes: Mapping[str, Axes]) -> bool:
-        """Whether the end of an output depends on the steps before the last along these axes."""
+    def _is_time(self, axes: Mapping[str, Axes], seed: int) -> bool:
+        """Whether the end of an output depends on the steps before the last along these axes.
+
+        The larger the seed, the larger the numbers that are tried: a class index changes with few of them.
+        """
         length = self._trial_length(axes)
         if length == 1:
             return False
-        rng, lanes = np.random.default_rng(0), self._lanes(axes)
-        steps = {v.name: _random(v, rng, length, lanes) for v in self.net.inputs}
+        rng, lanes = np.random.default_rng(seed), self._lanes(axes)
+        steps = {v.name: _random(v, rng, length, lanes, 2.0**seed) for v in self.net.inputs}
         changed = {
-            v.name: np.concatenate([_random(v, rng, length - 1, lanes), steps[v.name][-1:]]) for v in self.net.inputs
+            v.name: np.concatenate([_random(v, rng, length - 1, lanes, 2.0**seed), steps[v.name][-1:]])
+            for v in self.net.inputs
         }
         try:
             before, after = self._run(axes, steps, {}), self._run(axes, changed, {})
@@ -303,9 +314,9 @@ def _layouts(dims: Sequence[int], value: Value, lanes: int | None, *, timeless: 
                 yield Axes(time, batch)
 
 
-def _random(value: Value, rng: np.random.Generator, length: int, lanes: int) -> Array:
+def _random(value: Value, rng: np.random.Generator, length: int, lanes: int, size: float = 1.0) -> Array:
     shape = (length, lanes, *value.shape)
-    return rng.integers(0, value.rows, shape) if value.dtype == "index" else rng.standard_normal(shape)
+    return rng.integers(0, value.rows, shape) if value.dtype == "index" else size * rng.standard_normal(shape)
 
 
 def _end_differs(before: Array, after: Array, length: int) -> bool:

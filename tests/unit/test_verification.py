@@ -19,6 +19,7 @@ from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.oracle import PREFIX_POINTS, ask
 from rnnc.verification.session import Axes, Session
+from tests.support.graphs import Builder
 from tests.support.models import Array
 from tests.support.nets import draw
 from tests.support.small import HIDDEN, recording, small
@@ -59,6 +60,17 @@ def plain(x: Array) -> Array:
 )
 def test_time_and_batch_are_found(form: dict[str, Any], axes: Axes) -> None:
     assert session(small(**form)).axes == {"x": axes}
+
+
+@pytest.mark.parametrize("bias", [0.1, 100.0])
+def test_time_is_found_where_outputs_are_decisions(bias: float) -> None:
+    """A decision that few steps change, and one that none changes."""
+    rng = np.random.default_rng(0)
+    b = Builder()
+    weights = [b.const(rng.standard_normal((1, 3, n)) / 2) for n in (5, 3)]
+    y = b.op("RNN", b.op("Transpose", "x", perm=[1, 0, 2]), *weights, hidden_size=3)
+    b.op("Cast", b.op("Greater", y, b.const(np.array(-bias))), to=1, out="k")
+    assert session(b.model({"x": [1, 12, 5]}, ["k"])).axes == {"x": Axes(1)}
 
 
 def test_a_named_time_axis_is_taken() -> None:
