@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
+
+if TYPE_CHECKING:
+    from rnnc.errors import ModelError
 
 
 def run(
@@ -16,17 +20,43 @@ def run(
     model: ModelArguments,
     after: Annotated[str, typer.Option("--after", metavar="STAGE", help="Print what this stage made.")] = "",
 ) -> None:
-    """Show what a network is, what one step costs, and what cannot be compiled and why.
+    """Show what became of each node of a file, what the network is, what one step costs, and what cannot be compiled.
 
     Stages: load, stream, calibrate, quantize, certify, lower, emit.
     """
     if after:
         _stage(output, model, after)
         return
-    from rnnc.report.terminal import description
+    from rnnc.errors import ModelError
+    from rnnc.frontend.survey import survey
+    from rnnc.report.terminal import description, findings
 
-    package = model.build(output, verify=False)
-    output.answer(package.report, "" if output.as_json else description(package.report, package.program))
+    try:
+        package = model.build(output, verify=False)
+    except ModelError as error:
+        _refused(output, model, error)
+        raise
+    found = survey(model.model, package.options, package.graph, package.program.qnet.net)
+    report = {**package.report, "nodes": [asdict(f) for f in found]}
+    text = "" if output.as_json else f"{findings(found)}\n{description(package.report, package.program)}"
+    output.answer(report, text)
+
+
+def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
+    """Show what is known of each node of a file that cannot be compiled."""
+    from rnnc.errors import ModelError
+    from rnnc.frontend.load import load
+    from rnnc.frontend.survey import survey
+    from rnnc.report.terminal import findings
+
+    graph, found = None, []
+    with suppress(ModelError):
+        graph = load(model.model, model.options())
+    with suppress(ModelError):
+        found = survey(model.model, model.options(), graph, error=error)
+    output.context["nodes"] = [asdict(f) for f in found]
+    if found and not output.as_json:
+        print(findings(found), flush=True)
 
 
 def _stage(output: Output, model: ModelArguments, after: str) -> None:

@@ -37,6 +37,8 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        self.context: dict[str, Any] = {}
+        """What the object of an error says besides."""
         self._answered = False
 
     def note(self, text: str) -> None:
@@ -53,7 +55,7 @@ class Output:
         if hint:
             _say(f"  {hint}")
         if self.as_json:
-            self.json({"error": {"message": what, "hint": hint or None, "exit_code": code}})
+            self.json({"error": {"message": what, "hint": hint or None, "exit_code": code}, **self.context})
 
     def json(self, content: Mapping[str, Any]) -> None:
         """The answer as JSON, once."""

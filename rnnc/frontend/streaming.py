@@ -49,14 +49,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
 
 def _stream(graph: Graph, options: Options) -> Net:
-    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
-    graph = forward_only(graph) if options.window else graph
-    graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
-    states = find_states(graph, options)
-    hidden = set() if options.outputs else set(states.pairs.values())
-    results = [name for name in graph.wanted if name not in hidden] or list(graph.wanted)
-    graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
-    graph = replace(graph, wanted=tuple(results))
+    graph, states = prepared(graph, options)
     attempts = _Attempts(options)
     plain = without_caches(graph, states) if states.feedback else None
     if plain and plain.frames:
@@ -69,6 +62,18 @@ def _stream(graph: Graph, options: Options) -> Net:
     if net is None:
         raise attempts.likeliest()
     return net
+
+
+def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
+    """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
+    graph = forward_only(graph) if options.window else graph
+    graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
+    states = find_states(graph, options)
+    hidden = set() if options.outputs else set(states.pairs.values())
+    results = [name for name in graph.wanted if name not in hidden] or list(graph.wanted)
+    graph = prune(graph, [*results, *(states.pairs[name] for name in states.feedback)])
+    return replace(graph, wanted=tuple(results)), states
 
 
 class _Attempts:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -13,7 +14,11 @@ from rich.table import Table
 from rnnc.backend.program import Port, Program
 from rnnc.backend.usage import usage
 
+if TYPE_CHECKING:
+    from rnnc.frontend.survey import Finding
+
 WIDTH = 80
+NAME_WIDTH = 30
 RULE = "\u2500"
 """What rich draws lines with; a minus is on every terminal."""
 
@@ -47,6 +52,20 @@ def description(report: Mapping[str, Any], program: Program) -> str:
             _cost(report),
         ]
     )
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What became of each node of the file."""
+    counts = Counter(f.status for f in found)
+    rows = [[_shortened(f.node), f.op_type, f.status, f.why] for f in found]
+    heading = f"{len(found)} nodes in the file: {', '.join(f'{n} {status}' for status, n in counts.items())}"
+    return f"{heading}\n\n{table(['node', 'operator', '', 'how, or why not'], rows)}"
+
+
+def _shortened(name: str) -> str:
+    """A name of at most NAME_WIDTH characters, its middle left out."""
+    head = NAME_WIDTH // 3
+    return name if len(name) <= NAME_WIDTH else f"{name[:head]}...{name[head + 3 - NAME_WIDTH :]}"
 
 
 def example(program: Program) -> str:
