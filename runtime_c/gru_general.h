@@ -50,19 +50,21 @@ static inline int16_t rnnc_gru_general_update(const rnnc_activation *f, const rn
     return rnnc_upper(*s);
 }
 
-/* One step.  x: [columns].  h: [hidden], the operand, replaced at the end.  s: [hidden].  next: [hidden], scratch.
+/* One step.  x: [columns].  h: [hidden], the operand.  s: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
  * y: [hidden] int16, or 0 where h itself is the output. */
 static inline void rnnc_gru_after_general(const rnnc_gru_after_general_params *p, const void *x,
-                                          void *h, int32_t *s, void *next, int16_t *y)
+                                          void *h, int32_t *s, void *vx, void *vh, int16_t *y)
 {
     enum { UNITS = RNNC_UNITS(3), ROWS = 3 * UNITS };
     const int32_t room = (int32_t)1073741824 >> p->f.exponent;
     const int8_t *w = p->weights;
+    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
     uint16_t u, k;
+    rnnc_take(vh, h, p->h_bits, p->hidden);
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
-        w = rnnc_rows(ax, w, x, p->x_bits, p->columns, ROWS);
-        w = rnnc_rows(ah, w, h, p->h_bits, p->hidden, ROWS);
+        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);
+        w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS);
         for (k = u; k < u + UNITS && k < p->hidden; k++) {
             const int32_t *b = &p->bias[4 * k], *px = &ax[3 * (k - u)], *ph = &ah[3 * (k - u)];
             const rnnc_scale2 *m = &p->scale[3 * k];
@@ -77,26 +79,28 @@ static inline void rnnc_gru_after_general(const rnnc_gru_after_general_params *p
             r = rnnc_apply(&p->f, rnnc_clip(r, -p->clip, p->clip));
             nh = rnnc_mul15(r, rnnc_clip(nh, -room, room)) * ((int32_t)1 << p->f.exponent);
             value = rnnc_gru_general_update(&p->f, &p->g, p->clip, z, nx + nh, &s[k]);
-            rnnc_put_hidden(next, p->h_bits, k, value);
+            rnnc_put_hidden(h, p->h_bits, k, value);
             if (y) {
                 y[k] = value;
             }
         }
     }
-    memcpy(h, next, (size_t)p->hidden * (p->h_bits / 8u));
 }
 
-/* As rnnc_gru_after_general.  next: [hidden], scratch, holds r h.  z: [hidden], scratch. */
+/* As rnnc_gru_after_general.  h ends as the new operand, in between it holds r h.  z: [hidden], scratch. */
 static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params *p, const void *x,
-                                           void *h, int32_t *s, void *next, int32_t *z, int16_t *y)
+                                           void *h, int32_t *s, void *vx, void *vh, int32_t *z,
+                                           int16_t *y)
 {
     enum { UNITS2 = RNNC_UNITS(2), ROWS2 = 2 * UNITS2, UNITS1 = RNNC_UNITS(1) };
     const int8_t *w = p->zr_weights;
+    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
     uint16_t u, k;
+    rnnc_take(vh, h, p->h_bits, p->hidden);
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS2)) {
         int32_t ax[ROWS2], ah[ROWS2];
-        w = rnnc_rows(ax, w, x, p->x_bits, p->columns, ROWS2);
-        w = rnnc_rows(ah, w, h, p->h_bits, p->hidden, ROWS2);
+        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS2);
+        w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, ROWS2);
         for (k = u; k < u + UNITS2 && k < p->hidden; k++) {
             const int32_t *b = &p->zr_bias[2 * k], *px = &ax[2 * (k - u)], *ph = &ah[2 * (k - u)];
             const rnnc_scale2 *m = &p->zr_scale[2 * k];
@@ -106,14 +110,15 @@ static inline void rnnc_gru_before_general(const rnnc_gru_before_general_params 
             r = rnnc_apply(&p->f, rnnc_clip(r, -p->clip, p->clip));
             r = ((r * rnnc_upper(s[k]) + 16384) >> 15) *
                 ((int32_t)1 << p->f.exponent); /* |r h| <= 2^22 */
-            rnnc_put_hidden(next, p->h_bits, k, rnnc_clip(r, -32767, 32767));
+            rnnc_put_hidden(h, p->h_bits, k, rnnc_clip(r, -32767, 32767));
         }
     }
+    rnnc_take(vh, h, p->h_bits, p->hidden);
     w = p->n_weights;
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS1)) {
         int32_t ax[UNITS1], ah[UNITS1];
-        w = rnnc_rows(ax, w, x, p->x_bits, p->columns, UNITS1);
-        w = rnnc_rows(ah, w, next, p->h_bits, p->hidden, UNITS1);
+        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, UNITS1);
+        w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, UNITS1);
         for (k = u; k < u + UNITS1 && k < p->hidden; k++) {
             int32_t a = rnnc_rescale2_by(ax[k - u] + rnnc_rom_i32(&p->n_bias[k]), ah[k - u],
                                          &p->n_scale[k], p->nx_shift);

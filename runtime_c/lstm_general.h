@@ -53,18 +53,20 @@ static inline int32_t rnnc_lstm_general_unit(const rnnc_lstm_general_params *p, 
     return rnnc_clip((h + 16384) >> 15, -32767, 32767);
 }
 
-/* One step.  x: [columns].  h: [width], the operand, replaced at the end unless projected.  c: [hidden].
- * next: [hidden], scratch, holds o h(c).  y: [hidden] int16, or 0 where h itself is the output. */
+/* One step.  x: [columns].  h: [width], the operand.  c: [hidden].  vx, vh: scratch, x and h as the kernel takes them.
+ * next: where o h(c) goes, h or what is projected then.  y: [hidden] int16, or 0 where h itself is the output. */
 static inline void rnnc_lstm_general(const rnnc_lstm_general_params *p, const void *x, void *h,
-                                     int32_t *c, void *next, int16_t *y)
+                                     int32_t *c, void *vx, void *vh, void *next, int16_t *y)
 {
     enum { UNITS = RNNC_UNITS(4), ROWS = 4 * UNITS };
     const int8_t *w = p->weights;
+    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
     uint16_t u, k, g;
+    rnnc_take(vh, h, p->h_bits, p->width);
     for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
         int32_t ax[ROWS], ah[ROWS];
-        w = rnnc_rows(ax, w, x, p->x_bits, p->columns, ROWS);
-        w = rnnc_rows(ah, w, h, p->h_bits, p->width, ROWS);
+        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);
+        w = rnnc_product(ah, w, vh, p->h_bits, p->width, ROWS);
         for (k = u; k < u + UNITS && k < p->hidden; k++) {
             int32_t gate[4], value;
             for (g = 0; g < 4; g++) {
@@ -79,9 +81,6 @@ static inline void rnnc_lstm_general(const rnnc_lstm_general_params *p, const vo
             }
         }
     }
-    if (!p->projected) {
-        memcpy(h, next, (size_t)p->hidden * (p->h_bits / 8u));
-    }
 }
 
 typedef struct {
@@ -92,16 +91,17 @@ typedef struct {
     uint8_t shift;
 } rnnc_lstm_project_params;
 
-/* h = Wp m + bp.  m: [columns] int16.  h: [rows] int16. */
-static inline void rnnc_lstm_project(const rnnc_lstm_project_params *p, const int16_t *m,
+/* h = Wp m + bp.  m: [columns] int16.  vm: scratch, m as the kernel takes it.  h: [rows] int16. */
+static inline void rnnc_lstm_project(const rnnc_lstm_project_params *p, const int16_t *m, void *vm,
                                      int16_t *h)
 {
     enum { UNITS = RNNC_UNITS(1) };
     const int8_t *w = p->weights;
+    const void *taken = rnnc_taken(vm, m, 16, p->columns);
     uint16_t u, k;
     for (u = 0; u < p->rows; u = (uint16_t)(u + UNITS)) {
         int32_t a[UNITS];
-        w = rnnc_rows(a, w, m, 16, p->columns, UNITS);
+        w = rnnc_product(a, w, taken, 16, p->columns, UNITS);
         for (k = u; k < u + UNITS && k < p->rows; k++) {
             int32_t v =
                 rnnc_rescale1_by(a[k - u] + rnnc_rom_i32(&p->bias[k]), &p->scale[k], p->shift);

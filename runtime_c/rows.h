@@ -114,10 +114,8 @@ static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)
     return units == 1 || left >= units ? units : left;
 }
 
-#ifdef RNNC_DIRECT
-#define rnnc_rows rnnc_product
-
 /* x as rnnc_product reads it, while x does not change: x itself, or v, which takes it. */
+#ifdef RNNC_DIRECT
 static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     (void)v;
@@ -130,31 +128,6 @@ static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint1
 {
     rnnc_take(v, x, bits, columns);
     return v;
-}
-
-#define RNNC_PART \
-    32 /* columns taken at a time; every packing is contiguous by groups of so many columns */
-
-/* As rnnc_product on an operand that was not taken: x may lie anywhere. */
-static inline const int8_t *rnnc_rows(int32_t *acc, const int8_t *w, const void *x, uint8_t bits,
-                                      uint16_t columns, uint16_t rows)
-{
-    uint16_t r, j;
-    uint8_t k;
-    for (r = 0; r < rows; r = (uint16_t)(r + RNNC_GROUP)) {
-        memset(&acc[r], 0, RNNC_GROUP * sizeof acc[0]);
-        for (j = 0; j < columns; j = (uint16_t)(j + RNNC_PART)) {
-            rnnc_operand v[RNNC_OPERAND_LENGTH(RNNC_PART)];
-            int32_t part[RNNC_GROUP];
-            uint16_t n = (uint16_t)(columns - j < RNNC_PART ? columns - j : RNNC_PART);
-            rnnc_take(v, (const int8_t *)x + (size_t)j * (bits / 8u), bits, n);
-            w = rnnc_product(part, w, v, bits, n, RNNC_GROUP);
-            for (k = 0; k < RNNC_GROUP; k++) {
-                acc[r + k] += part[k];
-            }
-        }
-    }
-    return w;
 }
 #endif
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.backend.memory import Pool, allocate
+from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
 from rnnc.backend.program import Call, ConstantArray, Cost, Member, Params, Port, Program, Region
@@ -162,28 +162,36 @@ class _Lowering:
         return Call("", "memcpy", (to, source, f"{size} * sizeof({form.ctype})"))
 
     def _allocate(self) -> Pool:
-        """Give every value without a place, and every call's scratch, room in the work arrays by lifetime."""
-        pool, now = [], 0
-        last = {self._root(name): i for i, op in enumerate(self.qnet.ops) for name in op.inputs}
-        end = len(self.qnet.ops)
+        """Give every value without a place, and every call's scratch, room in the work arrays by lifetime.
+
+        Time is counted in calls; scratch that several calls of an op name is kept from the first of them to the last.
+        """
+        starts = [0]
+        for op in self.qnet.ops:
+            starts.append(starts[-1] + max(1, len(op.calls())))
+        end = starts[-1]
+        last = {self._root(name): starts[i + 1] - 1 for i, op in enumerate(self.qnet.ops) for name in op.inputs}
         last |= {
             self._root(name): end
             for name in [f.next for f in self.qnet.feedback] + [o.value for o in self.qnet.outputs]
         }
-        for now, op in enumerate(self.qnet.ops):
+        pool: dict[str, Request] = {}
+        for op, start, after in zip(self.qnet.ops, starts, starts[1:], strict=False):
             for name, form in zip(op.outputs, op.formats, strict=True):
                 if name not in self.places and name not in self._views:
-                    pool.append((name, POOLS[form.ctype], self.qnet.values[name].size, now, last.get(name, now)))
-            for call in op.calls():
-                pool += [
-                    (f"{op.name}.{s.name}", POOLS[s.ctype], s.length, now, now)
-                    for s in map(self._scratch, call.scratch)
-                    if s.length
-                ]
+                    until = last.get(name, after - 1)
+                    pool[name] = (name, POOLS[form.ctype], self.qnet.values[name].size, start, until)
+            for now, call in enumerate(op.calls(), start):
+                for s in map(self._scratch, call.scratch):
+                    name = f"{op.name}.{s.name}"
+                    first = pool[name][3] if name in pool else now
+                    if s.length:
+                        pool[name] = (name, POOLS[s.ctype], s.length, first, now)
         for f in self.qnet.feedback:
             if self.places.get(self._root(f.next), "").startswith("s->"):
-                pool.append((f"{f.state.name}.next", POOLS[f.state.format.ctype], f.state.size, end, end))
-        return allocate(pool)
+                name = f"{f.state.name}.next"
+                pool[name] = (name, POOLS[f.state.format.ctype], f.state.size, end, end)
+        return allocate(pool.values())
 
     @staticmethod
     def _guard(op: QOp, call: KernelCall, signals: Signals) -> str:

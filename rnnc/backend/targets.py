@@ -64,12 +64,12 @@ class Target:
 
 
 def dsp_operand(columns: int, _: int) -> tuple[str, int]:
-    """RNNC_OPERAND_LENGTH of runtime_c/isa/dsp.h."""
+    """What rnnc_take of runtime_c/isa/dsp.h writes."""
     return "int32_t", 2 + (columns + 3) // 4 * 2
 
 
 def telescope_operand(columns: int) -> Callable[[int, int], tuple[str, int]]:
-    """RNNC_OPERAND_LENGTH of runtime_c/isa/telescope.h, padded to ``columns``."""
+    """What rnnc_take of runtime_c/isa/telescope.h writes, padded to ``columns``."""
     return lambda n, _: ("int32_t", 3 + (n + columns - 1) // columns * columns)
 
 

@@ -27,7 +27,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
     upper,
 )
-from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp, QState, Scratch
+from rnnc.qnet import Arg, Bound, Field, KernelCall, Operand, QOp, QState, Scratch
 from rnnc.rows import TwoBlock
 
 NO_CLIP = 2**30
@@ -140,8 +140,12 @@ class QGruGeneral(QOp):
             ("f", activation_field(self.functions[0], f"{n}_f")),
             ("g", activation_field(self.functions[1], f"{n}_g")),
         )
-        args = [Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_s"), Arg("scratch", "next")]
-        scratch = [Scratch("next", self.h.operand.ctype, op.hidden)]
+        args = [Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_s")]
+        args += [Arg("scratch", "vx"), Arg("scratch", "vh")]
+        scratch: list[Scratch | Operand] = [
+            Operand("vx", op.columns, self.input_format.bits, borrowed=True),
+            Operand("vh", op.hidden, self.h.operand.bits),
+        ]
         if not after:
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "int32_t", op.hidden))

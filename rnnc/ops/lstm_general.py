@@ -27,7 +27,7 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp, QState, Scratch, WeightRows
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 
 CELL_FRACTION = 23
@@ -178,7 +178,12 @@ class QLstmGeneral(QOp):
         op, n, s = self.op, self.name, self.rows
         projected = self.projection is not None
         blocks = tuple(b.weights.reshape(op.hidden, 4, -1) for b in (s.x, s.h))
-        scratch = (Scratch("next", "int16_t" if projected else self.operand.ctype, op.hidden),)
+        scratch: list[Scratch | Operand] = [
+            Operand("vx", op.columns, self.input_format.bits, borrowed=True),
+            Operand("vh", op.width, self.operand.bits),
+        ]
+        if projected:
+            scratch.append(Scratch("next", "int16_t", op.hidden))
         fields: tuple[Field, ...] = (
             ("weights", WeightRows(f"{n}_w", blocks, "gates i o f c of each unit over x, then over h")),
             ("bias", Constant(f"{n}_b", "int32_t", s.bias, "[hidden][4 gates], LSB of the x accumulator")),
@@ -202,14 +207,23 @@ class QLstmGeneral(QOp):
             ),
         )
         y = Arg("null") if projected or self.output_state(0) else Arg("output", "0")
-        args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_c"), Arg("scratch", "next"), y)
+        following = Arg("scratch", "next") if projected else Arg("state", f"{n}_h")
+        taken = (Arg("scratch", "vx"), Arg("scratch", "vh"))
+        args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("state", f"{n}_c"), *taken, following, y)
         macs = 4 * op.hidden * (op.columns + op.width)
         call = KernelCall(
-            "rnnc_lstm_general", "lstm_general.h", "rnnc_lstm_general_params", fields, args, scratch, macs, GATE_TABLES
+            "rnnc_lstm_general",
+            "lstm_general.h",
+            "rnnc_lstm_general_params",
+            fields,
+            args,
+            tuple(scratch),
+            macs,
+            GATE_TABLES,
         )
-        return [call, *([self._project(scratch)] if projected else [])]
+        return [call, *([self._project()] if projected else [])]
 
-    def _project(self, scratch: tuple[Scratch, ...]) -> KernelCall:
+    def _project(self) -> KernelCall:
         n, rows = self.name, self.projection
         assert rows is not None
         fields: tuple[Field, ...] = (
@@ -223,7 +237,8 @@ class QLstmGeneral(QOp):
             ("rows", self.op.width),
             ("shift", rows.shift),
         )
-        args = (Arg("scratch", "next"), Arg("state", f"{n}_h"))
+        args = (Arg("scratch", "next"), Arg("scratch", "vm"), Arg("state", f"{n}_h"))
+        scratch = (Scratch("next", "int16_t", self.op.hidden), Operand("vm", self.op.hidden, 16, borrowed=True))
         macs = self.op.hidden * self.op.width
         return KernelCall(
             "rnnc_lstm_project", "lstm_general.h", "rnnc_lstm_project_params", fields, args, scratch, macs

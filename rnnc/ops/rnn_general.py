@@ -24,7 +24,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
 )
 from rnnc.ops.rnn import Rnn
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp, QState, Scratch, WeightRows
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, WeightRows
 from rnnc.rows import TwoBlock
 
 NO_CLIP = 2**30
@@ -93,8 +93,11 @@ class QRnnGeneral(QOp):
             ("f", activation_field(self.function, f"{n}_f")),
         )
         y = Arg("null") if self.output_state(0) else Arg("output", "0")
-        args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("scratch", "next"), y)
-        scratch = (Scratch("next", self.h.operand.ctype, op.hidden),)
+        args = (Arg("input", "0"), Arg("state", f"{n}_h"), Arg("scratch", "vx"), Arg("scratch", "vh"), y)
+        scratch = (
+            Operand("vx", op.columns, self.input_format.bits, borrowed=True),
+            Operand("vh", op.hidden, self.h.operand.bits),
+        )
         macs = op.hidden * (op.columns + op.hidden)
         struct = "rnnc_rnn_general_params"
         return [KernelCall("rnnc_rnn_general", "rnn_general.h", struct, fields, args, scratch, macs, GATE_TABLES)]

@@ -56,8 +56,6 @@ static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const in
 
 #define RNNC_GROUP 1
 #define RNNC_LANES 1
-typedef int16_t rnnc_operand;
-#define RNNC_OPERAND_LENGTH(columns) (columns)
 
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {

@@ -15,8 +15,6 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 1
-typedef int32_t rnnc_operand;
-#define RNNC_OPERAND_LENGTH(columns) (2 + ((columns) + 3) / 4 * 2)
 #define RNNC_DSP_COL4_BYTES 56 /* of the code for four columns */
 
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)

@@ -10,7 +10,6 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 4
-typedef int16_t rnnc_operand;
 #define RNNC_OPERAND_LENGTH(columns) (((columns) + 7) / 8 * 8)
 
 #if defined(__ARM_FEATURE_MVE)

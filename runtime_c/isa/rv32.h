@@ -9,8 +9,6 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 2 /* two blocks at a time share the loads of activations */
-typedef int16_t rnnc_operand;
-#define RNNC_OPERAND_LENGTH(columns) (columns)
 
 #ifndef RNNC_UNUSED
 #define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */

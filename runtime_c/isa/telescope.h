@@ -15,10 +15,8 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 1
-typedef int32_t rnnc_operand;
 #define RNNC_TELESCOPE_PADDED(columns) \
     (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)
-#define RNNC_OPERAND_LENGTH(columns) (3 + RNNC_TELESCOPE_PADDED(columns))
 
 #ifndef RNNC_TELESCOPE_BLOCK
 /* acc[0 .. 3] of one block; returns the address behind its weights. */

@@ -12,8 +12,6 @@
 
 #define RNNC_GROUP 8
 #define RNNC_LANES 8
-typedef int16_t rnnc_operand;
-#define RNNC_OPERAND_LENGTH(columns) (((columns) + 1) / 2 * 2)
 
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
