@@ -14,6 +14,7 @@ from rnnc.backend.program import Program
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
+from rnnc.frontend.precision import to_single
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
@@ -181,7 +182,7 @@ def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
 
 
 def _model(source: str | Path | bytes, options: Options) -> Model:
-    """What onnxruntime runs as the reference: the file, with what it keeps in others, and what --output names as outputs."""
+    """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names."""
     parsed, file = read_model(source, options.external_data)
     content = source if isinstance(source, bytes) else Path(source).read_bytes()
     if options.external_data:
@@ -191,7 +192,8 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
-    return Model(file, sha256, parsed.SerializeToString() if missing else content)
+    changed = to_single(parsed) or missing
+    return Model(file, sha256, parsed.SerializeToString() if changed else content)
 
 
 def _check_names(net: Net, options: Options) -> None:

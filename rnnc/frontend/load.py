@@ -31,9 +31,11 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     """
     from rnnc.frontend.binding import bind
     from rnnc.frontend.convert import convert
+    from rnnc.frontend.precision import to_single
     from rnnc.frontend.simplify import simplify
 
     model, file = read_model(source, options.external_data)
+    other = to_single(model)
     _check(model, file)
     _strip_shapes(model)
     wanted = select_outputs(model, options.outputs, file)
@@ -48,7 +50,10 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         _check_shapes(slim.model, file)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, time, slim.notes)
-    return replace(graph, notes=(*graph.notes, *_restarts(graph)), broken=slim.broken)
+    notes = (
+        [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
+    )
+    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken)
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:

@@ -1,0 +1,55 @@
+"""Files in half and double precision are taken in single precision, by rnnc and by onnxruntime alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import rnnc
+from rnnc.frontend.load import load
+from rnnc.frontend.precision import to_single
+from rnnc.options import Options
+from tests.support.graphs import Builder
+
+H, X = 4, 3
+
+
+def model(dtype: str) -> bytes:
+    """A GRU and a Dense on ``[time, 1, X]``, all of it in ``dtype``, the input scaled by a number in float64."""
+    b = Builder()
+    weights = [b.const(b.weights(1, 3 * H, n)) for n in (X, H)]
+    y = b.op("GRU", b.op("Mul", "x", "half"), *weights, hidden_size=H)
+    b.op("MatMul", b.op("Squeeze", y, b.const(np.array([1]))), b.const(b.weights(H, 2)), out="y")
+    proto = onnx.ModelProto.FromString(b.model({"x": ["time", 1, X]}, ["y"]))
+    graph, element = proto.graph, helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.elem_type = element
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind == "f":
+            tensor.CopyFrom(numpy_helper.from_array(array.astype(dtype), tensor.name))
+    half = numpy_helper.from_array(np.array(0.5), "")
+    cast = [
+        helper.make_node("Constant", [], ["wide"], value=half),
+        helper.make_node("Cast", ["wide"], ["half"], to=element),
+    ]
+    nodes = [*cast, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return bytes(proto.SerializeToString())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_another_precision(dtype: str) -> None:
+    package = rnnc.compile_model(model(dtype))
+    assert package.report["verify"]["import_max_rel"] < 1e-5
+    assert f"the file computes in {dtype}" in " ".join(load(model(dtype), Options()).notes)
+
+
+def test_single_numbers_of_another_precision_are_not_told() -> None:
+    proto = onnx.ModelProto.FromString(model("float32"))
+    assert to_single(proto) == ""
+    assert numpy_helper.to_array(proto.graph.node[0].attribute[0].t).dtype == np.float32
+    assert not load(model("float32"), Options()).notes
