@@ -232,7 +232,7 @@ def tanh(p: Ints) -> Ints:
 
 
 def mul15(u: Ints, d: Ints) -> Ints:
-    """u d / 2^15 rounded, for u in 0..32768 and |d| <= 2^30, in 32-bit products."""
+    """u d / 2^15 rounded, for |u| <= 32768 and |d| <= 2^30, in 32-bit products."""
     high = int32(u * (d >> 15), "mul15 high product")
     low = int32(u * (d & 32767) + 16384, "mul15 low product") >> 15
     return int32(high + low, "mul15 sum")

@@ -27,7 +27,7 @@ static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
     return x < lo ? lo : x > hi ? hi : x;
 }
 
-/* u d / 2^15, rounded.  u: 0 .. 32768, |d| <= 2^30: each product <= 2^30 + 2^14, the sum <= 2^30 + 2^15. */
+/* u d / 2^15, rounded.  |u| <= 32768, |d| <= 2^30: each product <= 2^30 + 2^14, the sum <= 2^30 + 2^15. */
 static inline int32_t rnnc_mul15(int32_t u, int32_t d)
 {
     return u * (d >> 15) + ((u * (d & 32767) + 16384) >> 15);

@@ -23,7 +23,7 @@ static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, v
     for (i = 0; i < p->n3; i++) {
         int32_t v = p->x_bits == 32 ? ((const int32_t *)x)[from] : rnnc_get(x, p->x_bits, from);
         rnnc_put(y, p->y_bits, to, v - p->zero);
-        from = (uint16_t)(from + p->from3);
+        from = (uint16_t)(from + (uint16_t)p->from3);
         to = (uint16_t)(to + p->to3);
     }
 }
@@ -34,11 +34,11 @@ static inline void rnnc_layout(const rnnc_layout_params *p, const void *x, void 
     uint16_t i, j, k;
     for (i = 0; i < p->n0; i++) {
         for (j = 0; j < p->n1; j++) {
-            uint16_t from = (uint16_t)(p->from + i * p->from0 + j * p->from1);
+            uint16_t from = (uint16_t)(p->from + (int32_t)i * p->from0 + (int32_t)j * p->from1);
             uint16_t to = (uint16_t)(p->to + i * p->to0 + j * p->to1);
             for (k = 0; k < p->n2; k++) {
                 rnnc_layout_row(p, x, y, from, to);
-                from = (uint16_t)(from + p->from2);
+                from = (uint16_t)(from + (uint16_t)p->from2);
                 to = (uint16_t)(to + p->to2);
             }
         }

@@ -29,8 +29,8 @@ STATE_HEADROOM = 2.0
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
 JITTER = 0.08
-MOST_ELEMENTS = 65535
-"""The kernels count elements with 16 bits."""
+MOST_ELEMENTS = MOST_STEPS = 65535
+"""The kernels count elements, and a stream its steps, with 16 bits."""
 HALF, WIDEST = 2**14, 2**15
 """LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
@@ -61,11 +61,7 @@ class _Builder:
 
     def build(self) -> QNet:
         net = self.net
-        for value in net.values.values():
-            if value.size > MOST_ELEMENTS:
-                raise Refused(
-                    f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported"
-                )
+        _check_counts(net)
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
         self.wide = wide_values(net)
@@ -76,6 +72,7 @@ class _Builder:
             adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
             try:
                 q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
+                _check_states(q)
             except Refused as error:
                 error.where = error.where or f"{op.name}, {op.describe()}"
                 raise
@@ -162,6 +159,24 @@ class _Builder:
             self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
             self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
         return fresh
+
+
+def _check_counts(net: Net) -> None:
+    """Raise Refused where 16 bits do not count the elements of a value, or the steps until it is due."""
+    for value in net.values.values():
+        if value.size > MOST_ELEMENTS:
+            raise Refused(f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported")
+    steps = max(net.window, net.drain_steps, *(max(v.clock.rate, v.clock.phase) for v in net.values.values()))
+    if steps > MOST_STEPS:
+        raise Refused(f"it counts {steps} steps; {MOST_STEPS} are supported", hint="Take shorter windows or strides.")
+
+
+def _check_states(op: QOp) -> None:
+    """Raise Refused where a state counts further than its type."""
+    for state in op.states():
+        most = (1 << (state.format.bits - 1)) - 1
+        if state.format.hi > most:
+            raise Refused(f"it keeps {state.format.hi} steps; {most} are supported", hint="Take shorter windows.")
 
 
 def wide_values(net: Net) -> set[str]:
