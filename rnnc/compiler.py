@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
-from rnnc.report.advice import ranges_advice
+from rnnc.quantization.starts import make_room
+from rnnc.report.advice import range_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import affordable_steps, attribute
@@ -33,6 +34,7 @@ from rnnc.verification.verify import Verification, compare_c, measure
 
 BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
+NO_STARTS: Mapping[str, float] = {}
 Stage = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
 
@@ -60,12 +62,14 @@ def compile_stages(
     options: Options,
     watch: Stage = no_watch,
     told: Told = not_told,
+    starts: Mapping[str, float] = NO_STARTS,
 ) -> Compilation:
     """From a model to all that its C says; nothing is run and nothing is written.
 
     Args:
         source: path of an ONNX file, or its content.
         calibration: sequences of each input (rnnc.data); None for data-free ranges.
+        starts: the largest magnitudes that state inputs may start from, by name; they start from zero else.
         watch: told of each stage.
         told: told how far a long stage is.
 
@@ -81,7 +85,7 @@ def compile_stages(
     _check_names(net, options)
     given = None if calibration is None else read_data(calibration, input_frames(graph, net, options))
     sequences = given.sequences if given else None
-    ranges: Ranges = made("calibrate", calibrate(net, sequences, options, told))
+    ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
     searched = search(net, ranges, sequences, options, told) if options.search else None
     qnet: QNet = made("quantize", searched or quantize(net, ranges, options))
     certificate: Certificate = made("certify", certify(qnet))
@@ -100,6 +104,7 @@ def build(
     by_layer: bool = False,
     watch: Stage = no_watch,
     told: Told = not_told,
+    starts: Mapping[str, float] = NO_STARTS,
 ) -> Package:
     """All stages, with the verification's figures and without judging them (``Package.check`` does).
 
@@ -107,11 +112,12 @@ def build(
         test: data to verify on; else the calibration's, or noise.
         verify: hold the integers against onnxruntime and run the C on this machine.
         by_layer: measure what each layer costs over many steps; else over a few, where that takes no time.
+        starts: as in ``compile_stages``.
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
     model = _model(source, options)
-    made = compile_stages(source, calibration, options, watch, told)
+    made = compile_stages(source, calibration, options, watch, told, starts)
     data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     banner = Banner(command_line(model.file, calibration, options), model.sha256, measured.summary if measured else "")
@@ -139,7 +145,7 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        tuple(ranges_advice(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
+        tuple(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
         attribution,
         made.ranges.measured,
     )

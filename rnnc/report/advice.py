@@ -14,6 +14,9 @@ from rnnc.verification.verify import Verification
 
 FEW_STEPS = 512
 HARDLY_USED = 1 / 16
+RARELY = 1e-4
+"""Share of clipped numbers that hardly matters."""
+MOST_NAMED = 3
 DOMINATES = 3.0
 """dB within which a part explains what its layer loses."""
 LIMITED_BY_WEIGHTS = 6.0
@@ -42,28 +45,54 @@ def _found(
             "the ranges and rounds weights against what flows through them, which is worth about 10 dB."
         )
     if verified:
-        yield from ranges_advice(verified.measured.occupancy, options, calibrated)
+        occupancy = verified.measured.occupancy
+        yield from range_cautions([o for o in occupancy if not o.producer], options, calibrated)
+        yield from _inner(occupancy)
         if verified.measured.steps < FEW_STEPS:
             yield f"Only {verified.measured.steps} steps were compared: --input DATA of rnnc verify takes more."
     if attribution:
         yield from _layers(attribution, options, calibrated)
+    if verified:
+        yield from _rare(verified.measured.occupancy)
     if options.precision == "a8":
         yield "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
 
 
-def ranges_advice(occupancy: Sequence[Occupancy], options: Options, calibrated: bool) -> Iterator[str]:
-    """What data say of ranges: values that are clipped, inputs that hardly use theirs (raw counts are as they are)."""
-    for o in occupancy:
-        if o.saturated.any():
-            what = f"Input {o.value}" if not o.producer else f"Value {o.value} of {o.producer}"
-            where = _channels(o)
-            room = float(o.available.max())
-            cure = "Calibrate with data that drives the network as far." if o.producer else _wider(o.value, options)
-            yield f"{what} was clipped in {o.share_saturated:.2%} of its numbers{where}: it holds ±{room:.4g}. {cure}"
-        elif not o.producer and o.used < HARDLY_USED and o.value not in options.input_affine:
+def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bool) -> Iterator[str]:
+    """What data say of the ranges of inputs: those that are clipped more than a little, or hardly use theirs."""
+    for o in inputs:
+        if o.share_saturated >= RARELY:
+            cure = _wider(o.value, options)
+            yield f"Input {o.value} was clipped in {_share(o)}{_channels(o)}: it holds ±{_room(o)}. {cure}"
+        elif not o.saturated.any() and o.used < HARDLY_USED and o.value not in options.input_affine:
             bits = int(-np.log2(max(o.used, 2**-15)))
             cure = _narrower(o.value, options, calibrated)
             yield f"Input {o.value} uses {o.used:.2g} of its range: {bits} of 16 bits lie idle.{cure}"
+
+
+def _inner(occupancy: Sequence[Occupancy]) -> Iterator[str]:
+    """Values within the network that are clipped more than a little, the worst named."""
+    clipped = sorted(
+        (o for o in occupancy if o.producer and o.share_saturated >= RARELY), key=lambda o: -o.share_saturated
+    )
+    if clipped:
+        worst = ", ".join(f"{o.value} in {_share(o)} (it holds ±{_room(o)})" for o in clipped[:MOST_NAMED])
+        more = f", and {len(clipped) - MOST_NAMED} more" if len(clipped) > MOST_NAMED else ""
+        yield f"Values within the network were clipped: {worst}{more}. Calibrate with data that drives it as far."
+
+
+def _rare(occupancy: Sequence[Occupancy]) -> Iterator[str]:
+    rare = [o.value for o in occupancy if 0 < o.share_saturated < RARELY]
+    if rare:
+        yield f"Clipped less than once in {round(1 / RARELY):,} numbers, which hardly matters: {', '.join(rare)}."
+
+
+def _share(o: Occupancy) -> str:
+    return f"{o.share_saturated:.2%} of its numbers"
+
+
+def _room(o: Occupancy) -> str:
+    return f"{float(o.available.max()):.4g}"
 
 
 def _given(name: str, options: Options) -> str:

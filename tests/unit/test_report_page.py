@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 
 import rnnc
+from rnnc.fixed import Format
 from rnnc.package import Package
+from rnnc.report.advice import advice
 from rnnc.report.charts import Mark, Series, largest_of_stretches, lines, ticks
+from rnnc.verification.occupancy import Occupancy
 from tests.conftest import require
 from tests.support.models import recurrent
 from tests.support.small import FEATURES, small
@@ -156,6 +160,27 @@ def test_a_clipped_input_is_the_first_advice() -> None:
     package = rnnc.build(small(), calm, rnnc.Options(), test=loud)
     text = _Text(_page(package)).text.split("What to do")[1]
     assert re.match(r"\s*Input x was clipped in [\d.]+% of its numbers \(elements 1\): it holds", text), text[:200]
+
+
+def _occupied(name: str, producer: str, clipped: int) -> Occupancy:
+    """A value of which so many of 100,000 numbers were clipped."""
+    one = np.ones(1)
+    return Occupancy(name, producer, Format.q(15), one, one, np.array([clipped]), 100_000)
+
+
+def test_what_is_clipped_within_is_one_sentence_and_what_hardly_matters_the_last() -> None:
+    package = rnnc.build(small(), noise(600), rnnc.Options())
+    assert package.verified is not None
+    names = {"x": 5, "a": 20, "b": 3000, "c": 40, "d": 30}
+    occupancy = tuple(_occupied(name, "" if name == "x" else "op", clipped) for name, clipped in names.items())
+    measured = replace(package.verified.measured, occupancy=occupancy)
+    verified = replace(package.verified, measured=measured)
+    said = advice(package.program, package.options, True, verified, None)
+    assert said[0] == (
+        "Values within the network were clipped: b in 3.00% of its numbers (it holds ±1), c in 0.04% of its numbers "
+        "(it holds ±1), d in 0.03% of its numbers (it holds ±1), and 1 more. Calibrate with data that drives it as far."
+    )
+    assert said[-1] == "Clipped less than once in 10,000 numbers, which hardly matters: x."
 
 
 def test_few_steps_are_remarked() -> None:
