@@ -49,7 +49,8 @@ def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: s
 
 def _context(program: Program, model: str) -> dict[str, Any]:
     n, c = program.name, program.cost
-    summary = f"{n}: one time step of {''.join(ch for ch in model if ch.isprintable())} in integers"
+    plain = "".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model)  # no quotes: YAML, JSON, Kconfig
+    summary = f"{n}: one time step of {plain} in integers"
     cost = (
         f"{c.flash_weights + c.flash_tables} B of constants and the code, {c.ram_state + c.ram_scratch} B of RAM a stream, "
         f"{c.macs} multiply-accumulates a step"

@@ -204,6 +204,18 @@ def test_esp_idf(built: Built, tmp_path: Path) -> None:
     run([tmp_path / "build/firmware"], tmp_path)
 
 
+@pytest.mark.parametrize("model", ['a "b".onnx', "back\\slash.onnx", "new\nline.onnx", "$(shell).onnx", "'#: .onnx"])
+def test_the_file_name_of_a_model_breaks_no_manifest(model: str, built: Built) -> None:
+    program, files = built
+    placed = {layout: arrange(layout, program, files, model) for layout in LAYOUTS}
+    assert json.loads(placed["platformio"]["library.json"])["description"].startswith("fan: one time step of ")
+    assert isinstance(_yaml(placed["esp-idf"]["idf_component.yml"]), dict)
+    (prompt,) = [line for line in placed["zephyr"]["Kconfig"].splitlines() if line.startswith('\tbool "fan: ')]
+    assert prompt.count('"') == 2 and "$" not in prompt and "\\" not in prompt
+    (sentence,) = [line for line in placed["arduino"]["library.properties"].splitlines() if "one time step" in line]
+    assert sentence.startswith("sentence=fan: ")
+
+
 def test_platformio(built: Built, tmp_path: Path) -> None:
     placed = _write(built, "platformio", tmp_path)
     library = json.loads(placed["library.json"])
