@@ -133,22 +133,7 @@ class Package:
 
         Raises UsageError where that is not possible.
         """
-        files = self.arranged(layout)
-        folder = Path(folder)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-                fresh = Path(temporary) / folder.name
-                write_files(fresh, files)
-                if not folder.exists():
-                    fresh.rename(folder)
-                    return folder
-                for name in files:
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(fresh / name, folder / name)
-        except OSError as error:
-            raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
-        return folder
+        return write_folder(Path(folder), self.arranged(layout))
 
     @property
     def frames(self) -> list[Frame]:
@@ -188,6 +173,27 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write files into a folder, made where it does not exist; nothing is there before all is written.
+
+    Raises UsageError where that is not possible.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            fresh = Path(temporary) / folder.name
+            write_files(fresh, files)
+            if not folder.exists():
+                fresh.rename(folder)
+                return folder
+            for name in files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(fresh / name, folder / name)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
+    return folder
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,19 +13,26 @@ import rnnc
 from rnnc.backend.identity import model_id
 from rnnc.backend.names import Namer
 from rnnc.backend.program import Member, Program
-from rnnc.fixed import Ints
+from rnnc.fixed import Format, Ints
 
 
 @dataclass(frozen=True, eq=False)
 class Accessor:
-    """Reads and sets the states that one graph input initialises."""
+    """Reads and sets the states that one graph input, ``alias``, initialises: the elements ``elements`` of it."""
 
     name: str
-    ctype: str
     size: int
     comment: str
     get: list[str]
     set: list[str]
+    alias: str
+    elements: Ints
+    format: Format
+
+    @property
+    def ctype(self) -> str:
+        """The C type of an element."""
+        return self.format.ctype
 
 
 def accessors(program: Program) -> list[Accessor]:
@@ -41,7 +48,8 @@ def accessors(program: Program) -> list[Accessor]:
             result.append(_accessor(program, namer.name(alias), members, [_window(m) for m in members]))
         else:
             each = [(namer.name(f"{alias}_{m.c_name}"), m) for m in members]
-            result += [_accessor(program, name, [m], [np.arange(m.state.size)]) for name, m in each]
+            single = [(_accessor(program, name, [m], [np.arange(m.state.size)]), m) for name, m in each]
+            result += [replace(accessor, elements=_window(m)) for accessor, m in single]
     return result
 
 
@@ -65,7 +73,8 @@ def _accessor(program: Program, name: str, members: Sequence[Member], windows: S
             line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)
         ]
     limits = f", set clips to {form.lo} .. {form.hi}" if _clamp(members[0]) else ""
-    return Accessor(name, form.ctype, size, f"{name}: {form}{limits}.", get, set_)
+    comment = f"{name}: {form}{limits}."
+    return Accessor(name, size, comment, get, set_, members[0].state.alias, np.arange(size), form)
 
 
 def _clamp(member: Member) -> list[str]:

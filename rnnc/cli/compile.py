@@ -8,13 +8,23 @@ from typing import Annotated, get_args
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments
+from rnnc.cli.shared import ModelArguments, pairs
+from rnnc.errors import UsageError
 from rnnc.options import Layout
 
 
 def run(
     output: Output,
     model: ModelArguments,
+    second: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SECOND]", help="A network that starts from what MODEL gives (--link).", show_default=False
+        ),
+    ] = None,
+    link: Annotated[
+        list[str] | None, typer.Option(metavar="OUT=IN", help="MODEL's output that goes to SECOND's state or input.")
+    ] = None,
     folder: Annotated[str | None, typer.Option("-o", metavar="DIR", help="Where to write; ./NAME by default.")] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
@@ -37,6 +47,10 @@ def run(
     """Compile a network to C, prove it, and write the package."""
     from rnnc.report.terminal import example, summary
 
+    if second is not None or link:
+        limits = [max_flash, max_ram, max_stack]
+        compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
+        return
     built = model.build(output, name, verify=not no_verify)
     if max_stack is not None:
         built.measure_stack()
@@ -50,3 +64,48 @@ def run(
         print(example(built.program))
     roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in built.arranged(package)}
     output.note(f"wrote {written}/: {', '.join(roots)}")
+
+
+def compile_two(
+    output: Output,
+    model: ModelArguments,
+    second: str | None,
+    link: list[str] | None,
+    folder: str | None,
+    package: Layout,
+    limits: list[int | None],
+    *,
+    verify: bool,
+) -> None:
+    """Compile MODEL and SECOND, and what hands results of the one to the other."""
+    from rnnc.linking import compile_linked
+    from rnnc.report.terminal import example, summary
+
+    if second is None or not link:
+        raise UsageError("two networks are linked by --link OUT=IN", hint="rnnc compile FIRST SECOND --link OUT=IN")
+    with output.progress() as (watch, told):
+        linked = compile_linked(
+            model.model,
+            second,
+            pairs("--link", link, str),
+            model.calib,
+            model.options(),
+            verify=verify,
+            watch=watch,
+            told=told,
+        )
+    if output.as_json:
+        output.json(linked.report)
+    for each in (linked.first, linked.second):
+        for note in each.notes:
+            output.note(note)
+        if limits[2] is not None:
+            each.measure_stack()
+        each.check()
+        each.check_budget(*limits)
+        if not output.as_json:
+            print(summary(each.report, each.program))
+            print(example(each.program))
+    model.remark(output)
+    written = linked.write(Path(folder) if folder else Path(linked.name), package)
+    output.note(f"wrote {written}/: {', '.join([f'{linked.first.name}/', f'{linked.second.name}/', *linked.header])}")

@@ -77,19 +77,19 @@ class ModelArguments:
         return Options(
             name=name,
             precision=self.precision,
-            layer_precision=_pairs("--layer-precision", self.layer_precision, _precision),
+            layer_precision=pairs("--layer-precision", self.layer_precision, _precision),
             target=self.target,
             search=_at_least_zero("--search", self.search),
             window=_at_least_zero("--window", self.window),
-            bind=_pairs("--bind", self.bind, _number),
+            bind=pairs("--bind", self.bind, _number),
             wav_hop=_at_least_zero("--wav-hop", self.wav_hop),
-            states=_pairs("--state", self.state, str),
-            time_axis=_pairs("--time-axis", self.time_axis, int),
+            states=pairs("--state", self.state, str),
+            time_axis=pairs("--time-axis", self.time_axis, int),
             outputs=tuple(self.output or ()),
             external_data=self.external_data,
-            input_range=_pairs("--input-range", self.input_range, _range),
-            input_format=_pairs("--input-format", self.input_format, _fraction),
-            input_affine=_pairs("--input-affine", self.input_affine, _affine),
+            input_range=pairs("--input-range", self.input_range, _range),
+            input_format=pairs("--input-format", self.input_format, _fraction),
+            input_affine=pairs("--input-affine", self.input_affine, _affine),
         )
 
     def build(
@@ -126,7 +126,8 @@ class ModelArguments:
 T = TypeVar("T")
 
 
-def _pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> dict[str, T]:
+def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> dict[str, T]:
+    """NAME=VALUE options as a mapping; raises UsageError where one is not of that form."""
     result = {}
     for item in items or ():
         name, equals, value = item.rpartition("=")

@@ -27,6 +27,7 @@ LAYERS = (
     "report",
     "package",
     "compiler",
+    "linking",
     "tuning demo",
     "cli",
     "__main__",

@@ -1,0 +1,106 @@
+"""Two networks compiled together: the second starts from what the first has found out (an encoder and a decoder)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rnnc.backend.link import handovers, link_header
+from rnnc.compiler import Stage, build, no_watch
+from rnnc.data import Source
+from rnnc.errors import UsageError
+from rnnc.frontend.load import load, read_model
+from rnnc.frontend.streaming import to_stream
+from rnnc.options import Layout, Options, Told, not_told
+from rnnc.package import Package, write_folder
+
+NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
+"""Options that name inputs: each network is given those of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """Two packages, and the header that hands results of the first to the second: name and text."""
+
+    first: Package
+    second: Package
+    header: dict[str, str]
+    links: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """FIRST_to_SECOND: the header's name, and its function's."""
+        return f"{self.first.name}_to_{self.second.name}"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Both reports, and what is handed over."""
+        return {"networks": [self.first.report, self.second.report], "link": {"name": self.name, **self.links}}
+
+    def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
+        """Write both packages into folders of their names, and the header beside them; raises UsageError."""
+        files = dict(self.header)
+        for package in (self.first, self.second):
+            files |= {f"{package.name}/{name}": text for name, text in package.arranged(layout).items()}
+        return write_folder(Path(folder), files)
+
+
+def compile_linked(
+    first: str | Path,
+    second: str | Path,
+    links: Mapping[str, str],
+    calibration: Source | None = None,
+    options: Options | None = None,
+    *,
+    verify: bool = True,
+    watch: Stage = no_watch,
+    told: Told = not_told,
+) -> Linked:
+    """Compile two networks, and what hands outputs of the first to state inputs (or inputs) of the second.
+
+    Args:
+        links: for each output of ``first`` that is handed over, the input of ``second`` that takes it.
+        calibration: arrays for the inputs of both.
+        options: of both; what names an input is for the network that has it.
+        verify: as in ``rnnc.compile_model``.
+
+    Raises a subclass of RnncError.
+    """
+    chosen = options or Options()
+    if chosen.name or chosen.outputs:
+        raise UsageError("--name and --output are for one network", hint="Linked networks are named after their files.")
+    own = _options(chosen, first, second)
+    own[0] = replace(own[0], outputs=_outputs(first, own[0], links))
+    one = build(first, calibration, own[0], verify=verify, watch=watch, told=told)
+    starts = {to: _reach(one, output) for output, to in links.items()}
+    two = build(second, calibration, own[1], verify=verify, watch=watch, told=told, starts=starts)
+    if one.name == two.name:
+        raise UsageError(f"both networks are called {one.name!r}", hint="Name the files differently.")
+    header = link_header(one.program, two.program, handovers(one.program, two.program, links))
+    return Linked(one, two, header, links)
+
+
+def _options(options: Options, *files: str | Path) -> list[Options]:
+    """The options of each network; raises UsageError where one names an input that neither has."""
+    inputs = [{i.name for i in read_model(file)[0].graph.input} for file in files]
+    for name in NAMED:
+        unknown = getattr(options, name).keys() - inputs[0] - inputs[1]
+        if unknown:
+            raise UsageError(f"--{name.replace('_', '-')}: neither network has an input {sorted(unknown)[0]!r}")
+    every = {f.name: getattr(options, f.name) for f in fields(Options)}
+    chosen = [{n: {k: v for k, v in every[n].items() if k in names} for n in NAMED} for names in inputs]
+    return [Options(**{**every, **part}) for part in chosen]
+
+
+def _outputs(file: str | Path, options: Options, links: Mapping[str, str]) -> tuple[str, ...]:
+    """The outputs of the first network: its own, and what is handed over though it feeds a state of its own."""
+    own = [o.name for o in to_stream(load(file, options), options).outputs]
+    return tuple(dict.fromkeys([*own, *links]))
+
+
+def _reach(package: Package, output: str) -> float:
+    """The largest magnitude that an output can have."""
+    port = next((p for p in package.program.outputs if p.name == output), None)
+    return 0.0 if port is None else float((port.format.scale * port.format.hi).max())
