@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.cli.shared import PANEL, ModelArguments
 from rnnc.errors import MissingTool, VerificationError
@@ -30,6 +31,7 @@ def run(
             help="A part to measure on, more than once for several; all that have their tools here by default.",
             rich_help_panel=PANEL,
             show_default=False,
+            autocompletion=complete.targets,
         ),
     ] = None,
     report: Annotated[

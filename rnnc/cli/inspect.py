@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 def run(
     output: Output,
     model: ModelArguments,
-    after: Annotated[str, typer.Option("--after", metavar="STAGE", help="Print what this stage made.")] = "",
+    after: Annotated[
+        str,
+        typer.Option("--after", metavar="STAGE", help="Print what this stage made.", autocompletion=complete.stages),
+    ] = "",
 ) -> None:
     """Show what became of each node of a file, what the network is, what one step costs, and what cannot be compiled.
 

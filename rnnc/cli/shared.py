@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.errors import RnncError, UsageError
 from rnnc.options import Options, Precision
@@ -27,6 +28,8 @@ INTERRUPTED, NOBODY_READS = 130, 141
 """What shells say of programs that SIGINT and SIGPIPE end."""
 NO_FAULT_OF_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
 """What the machine may be short of while rnnc writes."""
+Completion = Callable[[str], list[str]]
+"""What begins with what was typed."""
 PANEL = "Model options"
 WORD_BITS = 15
 """m + n of an int16 Qm.n, which does not count the sign."""
@@ -35,8 +38,10 @@ ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="The network, an
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 
 
-def _option(name: str, metavar: str, help_text: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=help_text, rich_help_panel=PANEL, show_default=False)
+def _option(name: str, metavar: str, help_text: str, completion: Completion | None = None) -> Any:
+    return typer.Option(
+        name, metavar=metavar, help=help_text, rich_help_panel=PANEL, show_default=False, autocompletion=completion
+    )
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class ModelArguments:
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
     ] = None
-    target: Annotated[str, _option("--target", "TARGET", "The part to compile for; portable C by default.")] = (
-        "portable"
-    )
+    target: Annotated[
+        str, _option("--target", "TARGET", "The part to compile for; portable C by default.", complete.targets)
+    ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
     window: Annotated[int, _option("--window", "T", "Steps that a network with a backward pass sees at once.")] = 0
     bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "A dimension's length, a scalar input.")] = None

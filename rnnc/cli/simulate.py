@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
 from rnnc.files import write_file
@@ -34,7 +35,10 @@ def run(
     file: Annotated[
         str | None, typer.Option("-o", metavar="OUT.npz", help="Where to write; else CSV on stdout.")
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="c|oracle|float|onnxruntime", help="What computes it.")] = "c",
+    engine: Annotated[
+        str,
+        typer.Option(metavar="c|oracle|float|onnxruntime", help="What computes it.", autocompletion=complete.engines),
+    ] = "c",
     plot: Annotated[
         str | None, typer.Option(metavar="PNG", help="Plot inputs, states and outputs against onnxruntime.")
     ] = None,

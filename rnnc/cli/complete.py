@@ -1,0 +1,26 @@
+"""Values that a shell completes, looked up when it asks."""
+
+from __future__ import annotations
+
+
+def targets(incomplete: str) -> list[str]:
+    """What --target takes."""
+    from rnnc.backend.targets import TARGETS
+
+    return [name for name in TARGETS if name.startswith(incomplete)]
+
+
+def engines(incomplete: str) -> list[str]:
+    """What --engine takes."""
+    from typing import get_args
+
+    from rnnc.verification.engines import Engine
+
+    return [name for name in get_args(Engine) if name.startswith(incomplete)]
+
+
+def stages(incomplete: str) -> list[str]:
+    """What --after takes."""
+    from rnnc.compiler import STAGES
+
+    return [name for name in STAGES[:-1] if name.startswith(incomplete)]
