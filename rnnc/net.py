@@ -39,6 +39,8 @@ class Value:
     clock: Clock = EVERY_STEP
     rows: int = 0
     """For an index: how many rows it may name."""
+    held: bool = False
+    """For an input: whether the file has one of it for a whole sequence; each step is given it again."""
 
     @property
     def size(self) -> int:

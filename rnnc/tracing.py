@@ -146,6 +146,10 @@ class Tracer(Protocol):
     def windowed(self) -> bool:
         """Whether the network answers once for a window of steps, and then starts anew."""
 
+    @property
+    def steps(self) -> int:
+        """How many steps the sequence of the graph has, 1 where the graph is one step itself."""
+
     def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
         """Make the network ``windowed``, because of what a node does.
 

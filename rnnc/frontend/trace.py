@@ -249,6 +249,7 @@ class Trace:
                     where = f"{self.graph.file}: input {tensor.name!r}"
                     hint = "Export the network with an input of floats; --input-affine takes raw counts."
                     raise Refused("it holds whole numbers, and no table is looked up with them", where=where, hint=hint)
+            value = replace(value, held=traced.time is None and not self.single_step)
             self.inputs.append(value)
         self.values[tensor.name] = value
         return traced

@@ -29,15 +29,21 @@ def from_tile(node: Node, trace: Tracer) -> None:
 
 
 def _repeat(node: Node, trace: Tracer, x: Traced, repeats: tuple[int, ...]) -> None:
-    """Say that output 0 is x repeated along each axis; new axes come in front."""
+    """Say that output 0 is x repeated along each axis; new axes come in front.
+
+    What the file has once for a sequence, repeated over all steps, is a value of each step: every step is given it.
+    """
     fresh = len(repeats) - len(x.shape)
     shape = (1,) * fresh + x.shape
     time = None if x.time is None else x.time + fresh
-    if time is not None and repeats[time] != 1:
+    if time is None and x.kind == "stream" and trace.steps > 1:
+        time = next((i for i, pair in enumerate(zip(shape, repeats, strict=True)) if pair == (1, trace.steps)), None)
+    elif time is not None and repeats[time] != 1:
         trace.refuse(node, "repeats a sequence in time", "A stream has no end after which it could start again.")
     y = replace(x, shape=tuple(n * r for n, r in zip(shape, repeats, strict=True)), time=time)
     if y.frame != x.frame:
-        y = replace(y, value=_layout(node, trace, x, y, shape, repeats))
+        inside = tuple(1 if i == time else r for i, r in enumerate(repeats))
+        y = replace(y, value=_layout(node, trace, x, y, shape, inside))
     trace.result(node, 0, y)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnc.errors import DataError
 from rnnc.fixed import Floats
-from rnnc.net import Array, Output
+from rnnc.net import Array, Net, Output
 from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.session import Session
 
@@ -82,6 +82,7 @@ class _Asking:
         piece = net.window or session.fixed_time or 0
         whole = chained or net.window
         cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if whole else pieces(sequences, piece)
+        cut = _held(cut, net)
         self.points = {o.name: Points() for o in net.outputs}
         has_last = any(o.kind == "last" for o in net.outputs)
         for group in _side_by_side([len(s) for s in next(iter(cut.values()))], session.lanes):
@@ -147,6 +148,14 @@ class _Asking:
         for lane, i in enumerate(dict.fromkeys(group)):
             for k, tick in enumerate(at):
                 self.points[output.name].add(i, tick, rows[k, lane])
+
+
+def _held(sequences: Sequences, net: Net) -> Sequences:
+    """Sequences in which the inputs that the file has once for a sequence stay what they are at its first step."""
+    held = {v.name for v in net.inputs if v.held}
+    return {
+        name: [np.repeat(s[:1], len(s), 0) for s in all_] if name in held else all_ for name, all_ in sequences.items()
+    }
 
 
 def trim(sequences: Sequences, multiple: int) -> tuple[Sequences, int]:

@@ -90,6 +90,7 @@ class Session:
         self.net, self.options = net, options
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.inputs = {i.name: self._input(i) for i in self._session.get_inputs()}
+        self.held = {v.name for v in net.inputs if v.held}
 
     def _input(self, declared: Any) -> FileInput:
         bind = self.options.bind
@@ -109,8 +110,9 @@ class Session:
         feeds = {}
         for item in self.inputs.values():
             if item.name in axes:
-                dims = self._lengths(item, axes[item.name], steps[item.name])
-                feeds[item.name] = axes[item.name].pack(steps[item.name], dims).astype(item.dtype)
+                given = steps[item.name][:1] if item.name in self.held else steps[item.name]
+                dims = self._lengths(item, axes[item.name], given)
+                feeds[item.name] = axes[item.name].pack(given, dims).astype(item.dtype)
             elif item.name in state:
                 feeds[item.name] = state[item.name].reshape([d or 1 for d in item.dims])
             else:
@@ -169,6 +171,8 @@ class Session:
     def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
         """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
         item = self.inputs[value.name]
+        if value.held:
+            return [next(_layouts([d or 1 for d in item.dims], value, None, timeless=True), Axes(None))]
         found = list(_layouts([d or 1 for d in item.dims], value, None, timeless=False))
         named = self.options.time_axis.get(value.name)
         if named is not None:
@@ -196,9 +200,10 @@ class Session:
         changed = {
             v.name: np.concatenate([_random(v, rng, length - 1, lanes, 2.0**seed), steps[v.name][-1:]])
             for v in self.net.inputs
+            if not v.held
         }
         try:
-            before, after = self._run(axes, steps, {}), self._run(axes, changed, {})
+            before, after = self._run(axes, steps, {}), self._run(axes, steps | changed, {})
         except Exception:
             return False
         return any(_end_differs(before[n], after[n], length) for n in before)
@@ -223,7 +228,9 @@ class Session:
         return True
 
     def _common_length(self, axes: Mapping[str, Axes]) -> int | None:
-        lengths = [self.inputs[n].dims[a.time] if a.time is not None else 1 for n, a in axes.items()]
+        lengths = [
+            self.inputs[n].dims[a.time] if a.time is not None else 1 for n, a in axes.items() if n not in self.held
+        ]
         return next((n for n in lengths if n is not None), None)
 
     def _lanes(self, axes: Mapping[str, Axes]) -> int:
