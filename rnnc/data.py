@@ -264,7 +264,7 @@ def _checked(array: Array, frame: Frame) -> Array:
     if bad.any():
         at = np.argwhere(bad)[0].tolist()
         raise DataError(
-            f"{frame.name!r} is {array[tuple(at)]} at {at}, and {int(bad.sum())} elements in all are not finite"
+            f"{frame.name!r} is {array[tuple(at)]} at {at}; {int(bad.sum())} of {array.size} elements are not finite as float32"
         )
     if not frame.rows:
         return array.astype(np.float32)

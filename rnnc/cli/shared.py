@@ -248,6 +248,7 @@ def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, 
         output.error(what, error.hint, error.exit_code)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
+        output.note("interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         _close_stdout()

@@ -72,6 +72,7 @@ def _pipe(output: Output, package: Package, engine: LiveEngine) -> None:
     import numpy as np
 
     from rnnc.data import csv_rows, only_frame, read_data
+    from rnnc.errors import DataError
 
     frame = only_frame(package.frames, "CSV")
     sizes = {p.name: p.size // max(p.ticks, 1) for p in package.program.outputs}
@@ -79,18 +80,20 @@ def _pipe(output: Output, package: Package, engine: LiveEngine) -> None:
     notes: list[str] = []
     count = 0
     with package.live(engine) as stream:
-        for row in csv_rows(sys.stdin, notes):
-            while notes:
-                output.note(notes.pop())
-            step = read_data(np.array([row]), [frame]).sequences[frame.name][0][0]
-            count += 1
-            _print_ticks(stream.step({frame.name: step}), sizes)
+        try:
+            for row in csv_rows(sys.stdin, notes):
+                while notes:
+                    output.note(notes.pop())
+                count += 1
+                step = read_data(np.array([row]), [frame]).sequences[frame.name][0][0]
+                _print_ticks(stream.step({frame.name: step}), sizes)
+            if not count:
+                raise DataError("holds no numbers")
+        except DataError as error:
+            error.where = f"standard input, row {count}" if error.where else "standard input"
+            raise
         for ticks in stream.flush():
             _print_ticks(ticks, sizes)
-    if not count:
-        from rnnc.errors import DataError
-
-        raise DataError("holds no numbers", where="standard input")
 
 
 def _print_ticks(ticks: Ticks, sizes: Mapping[str, int]) -> None:

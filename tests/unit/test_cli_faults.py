@@ -95,3 +95,25 @@ def test_an_input_range_that_does_not_suit_the_data_is_told(option: tuple[str, s
 @pytest.mark.parametrize("option", [(), ("--input-format", "x=q3.12"), ("--input-affine", "x=0.01,0")])
 def test_an_input_range_that_suits_is_not_remarked(option: tuple[str, ...]) -> None:
     assert not _run("inspect", "net.onnx", "--calib", "calib.npy", *option).stderr
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [("1,nan,2", "row 2: 'x' is nan"), ("1,2", "has 2 columns"), ("1,x,2", "line 2: 'x' is not a number")],
+)
+def test_a_row_of_a_pipe_that_does_not_fit_is_told_after_those_before(row: str, said: str) -> None:
+    command = ["simulate", "net.onnx", "--calib", "calib.npy", "--input", "-", "--engine", "oracle"]
+    answer = CliRunner().invoke(app, command, input=f"1,2,3\n{row}\n1,2,3\n")
+    assert answer.exit_code == 4 and "standard input" in answer.stderr and said in answer.stderr
+    assert len(answer.stdout.splitlines()) == 2, "the heading and the first row's answer"
+
+
+@pytest.mark.usefixtures("here")
+def test_an_interruption_is_a_word_and_exit_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnnc.verification.host.write_files", interrupted)
+    answer = _run("compile", "net.onnx", "--calib", "calib.npy")
+    assert answer.exit_code == 130 and answer.stderr == "rnnc: interrupted\n" and not Path("net").exists()
