@@ -10,17 +10,15 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
+    Binary,
     Combination,
     Loops,
-    Shape,
     aligned,
     aligned_constant,
     at_least,
-    broadcast,
-    broadcast_interval,
     broadcast_scale,
     check_loops,
     operands,
@@ -32,18 +30,9 @@ from rnnc.tracing import Node, Traced, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Op):
-    """``y = a + b``, or ``a - b``.
+class Add(Binary):
+    """``y = a + b``, or ``a - b``."""
 
-    Args:
-        shapes: of a and b on the axes of the result, 1 where one is broadcast.
-        shape: of the result.
-
-    Inputs: a, b.
-    """
-
-    shapes: tuple[Shape, Shape]
-    shape: Shape
     subtract: bool = False
     kind: ClassVar[str] = "add"
     widens: ClassVar[bool] = True
@@ -53,24 +42,18 @@ class Add(Op):
         """The factors of a and b."""
         return 1, -1 if self.subtract else 1
 
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
+    def of(self, a: Array, b: Array) -> Array:
+        return np.asarray(a - b if self.subtract else a + b)
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [a - b if self.subtract else a + b]
-
-    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [Interval(a.lo - b.hi, a.hi - b.lo) if self.subtract else Interval(a.lo + b.lo, a.hi + b.hi)]
+    def interval(self, a: Interval, b: Interval) -> Interval:
+        return Interval(a.lo - b.hi, a.hi - b.lo) if self.subtract else Interval(a.lo + b.lo, a.hi + b.hi)
 
     def quantize(self, q: Quantizer) -> QOp:
         sources = (q.input(0), q.input(1))
         if wide := q.wide():
             gains = tuple(np.full(self.shape, float(sign)) for sign in self.signs)
             return QWideSum(self, self.inputs, (wide,), sources, self.shapes, self.shape, gains, np.zeros(self.shape))
-        scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
-        y = at_least(q.output(wide=True), np.maximum(*scales) / 2**14)
+        y = at_least(q.output(wide=True), np.maximum(*self.scales(sources)) / 2**14)
         return QAdd(self, self.inputs, (y,), sources)
 
     def describe(self) -> str:
@@ -89,12 +72,7 @@ class QAdd(QOp):
         """The factors; rounding and zero points lie in the offset."""
         op, y = self.op, self.formats[0]
         lsb = broadcast_scale(y, op.shape, op.shape)
-        gains = np.stack(
-            [
-                sign * broadcast_scale(f, shape, op.shape) / lsb
-                for sign, f, shape in zip(op.signs, self.sources, op.shapes, strict=True)
-            ]
-        )
+        gains = np.stack([sign * scale / lsb for sign, scale in zip(op.signs, op.scales(self.sources), strict=True)])
         offset = y.zero_point - sum((g * f.zero for g, f in zip(gains, self.sources, strict=True)), np.zeros(op.shape))
         return Combination.of(gains, offset, self._reach)
 
@@ -103,7 +81,7 @@ class QAdd(QOp):
         return [reach_of(f) for f in self.sources]
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.op.shapes, strict=True))
+        a, b = self.op.operands(inputs)
         y = self.formats[0]
         return [np.clip(self.combination(a, b), y.lo, y.hi)]
 

@@ -15,15 +15,13 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32
 from rnnc.functions import log2, power_of_two
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
+    Binary,
     Loops,
-    Shape,
     aligned,
     aligned_constant,
-    broadcast,
-    broadcast_interval,
     broadcast_scale,
     check_loops,
     operands,
@@ -36,34 +34,20 @@ from rnnc.tracing import Node, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class Div(Op):
-    """``y = a / b``.
+class Div(Binary):
+    """``y = a / b``."""
 
-    Args:
-        shapes: of a and b on the axes of the result, 1 where one is broadcast.
-        shape: of the result.
-
-    Inputs: a, b.
-    """
-
-    shapes: tuple[Shape, Shape]
-    shape: Shape
     kind: ClassVar[str] = "div"
 
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
+    def of(self, a: Array, b: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return [a / b]
+            return np.asarray(a / b)
 
-    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+    def interval(self, a: Interval, b: Interval) -> Interval:
         with np.errstate(divide="ignore"):
             inverse = product_interval(a, Interval(1 / b.hi, 1 / b.lo))
         pole = (b.lo <= 0) & (b.hi >= 0)
-        return [Interval(np.where(pole, -np.inf, inverse.lo), np.where(pole, np.inf, inverse.hi))]
+        return Interval(np.where(pole, -np.inf, inverse.lo), np.where(pole, np.inf, inverse.hi))
 
     def quantize(self, q: Quantizer) -> QDiv:
         return QDiv(self, self.inputs, (q.output(),), (q.input(0), q.input(1)))
@@ -83,14 +67,12 @@ class QDiv(QOp):
     def constant(self) -> Ints:
         """c for each element: from the quotient of LSBs to the output's LSB, 16 fraction bits."""
         op = self.op
-        a, b = (broadcast_scale(f, s, op.shape) for f, s in zip(self.sources, op.shapes, strict=True))
+        a, b = op.scales(self.sources)
         lsb = broadcast_scale(self.formats[0], op.shape, op.shape)
         return np.asarray(np.round(65536 * np.log2(a / b / lsb)), np.int64)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (
-            broadcast(x, shape) - f.zero_point for x, shape, f in zip(inputs, self.op.shapes, self.sources, strict=True)
-        )
+        a, b = (x - f.zero_point for x, f in zip(self.op.operands(inputs), self.sources, strict=True))
         logs = [log2(np.maximum(np.abs(x), 1)) for x in (a, b)]
         y = power_of_two(int32(logs[0] - logs[1] + self.constant, "exponent"))
         y = np.where(a == 0, 0, np.where(b == 0, 32767, y))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, OverflowInOracle, int32, round_half_up
-from rnnc.net import Array, Interval, Op, Value
+from rnnc.net import Array, Interval, Op, Probe, States, Value, no_probe
 from rnnc.qnet import Constant
 from rnnc.tracing import Node, Traced, Tracer, join
 
@@ -40,6 +41,49 @@ class Pointwise(Op):
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", inputs[0].shape)]
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Op):
+    """An op that makes each element of its output from one of a and one of b, which broadcast to each other.
+
+    Args:
+        shapes: of a and b on the axes of the result, 1 where one is broadcast.
+        shape: of the result.
+
+    Inputs: a, b.
+    """
+
+    shapes: tuple[Shape, Shape]
+    shape: Shape
+
+    @abstractmethod
+    def of(self, a: Array, b: Array) -> Array:
+        """The result, element by element, in real numbers."""
+
+    @abstractmethod
+    def interval(self, a: Interval, b: Interval) -> Interval:
+        """Bounds of the result, given those of the operands for every element of it."""
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", self.shape)]
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        return [self.of(*self.operands(inputs))]
+
+    def operands(self, inputs: Sequence[Array]) -> tuple[Array, Array]:
+        """a and b as ``[ticks, lanes, *shapes]``."""
+        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return a, b
+
+    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
+        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+        return [self.interval(a, b)]
+
+    def scales(self, sources: tuple[Format, Format]) -> tuple[Floats, Floats]:
+        """The LSBs of a and b for every element of the result, ``[*shape]``."""
+        a, b = (broadcast_scale(f, shape, self.shape) for f, shape in zip(sources, self.shapes, strict=True))
+        return a, b
 
 
 def aligned(result: Traced, tensor: Traced) -> Shape:

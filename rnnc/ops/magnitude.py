@@ -11,14 +11,12 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, multiplier
 from rnnc.functions import scaled_root, uint32
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import (
+    Binary,
     Combination,
     Loops,
-    Shape,
     at_least,
-    broadcast,
-    broadcast_interval,
     broadcast_scale,
     check_loops,
     operands,
@@ -31,31 +29,17 @@ from rnnc.tracing import Node, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class Magnitude(Op):
-    """``y = sqrt(a^2 + b^2 + epsilon)``.
+class Magnitude(Binary):
+    """``y = sqrt(a^2 + b^2 + epsilon)``."""
 
-    Args:
-        shapes: of a and b on the axes of the result, 1 where one is broadcast.
-        shape: of the result.
-
-    Inputs: a, b.
-    """
-
-    shapes: tuple[Shape, Shape]
-    shape: Shape
     epsilon: float
     kind: ClassVar[str] = "magnitude"
 
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
+    def of(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.sqrt(a**2 + b**2 + self.epsilon))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [np.sqrt(a**2 + b**2 + self.epsilon)]
-
-    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        sides = [broadcast_interval(x, s, self.shape).magnitude for x, s in zip(inputs, self.shapes, strict=True)]
-        return [Interval(np.zeros(len(sides[0])), np.sqrt(sides[0] ** 2 + sides[1] ** 2 + self.epsilon))]
+    def interval(self, a: Interval, b: Interval) -> Interval:
+        return Interval(np.zeros(len(a.lo)), np.sqrt(a.magnitude**2 + b.magnitude**2 + self.epsilon))
 
     def quantize(self, q: Quantizer) -> QMagnitude:
         sources = (q.input(0), q.input(1))
@@ -68,11 +52,11 @@ class Magnitude(Op):
 
 def _unit(op: Magnitude, sources: tuple[Format, Format]) -> Floats:
     """The LSB in which both operands are squared, ``[*shape]``: neither passes 2^15."""
-    scales = [
-        broadcast_scale(f, s, op.shape) * np.ceil((reach_of(f) + abs(f.zero_point)) / 32768)
-        for f, s in zip(sources, op.shapes, strict=True)
-    ]
-    return np.asarray(np.maximum(*scales))
+    a, b = (
+        scale * np.ceil((reach_of(f) + abs(f.zero_point)) / 32768)
+        for scale, f in zip(op.scales(sources), sources, strict=True)
+    )
+    return np.asarray(np.maximum(a, b))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +70,7 @@ class QMagnitude(QOp):
     def combinations(self) -> list[Combination]:
         """For each operand the factor to the common LSB."""
         unit = _unit(self.op, self.sources)
-        gains = [broadcast_scale(f, s, self.op.shape) / unit for f, s in zip(self.sources, self.op.shapes, strict=True)]
+        gains = [scale / unit for scale in self.op.scales(self.sources)]
         pairs = zip(gains, self.sources, strict=True)
         return [Combination.of(g[None], -g * f.zero, [reach_of(f)]) for g, f in pairs]
 
@@ -99,9 +83,7 @@ class QMagnitude(QOp):
         return epsilon, m.reshape(unit.shape), p.reshape(unit.shape)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (
-            line(broadcast(x, shape)) for line, x, shape in zip(self.combinations, inputs, self.op.shapes, strict=True)
-        )
+        a, b = (line(x) for line, x in zip(self.combinations, self.op.operands(inputs), strict=True))
         epsilon, m, p = self.root
         squares = uint32(a * a + b * b + epsilon, f"{self.name} squares")
         return [np.minimum(scaled_root(squares, np.zeros_like(m), m, p), self.formats[0].hi)]

@@ -10,16 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.clip import apply_clip
 from rnnc.ops.elementwise import (
+    Binary,
     Combination,
     Loops,
-    Shape,
     aligned_constant,
     at_least,
-    broadcast,
-    broadcast_interval,
     broadcast_scale,
     check_loops,
     operands,
@@ -32,37 +30,22 @@ from rnnc.tracing import Node, Traced, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class MinMax(Op):
-    """``y = max(a, b)``, or ``min(a, b)``.
+class MinMax(Binary):
+    """``y = max(a, b)``, or ``min(a, b)``."""
 
-    Args:
-        shapes: of a and b on the axes of the result, 1 where one is broadcast.
-        shape: of the result.
-
-    Inputs: a, b.
-    """
-
-    shapes: tuple[Shape, Shape]
-    shape: Shape
     smaller: bool = False
     kind: ClassVar[str] = "minmax"
 
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
+    def of(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.minimum(a, b) if self.smaller else np.maximum(a, b))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [np.minimum(a, b) if self.smaller else np.maximum(a, b)]
-
-    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+    def interval(self, a: Interval, b: Interval) -> Interval:
         pick = np.minimum if self.smaller else np.maximum
-        return [Interval(pick(a.lo, b.lo), pick(a.hi, b.hi))]
+        return Interval(pick(a.lo, b.lo), pick(a.hi, b.hi))
 
     def quantize(self, q: Quantizer) -> QMinMax:
         sources = (q.input(0), q.input(1))
-        scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
-        return QMinMax(self, self.inputs, (at_least(q.output(), np.maximum(*scales) / 2**14),), sources)
+        return QMinMax(self, self.inputs, (at_least(q.output(), np.maximum(*self.scales(sources)) / 2**14),), sources)
 
     def describe(self) -> str:
         return f"{'min' if self.smaller else 'max'}(a, b) of {list(self.shape)}"
@@ -80,18 +63,16 @@ class QMinMax(QOp):
         """For each operand its factor to the output's LSB; rounding and zero points lie in the offset."""
         op, y = self.op, self.formats[0]
         lsb = broadcast_scale(y, op.shape, op.shape)
-        gains = [broadcast_scale(f, s, op.shape) / lsb for f, s in zip(self.sources, op.shapes, strict=True)]
+        gains = [scale / lsb for scale in op.scales(self.sources)]
         return [
             Combination.of(g[None], y.zero_point - g * f.zero, [reach_of(f)])
             for g, f in zip(gains, self.sources, strict=True)
         ]
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (
-            line(broadcast(x, shape)) for line, x, shape in zip(self.combinations, inputs, self.op.shapes, strict=True)
-        )
+        a, b = (line(x) for line, x in zip(self.combinations, self.op.operands(inputs), strict=True))
         y = self.formats[0]
-        return [np.clip(np.minimum(a, b) if self.op.smaller else np.maximum(a, b), y.lo, y.hi)]
+        return [np.clip(self.op.of(a, b), y.lo, y.hi)]
 
     def bounds(self) -> list[Bound]:
         pairs = zip("ab", self.combinations, self.sources, strict=True)

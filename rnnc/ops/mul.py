@@ -10,16 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import Affine, apply_affine
 from rnnc.ops.elementwise import (
+    Binary,
     Loops,
-    Shape,
     aligned,
     aligned_constant,
     at_least,
-    broadcast,
-    broadcast_interval,
     broadcast_scale,
     check_loops,
     operands,
@@ -35,33 +33,19 @@ from rnnc.tracing import Node, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class Mul(Op):
-    """``y = a b``.
+class Mul(Binary):
+    """``y = a b``."""
 
-    Args:
-        shapes: of a and b on the axes of the result, 1 where one is broadcast.
-        shape: of the result.
-
-    Inputs: a, b.
-    """
-
-    shapes: tuple[Shape, Shape]
-    shape: Shape
     kind: ClassVar[str] = "mul"
     widens: ClassVar[bool] = True
 
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
+    def of(self, a: Array, b: Array) -> Array:
+        return np.asarray(a * b)
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (broadcast(x, shape) for x, shape in zip(inputs, self.shapes, strict=True))
-        return [a * b]
-
-    def range(self, inputs: Sequence[Interval]) -> list[Interval]:
-        a, b = (broadcast_interval(x, shape, self.shape) for x, shape in zip(inputs, self.shapes, strict=True))
+    def interval(self, a: Interval, b: Interval) -> Interval:
         square = self.inputs[0] == self.inputs[1]
         product = product_interval(a, b)
-        return [Interval(np.maximum(product.lo, 0), product.hi) if square else product]
+        return Interval(np.maximum(product.lo, 0), product.hi) if square else product
 
     def absorb(self, reader: Op) -> Op | None:
         """A sum of squares keeps the squares in 32 bits."""
@@ -73,7 +57,7 @@ class Mul(Op):
         if wide := q.wide():
             return QWideProduct(self, self.inputs, (wide,), (q.input(0), q.input(1)), self.shapes, self.shape)
         sources = (q.input(0), q.input(1))
-        scales = [broadcast_scale(f, s, self.shape) for f, s in zip(sources, self.shapes, strict=True)]
+        scales = self.scales(sources)
         y = at_least(q.output(wide=True), 8 * scales[0] * scales[1])
         return QMul(self, self.inputs, (y,), sources)
 
@@ -98,15 +82,15 @@ class QMul(QOp):
     def scales(self) -> tuple[Ints, Ints]:
         """m and p for each element, ``y = a b m / 2^(15 + p)``."""
         op = self.op
-        a, b = (broadcast_scale(f, s, op.shape) for f, s in zip(self.sources, op.shapes, strict=True))
+        a, b = op.scales(self.sources)
         ratio = a * b / broadcast_scale(self.formats[0], op.shape, op.shape) * 2.0 ** sum(self.shifts)
         m, p = multiplier(ratio.ravel() * 2.0**15)
         return m.reshape(op.shape), p.reshape(op.shape)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         a, b = (
-            (broadcast(x, shape) - f.zero_point) >> shift
-            for x, shape, f, shift in zip(inputs, self.op.shapes, self.sources, self.shifts, strict=True)
+            (x - f.zero_point) >> shift
+            for x, f, shift in zip(self.op.operands(inputs), self.sources, self.shifts, strict=True)
         )
         m, p = self.scales
         y, form = mul15(m, int32(a * b, f"{self.name} product")), self.formats[0]
