@@ -20,6 +20,8 @@ NOISE_STEPS = 1024
 DEFAULT_INPUT_FRACTION = 11
 """Inputs that nothing is known about are Q4.11, +-16."""
 INPUT_HEADROOM = 2.0
+PEAKED = 0.9
+"""A channel may become as peaked as this quantile of the channels is in the calibration data, up to twice its own peak."""
 INPUT_FLOOR = 1 / 256
 UNSEEN_FLOOR = 1 / 4
 """Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
@@ -108,11 +110,21 @@ def _input_format(value: Value, calibration: Sequences | None, options: Options)
         return Format(16, np.array([max(map(abs, options.input_range[value.name])) / 32767]))
     if calibration is None:
         return Format.q(DEFAULT_INPUT_FRACTION)
-    peak = np.max([np.abs(s.reshape(len(s), -1)).max(0) for s in calibration[value.name]], axis=0).astype(np.float64)
-    if peak.max() == 0:
+    seen = np.concatenate([np.abs(s.reshape(len(s), -1)) for s in calibration[value.name]]).astype(np.float64)
+    if seen.max() == 0:
         raise DataError(f"input {value.name!r} is zero throughout the calibration data")
-    floor = np.where(peak == 0, UNSEEN_FLOOR, INPUT_FLOOR)
-    return Format(16, INPUT_HEADROOM * np.maximum(peak, peak.max() * floor) / 32767)
+    return Format(16, INPUT_HEADROOM * _expected_peak(seen) / 32767)
+
+
+def _expected_peak(seen: Floats) -> Floats:
+    """The largest magnitude of each channel, ``[channels]``, given the magnitudes ``[n, channels]`` of calibration data.
+
+    A channel whose peak is low beside its RMS, as others' are not, has not met its loudest frame yet (spectra, mostly).
+    """
+    peak, rms = seen.max(0), np.sqrt((seen**2).mean(0))
+    crest = np.quantile((peak / np.maximum(rms, 1e-30))[peak > 0], PEAKED)
+    floor = np.where(peak == 0, UNSEEN_FLOOR, INPUT_FLOOR) * peak.max()
+    return np.asarray(np.maximum(np.clip(crest * rms, peak, 2 * peak), floor))
 
 
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
