@@ -19,7 +19,6 @@ RARELY = 1e-4
 MOST_NAMED = 3
 DOMINATES = 3.0
 """dB within which a part explains what its layer loses."""
-LIMITED_BY_WEIGHTS = 6.0
 GOOD_ENOUGH = 60.0
 """dB above which nobody asks what could be better."""
 

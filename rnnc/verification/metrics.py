@@ -16,9 +16,11 @@ def sqnr_db(reference: Floats, got: Floats) -> float | None:
     """Signal to quantization noise of ``got`` against ``reference``, both ``[points, channels]``.
 
     10 log10( sum (r - mean r)^2 / sum (y - r)^2 ), the mean of each channel over all points, both sums over all channels.
-    None where the reference is constant: there is no signal.
+    None where the reference is constant, so that there is no signal, or where a number is infinite or none.
     """
     if not len(reference) or np.all(reference == reference[0]):
+        return None
+    if not (np.all(np.isfinite(reference)) and np.all(np.isfinite(got))):
         return None
     signal = float(np.sum((reference - reference.mean(0)) ** 2))
     noise = float(np.sum((got - reference) ** 2))

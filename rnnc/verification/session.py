@@ -140,13 +140,7 @@ class Session:
     def _causal_axes(self, name: str) -> list[int]:
         """The axes of an output along which the last step of the inputs changes the end and not the beginning."""
         before, after = (results[name] for results in self._two_ends(self.axes))
-        axes = [i for i, n in enumerate(before.shape) if n > 1 and before.shape == after.shape]
-        return [
-            i
-            for i in axes
-            if np.array_equal(before.take(0, i), after.take(0, i))
-            and not np.array_equal(before.take(-1, i), after.take(-1, i))
-        ]
+        return _changed_at_the_end(before, after)
 
     # ----------------------------------------------------------------- layout
 
@@ -324,6 +318,17 @@ def _layouts(dims: Sequence[int], value: Value, lanes: int | None, *, timeless: 
 def _random(value: Value, rng: np.random.Generator, length: int, lanes: int, size: float = 1.0) -> Array:
     shape = (length, lanes, *value.shape)
     return rng.integers(0, value.rows, shape) if value.dtype == "index" else size * rng.standard_normal(shape)
+
+
+def _changed_at_the_end(before: Array, after: Array) -> list[int]:
+    """The axes along which two results differ at the last index and not at the first."""
+    axes = [i for i, n in enumerate(before.shape) if n > 1 and before.shape == after.shape]
+    return [
+        i
+        for i in axes
+        if np.array_equal(before.take(0, i), after.take(0, i))
+        and not np.array_equal(before.take(-1, i), after.take(-1, i))
+    ]
 
 
 def _end_differs(before: Array, after: Array, length: int) -> bool:

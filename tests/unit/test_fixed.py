@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from rnnc import fixed
 from rnnc.fixed import TABLE, Format, OverflowInOracle
 
-DENSE_RANGE = np.arange(-49152, 49153)
 WIDE_RANGE = np.arange(-(2**17), 2**17 + 1)
 EXTREMES = np.array([-(2**31), -(2**31) + 1, -(2**30), 2**30, 2**31 - 1])
 

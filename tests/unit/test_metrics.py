@@ -36,6 +36,16 @@ def test_equal_is_200_and_constant_is_nothing() -> None:
     assert sqnr_db(np.zeros((0, 2)), np.zeros((0, 2))) is None
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_has_no_sqnr(value: float) -> None:
+    """It once counted as equal."""
+    reference = np.array([[1.0, 0.5], [value, 0.25], [2.0, 0.0]])
+    got = np.where(np.isfinite(reference), reference, 0.0)
+    assert sqnr_db(reference, got) is None
+    assert sqnr_db(got, reference) is None
+    assert relative_error(reference, got) == np.inf
+
+
 def test_difference() -> None:
     r, y = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([[1.5, 2.0], [0.5, 1.0]])
     d = difference(r, y)
