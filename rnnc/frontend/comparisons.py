@@ -70,6 +70,13 @@ def both(editor: Editor, node: Node) -> bool:
     return writer.put()
 
 
+def either(editor: Editor, node: Node) -> bool:
+    """Xor of truth values."""
+    writer = _Writer(editor, node)
+    writer.op("Abs", writer.op("Sub", *node.inputs), out=node.outputs[0])
+    return writer.put()
+
+
 def choice(editor: Editor, node: Node) -> bool:
     """Where with a condition that is computed, or differs by element."""
     condition, a, b = node.inputs
@@ -110,7 +117,7 @@ def _is_truth(editor: Editor, name: str) -> bool:
         node = editor.producer(node.inputs[0])
     if node is None:
         return False
-    if node.op_type in ("Min", "Max"):
+    if node.op_type in ("Min", "Max", "Abs", "Sub"):
         return all(_is_truth(editor, n) for n in node.inputs)
     return node.op_type in TRUTHS
 
@@ -165,6 +172,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys(COMPARISONS, (comparison,)),
     "And": (both,),
     "Or": (both,),
+    "Xor": (either,),
     "Where": (choice,),
     "Cast": (cast,),
     "ThresholdedRelu": (thresholded,),

@@ -26,6 +26,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     "Compress": ("the size of its result depends on the data", ""),
     "Unique": ("the size of its result depends on the data", ""),
     "NonMaxSuppression": ("the size of its result depends on the data", ""),
+    "Tan": ("has poles, where no format holds its values", ""),
+    "Atanh": ("has poles, where no format holds its values", ""),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
     "ReverseSequence": (

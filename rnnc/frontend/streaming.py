@@ -26,7 +26,6 @@ from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor
 
 MOST_TRIALS = 64
-AXIS_HINT = "Say which axis of which input is time: --time-axis INPUT=AXIS."
 
 
 def to_stream(graph: Graph, options: Options) -> Net:
@@ -68,7 +67,9 @@ def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
     graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
     graph = forward_only(graph) if options.window else graph
-    graph = find_cells(in_bodies(graph), possible_feeds(graph), certain=False)
+    no_states = {name for name, output in options.states.items() if output == "none"}
+    feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}
+    graph = find_cells(in_bodies(graph), feeds, certain=False)
     states = find_states(graph, options)
     hidden = set() if options.outputs else set(states.pairs.values())
     results = [name for name in graph.wanted if name not in hidden] or list(graph.wanted)

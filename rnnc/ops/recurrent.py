@@ -96,7 +96,8 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
     bias = np.zeros((1, 2 * rows)) if bias is None else bias
     lengths = trace.constant(node, 4)
     if lengths is not None and np.any(lengths != x.shape[1 if layout else 0]):
-        trace.refuse(node, f"sequence_lens={lengths.tolist()} is shorter than the sequence")
+        what = f"sequence_lens={lengths.tolist()} is not the length of the sequence"
+        trace.refuse(node, what, "Frames past a sequence's end are never fed to a stream: export without lengths.")
     bx, bh = np.asarray(bias, np.float64).reshape(2, gates, hidden)
     return RecurrentNode(
         x,

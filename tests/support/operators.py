@@ -274,6 +274,7 @@ COMPARISONS = [
     Case("compared", _with_itself("Greater"), 20, kind="inside", truth=True),
     Case("between", _two_limits("And", -0.4, 0.6), 20, kind="minmax", truth=True),
     Case("on_either_side", _two_limits("Or", 0.6, -0.4), 20, kind="minmax", truth=True),
+    Case("one_of_both", _two_limits("Xor", 0.6, 0.9), 20, kind="add", truth=True),
     Case("as_a_number", lambda b, x: b.op("Cast", b.op("Greater", x, b.const(0.3)), to=TensorProto.FLOAT), 20),
     Case("where", _where(lambda b, x: b.op("Neg", x)), 60),
     Case("where_constants", lambda b, x: b.op("Where", b.op("Less", x, b.const(0.1)), b.const(_G), b.const(-0.5)), 20),

@@ -1,0 +1,78 @@
+"""docs/supported.md: small files of one form each, given to the front end; what it makes of them is the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rnnc.errors import RnncError
+from rnnc.frontend.load import load
+from rnnc.frontend.reasons import ADVICE
+from rnnc.frontend.streaming import to_stream
+from rnnc.net import Net
+from rnnc.options import Options
+
+PLUMBING = ("layout", "shift", "delay", "identity", "rescale")
+"""Ops that move elements: named only where there is nothing else."""
+INTRODUCTION = """# Supported operators
+
+What rnnc compiles, by operator and by form. This page is written by the compiler: each row is a small file that was given to it
+(`make golden` writes the page again, a test compares). *Compiled as* names the ops that `rnnc inspect` shows; a refusal is
+quoted as it is told. Opsets 7 to 23 are read. Shape arithmetic, constants and `If` with a known condition fold away before.
+
+Words: *last* is an output that a step gives for the sequence so far, *window* one that comes once for a whole window of frames,
+*late* how many steps an output is behind its input.
+"""
+ENDING = """## Refused where nothing above applies
+
+| operator | why | what to do |
+|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One row: an operator in one form, as a file.
+
+    Args:
+        what: the attribute or use.
+        options: how it is compiled.
+    """
+
+    operator: str
+    what: str
+    content: Callable[[], bytes]
+    options: Options = field(default_factory=Options)
+
+    def row(self) -> str:
+        """The row of the table."""
+        try:
+            result = _told(to_stream(load(self.content(), self.options), self.options))
+        except RnncError as refused:
+            result = f"refused: {refused.what}{f'. {refused.hint}' if refused.hint else ''}"
+        return f"| {self.operator} | {self.what} | {result.replace('|', '/')} |"
+
+
+def _told(net: Net) -> str:
+    """The ops of a net, and when its output comes."""
+    kinds = list(dict.fromkeys(op.kind for op in net.ops))
+    kinds = [k for k in kinds if k not in PLUMBING] or kinds[:1]
+    described = [op.describe() for op in net.ops if op.kind in ("lstm", "gru", "rnn")]
+    parts = [", ".join(f"`{k}`" for k in kinds) if kinds else "folded: changes nothing"]
+    parts += [d.partition(", ")[2] for d in described[:1] if ", " in d]
+    output = net.outputs[0]
+    clock = net.values[output.value].clock
+    parts += [output.kind] if output.kind != "stream" else []
+    parts += [f"every {clock.rate} steps"] if clock.rate > 1 and output.kind == "stream" else []
+    parts += [f"{clock.delay} late"] if clock.delay and output.kind == "stream" else []
+    return "; ".join(parts)
+
+
+def page(sections: Sequence[tuple[str, Callable[[], list[Form]]]]) -> str:
+    """docs/supported.md of these sections."""
+    parts = [INTRODUCTION]
+    for title, forms in sections:
+        rows = "\n".join(form.row() for form in forms())
+        parts.append(f"## {title}\n\n| operator | form | compiled as |\n|---|---|---|\n{rows}\n")
+    rows = "\n".join(f"| {op_type} | {what} | {hint} |" for op_type, (what, hint) in sorted(ADVICE.items()))
+    return "\n".join(parts) + "\n" + ENDING + rows + "\n"
