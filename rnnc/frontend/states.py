@@ -62,8 +62,9 @@ def find_states(graph: Graph, options: Options) -> States:
     inputs = [t for t in graph.inputs if t.name not in not_states]
     for tensor in inputs:
         if tensor.name in flow.slots and tensor.name not in pairs:
-            fitting = [o.name for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()]
-            pairs.update((tensor.name, output) for output in fitting[:1])
+            fitting = [o for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()]
+            ranked = sorted((flow.unlikely(tensor, o), k) for k, o in enumerate(fitting))
+            pairs.update((tensor.name, fitting[k].name) for _, k in ranked[:1])
     _check_pairs(graph, flow, pairs)
     initial = {t.name for t in inputs if t.name in flow.slots and t.name not in flow.read}
     open_inputs = [t for t in inputs if t.name not in pairs and t.name not in initial and graph.time not in t.shape]
@@ -115,6 +116,8 @@ class Flow:
         """For each state input: the elements that a layer starts from, and those of the layer's final state."""
         self.read: set[str] = set()
         """Inputs that some node reads otherwise."""
+        self.every_step: set[str] = set()
+        """Tensors that a layer's output at every step was moved to."""
         for tensor in graph.inputs:
             self.owner[tensor.name] = self.count
             self.elements[tensor.name] = self._fresh(tensor.shape)
@@ -129,6 +132,14 @@ class Flow:
         base = self.owner[tensor.name]
         flat = arrived.ravel()
         return all(np.array_equal(flat[start.ravel() - base], end.ravel()) for start, end in self.slots[tensor.name])
+
+    def unlikely(self, tensor: Tensor, output: Tensor) -> tuple[bool, bool, bool]:
+        """What speaks against an output as the one that feeds a state, of several with the same elements.
+
+        In a file of one step the hidden state of every step is the final one too: its name, where it comes from (Y, not
+        Y_h) and its shape tell it from the state.
+        """
+        return not related(tensor.name, output.name), output.name in self.every_step, output.shape != tensor.shape
 
     def _fresh(self, shape: tuple[int, ...]) -> Elements:
         size = int(np.prod(shape, dtype=np.int64))
@@ -148,6 +159,7 @@ class Flow:
         results = view(node, known, self.graph.constants) if moved and len(known) == len(arrays) else None
         if results is not None:
             self.elements.update(zip(node.outputs, results, strict=False))
+            self.every_step.update(node.outputs if self.every_step.intersection(moved) else ())
         only_moves = results is not None and all(name in self.elements for name in moved)
         for name in node.inputs:
             if not (only_moves and name in moved):
@@ -188,6 +200,7 @@ class Flow:
             else:
                 steps[-1] = finals[1]
             self.elements[node.outputs[0]] = steps
+            self.every_step.add(node.outputs[0])
 
     def _scan(self, node: Node) -> None:
         """A Scan starts its states from its first inputs and gives their final values first."""
