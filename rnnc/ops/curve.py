@@ -49,7 +49,7 @@ class Function:
 
     def _end(self, x: Floats) -> Floats:
         y = self(np.clip(x, -FAR, FAR))
-        return np.where((np.abs(x) > FAR) & (np.abs(y) > FAR / 10), np.sign(y) * np.inf, y)
+        return np.where((np.abs(x) > FAR) & (np.abs(y) > FAR / 10), np.copysign(np.inf, y), y)
 
 
 _erf = np.vectorize(erf, otypes=[np.float64])
