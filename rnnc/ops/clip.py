@@ -24,6 +24,11 @@ class Clip(Pointwise):
     hi: float
     kind: ClassVar[str] = "clip"
 
+    @property
+    def is_relu(self) -> bool:
+        """Whether it is a plain ReLU, which layers with weights take in."""
+        return (self.lo, self.hi) == (0, np.inf)
+
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [np.clip(inputs[0], self.lo, self.hi)]
 
@@ -34,7 +39,7 @@ class Clip(Pointwise):
         return QClip(self, self.inputs, (q.input(0),), int(np.size(q.peak(0))))
 
     def describe(self) -> str:
-        return "ReLU" if (self.lo, self.hi) == (0, np.inf) else f"clip to {self.lo:g} .. {self.hi:g}"
+        return "ReLU" if self.is_relu else f"clip to {self.lo:g} .. {self.hi:g}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,7 +143,7 @@ class Conv(Op):
         """Take in a ReLU, a gain and offset of each channel (not behind its own ReLU), and steps that are dropped."""
         if isinstance(reader, Shift):
             return self._cropped(reader)
-        if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
+        if isinstance(reader, Clip) and reader.is_relu:
             return replace(self, outputs=reader.outputs, relu=True)
         if isinstance(reader, Scale):
             return self._scaled(reader, reader.gain, np.zeros(1))

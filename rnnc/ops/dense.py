@@ -70,7 +70,7 @@ class Dense(Op):
 
     def absorb(self, reader: Op) -> Op | None:
         """Take in a ReLU."""
-        if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
+        if isinstance(reader, Clip) and reader.is_relu:
             return replace(self, outputs=reader.outputs, relu=True)
         return None
 

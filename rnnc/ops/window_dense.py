@@ -90,7 +90,7 @@ class WindowDense(Op):
 
     def absorb(self, reader: Op) -> Op | None:
         """Take in a ReLU."""
-        if isinstance(reader, Clip) and (reader.lo, reader.hi) == (0, np.inf):
+        if isinstance(reader, Clip) and reader.is_relu:
             return replace(self, outputs=reader.outputs, relu=True)
         return None
 
