@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 ALL_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 GESTURE = ("gesture.onnx", "calib.npz", "test.npz")
+EXAMPLES = {"encoder-decoder": ("seq2seq", ("encoder.onnx", "decoder.onnx", "calib.npz"))}
+"""Whose files a page uses, where it is not the gesture example."""
 RUN = ("sh", "python")
 FILES = ("c", "cpp", "cmake", "make")
 """Languages of blocks that name a file, which a later block uses."""
@@ -35,13 +37,15 @@ TOOLS = {
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Path:
-    """The files that pages use: the gesture example, a network that looks ahead, a recording, a stub of Arduino.h."""
-    for name in GESTURE:
-        shutil.copy(ROOT / "examples/gesture" / name, tmp_path)
+def workshop(tmp_path: Path, page: Path) -> Path:
+    """The files that pages use: an example's, networks that look ahead and back, a recording, a stub of Arduino.h."""
+    example, names = EXAMPLES.get(page.stem, ("gesture", GESTURE))
+    for name in names:
+        shutil.copy(ROOT / "examples" / example / name, tmp_path)
     weights = np.random.default_rng(3).standard_normal((2, 4, 5)) / 5
     conv = helper.make_node("Conv", ["x", "W"], ["y"], kernel_shape=[5], pads=[2, 2])
     (tmp_path / "ahead.onnx").write_bytes(model([conv], {"x": [1, 4, "time"]}, {"y": [1, 2, "time"]}, {"W": weights}))
+    (tmp_path / "turned.onnx").write_bytes(_turned())
     samples = (np.sin(np.arange(400) / 9) * 9000).astype("<i2").tobytes()
     form = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
     chunks = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
@@ -52,6 +56,23 @@ def workshop(tmp_path: Path) -> Path:
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rnnc "$@"\n')
     command.chmod(0o755)
     return tmp_path
+
+
+def _turned() -> bytes:
+    """A GRU that reads ``x [time, 1, 3]`` backwards, with an answer of two numbers for each frame."""
+    rng = np.random.default_rng(4)
+    nodes = [
+        helper.make_node("GRU", ["x", "W", "R"], ["Y"], hidden_size=4, direction="reverse"),
+        helper.make_node("Squeeze", ["Y", "axis"], ["h"]),
+        helper.make_node("MatMul", ["h", "D"], ["y"]),
+    ]
+    weights = {
+        "W": rng.standard_normal((1, 12, 3)),
+        "R": rng.standard_normal((1, 12, 4)),
+        "D": rng.standard_normal((4, 2)),
+    }
+    constants = {**weights, "axis": np.array([1])}
+    return model(nodes, {"x": ["time", 1, 3]}, {"y": ["time", 1, 2]}, constants)
 
 
 def _run(block: Block, folder: Path, page: Path) -> str:
