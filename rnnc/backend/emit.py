@@ -161,22 +161,15 @@ def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
     else:
         meaning = f"real = {port.c_name}[i] * {program.name}_{port.c_name}_scale[i] ({program.name}_float.h)"
     shape = " x ".join(map(str, port.shape)) or "1"
-    timing = "" if verb == "takes" else f", {port.kind}{_timing(port)}"
+    timing = "" if verb == "takes" else f", {port.timing}"
     return {"comment": f"{port.c_name}: {shape} {f.ctype}{timing}; {meaning}", "defines": defines}
-
-
-def _timing(port: Port) -> str:
-    if port.kind == "window":
-        return f", {port.ticks} values" if port.ticks else ""
-    text = f", every {port.clock.rate} steps" if port.clock.rate != 1 else ""
-    text += f", {port.clock.delay} steps late" if port.clock.delay else ""
-    return text + (f", for the first time at step {port.clock.phase + 1}" if port.clock.phase else "")
 
 
 def _step_comment(program: Program) -> str:
     last = [p.c_name for p in program.outputs if p.kind == "last"]
     if program.window:
-        return f"Takes one frame; the {program.window}th writes the outputs, starts anew and returns 1, all others return 0."
+        last_of = f"the last of {program.window} writes the outputs, starts anew and returns 1"
+        return f"Takes one frame; {last_of}, all others return 0."
     text = "Takes one frame"
     text += ", writes the outputs when they are due: returns 1 then, else 0." if program.returns else ", writes one."
     text += _bits(program)

@@ -51,6 +51,16 @@ class Port:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def timing(self) -> str:
+        """How often an output comes, and how late: "stream, every 2 steps, 3 steps late"; of a window, how many values."""
+        if self.kind == "window":
+            return f"window, {self.ticks} values" if self.ticks else "window"
+        text = f"{self.kind}, every {self.clock.rate} steps" if self.clock.rate != 1 else self.kind
+        if self.clock.delay:
+            text += f", {self.clock.delay} step{'s' * (self.clock.delay > 1)} late"
+        return text + (f", for the first time at step {self.clock.phase + 1}" if self.clock.phase else "")
+
 
 @dataclass(frozen=True, eq=False)
 class Member:

@@ -126,7 +126,12 @@ class Trace:
         if buffered and not self.parts.window:
             self.refuse(node, what, BACKWARD_HINT)
         if self.parts.window and self.parts.window != self.parts.steps:
-            self.refuse(node, f"sees {self.parts.steps} steps at once, and --window says {self.parts.window}")
+            what = f"sees {self.parts.steps} steps at once, and --window says {self.parts.window}"
+            self.refuse(
+                node,
+                what,
+                f"The file has that length built in: --window {self.parts.steps}, or export it with an open one.",
+            )
         if not self.windowed:
             raise NeedsWindow
 

@@ -38,7 +38,7 @@ def report_content(
         "precision": program.qnet.precision,
         "target": program.target.name,
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
-        "outputs": [_output(p, shapes[p.name]) for p in program.outputs],
+        "outputs": [_output(p, shapes[p.name], program.window) for p in program.outputs],
         "cost": {
             "macs": cost.macs,
             "flash_weights": cost.flash_weights,
@@ -69,7 +69,8 @@ def _input(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
     return {"name": port.name, "shape": list(shape), "dtype": _dtype(port), "scale": scale, "offset": _offset(port)}
 
 
-def _output(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
+def _output(port: Port, shape: tuple[int, ...], window: int) -> dict[str, Any]:
+    """``rate`` and ``latency`` in steps; a window answers with its last frame, whatever its inner delays are."""
     scale = [_short(s) for s in port.format.scale]
     return {
         "name": port.name,
@@ -77,8 +78,8 @@ def _output(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
         "dtype": _dtype(port),
         "scale": scale[0] if port.format.uniform else scale,
         "kind": port.kind,
-        "rate": port.clock.rate,
-        "latency": port.clock.delay,
+        "rate": window or port.clock.rate,
+        "latency": 0 if window else port.clock.delay,
     }
 
 

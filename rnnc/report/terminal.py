@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rnnc.backend.program import Port, Program
+from rnnc.backend.program import Program
 from rnnc.backend.usage import usage
 
 if TYPE_CHECKING:
@@ -82,14 +82,8 @@ def _ports(report: Mapping[str, Any], program: Program) -> list[list[str]]:
     for way, ports in (("in", program.inputs), ("out", program.outputs)):
         for port, entry in zip(ports, report[f"{way}puts"], strict=True):
             shape = " x ".join(map(str, entry["shape"])) or "1"
-            rows.append([way, port.name, shape, str(port.format), _timing(port) if way == "out" else ""])
+            rows.append([way, port.name, shape, str(port.format), port.timing if way == "out" else ""])
     return rows
-
-
-def _timing(port: Port) -> str:
-    every = f", every {port.clock.rate} steps" if port.clock.rate > 1 else ""
-    late = f", {port.clock.delay} steps late" if port.clock.delay else ""
-    return f"{port.kind}{every}{late}"
 
 
 def _cost(report: Mapping[str, Any]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnnc
 from rnnc.errors import Refused
 from rnnc.net import Net
 from rnnc.options import Options
+from rnnc.report.terminal import summary
 from rnnc.streams import run_net, run_qnet
 from tests.support.graphs import Builder
 from tests.support.nets import integers
@@ -175,3 +177,13 @@ def test_outputs_of_each_step() -> None:
     assert imported(content, window=T, outputs=("y",)).window == T
     net = imported(content, window=T)
     assert [o.ticks for o in net.outputs] == [T, T]
+
+
+@pytest.mark.parametrize("content", [sequence_model("GRU", "reverse"), last_model("GRU")])
+def test_a_window_answers_with_its_last_frame(content: bytes) -> None:
+    """Delays within are not the caller's."""
+    compiled = rnnc.compile_model(content, window=T, verify=False)
+    said = compiled.report["outputs"][0]
+    assert (said["kind"], said["rate"], said["latency"]) == ("window", T, 0)
+    table = summary(compiled.report, compiled.program)
+    assert "window" in table and " late" not in table and "every" not in table
