@@ -15,7 +15,7 @@ import numpy as np
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.expressions import Indices, Leaf, Product
 from rnnc.frontend.matching import Cell, match
-from rnnc.frontend.states import named_as_state, related
+from rnnc.frontend.states import Flow, named_as_state, related
 from rnnc.frontend.vectors import Vectors
 from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS, moved_inputs, view
@@ -46,10 +46,19 @@ def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], *, certain: boo
         feeds: for each input that may be a state, the outputs that may feed it.
         certain: whether these are all states; if not, a plain RNN, which many a layer of two inputs looks like, needs
             more to be taken for one.
+
+    A state that something beside its cell reads stays a state of the graph, and its cell is left as it is.
     """
-    editor = Editor(graph)
     if not feeds:
         return graph
+    found = _replace_cells(graph, feeds, certain)
+    flow = Flow(found)
+    shared = flow.slots.keys() & flow.read
+    return _replace_cells(graph, {k: v for k, v in feeds.items() if k not in shared}, certain) if shared else found
+
+
+def _replace_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], certain: bool) -> Graph:
+    editor = Editor(graph)
     origins = _Origins(editor)
     vectors = Vectors(editor)
     for node in list(graph.nodes):

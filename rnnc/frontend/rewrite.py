@@ -29,7 +29,9 @@ from rnnc.frontend.arithmetic import (
 )
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
-from rnnc.frontend.row_numbers import one_hot, row_numbers
+from rnnc.frontend.picking import gather_nd, rejoined
+from rnnc.frontend.products import vector_einsum, vector_product
+from rnnc.frontend.row_numbers import compared, embedding, one_hot, row_numbers
 from rnnc.tracing import Graph, Node
 from rnnc.views import slices, view
 
@@ -338,15 +340,6 @@ def batch_normalization(editor: Editor, node: Node) -> bool:
     return True
 
 
-def embedding(editor: Editor, node: Node) -> bool:
-    """Gather of rows from a constant table."""
-    table = editor.constant(node.inputs[0])
-    if table is None or editor.constant(node.inputs[1]) is not None or int(node.attributes.get("axis", 0)) % table.ndim:
-        return False
-    editor.replace([node], [replace(node, op_type="Embedding", attributes={})])
-    return True
-
-
 def drop_identity(editor: Editor, node: Node) -> bool:
     """Let the readers of an Identity or an inactive Dropout read its input."""
     source, target = node.inputs[0], node.outputs[0]
@@ -361,8 +354,11 @@ def drop_identity(editor: Editor, node: Node) -> bool:
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "MatMul": (matmul,),
-    "Einsum": (einsum,),
+    "MatMul": (matmul, vector_product),
+    "Einsum": (einsum, vector_einsum),
+    "Concat": (rejoined,),
+    "GatherND": (gather_nd,),
+    "Equal": (compared,),
     "ReverseSequence": (reverse_sequence,),
     "Gemm": (gemm,),
     "Dense": (absorb,),
@@ -387,6 +383,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Div": (neutral, quotient),
     "Reciprocal": (inverse_root, logistic),
     "Neg": (negative,),
+    "GlobalAveragePool": (global_mean,),
     "LpNormalization": (share,),
     "ArgMin": (smallest,),
     "ReduceLogSum": (log_of_sum,),

@@ -1,4 +1,4 @@
-"""Arithmetic on row numbers before a table is looked up: what it does to each row number is folded into the table.
+"""Tables that are looked up, and arithmetic on row numbers before: what it does to each of them is folded into the table.
 
 Keras and TensorFlow guard an embedding against negative row numbers by Less, Mul, Add and Cast; others shift or clip them.
 All that counts is which row each number ends at, so that these nodes are run once for every row number.
@@ -15,11 +15,21 @@ from numpy.typing import NDArray
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.fold import fold
 from rnnc.tracing import Node
+from rnnc.views import FIRST_ONLY
 
 POINTWISE = frozenset(
     """Abs Add And Cast Clip Div Equal Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Sub Where
     Xor""".split()
 )
+
+
+def embedding(editor: Editor, node: Node) -> bool:
+    """Gather of rows from a constant table."""
+    table = editor.constant(node.inputs[0])
+    if table is None or editor.constant(node.inputs[1]) is not None or int(node.attributes.get("axis", 0)) % table.ndim:
+        return False
+    editor.replace([node], [replace(node, op_type="Embedding", attributes={})])
+    return True
 
 
 def row_numbers(editor: Editor, node: Node) -> bool:
@@ -55,6 +65,39 @@ def one_hot(editor: Editor, node: Node) -> bool:
     inputs = (editor.add_constant(table, "table"), node.inputs[0])
     editor.replace([node], [Node(node.name, "Embedding", "", inputs, node.outputs)])
     return True
+
+
+def compared(editor: Editor, node: Node) -> bool:
+    """Row numbers ``[..., 1]`` compared with a list of numbers look up the rows of a table of truth values: a one-hot code."""
+    constants = [editor.constant(name) for name in node.inputs]
+    if all(c is None for c in constants) or not any(c is None for c in constants):
+        return False
+    x = node.inputs[0 if constants[0] is None else 1]
+    numbers = next(c for c in constants if c is not None)
+    shape = editor.shape(x)
+    listed = numbers.dtype.kind == "i" and numbers.size > 1 and numbers.shape[-1] == numbers.size
+    if not listed or not shape or shape[-1] != 1 or numbers.ndim > len(shape) or not _whole(editor, x):
+        return False
+    old = [node]
+    while (cast := editor.only_reader(old[-1].outputs[0])) is not None and cast.op_type == "Cast":
+        old.append(cast)
+    table = (np.arange(max(int(numbers.max()), 0) + 1)[:, None] == numbers.ravel()).astype(np.float32)
+    rows, axes = editor.fresh("rows"), editor.add_constant(np.asarray([len(shape) - 1], np.int64), "axes")
+    editor.shapes[rows] = shape[:-1]
+    looked_up = Node(node.name, "Embedding", "", (editor.add_constant(table, "table"), rows), old[-1].outputs)
+    editor.replace(old, [Node(node.name, "Squeeze", "", (x, axes), (rows,)), looked_up])
+    return True
+
+
+def _whole(editor: Editor, name: str) -> bool:
+    """Whether a tensor is an input of integers, or such an input with its elements moved."""
+    inputs = {t.name: t for t in editor.graph.inputs}
+    while name not in inputs:
+        node = editor.producer(name)
+        if node is None or node.op_type not in FIRST_ONLY or node.op_type == "Cast":
+            return False
+        name = node.inputs[0]
+    return np.issubdtype(np.dtype(inputs[name].dtype), np.integer)
 
 
 def _pointwise(editor: Editor, name: str) -> list[Node]:

@@ -149,7 +149,7 @@ class Session:
         """Time and batch of each stream."""
         states = {s.alias for s in self.net.states()}
         of_state = {s for n in states & set(self.inputs) for s in self.inputs[n].symbols if s}
-        choices = [self._choices(v, of_state) for v in self.net.inputs]
+        choices = [self._choices(v, of_state, stepwise=any(states)) for v in self.net.inputs]
         names = [v.name for v in self.net.inputs]
         layouts = [dict(zip(names, c, strict=True)) for c in product(*choices)][:MOST_LAYOUTS]
         if len(layouts) == 1:
@@ -162,12 +162,16 @@ class Session:
         likely = sorted(layouts, key=lambda a: (self._common_length(a) == 1) != short)
         return next(filter(self._runs, likely), layouts[0])
 
-    def _choices(self, value: Value, of_state: set[str]) -> list[Axes]:
-        """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first."""
+    def _choices(self, value: Value, of_state: set[str], stepwise: bool) -> list[Axes]:
+        """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first.
+
+        ``stepwise``: the file may take one step a call, on no axis of its own.
+        """
         item = self.inputs[value.name]
         if value.held:
             return [next(_layouts([d or 1 for d in item.dims], value, None, timeless=True), Axes(None))]
         found = list(_layouts([d or 1 for d in item.dims], value, None, timeless=False))
+        found += _layouts([d or 1 for d in item.dims], value, None, timeless=True) if stepwise else []
         named = self.options.time_axis.get(value.name)
         if named is not None:
             found = [a for a in found if a.time == named % len(item.dims)] or [Axes(named % len(item.dims))]
@@ -311,7 +315,7 @@ def _layouts(dims: Sequence[int], value: Value, lanes: int | None, *, timeless: 
     for time in [None] if timeless else range(len(dims)):
         for batch in batches:
             rest = [n for i, n in enumerate(dims) if i not in (time, batch) and n != 1]
-            if tuple(rest) == tuple(n for n in value.shape if n != 1) and batch != time:
+            if tuple(rest) == tuple(n for n in value.shape if n != 1) and (batch is None or batch != time):
                 yield Axes(time, batch)
 
 

@@ -73,6 +73,16 @@ def test_time_is_found_where_outputs_are_decisions(bias: float) -> None:
     assert session(b.model({"x": [1, 12, 5]}, ["k"])).axes == {"x": Axes(1)}
 
 
+def test_an_open_batch_of_a_single_step_is_no_time_axis() -> None:
+    """A cell in primitive operators broadcasts one state over any number of frames: that is a batch."""
+    rng = np.random.default_rng(0)
+    b = Builder()
+    w, r = (b.const(rng.standard_normal((n, 3)) / 2) for n in (5, 3))
+    b.op("Tanh", b.op("Add", b.op("MatMul", "x", w), b.op("MatMul", "h", r)), out="h_next")
+    b.op("Relu", "h_next", out="y")
+    assert session(b.model({"x": ["a", 5], "h": ["b", 3]}, ["y", "h_next"])).axes == {"x": Axes(None)}
+
+
 def test_a_named_time_axis_is_taken() -> None:
     assert session(small(batch="a", time="b"), Options(time_axis={"x": 0})).axes == {"x": Axes(0)}
 
