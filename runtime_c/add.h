@@ -27,14 +27,17 @@ static inline void rnnc_add(const rnnc_add_params *p, const void *a, const void 
     uint16_t i, j, k, n = 0;
     for (i = 0; i < l->count[0]; i++) {
         for (j = 0; j < l->count[1]; j++) {
+            uint16_t at_a = rnnc_offset(l->a, i, j, 0), at_b = rnnc_offset(l->b, i, j, 0),
+                     at = rnnc_offset(l->scale, i, j, 0);
             for (k = 0; k < l->count[2]; k++) {
-                const rnnc_sum *s = &p->sums[rnnc_offset(l->scale, i, j, k)];
+                const rnnc_sum *s = &p->sums[at];
                 int32_t v = rnnc_rom_i32(&s->offset);
-                v += rnnc_get(a, p->a_bits, rnnc_offset(l->a, i, j, k)) *
-                     (int32_t)rnnc_rom_i16(&s->factor_a);
-                v += rnnc_get(b, p->b_bits, rnnc_offset(l->b, i, j, k)) *
-                     (int32_t)rnnc_rom_i16(&s->factor_b);
+                v += rnnc_get(a, p->a_bits, at_a) * (int32_t)rnnc_rom_i16(&s->factor_a);
+                v += rnnc_get(b, p->b_bits, at_b) * (int32_t)rnnc_rom_i16(&s->factor_b);
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v >> rnnc_rom_u8(&s->shift), p->lo, p->hi));
+                at_a = (uint16_t)(at_a + l->a[2]);
+                at_b = (uint16_t)(at_b + l->b[2]);
+                at = (uint16_t)(at + l->scale[2]);
             }
         }
     }

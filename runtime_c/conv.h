@@ -21,21 +21,47 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_conv_params;
 
+/* The kernel_width elements under a line of the kernel, from column `at` of a frame's line on; outside it is padding. */
+static inline void rnnc_conv_line16(const rnnc_window *w, const int16_t *line, int32_t at,
+                                    int16_t outside, int16_t *to)
+{
+    uint16_t j;
+    for (j = 0; j < w->kernel_width; j++) {
+        to[j] = line && at >= 0 && at < w->width ? line[at] : outside;
+        at += w->dilation_width;
+    }
+}
+
+static inline void rnnc_conv_line8(const rnnc_window *w, const int8_t *line, int32_t at,
+                                   int16_t outside, int8_t *to)
+{
+    uint16_t j;
+    for (j = 0; j < w->kernel_width; j++) {
+        to[j] = line && at >= 0 && at < w->width ? line[at] : (int8_t)outside;
+        at += w->dilation_width;
+    }
+}
+
 /* The operand of one position.  x: frames, oldest first.  patch: [columns]. */
 static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, void *patch,
                                    uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
-    uint16_t t, c, i, j, n = 0;
+    const int32_t first = (int32_t)column * w->stride_width - w->left;
+    uint16_t t, c, i, n = 0;
     for (t = 0; t < w->taps; t++) {
         const void *frame = rnnc_window_tap(w, x, p->x_bits, t);
         for (c = 0; c < w->channels; c++) {
             for (i = 0; i < w->kernel_height; i++) {
-                for (j = 0; j < w->kernel_width; j++) {
-                    int32_t at = rnnc_window_at(w, c, row, column, i, j);
-                    rnnc_put(patch, p->x_bits, n++,
-                             rnnc_window_get(frame, p->x_bits, at, p->outside));
+                int32_t line = rnnc_window_line(w, c, row, i);
+                if (p->x_bits == 8) {
+                    rnnc_conv_line8(w, line < 0 ? 0 : (const int8_t *)frame + line, first,
+                                    p->outside, (int8_t *)patch + n);
+                } else {
+                    rnnc_conv_line16(w, line < 0 ? 0 : (const int16_t *)frame + line, first,
+                                     p->outside, (int16_t *)patch + n);
                 }
+                n = (uint16_t)(n + w->kernel_width);
             }
         }
     }

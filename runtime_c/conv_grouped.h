@@ -24,16 +24,20 @@ static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, c
                                             uint16_t column)
 {
     const rnnc_window *g = &p->window;
+    const int32_t first_column = (int32_t)column * g->stride_width - g->left;
     uint16_t t, c, i, j;
     int32_t sum = 0;
     for (t = 0; t < g->taps; t++) {
         const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
         for (c = first; c < first + p->channels_of_group; c++) {
             for (i = 0; i < g->kernel_height; i++) {
+                int32_t line = rnnc_window_line(g, c, row, i), at = first_column;
                 for (j = 0; j < g->kernel_width; j++) {
-                    int32_t at = rnnc_window_at(g, c, row, column, i, j);
-                    sum += (int32_t)rnnc_rom_i8(w++) *
-                           rnnc_window_get(frame, p->x_bits, at, p->outside);
+                    int32_t v = line >= 0 && at >= 0 && at < g->width
+                                    ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
+                                    : p->outside;
+                    sum += (int32_t)rnnc_rom_i8(w++) * v;
+                    at += g->dilation_width;
                 }
             }
         }

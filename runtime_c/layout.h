@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_LAYOUT_H
 #define RNNC_LAYOUT_H
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "fixed.h"
 
@@ -20,6 +22,11 @@ static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, v
                                    uint16_t from, uint16_t to)
 {
     uint16_t i;
+    if (p->from3 == 1 && p->to3 == 1 && p->zero == 0 && p->x_bits == p->y_bits) {
+        const size_t bytes = p->x_bits / 8u;
+        memcpy((int8_t *)y + to * bytes, (const int8_t *)x + from * bytes, p->n3 * bytes);
+        return;
+    }
     for (i = 0; i < p->n3; i++) {
         int32_t v = p->x_bits == 32 ? ((const int32_t *)x)[from] : rnnc_get(x, p->x_bits, from);
         rnnc_put(y, p->y_bits, to, v - p->zero);

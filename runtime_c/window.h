@@ -42,6 +42,13 @@ static inline const void *rnnc_window_tap(const rnnc_window *w, const void *x, u
     return (const uint8_t *)x + (size_t)t * w->dilation * rnnc_window_frame(w) * (bits / 8u);
 }
 
+/* The first element of the line of a frame that row i of the kernel lies on in channel c, -1 where it is padding. */
+static inline int32_t rnnc_window_line(const rnnc_window *w, uint16_t c, uint16_t row, uint16_t i)
+{
+    int32_t h = (int32_t)row * w->stride_height + (int32_t)i * w->dilation_height - w->top;
+    return h < 0 || h >= w->height ? -1 : ((int32_t)c * w->height + h) * w->width;
+}
+
 /* Element i of a frame of 8, 16 or 32-bit integers, or what lies outside. */
 static inline int32_t rnnc_window_get(const void *frame, uint8_t bits, int32_t i, int32_t outside)
 {

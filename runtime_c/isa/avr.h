@@ -8,7 +8,7 @@
 
 #include "avr_rom.h"
 
-#if defined(__AVR__)
+#if defined(__AVR_HAVE_MUL__)
 /* The sum over one row, 8 by 16 bits into 32: n products of three 8-bit multiplications each.
  * Returns the address behind its weights; *v is left where it was. */
 static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,
@@ -47,7 +47,7 @@ static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const in
 {
     int32_t a = 0;
     for (; n; n--) {
-        a += *w++ * (int32_t)*v++;
+        a += rnnc_rom_i8(w++) * (int32_t)*v++;
     }
     *sum = a;
     return w;

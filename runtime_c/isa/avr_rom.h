@@ -48,4 +48,6 @@ static inline const void *rnnc_rom_bytes(void *buffer, const void *p, size_t n)
 }
 #endif
 
+#include "../rom.h"
+
 #endif

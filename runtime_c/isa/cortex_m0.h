@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_CORTEX_M0_H
 #define RNNC_ISA_CORTEX_M0_H
-/* Cortex-M0, M0+, M1: 24 instructions for 4 rows by 2 columns. */
+/* Cortex-M0, M0+, M1, M23: 24 instructions for 4 rows by 2 columns. */
 #include <stdint.h>
 
 #define RNNC_TELESCOPE_COLUMNS 2
 #define RNNC_TELESCOPE_TURN 8
 #define RNNC_TELESCOPE_BYTES 48
 
-#if defined(__ARM_ARCH_6M__) && defined(__GNUC__)
+#if defined(__thumb__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
 #ifndef RNNC_UNUSED

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_CORTEX_M3_H
 #define RNNC_ISA_CORTEX_M3_H
-/* Cortex-M3: 31 instructions for 4 rows by 4 columns. */
+/* Cortex-M3 and later cores without the DSP extension: 31 instructions for 4 rows by 4 columns. */
 #include <stdint.h>
 
 #define RNNC_TELESCOPE_COLUMNS 4
 #define RNNC_TELESCOPE_TURN 8
 #define RNNC_TELESCOPE_BYTES 124
 
-#if defined(__ARM_ARCH_7M__) && defined(__GNUC__)
+#if defined(__thumb2__) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
 #ifndef RNNC_UNUSED
@@ -67,6 +67,11 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 }
 #endif
 
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_TELESCOPE_BLOCK) && \
+    !defined(RNNC_PLAIN)
+#error \
+    "Compiled by rnnc for Thumb-2, which this core lacks. Take rnnc --target cortex-m0, or define RNNC_PLAIN for slow plain C."
+#endif
 #include "telescope.h"
 
 #endif

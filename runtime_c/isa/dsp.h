@@ -17,7 +17,8 @@
 #define RNNC_LANES 1
 #define RNNC_DSP_COL4_BYTES 56 /* of the code for four columns */
 
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN)
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) && \
+    !defined(__ARM_BIG_ENDIAN)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
 #ifndef RNNC_UNUSED
@@ -90,6 +91,9 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
     __asm__("usat %0, #8, %1, asr #8" : "=r"(k) : "r"(a));
     return k;
 }
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
+#error \
+    "Compiled by rnnc for a core with the DSP extension, which this one lacks or the flags hide. Take rnnc --target cortex-m3 or cortex-m0, or define RNNC_PLAIN for slow plain C."
 #else
 /* The same packing, read by bytes. */
 static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const int32_t *v)

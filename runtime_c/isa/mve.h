@@ -15,6 +15,9 @@
 #if defined(__ARM_FEATURE_MVE)
 #include "mve_gates.h"
 #include "mve_rows.h"
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
+#error \
+    "Compiled by rnnc for a core with MVE (Helium), which this one lacks or the flags hide. Take rnnc --target cortex-m33, or define RNNC_PLAIN for slow plain C."
 #else
 #include <string.h>
 

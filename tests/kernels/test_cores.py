@@ -1,0 +1,70 @@
+"""A target's package on other cores than its own: it compiles where its instructions are, and says so where they are not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import require
+from tests.support.nets import draw_integers
+from tests.support.packages import WARNINGS, package
+
+ARM = "arm-none-eabi-gcc -mthumb -mcpu="
+RISCV = "riscv64-unknown-elf-gcc --specs=picolibc.specs -march="
+AVR = "avr-gcc -mmcu="
+FITS = [
+    *(("cortex-m0", ARM + core) for core in ("cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m4")),
+    *(("cortex-m3", ARM + core) for core in ("cortex-m4", "cortex-m33+nodsp")),
+    *(("cortex-m4", ARM + core) for core in ("cortex-m7", "cortex-m33", "cortex-m55", "cortex-m33+nodsp -DRNNC_PLAIN")),
+    *(("cortex-m55", ARM + "cortex-m55 -mfloat-abi=hard" + more) for more in ("", " -mfpu=auto")),
+    ("rv32imc", RISCV + "rv32im -mabi=ilp32"),
+    ("rv32imc", RISCV + "rv32imac -mabi=ilp32"),
+    ("rv32imc", RISCV + "rv64gc -mabi=lp64d"),
+    ("portable", RISCV + "rv32emc -mabi=ilp32e"),
+    *(("avr", AVR + part) for part in ("attiny85", "atmega328p", "atmega2560", "atxmega128a1")),
+]
+LACKS = [
+    ("cortex-m3", ARM + "cortex-m0plus", "--target cortex-m0"),
+    ("cortex-m4", ARM + "cortex-m3", "--target cortex-m3"),
+    ("cortex-m33", ARM + "cortex-m33+nodsp", "--target cortex-m3"),
+    ("cortex-m55", ARM + "cortex-m55+nomve -mfloat-abi=soft", "--target cortex-m33"),
+    ("rv32imc", RISCV + "rv32ic -mabi=ilp32", "--target portable"),
+    ("rv32imc", RISCV + "rv32emc -mabi=ilp32e", "--target portable"),
+]
+
+
+def compile_for(target: str, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A GRU's package; every warning is an error. avr/pgmspace.h is GNU C."""
+    words = command.split()
+    if not shutil.which(words[0]):
+        require(words[0])
+    program, files = package(draw_integers(2, ("gru_after",)), target=target)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    avr = words[0] == "avr-gcc"
+    flags = ["-std=gnu99" if f == "-std=c99" else f for f in WARNINGS if f != "-pedantic"] if avr else WARNINGS
+    sources = [f"{program.name}{part}.c" for part in ("", "_state", "_selftest")]
+    return subprocess.run(
+        [*words, *flags, "-O2", "-I.", "-c", *sources], cwd=folder, check=False, capture_output=True, text=True
+    )
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(("target", "command"), FITS)
+def test_it_compiles_where_its_instructions_are(target: str, command: str, tmp_path: Path) -> None:
+    done = compile_for(target, command, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(("target", "command", "advice"), LACKS)
+def test_it_says_which_target_to_take_where_they_are_not(
+    target: str, command: str, advice: str, tmp_path: Path
+) -> None:
+    done = compile_for(target, command, tmp_path)
+    assert done.returncode != 0
+    assert f"Take rnnc {advice}" in done.stderr
