@@ -122,6 +122,17 @@ def negative(editor: Editor, node: Node) -> bool:
     return True
 
 
+def global_mean(editor: Editor, node: Node) -> bool:
+    """GlobalAveragePool as the mean over the axes behind the first two."""
+    shape = editor.shape(node.inputs[0])
+    if shape is None or len(shape) < 3:
+        return False
+    axes = editor.add_constant(np.arange(2, len(shape), dtype=np.int64), "axes")
+    mean = Node(node.name, "ReduceMean", "", (node.inputs[0], axes), node.outputs, {"keepdims": 1})
+    editor.replace([node], [mean])
+    return True
+
+
 def chain(editor: Editor, node: Node) -> bool:
     """Sum, Mean, Max or Min of any number of tensors, two at a time."""
     if len(node.inputs) == 2 and node.op_type in ("Max", "Min"):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnc.frontend import comparisons
 from rnnc.frontend.arithmetic import (
     chain,
+    global_mean,
     inverse_root,
     log_of_sum,
     logistic,
