@@ -16,6 +16,7 @@ from rnnc.frontend.caches import without_caches
 from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.editor import prune
 from rnnc.frontend.evaluate import complete_shapes
+from rnnc.frontend.lengths import without_lengths
 from rnnc.frontend.loops import unloop
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
@@ -65,7 +66,7 @@ def _stream(graph: Graph, options: Options) -> Net:
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(without_lengths(graph))))))
     graph = forward_only(graph) if options.window else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
     feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}
