@@ -17,7 +17,7 @@ from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
-from rnnc.errors import BudgetError, UsageError, VerificationError
+from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options
 from rnnc.qnet import QNet
@@ -35,6 +35,7 @@ from rnnc.verification.traces import Signal, traces
 from rnnc.verification.verify import Verification
 
 GOLDEN_STEPS = 32
+LONGER = "It answers after as many steps as its window, or its convolutions, take: give longer sequences."
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,10 @@ class Package:
         net = self.program.qnet.net
         results = run_engine(engine, self.model.content, self.program, self.files, self.options, read.sequences)
         shapes = output_shapes(self.graph, net)
-        outputs = {name: [y.reshape(-1, *shapes[name]) for y in ys] for name, ys in results.items()}
+        if not any(len(y) for ys in results.values() for y in ys):
+            longest = max(read.lengths)
+            raise DataError(f"the network gives nothing yet after {longest} steps, the longest sequence", hint=LONGER)
+        outputs = {name: [y.reshape(len(y), *shapes[name]) for y in ys] for name, ys in results.items()}
         return arranged(outputs, read.arrangement == "concatenated")
 
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,8 @@ def by_sequence(net: Net, found: Sequence[tuple[Batch, Mapping[str, Array]]]) ->
     result: dict[str, list[Array]] = {o.name: [np.empty(0)] * count for o in net.outputs}
     for batch, outputs in found:
         for o in net.outputs:
-            y = outputs[o.name].reshape(*outputs[o.name].shape[:2], -1)
+            ticks, lanes, *shape = outputs[o.name].shape
+            y = outputs[o.name].reshape(ticks, lanes, math.prod(shape))
             for k, (i, steps) in enumerate(zip(batch.members, batch.lengths, strict=True)):
                 result[o.name][i] = y[: net.ticks(o, steps), k]
     return result

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnc
-from rnnc.errors import Refused
+from rnnc.errors import DataError, Refused
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.report.terminal import summary
@@ -187,3 +187,13 @@ def test_a_window_answers_with_its_last_frame(content: bytes) -> None:
     assert (said["kind"], said["rate"], said["latency"]) == ("window", T, 0)
     table = summary(compiled.report, compiled.program)
     assert "window" in table and " late" not in table and "every" not in table
+
+
+@pytest.mark.parametrize("engine", ["c", "oracle", "float"])
+def test_a_sequence_shorter_than_the_window_gives_nothing(engine: Any) -> None:
+    compiled = rnnc.compile_model(sequence_model("GRU", "reverse"), window=T, verify=False)
+    short, long = np.zeros((5, 3), np.float32), np.ones((T + 5, 3), np.float32)
+    with pytest.raises(DataError, match="gives nothing yet after 5 steps"):
+        compiled.simulate(short, engine=engine)
+    both = compiled.simulate({"x": np.concatenate([short, long]), "lengths": np.array([5, T + 5])}, engine=engine)
+    assert both["lengths"].tolist() == [0, T] and both["y"].shape == (T, 2)
