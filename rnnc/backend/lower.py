@@ -22,11 +22,14 @@ from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, Un
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
 RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
 
+MOST_APART = 15
+"""Outputs that come at unlike steps: a bit of step's result for each, an int of 16 bits."""
+
 
 def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
     """Lay a qnet out for a target.
 
-    Raises UsageError for an unknown target, Refused where its compilers or its reads of constants do not reach so far.
+    Raises UsageError for an unknown target, Refused where what it can do does not reach so far.
     """
     program = _Lowering(qnet, find_target(target), prefix(name or qnet.net.name)).lower()
     _check_reach(program)
@@ -34,6 +37,12 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
 
 
 def _check_reach(program: Program) -> None:
+    if program.apart and len(program.outputs) > MOST_APART:
+        raise Refused(
+            f"{len(program.outputs)} outputs come at unlike steps; step can tell {MOST_APART} apart",
+            where=program.name,
+            hint="Choose those you need: --output TENSOR.",
+        )
     t, total = program.target, program.cost.flash_weights + program.cost.flash_tables
     largest = max(program.arrays, key=lambda a: a.bytes, default=None)
     if t.most_constant and largest and largest.bytes > t.most_constant:
