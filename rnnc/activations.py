@@ -203,7 +203,7 @@ class IntegerActivation:
     def __call__(self, p: Ints) -> Ints:
         """Elementwise, |p| <= 2^30."""
         if self.kind == "tanh":
-            y = shift_round(fixed.tanh(p), self.exponent)
+            y = shift_round(fixed.tanh(np.clip(p, -fixed.TANH_MAX, fixed.TANH_MAX)), self.exponent)
         elif self.kind == "sigmoid":
             y = shift_round(fixed.sigmoid(p), self.exponent)
         elif self.kind == "pieces":

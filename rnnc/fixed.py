@@ -224,9 +224,13 @@ def sigmoid(p: Ints) -> Ints:
     return np.where(p < 0, y, 32768 - y)
 
 
+TANH_MAX = 2**30 - 1
+"""The largest argument of ``tanh``, which is constant long before."""
+
+
 def tanh(p: Ints) -> Ints:
     """Hyperbolic tangent of p (12 fraction bits, |p| < 2^30) as Q0.15, -32767..32767; error <= 2.2 LSB."""
-    y, tail = TABLE.lookup(2 * np.abs(p))
+    y, tail = TABLE.lookup(int32(2 * np.abs(p), "tanh argument"))
     t = np.minimum(32768 - np.where(tail, (y + 16) >> 5, y), 32767)
     return np.asarray(np.where(p < 0, -t, t))
 

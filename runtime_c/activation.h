@@ -77,7 +77,8 @@ static inline int32_t rnnc_apply(const rnnc_activation *f, int32_t p)
 {
     int32_t y;
     if (f->kind == RNNC_TANH) {
-        y = rnnc_shift_round(rnnc_tanh(p), f->exponent);
+        /* rnnc_tanh takes |p| < 2^30, and is constant long before */
+        y = rnnc_shift_round(rnnc_tanh(rnnc_clip(p, -1073741823, 1073741823)), f->exponent);
     } else if (f->kind == RNNC_SIGMOID) {
         y = rnnc_shift_round(rnnc_sigmoid(p), f->exponent);
     } else if (f->kind == RNNC_PIECES) {

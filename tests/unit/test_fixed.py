@@ -43,14 +43,17 @@ def test_both_are_monotone_and_symmetric() -> None:
 
 def test_both_saturate_exactly() -> None:
     assert fixed.sigmoid(EXTREMES).tolist() == [0, 0, 0, 32768, 32768]
-    assert fixed.tanh(EXTREMES[1:-1]).tolist() == [-32767, -32767, 32767]
+    assert fixed.tanh(np.array([-fixed.TANH_MAX, fixed.TANH_MAX])).tolist() == [-32767, 32767]
+    with pytest.raises(OverflowInOracle, match="tanh argument"):
+        fixed.tanh(np.array([fixed.TANH_MAX + 1]))
     assert fixed.sigmoid(np.array([0, 49152, 2**17])).tolist() == [16384, 32768, 32768]
     assert fixed.tanh(np.array([0, 24576, 2**17])).tolist() == [0, 32767, 32767]
 
 
-@given(st.integers(0, 32768), st.integers(-(2**30), 2**30))
+@given(st.integers(-32768, 32768), st.integers(-(2**30), 2**30))
 @example(32768, 2**30)
 @example(32768, -(2**30))
+@example(-32768, -(2**30))
 def test_mul15_is_the_rounded_product(u: int, d: int) -> None:
     result = int(fixed.mul15(np.array([u]), np.array([d]))[0])
     assert abs(result - Fraction(u * d, 2**15)) <= Fraction(1, 2)
