@@ -24,7 +24,7 @@ from rnnc.ops.elementwise import (
     operands,
     reach_of,
 )
-from rnnc.ops.wide import QWideSum
+from rnnc.ops.wide import QWideSum, with_room
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -52,7 +52,8 @@ class Add(Binary):
         sources = (q.input(0), q.input(1))
         if wide := q.wide():
             gains = tuple(np.full(self.shape, float(sign)) for sign in self.signs)
-            return QWideSum(self, self.inputs, (wide,), sources, self.shapes, self.shape, gains, np.zeros(self.shape))
+            form = with_room(wide, q.peak(0), q.peak(1))
+            return QWideSum(self, self.inputs, (form,), sources, self.shapes, self.shape, gains, np.zeros(self.shape))
         y = at_least(q.output(wide=True), np.maximum(*self.scales(sources)) / 2**14)
         return QAdd(self, self.inputs, (y,), sources)
 

@@ -30,7 +30,7 @@ from rnnc.ops.elementwise import (
 from rnnc.ops.log import Log
 from rnnc.ops.power import Power
 from rnnc.ops.scale import Scale
-from rnnc.ops.wide import QWideSum
+from rnnc.ops.wide import QWideSum, with_room
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -93,7 +93,8 @@ class Affine(Op):
         if wide := q.wide():
             gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
             limits = (self.lo, self.hi)
-            return QWideSum(self, self.inputs, (wide,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
+            form = with_room(wide, offset, self.gain * q.peak(0).reshape(self.operand))
+            return QWideSum(self, self.inputs, (form,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
         y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
         if not y.uniform and any(np.isfinite(v) and v for v in (self.lo, self.hi)):

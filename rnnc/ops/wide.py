@@ -28,6 +28,15 @@ def wide_format(limit: float) -> Format:
     return Format(32, np.array([limit / 32767 / 2**LIFT]), 0, -WIDE_MAX, WIDE_MAX)
 
 
+def with_room(form: Format, *reaches: Floats) -> Format:
+    """A wide format in which no term of a sum saturates by itself, given the magnitudes that the terms reach.
+
+    1 - z of a gate that hardly moves is small, and neither 1 nor z is.
+    """
+    limit, need = float(form.scale[0]) * WIDE_MAX, max(float(np.max(np.abs(r), initial=0.0)) for r in reaches)
+    return form if need <= limit else wide_format(need)
+
+
 def lift(x: Ints, form: Format) -> Ints:
     """An operand with 14 more fraction bits, |result| <= 2^29."""
     if form.bits == 32:
