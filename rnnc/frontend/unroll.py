@@ -40,6 +40,8 @@ def roll_up(graph: Graph) -> Graph:
 def _roll_one(graph: Graph) -> Graph | None:
     """Roll up one loop; None where there is none."""
     editor = Editor(graph)
+    for node in [n for n in graph.nodes if not all(n.outputs)]:
+        editor.replace([node], [replace(node, outputs=tuple(n or editor.fresh("unread") for n in node.outputs))])
     for frames, backward, postpone in product(frame_sets(editor), (False, True), (True, False)):
         steps = Steps(editor, frames, backward, postpone)
         if steps.length < SHORTEST:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rnnc.compiler import build
 from rnnc.net import Array
@@ -20,6 +23,8 @@ from tests.support.packages import Built, package
 from tests.support.recurrent import DEFAULT, OUTPUTS, Layer, imported, layer, model, results
 
 LIMIT = 1e-5
+FLOAT32 = 1e-7
+"""What float32 makes of numbers around 1, however small the result."""
 STEPS = 17
 ACTIVATIONS: dict[str, tuple[list[float], list[float]]] = {
     "Sigmoid": ([], []),
@@ -139,7 +144,9 @@ def same(got: dict[str, Array], want: dict[str, Array]) -> None:
     assert set(got) == set(want)
     for name, values in want.items():
         r = np.asarray(values, np.float64).ravel()
-        np.testing.assert_allclose(got[name], r, rtol=0, atol=LIMIT * float(np.abs(r).max()), err_msg=name)
+        np.testing.assert_allclose(
+            got[name], r, rtol=0, atol=max(LIMIT * float(np.abs(r).max()), FLOAT32), err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -204,3 +211,43 @@ def test_lengths_in_c(name: str) -> None:
     made = lengths()[name]
     figures = build(model([made], STEPS), None, Options(window=STEPS if made.backward else 0)).report["verify"]
     assert figures["c_equals_oracle"] is True and figures["import_max_rel"] <= LIMIT
+
+
+@st.composite
+def any_layer(draw: st.DrawFn) -> Layer:
+    """Attributes, optional inputs and outputs in any combination; gates stay within 0 and 1, so that states stay finite."""
+    op_type = draw(st.sampled_from(list(DEFAULT)))
+    direction = draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
+    gate = st.sampled_from(["Sigmoid", "HardSigmoid"])
+    other = st.sampled_from([n for n in ACTIVATIONS if n not in ("ThresholdedRelu", "Softplus", "Relu")])
+    names = []
+    for _ in range(2 if direction == "bidirectional" else 1):
+        names += [draw(other if k else gate) for k in range(len(DEFAULT[op_type]))]
+    attributes: dict[str, Any] = {"direction": direction}
+    attributes |= activations(names) if op_type != "RNN" and draw(st.booleans()) else {}
+    attributes |= {"clip": 0.4} if draw(st.booleans()) else {}
+    attributes |= {"input_forget": 1} if op_type == "LSTM" and draw(st.booleans()) else {}
+    attributes |= {"linear_before_reset": draw(st.integers(0, 1))} if op_type == "GRU" else {}
+    optional = ["B", "initial_h", *(["initial_c", "P"] if op_type == "LSTM" else [])]
+    results = OUTPUTS[: 3 if op_type == "LSTM" else 2]
+    made = layer(
+        op_type,
+        attributes,
+        optional=[n for n in optional if draw(st.booleans())],
+        outputs=[n for n in results if draw(st.booleans())] or results,
+        opset=draw(st.sampled_from([7, 14, 22])),
+        seed=draw(st.integers(0, 99)),
+        columns=draw(st.integers(1, 4)),
+        hidden=draw(st.integers(1, 5)),
+        spread=0.3,
+    )
+    length = draw(st.integers(1, STEPS)) if draw(st.booleans()) else 0
+    constants = {**made.constants, **({"sequence_lens": np.array([length])} if length else {})}
+    return replace(made, constants=constants)
+
+
+@settings(max_examples=100)
+@given(made=any_layer())
+def test_any_combination_equals_onnxruntime(made: Layer) -> None:
+    x = noise(columns=made.columns)
+    same(results(imported([made], STEPS), x), made.onnxruntime(x))
