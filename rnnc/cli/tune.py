@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +11,7 @@ import typer
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments
 from rnnc.errors import BudgetError, UsageError
+from rnnc.options import Precision
 
 if TYPE_CHECKING:
     from rnnc.tuning import Candidate, Tuning
@@ -54,7 +57,7 @@ def run(
             points, f"instructions of a step on {tuning.target}{'' if tuning.counted else ', estimated'}", plot
         )
         output.note(f"wrote {plot}")
-    output.answer(_content(tuning), "" if output.as_json else _text(tuning, model.model))
+    output.answer(_content(tuning), "" if output.as_json else _text(tuning, model))
     if tuning.proposed is None:
         raise BudgetError("no choice keeps to the budget", where=model.model, hint=_hint(tuning, budget_flash))
 
@@ -90,7 +93,7 @@ def _content(tuning: Tuning) -> dict[str, Any]:
     }
 
 
-def _text(tuning: Tuning, file: str) -> str:
+def _text(tuning: Tuning, model: ModelArguments) -> str:
     from rnnc.report.terminal import table
 
     if not tuning.layers:
@@ -110,6 +113,14 @@ def _text(tuning: Tuning, file: str) -> str:
     parts = [table(["", "layers in a8", "SQNR dB", "instructions", "flash B", "RAM B"], rows)]
     parts.append("* no other choice is better in one thing and as good in all others")
     if tuning.proposed:
-        flags = " ".join(f"--layer-precision {name}=a8" for name in tuning.proposed.a8)
-        parts.append(f"\nrnnc compile {file} --calib ... {flags}".rstrip())
+        parts.append(f"\n{_command(tuning.proposed, model)}")
     return "\n".join(parts)
+
+
+def _command(choice: Candidate, model: ModelArguments) -> str:
+    """What compiles the choice, as it can be pasted."""
+    from rnnc.package import command_line
+
+    layers: dict[str, Precision] = dict.fromkeys(choice.a8, "a8")
+    options = replace(model.options(), precision="a16", layer_precision=layers)
+    return f"{command_line(model.model, None, options)} --calib {shlex.quote(model.calib or '')}"
