@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnc.compiler import build, compile_model, load_net
     from rnnc.errors import RnncError
+    from rnnc.linking import compile_linked
     from rnnc.options import Options
     from rnnc.package import Package
 
 __version__ = "0.1.0"
-__all__ = ["Options", "Package", "RnncError", "__version__", "build", "compile_model", "load_net"]
+__all__ = ["Options", "Package", "RnncError", "__version__", "build", "compile_linked", "compile_model", "load_net"]
 
 _HOMES = {
     "build": "rnnc.compiler",
+    "compile_linked": "rnnc.linking",
     "compile_model": "rnnc.compiler",
     "load_net": "rnnc.compiler",
     "Options": "rnnc.options",
