@@ -15,6 +15,8 @@ import pytest
 
 from rnnc.compiler import build
 from rnnc.errors import Refused
+from rnnc.frontend.load import load
+from rnnc.frontend.survey import survey
 from rnnc.options import Options
 
 SHARED = Path(os.environ.get("RNNC_SHARED", ""))
@@ -44,11 +46,17 @@ def refusal_of(name: str) -> str:
 def test_file(path: Path, record_property: Callable[[str, object], None]) -> None:
     reason = refusal_of(path.name)
     if reason:
-        with pytest.raises(Refused, match=f"(?s)node '.*{reason}"):
+        with pytest.raises(Refused, match=f"(?s)node '.*{reason}") as refused:
             build(path, None, Options(), verify=False)
+        found = survey(path, Options(), load(path, Options()), error=refused.value)
+        assert [f.why for f in found if f.status == "refused"] == [refused.value.what]
         record_property("zoo", f"refused: {reason}")
     if reason != BROKEN:
-        figures = build(path, None, Options(window=WINDOW if reason else 0)).report["verify"]
+        options = Options(window=WINDOW if reason else 0)
+        package = build(path, None, options)
+        found = survey(path, options, package.graph, package.program.qnet.net)
+        assert {f.status for f in found} <= {"compiled", "folded"}
+        figures = package.report["verify"]
         assert figures["c_equals_oracle"] is True
         assert figures["import_max_rel"] <= LIMIT
         assert figures["steps"] >= STEPS
