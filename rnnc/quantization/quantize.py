@@ -12,7 +12,7 @@ from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
 from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.rescale import QRescale, Rescale
-from rnnc.ops.wide import wide_format
+from rnnc.ops.wide import wide_copy, wide_format
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
@@ -33,6 +33,8 @@ MOST_ELEMENTS = MOST_STEPS = 65535
 """The kernels count elements, and a stream its steps, with 16 bits."""
 HALF, WIDEST = 2**14, 2**15
 """LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
+FINEST_GAIN = 2.0**10
+"""LSBs of a preactivation in one of a wide value: ``wide.Terms`` holds less."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
@@ -117,12 +119,24 @@ class _Builder:
         """The input, or a rescaled copy that the op can take."""
         have, accept = self.formats[name], op.accepts(index)
         if name in self.wide and not (op.passes or op.outputs[0] in self.wide):
+            if accept in ("gate", "logit") and float(have.scale[0]) < FINEST_GAIN * GATE.scale[0]:
+                return self._preactivation(name, accept)
             return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
         if op.widens and op.outputs[0] in self.wide:
             accept = "common"
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _preactivation(self, name: str, accept: Accept) -> str:
+        """A wide value with 12 fraction bits: what is far out for a squashing function costs no LSBs of what is not."""
+        fresh = f"{name}.{accept}"
+        if fresh not in self.formats:
+            value, form = self.values[name], self._acceptable(name, accept)
+            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
+            self.ops.append(wide_copy(op, (name,), self.formats[name], np.ones(value.shape), form))
+            self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
+        return fresh
 
     def _balanced(self, op: Op, index: int, name: str) -> str:
         """The input, or a copy with coarser LSBs where that leaves the op's weights more of their levels."""
