@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -131,6 +132,39 @@ def global_mean(editor: Editor, node: Node) -> bool:
     mean = Node(node.name, "ReduceMean", "", (node.inputs[0], axes), node.outputs, {"keepdims": 1})
     editor.replace([node], [mean])
     return True
+
+
+def mixture(editor: Editor, node: Node) -> bool:
+    """torch.lerp: a + w (b - a) below w = 1/2, b - (b - a) (1 - w) above it, which is the same: the first."""
+    low, high = (editor.producer(name) for name in node.inputs[1:])
+    if low is None or high is None or low.op_type != "Add" or high.op_type != "Sub":
+        return False
+    if editor.shape(low.outputs[0]) != editor.shape(node.outputs[0]) or editor.shape(low.outputs[0]) is None:
+        return False
+    b, rest = high.inputs[0], _factors(editor, high.inputs[1])
+    for a, product in (low.inputs, low.inputs[::-1]):
+        for w, d in permutations(_factors(editor, product)):
+            difference = editor.producer(d)
+            one = next((name for name in rest if name != d), "")
+            if difference is None or difference.op_type != "Sub" or difference.inputs != (b, a) or d not in rest:
+                continue
+            if _is_one_less(editor, one, w):
+                editor.replace([node], [Node(node.name, "Identity", "", low.outputs, node.outputs)])
+                return True
+    return False
+
+
+def _factors(editor: Editor, name: str) -> tuple[str, ...]:
+    node = editor.producer(name)
+    return node.inputs if node is not None and node.op_type == "Mul" else ()
+
+
+def _is_one_less(editor: Editor, name: str, w: str) -> bool:
+    """Whether a tensor is 1 - w."""
+    node = editor.producer(name) if name else None
+    if node is None or node.op_type != "Sub" or node.inputs[1] != w:
+        return False
+    return scalar_of(editor.constant(node.inputs[0])) == 1.0
 
 
 def chain(editor: Editor, node: Node) -> bool:

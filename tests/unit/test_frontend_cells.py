@@ -173,6 +173,19 @@ def gru_update(b: Builder, form: str, z: str, n: str) -> None:
         b.op("Sub", "h", b.op("Mul", z, b.op("Sub", "h", n)), out="h_out")
 
 
+def test_gru_by_lerp() -> None:
+    """torch.lerp chooses between two forms of one mixture."""
+    b = Builder()
+    z, r = (b.op("Sigmoid", a) for a in cut(b, affine(b, "x", "h", 2 * H, "joined"), 2, "split"))
+    n = b.op("Tanh", affine(b, "x", b.op("Mul", r, "h"), H, "joined"))
+    d = b.op("Sub", "h", n)
+    below = b.op("Less", z, b.const(np.array(0.5)))
+    low = b.op("Add", n, b.op("Mul", z, d))
+    high = b.op("Sub", "h", b.op("Mul", d, b.op("Sub", b.const(np.array(1.0)), z)))
+    b.op("Where", below, low, high, out="h_out")
+    check(b, ["gru", "dense"], {"x": [1, X], "h": [1, H]}, ("h_out",))
+
+
 UPDATES = ("z h + (1-z) n", "(1-z) h + z n", "n + z (h-n)", "h + z (n-h)", "h - z (h-n)")
 
 
