@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnc.net import Net
+from rnnc.net import Net, Output
 from rnnc.options import Options, Told, not_told
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
@@ -36,11 +37,19 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
         got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(lanes[v.name]) for v in net.inputs})
         total = 0.0
         for o in net.outputs:
-            clock = net.values[o.value].clock
-            at = clock.phase + clock.rate * np.arange(len(reference[o.name]))
-            valid = at[:, None] < lengths[None, :]
+            valid = _valid(net, o, len(reference[o.name]), lengths)
             r, y = reference[o.name][valid], qnet.formats[o.value].dequantize(got[o.name])[valid]
             total += float(np.mean((y - r) ** 2) / (np.var(r) + 1e-30))
         return total
 
     return min(builds, key=error)
+
+
+def _valid(net: Net, output: Output, ticks: int, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which ticks of an output come before each lane's end, of whole windows where there are any: ``[ticks, lanes]``."""
+    if net.window:
+        counts = lengths // net.window * max(output.ticks, 1)
+        return np.asarray(np.arange(ticks)[:, None] < counts[None, :])
+    clock = net.values[output.value].clock
+    at = clock.phase + clock.rate * np.arange(ticks)
+    return np.asarray(at[:, None] < lengths[None, :])
