@@ -126,16 +126,19 @@ def _time_length(graph: GraphProto) -> int:
     """A prime that is no length in the file, and longer than what its convolutions see at once."""
     taken = {d for i in graph.initializer for d in i.dims}
     taken |= {d.dim_value for v in graph.input for d in v.type.tensor_type.shape.dim}
-    reach = sum(_reach(node) for node in graph.node)
+    weights = {i.name: list(i.dims) for i in graph.initializer}
+    reach = sum(_reach(node, weights) for node in graph.node)
     n = max(SHORTEST, min(reach, 4096) + SHORTEST)
     while n in taken or any(n % k == 0 for k in range(2, int(n**0.5) + 1)):
         n += 1
     return n
 
 
-def _reach(node: NodeProto) -> int:
-    """Twice the frames that a convolution or pool sees beyond one."""
+def _reach(node: NodeProto, weights: Mapping[str, list[int]]) -> int:
+    """Twice the frames that a convolution or pool sees beyond one; ``weights`` are the shapes of constants."""
     attributes = {a.name: list(a.ints) for a in node.attribute if a.ints}
+    if node.op_type == "Conv":
+        attributes.setdefault("kernel_shape", weights.get(node.input[1], [])[2:])
     kernel, dilations = attributes.get("kernel_shape", []), attributes.get("dilations", [])
     return 2 * max(((k - 1) * d for k, d in zip(kernel, dilations or [1] * len(kernel), strict=False)), default=0)
 

@@ -224,8 +224,10 @@ class Session:
         return [self._run(axes, s, {}) for s in (steps, steps | changed)]
 
     def _trial_length(self, axes: Mapping[str, Axes]) -> int:
-        """The length that the file takes, else one that no other axis has."""
-        return self._common_length(axes) or 2 + max(d or 1 for item in self.inputs.values() for d in item.dims)
+        """The length that the file takes, else one that no other axis has, and after which there are two answers."""
+        clocks = [self.net.values[o.value].clock for o in self.net.outputs]
+        answers = max((c.phase + 2 * c.rate for c in clocks), default=0)
+        return self._common_length(axes) or answers + max(d or 1 for item in self.inputs.values() for d in item.dims)
 
     def _runs(self, axes: Mapping[str, Axes]) -> bool:
         length = self._common_length(axes) or 2

@@ -83,6 +83,18 @@ def test_an_open_batch_of_a_single_step_is_no_time_axis() -> None:
     assert session(b.model({"x": ["a", 5], "h": ["b", 3]}, ["y", "h_next"])).axes == {"x": Axes(None)}
 
 
+def test_time_is_found_where_a_file_answers_after_many_frames() -> None:
+    """Convolutions without padding refuse short sequences."""
+    b = Builder()
+    y = b.op("Transpose", "x", perm=[0, 2, 1])
+    for _ in range(3):
+        y = b.op("Conv", y, b.const(b.weights(5, 5, 9)))
+    weights = [b.const(b.weights(1, 3, n)) for n in (5, 3)]
+    states = b.op("RNN", b.op("Transpose", y, perm=[2, 0, 1]), *weights, hidden_size=3)
+    b.op("Squeeze", states, b.const(np.array([1])), out="y")
+    assert session(b.model({"x": ["p", "q", 5]}, ["y"])).axes == {"x": Axes(1)}
+
+
 def test_a_named_time_axis_is_taken() -> None:
     assert session(small(batch="a", time="b"), Options(time_axis={"x": 0})).axes == {"x": Axes(0)}
 
