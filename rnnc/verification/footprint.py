@@ -10,7 +10,13 @@ from typing import Protocol
 
 from rnnc.backend.program import Program
 
-NAKED_FRAMES = {"rnnc_dsp_block": 44, "rnnc_telescope_block": 44, "rnnc_mve_blocks8": 28, "rnnc_mve_blocks16": 28}
+NAKED_FRAMES = {
+    "rnnc_dsp_block": 44,
+    "rnnc_telescope_block": 44,
+    "rnnc_mve_blocks8": 28,
+    "rnnc_mve_blocks16": 28,
+    "rnnc_avr_rows": 8,
+}
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
 AVR_RETURN_ADDRESS = 2
 LIBRARY_FRAME = 24
@@ -76,7 +82,8 @@ def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
     """
     if is_avr:
         frames = _usage(folder / f"{entry.removesuffix('_step')}.su")
-        return sum(frames.values()) + AVR_RETURN_ADDRESS * len(frames) + AVR_LIBRARY_FRAME
+        own = sum(size + NAKED_FRAMES.get(name, 0) for name, size in frames.items())
+        return own + AVR_RETURN_ADDRESS * len(frames) + AVR_LIBRARY_FRAME
     path = folder / f"{entry.removesuffix('_step')}.ci"
     if not path.exists():
         return None

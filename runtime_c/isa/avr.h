@@ -9,48 +9,66 @@
 #include "avr_rom.h"
 
 #if defined(__AVR_HAVE_MUL__)
-/* The sum over one row, 8 by 16 bits into 32: n products of three 8-bit multiplications each.
- * Returns the address behind its weights; *v is left where it was. */
-static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,
-                                         uint16_t n)
+#ifndef RNNC_UNUSED
+#define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
+#endif
+
+/* acc[0 .. rows - 1], 8 by 16 bits into 32: of each row the sum of products of three 8-bit multiplications each.
+ * Pushes 8 bytes.
+ * r12:r13 columns; r14:r15 v; r16:r17 rows; r18 .. r21 sum; r22 weight; r23 a byte of v, then a product's sign; r24:r25 columns
+ * left; X in v; Y acc; Z weights. */
+__attribute__((naked, noinline, unused)) static void
+rnnc_avr_rows(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
+              RNNC_UNUSED uint16_t columns, RNNC_UNUSED uint16_t rows)
 {
-    int32_t a = 0;
-    uint8_t weight, low, high;
-    __asm__("1:\n\t"
-            "lpm %[weight], Z+\n\t"
-            "ld %[low], %a[v]+\n\t"
-            "ld %[high], %a[v]+\n\t"
-            "mulsu %[weight], %[low]\n\t" /* signed weight by the unsigned low byte */
-            "sbc %[low], %[low]\n\t"      /* its sign: carry is bit 15 of the product */
-            "add %A[a], r0\n\t"
-            "adc %B[a], r1\n\t"
-            "adc %C[a], %[low]\n\t"
-            "adc %D[a], %[low]\n\t"
-            "muls %[weight], %[high]\n\t"
-            "sbc %[low], %[low]\n\t"
-            "add %B[a], r0\n\t"
-            "adc %C[a], r1\n\t"
-            "adc %D[a], %[low]\n\t"
-            "sbiw %[n], 1\n\t"
-            "brne 1b\n\t"
-            "clr r1"
-            : [a] "+r"(a), [n] "+w"(n),
-              "+z"(w), [v] "+x"(v), [weight] "=&a"(weight), [low] "=&a"(low), [high] "=&a"(high)
-            :
-            : "r0", "memory");
-    *sum = a;
-    return w;
+    __asm__ volatile("push r12\n push r13\n push r14\n push r15\n"
+                     " push r16\n push r17\n push r28\n push r29\n"
+                     " movw r28, r24\n"
+                     " movw r30, r22\n"
+                     " movw r14, r20\n"
+                     " movw r12, r18\n"
+                     "1: clr r18\n"
+                     " clr r19\n"
+                     " movw r20, r18\n"
+                     " movw r26, r14\n"
+                     " movw r24, r12\n"
+                     "2: lpm r22, Z+\n"
+                     " ld r23, X+\n"
+                     " mulsu r22, r23\n" /* signed weight by the unsigned low byte */
+                     " sbc r23, r23\n"   /* its sign: carry is bit 15 of the product */
+                     " add r18, r0\n"
+                     " adc r19, r1\n"
+                     " adc r20, r23\n"
+                     " adc r21, r23\n"
+                     " ld r23, X+\n"
+                     " muls r22, r23\n"
+                     " sbc r23, r23\n"
+                     " add r19, r0\n"
+                     " adc r20, r1\n"
+                     " adc r21, r23\n"
+                     " sbiw r24, 1\n"
+                     " brne 2b\n"
+                     " st Y+, r18\n st Y+, r19\n st Y+, r20\n st Y+, r21\n"
+                     " subi r16, 1\n"
+                     " sbci r17, 0\n"
+                     " brne 1b\n"
+                     " clr r1\n"
+                     " pop r29\n pop r28\n pop r17\n pop r16\n"
+                     " pop r15\n pop r14\n pop r13\n pop r12\n"
+                     " ret\n");
 }
 #else
-static inline const int8_t *rnnc_avr_row(int32_t *sum, const int8_t *w, const int16_t *v,
-                                         uint16_t n)
+static inline void rnnc_avr_rows(int32_t *acc, const int8_t *w, const int16_t *v, uint16_t columns,
+                                 uint16_t rows)
 {
-    int32_t a = 0;
-    for (; n; n--) {
-        a += rnnc_rom_i8(w++) * (int32_t)*v++;
+    uint16_t j;
+    for (; rows; rows--) {
+        int32_t a = 0;
+        for (j = 0; j < columns; j++) {
+            a += rnnc_rom_i8(w++) * (int32_t)v[j];
+        }
+        *acc++ = a;
     }
-    *sum = a;
-    return w;
 }
 #endif
 
@@ -74,10 +92,8 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
                                          uint16_t columns, uint16_t rows)
 {
     (void)bits;
-    for (; rows; rows--) {
-        w = rnnc_avr_row(acc++, w, (const int16_t *)v, columns);
-    }
-    return w;
+    rnnc_avr_rows(acc, w, (const int16_t *)v, columns, rows);
+    return w + (size_t)rows * columns;
 }
 
 #endif
