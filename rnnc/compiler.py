@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ def build(
     watch: Stage = no_watch,
     told: Told = not_told,
     starts: Mapping[str, float] = NO_STARTS,
+    words: Sequence[str] = (),
 ) -> Package:
     """All stages, with the verification's figures and without judging them (``Package.check`` does).
 
@@ -113,6 +114,7 @@ def build(
         verify: hold the integers against onnxruntime and run the C on this machine.
         by_layer: measure what each layer costs over many steps; else over a few, where that takes no time.
         starts: as in ``compile_stages``.
+        words: what the command line says in place of the file's name, where it is linked to another.
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
@@ -120,7 +122,9 @@ def build(
     made = compile_stages(source, calibration, options, watch, told, starts)
     data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    banner = Banner(command_line(model.file, calibration, options), model.sha256, measured.summary if measured else "")
+    banner = Banner(
+        command_line(model.file, calibration, options, words), model.sha256, measured.summary if measured else ""
+    )
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None

@@ -18,6 +18,8 @@ from rnnc.package import Package, write_folder
 
 NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
 """Options that name inputs: each network is given those of its own."""
+IGNORED = "ignored: "
+"""How a note on arrays begins that are for no input of a network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,22 @@ class Linked:
     @property
     def report(self) -> dict[str, Any]:
         """Both reports, and what is handed over."""
-        return {"networks": [self.first.report, self.second.report], "link": {"name": self.name, **self.links}}
+        link = {"name": self.name, "pairs": dict(self.links)}
+        return {"networks": [self.first.report, self.second.report], "link": link}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed or left out of both; that the data hold the other's inputs as well goes without saying."""
+        packages = (self.first, self.second)
+        known = {f.name for package in packages for f in package.frames}
+        told: list[str] = []
+        for note in (note for package in packages for note in package.notes):
+            names = [n for n in note.removeprefix(IGNORED).split(", ") if n not in known]
+            if not note.startswith(IGNORED):
+                told.append(note)
+            elif names:
+                told.append(IGNORED + ", ".join(names))
+        return list(dict.fromkeys(told))
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write both packages into folders of their names, and the header beside them; raises UsageError."""
@@ -63,19 +80,23 @@ def compile_linked(
     Args:
         links: for each output of ``first`` that is handed over, the input of ``second`` that takes it.
         calibration: arrays for the inputs of both.
-        options: of both; what names an input is for the network that has it.
+        options: of both; what names an input is for the network that has it, ``outputs`` for the first.
         verify: as in ``rnnc.compile_model``.
 
     Raises a subclass of RnncError.
     """
     chosen = options or Options()
-    if chosen.name or chosen.outputs:
-        raise UsageError("--name and --output are for one network", hint="Linked networks are named after their files.")
+    if chosen.name:
+        raise UsageError("--name is for one network", hint="Linked networks are named after their files.")
     own = _options(chosen, first, second)
-    own[0] = replace(own[0], outputs=_outputs(first, own[0], links))
-    one = build(first, calibration, own[0], verify=verify, watch=watch, told=told)
+    words = [Path(first).name, Path(second).name, *(w for pair in links.items() for w in ("--link", "=".join(pair)))]
+    outputs = _outputs(first, own[0], links)
+    one = build(
+        first, calibration, replace(own[0], outputs=outputs), verify=verify, watch=watch, told=told, words=words
+    )
     starts = {to: _reach(one, output) for output, to in links.items()}
-    two = build(second, calibration, own[1], verify=verify, watch=watch, told=told, starts=starts)
+    alone = replace(own[1], outputs=())
+    two = build(second, calibration, alone, verify=verify, watch=watch, told=told, starts=starts, words=words)
     if one.name == two.name:
         raise UsageError(f"both networks are called {one.name!r}", hint="Name the files differently.")
     header = link_header(one.program, two.program, handovers(one.program, two.program, links))
@@ -95,9 +116,9 @@ def _options(options: Options, *files: str | Path) -> list[Options]:
 
 
 def _outputs(file: str | Path, options: Options, links: Mapping[str, str]) -> tuple[str, ...]:
-    """The outputs of the first network: its own, and what is handed over though it feeds a state of its own."""
+    """The outputs of the first network where they are not its own: what is handed over may feed a state of its own."""
     own = [o.name for o in to_stream(load(file, options), options).outputs]
-    return tuple(dict.fromkeys([*own, *links]))
+    return options.outputs if links.keys() <= set(own) else tuple(dict.fromkeys([*own, *links]))
 
 
 def _reach(package: Package, output: str) -> float:

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -239,9 +239,9 @@ def golden(qnet: QNet, sequences: Sequences) -> Golden:
     return Golden(inputs, {name: y[:, 0] for name, y in outputs.items()})
 
 
-def command_line(file: str, calibration: Source | None, options: Options) -> str:
-    """The command that compiles the same, with base names and without -o."""
-    words = ["rnnc", "compile", file]
+def command_line(file: str, calibration: Source | None, options: Options, linked: Sequence[str] = ()) -> str:
+    """The command that compiles the same, with base names and without -o; ``linked`` is what it says in place of ``file``."""
+    words = ["rnnc", "compile", *(linked or [file])]
     if calibration is not None:
         words += ["--calib", Path(calibration).name if isinstance(calibration, str | Path) else "data"]
     defaults = Options()

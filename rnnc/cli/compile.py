@@ -96,9 +96,9 @@ def compile_two(
         )
     if output.as_json:
         output.json(linked.report)
+    for note in linked.notes:
+        output.note(note)
     for each in (linked.first, linked.second):
-        for note in each.notes:
-            output.note(note)
         if limits[2] is not None:
             each.measure_stack()
         each.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnc.backend.link import Conversion
+from rnnc.cli import app
 from rnnc.errors import UsageError
 from rnnc.fixed import Format
 from rnnc.linking import Linked, compile_linked
@@ -160,3 +162,28 @@ def test_links_that_cannot_be(links: dict[str, str], message: str, tmp_path: Pat
 def test_an_option_that_names_no_input(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither network has an input 'z'"):
         compile_linked(*files(tmp_path), LINKS, options=Options(input_range={"z": (-1, 1)}))
+
+
+def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One object on stdout; each banner says the whole command; data for the other network is no remark."""
+    first, second = context(tmp_path)
+    rng = np.random.default_rng(0)
+    x, given_ = rng.standard_normal((40, FEATURES)), rng.standard_normal((40, 2))
+    np.savez(tmp_path / "calib.npz", x=x, context=given_, label=np.zeros(40))
+    command = ["compile", str(first), str(second), "--link", "y=context", "--calib", str(tmp_path / "calib.npz")]
+    with pytest.raises(SystemExit) as ended:
+        app([*command, "-o", str(tmp_path / "out"), "--json", "--no-verify"])
+    assert ended.value.code == 0
+    said = capfd.readouterr()
+    report = json.loads(said.out)
+    assert [n["name"] for n in report["networks"]] == ["first", "second"]
+    assert report["link"] == {"name": "first_to_second", "pairs": {"y": "context"}}
+    assert "label" in said.err and "ignored: context" not in said.err
+    text = (tmp_path / "out/second/second.c").read_text()
+    assert "rnnc compile first.onnx second.onnx --link y=context --calib calib.npz" in text
+
+
+def test_two_networks_without_a_link(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["compile", *map(str, files(tmp_path))])
+    assert ended.value.code == 2 and "--link OUT=IN" in capfd.readouterr().err
