@@ -20,6 +20,12 @@ MULTIPLES = (1, 2, 4, 6, 8)
 """Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
 
 
+UNKNOWN_OPERATOR = (
+    "The exporter left an operator of its framework in, as tf2onnx does with those of TensorFlow that it does not know: "
+    "write that layer with others (GELU by its tanh form), or export another way."
+)
+
+
 def load(source: str | Path | bytes, options: Options) -> Graph:
     """Read a model and simplify it.
 
@@ -138,7 +144,9 @@ def _check(model: ModelProto, file: str) -> None:
     try:
         checker.check_model(model)
     except Exception as error:
-        raise UnreadableModel(f"the model is not valid ONNX: {first_line(error)}", where=file) from error
+        what = first_line(error)
+        hint = UNKNOWN_OPERATOR if what.startswith("No Op registered") else ""
+        raise UnreadableModel(f"the model is not valid ONNX: {what}", where=file, hint=hint) from error
     for value in model.graph.input:
         if not value.type.HasField("tensor_type"):
             raise Refused("it is no tensor (a sequence, map or optional)", where=f"{file}: input {value.name!r}")

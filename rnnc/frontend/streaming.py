@@ -60,8 +60,24 @@ def _stream(graph: Graph, options: Options) -> Net:
     if net is None and plain:
         net = attempts.best(plain.graph, plain.states)
     if net is None:
-        raise attempts.likeliest()
+        reason = attempts.likeliest()
+        raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     return net
+
+
+def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused | None:
+    """What to tell of a graph of several sequences that have no length in common: an encoder with its decoder."""
+    inputs = [t for t in graph.inputs if t.name not in states.initial | states.feedback]
+    lengths = [{t.shape[a] for a in _axes(t, graph, options) if a is not None} for t in inputs]
+    sequences = [(t, found) for t, found in zip(inputs, lengths, strict=True) if len(t.shape) > 2 and found]
+    if len(sequences) < 2 or set.intersection(*(found for _, found in sequences)):
+        return None
+    shapes = " and ".join(f"{t.name!r} {list(t.shape)}" for t, _ in sequences)
+    return Refused(
+        f"its inputs {shapes} are no sequences of one length",
+        where=graph.file,
+        hint="Export the parts, such as encoder and decoder, as files of their own: docs/encoder-decoder.md.",
+    )
 
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:

@@ -38,6 +38,12 @@ def refusal(model: onnx.ModelProto | bytes, options: Options | None = None) -> s
 # --------------------------------------------------------------------------- bounds
 
 
+def test_an_operator_that_an_exporter_left_in() -> None:
+    b = Builder()
+    b.op("StatefulPartitionedCall", "x", out="y")
+    assert "tf2onnx" in refusal(b.model({"x": [1, X]}, ["y"]))
+
+
 @pytest.mark.parametrize("content", [b"", b"not onnx at all", b"\x00" * 100, bytes(range(256))])
 def test_what_is_no_model(content: bytes) -> None:
     assert "ONNX" in refusal(content)

@@ -129,6 +129,19 @@ def test_a_constant_that_differs_by_step_is_refused() -> None:
         rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
 
 
+def test_sequences_of_different_lengths_are_told() -> None:
+    b = Builder()
+    layers = []
+    for name, width in (("source", X), ("target", 2)):
+        weights = [b.const(b.weights(1, H, n)) for n in (width, H)]
+        layers.append(b.ops("RNN", 2, name, *weights, *(["", "", layers[0][1]] if layers else []), hidden_size=H))
+    b.op("Squeeze", layers[1][0], b.const(np.array([1])), out="y")
+    with pytest.raises(
+        Refused, match=r"'source' \[10, 1, 3\] and 'target' \[16, 1, 2\] are no sequences of one length"
+    ):
+        rnnc.load_net(b.model({"source": [10, 1, X], "target": [16, 1, 2]}, ["y"]))
+
+
 def test_backward_layers_say_what_to_do() -> None:
     for direction in ("reverse", "bidirectional"):
         b = Builder()
