@@ -72,8 +72,8 @@ static inline int32_t rnnc_curve_at(const rnnc_activation *f, int32_t p)
                (rnnc_rom_i32(&f->knots[knot + 1]) - left) * (p & (((int32_t)1 << step) - 1)), step);
 }
 
-/* |p| <= 2^30. */
-static inline int32_t rnnc_apply(const rnnc_activation *f, int32_t p)
+/* |p| <= 2^30. Called several times a unit: not inline, for the sake of the code's size. */
+static int32_t rnnc_apply(const rnnc_activation *f, int32_t p)
 {
     int32_t y;
     if (f->kind == RNNC_TANH) {

@@ -83,10 +83,11 @@ static inline int32_t rnnc_gate(const int32_t *bias, const uint32_t *scale_x,
            8;
 }
 
-/* int16 to its upper 8 bits, rounded half up, saturated. */
+/* int16 to its upper 8 bits, rounded half up, saturated: 128 alone is beyond. No branch: the time does not depend on h. */
 static inline int8_t rnnc_narrow(int32_t h)
 {
-    return (int8_t)rnnc_clip((h + 128) >> 8, -128, 127);
+    int32_t upper = (h + 128) >> 8;
+    return (int8_t)(upper + ((127 - upper) >> 31));
 }
 
 /* A state with 14 more fraction bits than int16, |s| <= 32767 * 2^14, to int16. */
