@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -37,7 +37,13 @@ class Mark:
 def lines(
     series: Sequence[Series], x_label: str, title: str, mark: Mark | None = None, *, zero: bool = False
 ) -> Markup:
-    """A chart of lines over one axis; ``zero`` starts the vertical axis at 0; ``title`` is read to who cannot see it."""
+    """A chart of lines over one axis; ``zero`` starts the vertical axis at 0; ``title`` is read to who cannot see it.
+
+    What is not finite is left out.
+    """
+    series = [s for s in map(_finite, series) if len(s.y)]
+    if not series:
+        return Markup("")
     xs, ys = np.concatenate([s.x for s in series]), np.concatenate([s.y for s in series])
     x_range = _padded(float(xs.min()), float(xs.max()), 0.0)
     y_range = (0.0, float(ys.max()) * 1.05 or 1.0) if zero else _padded(float(ys.min()), float(ys.max()), 0.05)
@@ -50,6 +56,11 @@ def lines(
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, title, Markup("").join(parts)
     )
+
+
+def _finite(series: Series) -> Series:
+    kept = np.isfinite(series.y)
+    return replace(series, x=series.x[kept], y=series.y[kept])
 
 
 def largest_of_stretches(x: Floats, y: Floats, count: int = MOST_POINTS) -> tuple[Floats, Floats]:

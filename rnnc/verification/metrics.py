@@ -31,7 +31,7 @@ def sqnr_db(reference: Floats, got: Floats) -> float | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """Figures of one output; None where they mean nothing (``sqnr_db`` of row numbers, agreement of a scalar)."""
+    """Figures of one output; None where they mean nothing: ``sqnr_db`` of row numbers, agreement of a scalar, infinities."""
 
     sqnr_db: float | None
     max_abs: float | None
@@ -49,8 +49,10 @@ def difference(reference: Floats, got: Floats, *, index: bool = False) -> Differ
         return Difference(None, None, None, None)
     if index:
         return Difference(None, None, None, float(np.mean(np.all(reference == got, axis=1))))
-    error = got - reference
     agreement = float(np.mean(reference.argmax(1) == got.argmax(1))) if reference.shape[1] > 1 else None
+    if not np.all(np.isfinite(reference)):
+        return Difference(None, None, None, agreement)
+    error = got - reference
     return Difference(sqnr_db(reference, got), float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), agreement)
 
 
@@ -59,13 +61,18 @@ INDEX_SLACK = 1e-3
 
 
 def relative_error(reference: Floats, got: Floats, *, index: bool = False) -> float:
-    """max |got - reference| / max |reference|; of row numbers the share that differs, 0 below ``INDEX_SLACK``."""
+    """max |got - reference| / max |reference|, equal infinities left out; of row numbers the share that differs, 0 below
+    ``INDEX_SLACK``.
+    """
     if not len(reference):
         return 0.0
     if index:
         share = float(np.mean(reference != got))
         return share if share > INDEX_SLACK else 0.0
-    worst, largest = float(np.abs(got - reference).max()), float(np.abs(reference).max())
+    apart = got != reference
+    with np.errstate(invalid="ignore"):
+        worst = float(np.abs(got - reference)[apart].max(initial=0))
+    largest = float(np.abs(reference[np.isfinite(reference)]).max(initial=0))
     if not np.isfinite(worst):
         return float("inf")
     return worst / largest if largest else worst
