@@ -66,7 +66,7 @@ def survey(
 
     Raises UnreadableModel where the file cannot be read at all.
     """
-    model, _ = read_model(source)
+    model, _ = read_model(source, options.external_data)
     found = _Survey([_Part.of(n) for n in model.graph.node], [o.name for o in model.graph.output])
     found.constants = {i.name for i in model.graph.initializer} | (
         options.bind.keys() & {i.name for i in model.graph.input}
@@ -141,7 +141,8 @@ class _Survey:
                 alone = alone and all(len(readers[n]) == 1 for n in part.inputs if n in taken)
                 inside = alone and (self.absorbing.intersection(before[0]) or self._moved(part))
                 ops = before[0] if inside else twins.get(_twin(part, static), [])
-                ops = ops or self._following(part, direct, readers) or (before[0] if before else [])
+                after, nearest = self._following(part, direct, readers, static)
+                ops = ops or after or (before[0] if before else nearest)
                 status, why = ("compiled", f"part of {_listed(ops)}") if ops else ("folded", "changes nothing")
             if not status:
                 status, why = "compiled", _listed(ops)
@@ -162,7 +163,7 @@ class _Survey:
             elif not status and part.op_type not in known_operators():
                 status, why = "refused", advice(part.op_type)[0]
             elif not status and part.name in blocked:
-                status, why = "not reached", "needs what is refused" if culprit else ""
+                status, why = "not reached", "needs what is refused" if culprit else "the file is refused as a whole"
             elif not status:
                 status, why = "compiled", ""
             yield Finding(part.name, part.op_type, status, why)
@@ -229,19 +230,27 @@ class _Survey:
         ends = [n for n in self.final.nodes if set(part.outputs) & set(n.outputs)] if self.final else []
         return bool(ends) and all(n.op_type in VIEWS for n in ends)
 
-    def _following(self, part: _Part, direct: Mapping[str, list[str]], readers: Mapping[str, list[_Part]]) -> list[str]:
-        """The ops of the nearest node after this one that has some, and that can be made of what lies between."""
-        queue, seen = [(part, {part.op_type})], {part.name}
+    def _following(
+        self, part: _Part, direct: Mapping[str, list[str]], readers: Mapping[str, list[_Part]], static: set[str]
+    ) -> tuple[list[str], list[str]]:
+        """The ops of the nearest node after this one that can be made of what lies between, and those of the nearest."""
+        queue, seen = [(part, self._is_linear(part, static))], {part.name}
+        nearest: list[str] = []
         while queue:
-            here, between = queue.pop(0)
+            here, linear = queue.pop(0)
             ops = direct.get(here.name, [])
-            linear = ops and all(op.startswith("dense") for op in ops)
-            if ops and (not linear or between <= LINEAR):
-                return ops
+            nearest = nearest or ops
+            if ops and (linear or not all(op.startswith("dense") for op in ops)):
+                return ops, nearest
             fresh = [r for o in here.outputs for r in readers.get(o, ()) if r.name not in seen]
             seen.update(r.name for r in fresh)
-            queue += [(r, between | {r.op_type}) for r in fresh]
-        return []
+            queue += [(r, linear and self._is_linear(r, static)) for r in fresh]
+        return [], nearest
+
+    @staticmethod
+    def _is_linear(part: _Part, static: set[str]) -> bool:
+        """Whether a Dense layer can take a node in: of one computed tensor."""
+        return part.op_type in LINEAR and sum(n not in static for n in part.inputs) == 1
 
     def _culprit(self, name: str) -> _Part | None:
         """The node that a message names: itself, what computes the tensor, or what it stands for in the end."""
