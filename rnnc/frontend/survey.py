@@ -146,6 +146,8 @@ class _Survey:
                 status, why = ("compiled", f"part of {_listed(ops)}") if ops else ("folded", "changes nothing")
             if not status:
                 status, why = "compiled", _listed(ops)
+            if ops:
+                twins.setdefault(_twin(part, static), ops)
             if ops or before:
                 taken.update(dict.fromkeys(part.outputs, ops or before[0]))
             yield Finding(part.name, part.op_type, status, why)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from rnnc.errors import ModelError
 from rnnc.frontend.load import load
@@ -86,6 +87,28 @@ def test_a_cell_of_primitive_nodes_is_one_op() -> None:
     found = surveyed(b.model({"x": (1, 3), "h": (1, 4)}, [y, "h_out"]))
     assert found["h_out"] == ("compiled", "rnn0")
     assert {found[n] for n in ("matmul0", "matmul1", "add2")} == {("compiled", "part of rnn0")}
+
+
+def test_unrolled_cells_are_their_layer_not_the_one_after() -> None:
+    b = Builder()
+    w, r = b.const(b.weights(3, 4)), b.const(b.weights(4, 4))
+    state = ""
+    for t in range(6):
+        x = b.op("MatMul", b.op("Gather", "x", b.const(np.array(t)), axis=1), w)
+        total = b.op("Add", x, b.op("MatMul", state, r)) if state else x
+        state = b.op("Tanh", total, out=f"h{t}")
+    b.op("MatMul", b.op("Mul", state, b.const(2.0), out="last"), b.const(b.weights(4, 2)), out="y")
+    found = surveyed(b.model({"x": (1, 6, 3)}, ["y"]))
+    layers = {name: why for name, (status, why) in found.items() if status == "compiled"}
+    assert layers.pop("y") == "dense0" and layers.pop("last") == "scale0"
+    assert all("rnn0" in why for why in layers.values()) and len(layers) == 6 + 6 + 5 + 5
+
+
+def test_a_file_refused_as_a_whole() -> None:
+    b = Builder()
+    b.op("Relu", b.op("Cast", "x", to=TensorProto.FLOAT), out="y")
+    found = surveyed(b.model({"x": (1, "time", 4)}, ["y"], types="i"))
+    assert found["y"] == ("not reached", "the file is refused as a whole")
 
 
 def test_a_state_that_is_kept_inside() -> None:
