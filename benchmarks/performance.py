@@ -35,9 +35,10 @@ This page is written by `make bench`.
 NOTES = """## Notes
 
 - A count that varies by a few instructions does so where a value is saturated (a comparison is a branch there): the cell of an
-  LSTM at +-128, the candidate of a GRU at +-16, and on AVR a shift by a variable amount is a loop.
-- Code includes the library functions that it needs (memcpy); tables are those of sigmoid and tanh, shared by all layers;
-  weights include rows' biases and scales, padding, and parameter structs. RAM is the whole struct: states and scratch.
+  LSTM at +-128, the recurrent part of a GRU's candidate at +-16, the index of the tables; and on AVR a shift by a variable
+  amount is a loop. On Cortex-M0 to M55 the count is one for all inputs, every extreme of int16 included.
+- Code includes the library functions that it needs (memcpy) and the ops' parameters; tables are those of sigmoid and tanh,
+  shared by all layers; weights include rows' biases and scales, and padding. RAM is the whole struct: states and scratch.
 - Stack: seen in use below the caller's frame, and the bound from the compiler's frames and the assembly's pushes.
 """
 
