@@ -134,12 +134,13 @@ class QRnn(QOp):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = inputs[0].reshape(-1, self.op.columns)
         p = self.rows(x, state[f"{self.name}_h"], self.name)
-        h16 = self._activate(p)
+        h16 = self.activate(p)
         h = narrow(h16, self.h.operand)
         state[f"{self.name}_h"] = h
         return [h if self.formats[0].bits == self.h.operand.bits else h16]
 
-    def _activate(self, p: fixed.Ints) -> fixed.Ints:
+    def activate(self, p: fixed.Ints) -> fixed.Ints:
+        """h as int16 of the preactivation."""
         if self.op.activation == TANH:
             return fixed.tanh(p)
         if self.op.activation == SIGMOID:

@@ -5,27 +5,22 @@ h has LSB 2^(e - 15), a power of two that holds what the activation and the init
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from rnnc.activations import GATE_TABLES, IntegerActivation
-from rnnc.fixed import GATE_FRACTION, Format
-from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
+from rnnc.fixed import GATE_FRACTION, Ints
+from rnnc.net import Quantizer
 from rnnc.ops.activation_fields import activation_field
 from rnnc.ops.recurrent import (
-    HiddenFormats,
     gate_target,
-    narrow,
     power_of_two_formats,
     scale2,
     two_block,
-    two_block_bounds,
 )
-from rnnc.ops.rnn import Rnn
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, WeightRows
-from rnnc.rows import TwoBlock
+from rnnc.ops.rnn import QRnn, Rnn
+from rnnc.qnet import Arg, Constant, Field, KernelCall, Operand, WeightRows
 
 NO_CLIP = 2**30
 
@@ -44,13 +39,9 @@ def quantize_general(op: Rnn, q: Quantizer) -> QRnnGeneral:
 
 
 @dataclass(frozen=True, eq=False)
-class QRnnGeneral(QOp):
+class QRnnGeneral(QRnn):
     """h: int16, or its upper 8 bits (a8)."""
 
-    op: Rnn
-    rows: TwoBlock
-    input_format: Format
-    h: HiddenFormats
     function: IntegerActivation
 
     @property
@@ -58,24 +49,8 @@ class QRnnGeneral(QOp):
         """Bound of what goes into the activation, 12 fraction bits."""
         return round(self.op.clip * 2**GATE_FRACTION) if self.op.clip else NO_CLIP
 
-    def states(self) -> tuple[QState, ...]:
-        (h,) = self.op.states()
-        operand = self.h.operand
-        return (QState(h.name, h.shape, operand, operand.quantize(h.initial), h.alias, h.window),)
-
-    def output_state(self, index: int) -> str:
-        return f"{self.name}_h" if self.formats[0].bits == self.h.operand.bits else ""
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        x = inputs[0].reshape(-1, self.op.columns)
-        p = np.clip(self.rows(x, state[f"{self.name}_h"], self.name), -self.clip, self.clip)
-        h16 = np.clip(self.function(p), -32767, 32767)
-        h = narrow(h16, self.h.operand)
-        state[f"{self.name}_h"] = h
-        return [h if self.formats[0].bits == self.h.operand.bits else h16]
-
-    def bounds(self) -> list[Bound]:
-        return two_block_bounds(self.name, "gate", self.rows)
+    def activate(self, p: Ints) -> Ints:
+        return np.clip(self.function(np.clip(p, -self.clip, self.clip)), -32767, 32767)
 
     def calls(self) -> list[KernelCall]:
         op, n, sx, sh = self.op, self.name, self.rows.x.scale, self.rows.h.scale
@@ -101,12 +76,3 @@ class QRnnGeneral(QOp):
         macs = op.hidden * (op.columns + op.hidden)
         struct = "rnnc_rnn_general_params"
         return [KernelCall("rnnc_rnn_general", "rnn_general.h", struct, fields, args, scratch, macs, GATE_TABLES)]
-
-    def dequantized(self) -> Op:
-        op = self.op
-        return replace(
-            op,
-            weights=self.rows.x.real(self.input_format.scale_for(op.columns)),
-            recurrence=self.rows.h.real(self.h.operand.scale_for(op.hidden)),
-            bias=self.rows.real_bias(self.input_format.zero),
-        )
