@@ -12,7 +12,7 @@ from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
 from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.rescale import QRescale, Rescale
-from rnnc.ops.wide import wide_copy, wide_format
+from rnnc.ops.wide import WIDE_MAX, wide_copy, wide_format
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
@@ -118,7 +118,7 @@ class _Builder:
     def _adapt(self, op: Op, index: int, name: str) -> str:
         """The input, or a rescaled copy that the op can take."""
         have, accept = self.formats[name], op.accepts(index)
-        if name in self.wide and not (op.passes or op.outputs[0] in self.wide):
+        if have.bits == 32 and have.hi == WIDE_MAX and not (op.passes or op.outputs[0] in self.wide):
             if accept in ("gate", "logit") and float(have.scale[0]) < FINEST_GAIN * GATE.scale[0]:
                 return self._preactivation(name, accept)
             return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
