@@ -25,8 +25,13 @@ typedef struct {
 static inline void rnnc_conv_line16(const rnnc_window *w, const int16_t *line, int32_t at,
                                     int16_t outside, int16_t *to)
 {
+    const int whole = line && rnnc_window_whole(w, at);
     uint16_t j;
-    for (j = 0; j < w->kernel_width; j++) {
+    for (j = 0; whole && j < w->kernel_width; j++) {
+        to[j] = line[at];
+        at += w->dilation_width;
+    }
+    for (; j < w->kernel_width; j++) {
         to[j] = line && at >= 0 && at < w->width ? line[at] : outside;
         at += w->dilation_width;
     }
@@ -35,8 +40,13 @@ static inline void rnnc_conv_line16(const rnnc_window *w, const int16_t *line, i
 static inline void rnnc_conv_line8(const rnnc_window *w, const int8_t *line, int32_t at,
                                    int16_t outside, int8_t *to)
 {
+    const int whole = line && rnnc_window_whole(w, at);
     uint16_t j;
-    for (j = 0; j < w->kernel_width; j++) {
+    for (j = 0; whole && j < w->kernel_width; j++) {
+        to[j] = line[at];
+        at += w->dilation_width;
+    }
+    for (; j < w->kernel_width; j++) {
         to[j] = line && at >= 0 && at < w->width ? line[at] : (int8_t)outside;
         at += w->dilation_width;
     }

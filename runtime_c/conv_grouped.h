@@ -18,6 +18,28 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_conv_grouped_params;
 
+/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding. */
+static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, const int8_t *w,
+                                             const void *frame, int32_t line, int32_t at)
+{
+    const rnnc_window *g = &p->window;
+    const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
+    const int16_t *v = (const int16_t *)frame + (whole ? line + at : 0);
+    int32_t sum = 0;
+    uint16_t j;
+    for (j = 0; whole && j < g->kernel_width; j++) {
+        sum += (int32_t)rnnc_rom_i8(w++) * v[(size_t)j * g->dilation_width];
+    }
+    for (; j < g->kernel_width; j++) {
+        int32_t value = line >= 0 && at >= 0 && at < g->width
+                            ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
+                            : p->outside;
+        sum += (int32_t)rnnc_rom_i8(w++) * value;
+        at += g->dilation_width;
+    }
+    return sum;
+}
+
 /* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
 static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const int8_t *w,
                                             const void *x, uint16_t first, uint16_t row,
@@ -25,20 +47,15 @@ static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, c
 {
     const rnnc_window *g = &p->window;
     const int32_t first_column = (int32_t)column * g->stride_width - g->left;
-    uint16_t t, c, i, j;
+    uint16_t t, c, i;
     int32_t sum = 0;
     for (t = 0; t < g->taps; t++) {
         const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
         for (c = first; c < first + p->channels_of_group; c++) {
             for (i = 0; i < g->kernel_height; i++) {
-                int32_t line = rnnc_window_line(g, c, row, i), at = first_column;
-                for (j = 0; j < g->kernel_width; j++) {
-                    int32_t v = line >= 0 && at >= 0 && at < g->width
-                                    ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
-                                    : p->outside;
-                    sum += (int32_t)rnnc_rom_i8(w++) * v;
-                    at += g->dilation_width;
-                }
+                int32_t line = rnnc_window_line(g, c, row, i);
+                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column);
+                w += g->kernel_width;
             }
         }
     }

@@ -49,6 +49,12 @@ static inline int32_t rnnc_window_line(const rnnc_window *w, uint16_t c, uint16_
     return h < 0 || h >= w->height ? -1 : ((int32_t)c * w->height + h) * w->width;
 }
 
+/* Whether a line of the kernel lies in the frame as a whole, from column `at` of it on. */
+static inline int rnnc_window_whole(const rnnc_window *w, int32_t at)
+{
+    return at >= 0 && at + (int32_t)(w->kernel_width - 1) * w->dilation_width < w->width;
+}
+
 /* Element i of a frame of 8, 16 or 32-bit integers, or what lies outside. */
 static inline int32_t rnnc_window_get(const void *frame, uint8_t bits, int32_t i, int32_t outside)
 {
