@@ -70,8 +70,18 @@ class Steps:
         readers = [r for name in outputs for r in self.editor.uses(name)]
         if not readers or any(name in self.editor.results for name in outputs):
             return
+        if node.op_type == "Dense" and all(r.op_type == "Dense" for r in self._behind_views(readers)):
+            return
         if all(self.step.get(r.outputs[0], -1) == at + 1 and r.op_type != "Concat" for r in readers):
             self.step.update(dict.fromkeys(outputs, at + 1))
+
+    def _behind_views(self, readers: list[Node]) -> Iterator[Node]:
+        """What reads through views: a matrix that only matrices read is a projection of the state."""
+        for reader in readers:
+            if reader.op_type in VIEWS:
+                yield from self._behind_views([r for name in reader.outputs for r in self.editor.uses(name)])
+            else:
+                yield reader
 
     def _place(self, node: Node) -> None:
         at = self.step[node.outputs[0]]

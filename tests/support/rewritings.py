@@ -11,36 +11,57 @@ import numpy as np
 from tests.support.graphs import Builder
 from tests.support.models import Array
 
-GATES = {"lstm": "ifog", "gru": "zrn", "gru_after": "zrn", "rnn": "h"}
+GATES = {
+    "lstm": "ifog",
+    "lstm_peephole": "ifog",
+    "lstm_coupled": "fog",
+    "lstm_projected": "ifog",
+    "gru": "zrn",
+    "gru_after": "zrn",
+    "rnn": "h",
+}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A cell: for each gate W ``[hidden, columns]``, R ``[hidden, hidden]`` and two biases ``[hidden]``.
+    """A cell: for each gate W ``[hidden, columns]``, R ``[hidden, width]`` and two biases ``[hidden]``.
 
-    ``hard``: gates are hard sigmoids, 0.2 x + 0.5 between 0 and 1.
+    Args:
+        width: of h: that of the projection ``[width, hidden]``, where there is one.
+        peepholes: ``[hidden]`` for each of i, f, o.
+        hard: gates are hard sigmoids, 0.2 x + 0.5 between 0 and 1.
     """
 
     kind: str
     columns: int
     hidden: int
+    width: int
     w: dict[str, Array]
     r: dict[str, Array]
     bias: dict[str, Array]
     hidden_bias: dict[str, Array]
+    peepholes: dict[str, Array]
+    projection: Array
     hard: bool
 
     @staticmethod
     def draw(kind: str, choose: Random) -> Weights:
         """Random weights."""
         columns, hidden, hard = choose.randint(1, 4), choose.randint(2, 4), choose.random() < 0.2
+        width = choose.randint(1, hidden) if kind == "lstm_projected" else hidden
         rng = np.random.default_rng(choose.randint(0, 1 << 20))
 
         def each(*shape: int) -> dict[str, Array]:
             return {g: rng.standard_normal(shape) * 0.6 for g in GATES[kind]}
 
-        w, r, bias, other = each(hidden, columns), each(hidden, hidden), each(hidden), each(hidden)
-        return Weights(kind, columns, hidden, w, r, bias, other, hard)
+        w, r, bias, other = each(hidden, columns), each(hidden, width), each(hidden), each(hidden)
+        projection = rng.standard_normal((width, hidden)) * 0.6
+        return Weights(kind, columns, hidden, width, w, r, bias, other, each(hidden), projection, hard)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """The states by name, with their sizes."""
+        return {"h": self.width} | ({"c": self.hidden} if self.kind.startswith("lstm") else {})
 
 
 class Writer:
@@ -229,7 +250,7 @@ class Writer:
 
     def cell(self, cell: Weights, x: str, h: str, c: str = "") -> tuple[str, ...]:
         """The new states of a cell: h, and c of an LSTM."""
-        if cell.kind == "lstm":
+        if cell.kind.startswith("lstm"):
             return self.lstm(cell, x, h, c)
         if cell.kind == "rnn":
             return (self.tanh(self.gates(x, h, cell, "h")["h"]),)
@@ -240,10 +261,20 @@ class Writer:
         return self.hard_sigmoid(x) if cell.hard else self.sigmoid(x)
 
     def lstm(self, cell: Weights, x: str, h: str, c: str) -> tuple[str, str]:
-        """h' = o tanh(c'), c' = f c + i g."""
-        a = self.gates(x, h, cell, "ifog")
-        new = self.add(self.mul(self.gate(cell, a["f"]), c), self.mul(self.gate(cell, a["i"]), self.tanh(a["g"])))
-        return self.mul(self.gate(cell, a["o"]), self.tanh(new)), new
+        """h' = o tanh(c'), c' = f c + i g; i and f may look at c, o at c'; i may be 1 - f; h' may be projected."""
+        a = self.gates(x, h, cell, GATES[cell.kind])
+        f = self.gate(cell, self.peeking(cell, "f", a["f"], c))
+        i = self.one_minus(f) if cell.kind == "lstm_coupled" else self.gate(cell, self.peeking(cell, "i", a["i"], c))
+        new = self.add(self.mul(f, c), self.mul(i, self.tanh(a["g"])))
+        o = self.gate(cell, self.peeking(cell, "o", a["o"], new))
+        out = self.mul(o, self.tanh(new))
+        return self.rows(out, cell.projection) if cell.kind == "lstm_projected" else out, new
+
+    def peeking(self, cell: Weights, gate: str, argument: str, c: str) -> str:
+        """A gate's argument and its share of the cell."""
+        if cell.kind != "lstm_peephole":
+            return argument
+        return self.add(argument, self.mul(c, self.b.const(cell.peepholes[gate])))
 
     def gru(self, cell: Weights, x: str, h: str) -> str:
         """h' = (1 - z) n + z h."""
@@ -271,26 +302,26 @@ class Writer:
 
 def step_model(cell: Weights, choose: Random) -> bytes:
     """A graph of one step: x and the states in, y and the states out; states of any shape, an LSTM's maybe in one."""
-    b, n = Builder(), cell.hidden
+    b = Builder()
     writer = Writer(b, choose)
-    names = ["h", "c"] if cell.kind == "lstm" else ["h"]
-    packed = len(names) == 2 and choose.random() < 0.3
-    shape = choose.choice([[1, n], [n], [1, 1, n], [n, 1]])
+    packed = len(set(cell.states.values())) < len(cell.states) and choose.random() < 0.3
+    lead, tail = choose.choice([([1], []), ([], []), ([1, 1], []), ([], [1])])
     inputs = {"x": [1, cell.columns]}
     if packed:
-        inputs["state"] = [2, *shape]
-        old = [_flat(writer, s, n) for s in b.ops("Split", 2, "state", axis=0, num_outputs=2)]
+        inputs["state"] = [2, *lead, cell.hidden, *tail]
+        parts = b.ops("Split", 2, "state", axis=0, num_outputs=2)
+        old = [_flat(writer, s, cell.hidden) for s in parts]
     else:
-        inputs |= dict.fromkeys(names, shape)
-        old = [name if shape == [1, n] else _flat(writer, name, n) for name in names]
+        inputs |= {name: [*lead, n, *tail] for name, n in cell.states.items()}
+        old = [name if (lead, tail) == ([1], []) else _flat(writer, name, n) for name, n in cell.states.items()]
     new = writer.cell(cell, "x", *old)
-    y = b.op("Gemm", new[0], b.const(b.weights(n, 3)), out="y")
+    y = b.op("Gemm", new[0], b.const(b.weights(cell.width, 3)), out="y")
     if packed:
-        parts = [b.op("Reshape", s, writer.indices(1, *shape)) for s in new]
+        parts = [b.op("Reshape", s, writer.indices(1, *lead, cell.hidden, *tail)) for s in new]
         return b.model(inputs, [y, b.op("Concat", *parts, axis=0, out="state_out")])
-    for name, s in zip(names, new, strict=True):
-        b.op("Reshape", s, writer.indices(*shape), out=f"{name}_out")
-    return b.model(inputs, [y, *(f"{name}_out" for name in names)])
+    for name, s in zip(cell.states, new, strict=True):
+        b.op("Reshape", s, writer.indices(*inputs[name]), out=f"{name}_out")
+    return b.model(inputs, [y, *(f"{name}_out" for name in cell.states)])
 
 
 def _flat(writer: Writer, state: str, size: int) -> str:
@@ -300,15 +331,14 @@ def _flat(writer: Writer, state: str, size: int) -> str:
 def scan_model(cell: Weights, choose: Random) -> bytes:
     """A Scan over ``x [time, 1, columns]`` whose body is the cell."""
     inner, b = Builder(prefix="in_"), Builder()
-    states = ["h", "c"] if cell.kind == "lstm" else ["h"]
-    new = Writer(inner, choose).cell(cell, "x_t", *states)
-    outputs = [inner.op("Identity", s, out=f"{name}_next") for name, s in zip(states, new, strict=True)]
+    new = Writer(inner, choose).cell(cell, "x_t", *cell.states)
+    outputs = [inner.op("Identity", s, out=f"{name}_next") for name, s in zip(cell.states, new, strict=True)]
     outputs.append(inner.op("Identity", new[0], out="y_t"))
-    shapes = {name: [1, cell.hidden] for name in states} | {"x_t": [1, cell.columns]}
+    shapes = {name: [1, n] for name, n in cell.states.items()} | {"x_t": [1, cell.columns]}
     body = inner.graph(shapes, outputs)
-    start = [b.const(np.zeros((1, cell.hidden))) for _ in states]
+    start = [b.const(np.zeros((1, n))) for n in cell.states.values()]
     results = b.ops("Scan", len(outputs), *start, "x", body=body, num_scan_inputs=1)
-    b.op("MatMul", results[-1], b.const(b.weights(cell.hidden, 2)), out="y")
+    b.op("MatMul", results[-1], b.const(b.weights(cell.width, 2)), out="y")
     return b.model({"x": ["time", 1, cell.columns]}, ["y"])
 
 
@@ -316,12 +346,12 @@ def unrolled_model(cell: Weights, choose: Random, steps: int = 4) -> bytes:
     """The same form of the cell once for each step of ``x [1, steps, columns]``; y is of the last, or of each."""
     b = Builder()
     form, every = choose.randint(0, 1 << 20), bool(choose.randrange(2))
-    state = tuple(b.const(np.zeros((1, cell.hidden))) for _ in range(2 if cell.kind == "lstm" else 1))
+    state = tuple(b.const(np.zeros((1, n))) for n in cell.states.values())
     outputs: list[str] = []
     for t in range(steps):
         x = b.op("Gather", "x", b.const(np.asarray(t)), axis=1)
         state = Writer(b, Random(form)).cell(cell, x, *state)
         outputs.append(b.op("Unsqueeze", state[0], b.const(np.array([1]))))
     last = b.op("Concat", *outputs, axis=1) if every else state[0]
-    b.op("MatMul", last, b.const(b.weights(cell.hidden, 2)), out="y")
+    b.op("MatMul", last, b.const(b.weights(cell.width, 2)), out="y")
     return b.model({"x": [1, steps, cell.columns]}, ["y"])
