@@ -91,6 +91,9 @@ def _check_graph(graph: GraphProto, where: str) -> None:
     for tensor in graph.initializer:
         _check_tensor(tensor, f"{where}: weight {tensor.name!r}")
     for node in graph.node:
+        names = (node.name, node.op_type, node.domain, *node.input, *node.output)
+        if not all(isinstance(name, str) for name in names):  # what protobuf makes of bytes that are no UTF-8
+            raise UnreadableModel("a name is no UTF-8", where=f"{where}: {node_label(node)}")
         for attribute in node.attribute:
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
                 raise Refused("sparse tensors are not supported", where=f"{where}: {node_label(node)}")

@@ -195,12 +195,11 @@ class Flow:
         sequence = self.graph.shapes.get(node.outputs[0]) if node.outputs[0] else None
         if sequence is not None and len(sequence) == 4 and node.attributes.get("direction", "forward") == "forward":
             steps = np.full(sequence, UNKNOWN)
-            if node.attributes.get("layout", 0):
-                steps[:, -1] = finals[1]
-            else:
-                steps[-1] = finals[1]
-            self.elements[node.outputs[0]] = steps
-            self.every_step.add(node.outputs[0])
+            last = steps[:, -1] if node.attributes.get("layout", 0) else steps[-1]
+            if last.shape == finals[1].shape:  # else its weights do not fit, which is told when it is traced
+                last[...] = finals[1]
+                self.elements[node.outputs[0]] = steps
+                self.every_step.add(node.outputs[0])
 
     def _scan(self, node: Node) -> None:
         """A Scan starts its states from its first inputs and gives their final values first."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_LINES = 12
 """More elements than these are shown as a picture."""
+LEAST_DB = 2.0
+"""What the axis of a plot of choices spans at least: less is no difference."""
 NAMED = 6
 """More lines than these have no legend."""
 
@@ -132,4 +134,8 @@ def plot_choices(choices: Sequence[Choice], x_label: str, file: str) -> None:
     ax.set_ylabel("SQNR, dB")
     ax.set_title("orange: proposed; line: no other choice is better in one thing and as good in all others", fontsize=8)
     ax.margins(0.15)
+    ax.ticklabel_format(useOffset=False)
+    low, high = ax.get_ylim()
+    middle, reach = (low + high) / 2, max(high - low, LEAST_DB) / 2
+    ax.set_ylim(middle - reach, middle + reach)
     _save(figure, file)

@@ -64,3 +64,16 @@ def test_a_layer_whose_weights_are_too_wide_is_named() -> None:
     array[0] = 1e20
     weight.raw_data = array.tobytes()
     assert _refusal(damaged.SerializeToString()).startswith("lstm0, LSTM 3 -> 4")
+
+
+def test_a_name_that_is_no_text() -> None:
+    content = small().replace(b"cell", b"c\xffll")
+    assert ModelProto.FromString(content).graph.node[0].name != "cell"
+    assert "UTF-8" in _refusal(content)
+
+
+def test_a_cell_whose_weights_are_of_another_size() -> None:
+    damaged = ModelProto.FromString(small())
+    (cell,) = [node for node in damaged.graph.node if node.op_type == "LSTM"]
+    cell.input[1], cell.input[2] = cell.input[2], cell.input[3]
+    assert "fit" in _refusal(damaged.SerializeToString())
