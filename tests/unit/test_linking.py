@@ -18,17 +18,20 @@ from rnnc.cli import app
 from rnnc.errors import UsageError
 from rnnc.fixed import Format
 from rnnc.linking import Linked, compile_linked
-from rnnc.options import Options
+from rnnc.options import Options, Precision
 from tests.support.graphs import Builder
 from tests.support.models import Array
 from tests.support.packages import WARNINGS, run
 from tests.support.small import FEATURES, HIDDEN, recording, small
 
 LINKS = {"hn": "h", "cn": "c"}
-WRAPPER = """
-#include "first_to_second.h"
-void hand(const int16_t *h, const int32_t *c, second_t *s);
+HAND = """void hand(const int16_t *h, const int32_t *c, second_t *s);
 void hand(const int16_t *h, const int32_t *c, second_t *s) { first_to_second(h, c, s); }
+"""
+HAND_ONE = """void hand(const int16_t *h, second_t *s);
+void hand(const int16_t *h, second_t *s) { first_to_second(h, s); }
+"""
+SIZES = """
 size_t sizes(int k);
 size_t sizes(int k) { return k ? sizeof(second_t) : sizeof(first_t); }
 """
@@ -42,9 +45,9 @@ def files(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def library(linked: Linked, folder: Path) -> ctypes.CDLL:
+def library(linked: Linked, folder: Path, hand: str = HAND) -> ctypes.CDLL:
     linked.write(folder)
-    (folder / "wrapper.c").write_text(WRAPPER)
+    (folder / "wrapper.c").write_text(f'#include "first_to_second.h"\n{hand}{SIZES}')
     names = ("first", "second")
     sources = [f"{n}/{n}{part}.c" for n in names for part in ("", "_state")]
     includes = ["-I.", *(f"-I{n}" for n in names)]
@@ -84,6 +87,41 @@ def test_the_second_starts_where_the_first_ended(linked: Linked, tmp_path: Path)
     zero = np.zeros((1, 1, HIDDEN), np.float32)
     want = session.run(["y"], {"x": x[:, None].astype(np.float32), "h": zero, "c": zero})[0][30:, 0]
     assert float(np.abs(np.array(got) - want).max()) < 0.02 * float(np.abs(want).max())
+
+
+def gru() -> bytes:
+    """x ``[1, 1, FEATURES]``, h to y, h_out."""
+    b = Builder(3)
+    parts = [b.const(b.weights(1, 3 * HIDDEN, n)) for n in (FEATURES, HIDDEN)]
+    b.ops("GRU", 2, "x", *parts, b.const(b.weights(1, 6 * HIDDEN)), "", "h", hidden_size=HIDDEN, linear_before_reset=1)
+    b.op("Identity", b.nodes[-1].output[1], out="h_out")
+    b.op("Reshape", b.nodes[-2].output[0], b.const(np.array([1, HIDDEN])), out="y")
+    return b.model({"x": [1, 1, FEATURES], "h": [1, 1, HIDDEN]}, ["y", "h_out"])
+
+
+@pytest.mark.parametrize("precision", ["a16", "a8"])
+def test_a_gru_whose_state_has_more_bits_than_its_output(precision: Precision, tmp_path: Path) -> None:
+    paths = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    for path in paths:
+        path.write_bytes(gru())
+    both = compile_linked(*paths, {"h_out": "h"}, {"x": recording(400)}, Options(precision=precision), verify=False)
+    c = library(both, tmp_path / "out", HAND_ONE)
+    first, second = (np.zeros(c.sizes(k), np.uint8) for k in (0, 1))
+    port = both.first.program.inputs[0].format
+    c.first_reset(pointer(first))
+    y, h = np.zeros(HIDDEN, np.int16), np.zeros(HIDDEN, np.int16)
+    arguments: dict[str, Array] = {"y": y, "h_out": h}
+    order = [p.name for p in both.first.program.outputs]
+    for row in recording(30):
+        c.first_step(
+            pointer(first), pointer(port.quantize(row).astype(np.int16)), *(pointer(arguments[n]) for n in order)
+        )
+    c.hand(pointer(h), pointer(second))
+    state = np.zeros(HIDDEN, np.int32)
+    c.second_get_h(pointer(second), pointer(state))
+    form = next(m.state.format for m in both.second.program.members if m.state.alias == "h")
+    given_ = next(p.format for p in both.first.program.outputs if p.name == "h_out").dequantize(h.astype(np.int64))
+    assert np.abs(form.dequantize(state.astype(np.int64)) - given_).max() < 2.0**-14
 
 
 def test_the_c_converts_as_the_oracle(linked: Linked, tmp_path: Path) -> None:
