@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,8 @@ def example(program: Program) -> str:
 
 
 def _head(report: Mapping[str, Any]) -> str:
-    return f"{report['name']}: {report['model']['file']}, {report['precision']}, target {report['target']}"
+    what = f"{report['name']}: {report['model']['file']}, {report['precision']}, target {report['target']}"
+    return textwrap.fill(what, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _ports(report: Mapping[str, Any], program: Program) -> list[list[str]]:

@@ -129,6 +129,16 @@ def test_the_table_has_80_columns(name: str) -> None:
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
 
 
+def test_long_names_of_files_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rnnc.cli import app
+
+    b = Builder()
+    path = tmp_path / f"{'two_layers_of_a_network_' * 3}.onnx"
+    path.write_bytes(b.model({"x": ("time", 1, 4)}, [network(b)]))
+    app(["inspect", str(path)], standalone_mode=False)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_json_has_every_node_of_a_refused_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from rnnc.cli import app
 
