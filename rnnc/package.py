@@ -22,7 +22,7 @@ from rnnc.net import Array, Net
 from rnnc.options import Layout, Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
-from rnnc.report.budget import flash_parts, ram_parts
+from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
@@ -30,7 +30,7 @@ from rnnc.verification.attribution import Attribution
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
-from rnnc.verification.stack import step_stack
+from rnnc.verification.stack import step_frames
 from rnnc.verification.traces import Signal, traces
 from rnnc.verification.verify import Verification
 
@@ -59,6 +59,7 @@ class Package:
         cautions: inputs whose range does not suit the data.
         attribution: what each layer costs, None where it was not measured.
         calibrated: ranges come from data.
+        stack_frames: bytes of stack of each function on the deepest path, once ``measure_stack`` was called.
     """
 
     files: dict[str, str]
@@ -72,6 +73,7 @@ class Package:
     cautions: tuple[str, ...]
     attribution: Attribution | None
     calibrated: bool
+    stack_frames: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.files["report.json"] = report_text(self.report)
@@ -102,7 +104,8 @@ class Package:
 
     def measure_stack(self) -> None:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
-        self.report["cost"]["stack"] = step_stack(self.program, self.files)
+        self.stack_frames.update(step_frames(self.program, self.files))
+        self.report["cost"]["stack"] = sum(self.stack_frames.values())
         self.files["report.json"] = report_text(self.report)
 
     def check_budget(
@@ -116,7 +119,7 @@ class Package:
         for what, used, allowed, parts in (
             ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash, flash_parts(self.program)),
             ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram, ram_parts(self.program)),
-            ("stack", cost["stack"], max_stack, ""),
+            ("stack", cost["stack"], max_stack, stack_parts(self.stack_frames)),
         ):
             if allowed is not None and used > allowed:
                 raise BudgetError(

@@ -1,6 +1,8 @@
-"""What takes the room: the parts of flash and RAM, the largest first."""
+"""What takes the room: the parts of flash, RAM and stack, the largest first."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rnnc.backend.memory import WORK_BYTES
 from rnnc.backend.program import Program
@@ -12,7 +14,8 @@ def flash_parts(program: Program) -> str:
     """Constants by size."""
     parts = [(a.bytes, f"{a.symbol}  {a.comment}") for a in program.arrays]
     known = sum(size for size, _ in parts)
-    parts.append((program.cost.flash_weights + program.cost.flash_tables - known, "rnnc_*  sigmoid and tanh"))
+    shared = program.cost.flash_weights + program.cost.flash_tables - known
+    parts.append((shared, "rnnc_*  tables of sigmoid, tanh and other functions"))
     return _table(parts)
 
 
@@ -21,6 +24,11 @@ def ram_parts(program: Program) -> str:
     parts = [(m.bytes, f"{m.c_name}  state, {m.state.format}") for m in program.members]
     parts += [(WORK_BYTES[name] * n, f"{name}  scratch, shared by lifetime") for name, n in program.scratch.items()]
     return _table(parts)
+
+
+def stack_parts(frames: Mapping[str, int]) -> str:
+    """Frames by size, of the functions on the deepest path."""
+    return _table([(size, f"{name}  frame") for name, size in frames.items()])
 
 
 def _table(parts: list[tuple[int, str]]) -> str:

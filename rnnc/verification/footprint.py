@@ -10,12 +10,13 @@ from typing import Protocol
 
 from rnnc.backend.program import Program
 
+AVR_ROWS = "rnnc_avr_rows"
 NAKED_FRAMES = {
     "rnnc_dsp_block": 44,
     "rnnc_telescope_block": 44,
     "rnnc_mve_blocks8": 28,
     "rnnc_mve_blocks16": 28,
-    "rnnc_avr_rows": 8,
+    AVR_ROWS: 8,
 }
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
 AVR_RETURN_ADDRESS = 2
@@ -23,6 +24,7 @@ LIBRARY_FRAME = 24
 """Bytes that memcpy, memset and the integer helpers of a C library push at most; no compiler tells. On AVR they are leaves
 but for return addresses."""
 AVR_LIBRARY_FRAME = 8
+LIBRARY_NAME = "of the C library"
 LIBRARY = re.compile(r"^(memcpy|memset|memmove|__(aeabi|gnu|mul|div|udiv|mod|umod|ash|lsh)\w*)$")
 
 
@@ -75,15 +77,21 @@ def _belongs(program: Program, name: str) -> bool:
     return name.startswith(f"{program.name}_") and name != f"{program.name}_selftest"
 
 
-def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
-    """The most bytes of stack that ``entry`` and all it calls can use, from the .ci or .su files in ``folder``.
+def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | None:
+    """Bytes of stack of each function on the deepest path from ``entry``, from the .ci or .su files in ``folder``.
 
-    avr-gcc writes no call graph: there the frames of all functions of the package are added up, as none is recursive.
+    avr-gcc writes no call graph, and nothing of assembly: there all functions of the package count but those that read and
+    set states, and the rows' kernel; none is recursive. None without these files.
     """
     if is_avr:
-        frames = _usage(folder / f"{entry.removesuffix('_step')}.su")
-        own = sum(size + NAKED_FRAMES.get(name, 0) for name, size in frames.items())
-        return own + AVR_RETURN_ADDRESS * len(frames) + AVR_LIBRARY_FRAME
+        name = entry.removesuffix("_step")
+        sizes = _usage(folder / f"{name}.su") | {AVR_ROWS: NAKED_FRAMES[AVR_ROWS]}
+        own = {
+            n: size + AVR_RETURN_ADDRESS
+            for n, size in sizes.items()
+            if not n.startswith((f"{name}_get_", f"{name}_set_"))
+        }
+        return own | {LIBRARY_NAME: AVR_LIBRARY_FRAME}
     path = folder / f"{entry.removesuffix('_step')}.ci"
     if not path.exists():
         return None
@@ -97,16 +105,24 @@ def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
     return _deepest(entry, frames, calls)
 
 
+def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
+    """The most bytes of stack that ``entry`` and all it calls can use."""
+    frames = stack_frames(folder, entry, is_avr)
+    return None if frames is None else sum(frames.values())
+
+
 def _base(title: str) -> str:
     """``file.c:name.isra.0`` without the file and what the compiler appended."""
     return title.rsplit(":", 1)[-1]
 
 
-def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]) -> int:
+def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]) -> dict[str, int]:
+    """The functions on the deepest path from one, and their frames."""
     if name not in frames and LIBRARY.match(name):
-        return LIBRARY_FRAME
+        return {LIBRARY_NAME: LIBRARY_FRAME}
     own = frames.get(name, 0) + NAKED_FRAMES.get(name.split(".", 1)[0], 0)
-    return own + max((_deepest(callee, frames, calls) for callee in calls.get(name, ())), default=0)
+    paths = [_deepest(callee, frames, calls) for callee in sorted(calls.get(name, ()))]
+    return {name: own} | max(paths, key=lambda path: sum(path.values()), default={})
 
 
 def _usage(path: Path) -> dict[str, int]:

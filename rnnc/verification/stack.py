@@ -11,12 +11,12 @@ from pathlib import Path
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.verification.boards import BOARDS, PACKAGES
-from rnnc.verification.footprint import stack_bound
+from rnnc.verification.footprint import stack_frames
 from rnnc.verification.host import write_files
 
 
-def step_stack(program: Program, files: Mapping[str, str]) -> int:
-    """Bytes of stack that ``NAME_step`` and all it calls can use, built with -O2.
+def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
+    """Bytes of stack of ``NAME_step`` and of what it calls on the deepest path, built with -O2; their sum is what it can use.
 
     A target that names no part (portable) is built with this machine's gcc, whose frames are rather larger than a
     microcontroller's.
@@ -34,7 +34,7 @@ def step_stack(program: Program, files: Mapping[str, str]) -> int:
         standard = "-std=gnu99" if is_avr else "-std=c99"
         command = [board.compiler, *board.flags, standard, "-O2", *asked, "-I", ".", "-c", f"{program.name}.c"]
         done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True)
-        bound = None if done.returncode else stack_bound(here, f"{program.name}_step", is_avr)
-        if bound is None:
+        frames = None if done.returncode else stack_frames(here, f"{program.name}_step", is_avr)
+        if frames is None:
             raise VerificationError(f"{board.compiler} does not tell the stack: {done.stderr.strip()[:300]}")
-        return bound
+        return frames

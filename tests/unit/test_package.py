@@ -119,8 +119,10 @@ def test_a_limit_for_the_stack_is_held_against_the_compilers_figure(monkeypatch:
     stack = package.report["cost"]["stack"]
     assert 16 < stack < 4096 and json.loads(package.files["report.json"])["cost"]["stack"] == stack
     package.check_budget(max_stack=stack)
-    with pytest.raises(BudgetError, match=f"stack: {stack} B, 1 B above --max-stack {stack - 1}"):
+    with pytest.raises(BudgetError, match=f"stack: {stack} B, 1 B above --max-stack {stack - 1}") as error:
         package.check_budget(max_stack=stack - 1)
+    assert f"{package.name}_step  frame" in error.value.hint
+    assert sum(package.stack_frames.values()) == stack
 
 
 # ------------------------------------------------------------------- writing
