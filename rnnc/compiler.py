@@ -14,7 +14,7 @@ from rnnc.backend.program import Program
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
-from rnnc.frontend.precision import to_single
+from rnnc.frontend.precision import real_inputs, to_single
 from rnnc.frontend.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
@@ -202,8 +202,8 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
-    changed = to_single(parsed) or missing
-    return Model(file, sha256, parsed.SerializeToString() if changed else content)
+    changed = [to_single(parsed), *real_inputs(parsed), *missing]
+    return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
 
 
 def _check_names(net: Net, options: Options) -> None:

@@ -37,11 +37,11 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     """
     from rnnc.frontend.binding import bind
     from rnnc.frontend.convert import convert
-    from rnnc.frontend.precision import to_single
+    from rnnc.frontend.precision import real_inputs, to_single
     from rnnc.frontend.simplify import simplify
 
     model, file = read_model(source, options.external_data)
-    other = to_single(model)
+    other, counts = to_single(model), real_inputs(model)
     _check(model, file)
     _strip_shapes(model)
     wanted = select_outputs(model, options.outputs, file)
@@ -59,6 +59,9 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
+    if counts:
+        what = f"the integers of {', '.join(counts)} are taken as real numbers"
+        notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
     return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken)
 
 

@@ -1,4 +1,4 @@
-"""Files in half or double precision, taken in single precision: weights as they are, arithmetic in float32.
+"""What a file computes with, taken in single precision: weights as they are, arithmetic in float32, counts as numbers.
 
 onnxruntime has no recurrent operators in double precision, and what it computes in half precision is 2^-11 away from what
 the weights say.
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NAMES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 """Element types of ONNX that hold real numbers."""
 SINGLE = 1
+INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
+"""Those that hold integers."""
 TYPED = ("to", "dtype")
 """Attributes that are an element type."""
 
@@ -36,6 +38,27 @@ def to_single(model: ModelProto) -> str:
         for node in graph.node:
             found |= _attributes(node)
     return " and ".join(sorted(NAMES[kind] for kind in found - {0, SINGLE}))
+
+
+def real_inputs(model: ModelProto) -> list[str]:
+    """Make the inputs of integers that the graph does nothing with but cast to float32 inputs of it, in place; their names."""
+    graph = model.graph
+    readers: dict[str, list[NodeProto | None]] = {o.name: [None] for o in graph.output}
+    for inner in subgraphs(graph, ""):
+        for node in inner.node:
+            for name in node.input:
+                readers.setdefault(name, []).append(node if inner is graph else None)
+    changed = []
+    for value in graph.input:
+        nodes = readers.get(value.name, [])
+        if value.type.tensor_type.elem_type in INTEGERS and nodes and all(map(_makes_single, nodes)):
+            value.type.tensor_type.elem_type = SINGLE
+            changed.append(value.name)
+    return changed
+
+
+def _makes_single(node: NodeProto | None) -> bool:
+    return node is not None and node.op_type == "Cast" and any(a.name == "to" and a.i == SINGLE for a in node.attribute)
 
 
 def _retype(value: ValueInfoProto) -> int:

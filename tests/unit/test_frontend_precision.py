@@ -8,6 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import rnnc
+from rnnc.errors import Refused
 from rnnc.frontend.load import load
 from rnnc.frontend.precision import to_single
 from rnnc.options import Options
@@ -53,3 +54,27 @@ def test_single_numbers_of_another_precision_are_not_told() -> None:
     assert to_single(proto) == ""
     assert numpy_helper.to_array(proto.graph.node[0].attribute[0].t).dtype == np.float32
     assert not load(model("float32"), Options()).notes
+
+
+def counts(reader: str) -> bytes:
+    """A GRU of ``x / 64`` on ``[time, 1, X]`` integers; where ``reader`` is an operator, it reads the integers too."""
+    b = Builder()
+    x = b.op("Mul", b.op("Cast", "x", to=1), b.const(np.array(1 / 64)))
+    weights = [b.const(b.weights(1, 3 * H, n)) for n in (X, H)]
+    y = b.op("Squeeze", b.op("GRU", x, *weights, hidden_size=H), b.const(np.array([1])))
+    if reader:
+        y = b.op("Add", y, b.op("Cast", b.op("ReduceSum", b.op(reader, "x"), b.const(np.array([2])), keepdims=1), to=1))
+    b.op("Identity", y, out="y")
+    return b.model({"x": ["time", 1, X]}, ["y"], types="i")
+
+
+def test_integers_that_are_cast_at_once_are_real_numbers() -> None:
+    package = rnnc.compile_model(counts(""), input_range={"x": (-128.0, 127.0)})
+    assert package.report["verify"]["import_max_rel"] < 1e-5
+    assert package.report["inputs"][0]["scale"][0] == pytest.approx(128 / 32767, rel=0.01)
+    assert "--input-range x=LO:HI" in " ".join(package.notes)
+
+
+def test_integers_that_something_else_reads_are_refused() -> None:
+    with pytest.raises(Refused):
+        rnnc.load_net(counts("Neg"))
