@@ -158,8 +158,7 @@ class Session:
             fitting = [layout for layout in layouts if self._is_time(layout, seed)]
             if fitting:
                 return next(filter(self._is_causal, fitting), fitting[0]) if len(fitting) > 1 else fitting[0]
-        short = any(states)
-        likely = sorted(layouts, key=lambda a: (self._common_length(a) == 1) != short)
+        likely = sorted(layouts, key=lambda a: self._unlikely(a, any(states)))
         return next(filter(self._runs, likely), layouts[0])
 
     def _choices(self, value: Value, of_state: set[str], stepwise: bool) -> list[Axes]:
@@ -184,6 +183,12 @@ class Session:
             return 0 if length is None else 1 if length > 1 else 2
 
         return sorted(found, key=unlikely) or [Axes(None)]
+
+    def _unlikely(self, axes: Mapping[str, Axes], stepwise: bool) -> tuple[bool, bool]:
+        """What speaks against axes that no trial tells: no single step of a file with states, else no fixed length; leading."""
+        length = self._common_length(axes)
+        leading = any(a.time == 0 for a in axes.values())
+        return (length != 1 if stepwise else length in (None, 1)), leading and not stepwise
 
     def _is_time(self, axes: Mapping[str, Axes], seed: int) -> bool:
         """Whether the end of an output depends on the steps before the last along these axes.

@@ -95,6 +95,15 @@ def test_time_is_found_where_a_file_answers_after_many_frames() -> None:
     assert session(b.model({"x": ["p", "q", 5]}, ["y"])).axes == {"x": Axes(1)}
 
 
+def test_a_single_step_without_states_in_an_open_batch() -> None:
+    """Nothing tells the axes apart: the leading one is the batch."""
+    b = Builder()
+    weights = [b.const(b.weights(1, 3, n)) for n in (5, 3)]
+    y = b.op("RNN", b.op("Transpose", "x", perm=[1, 0, 2]), *weights, hidden_size=3)
+    b.op("Squeeze", y, b.const(np.array([0, 1])), out="y")
+    assert session(b.model({"x": ["any", 1, 5]}, ["y"])).axes == {"x": Axes(1)}
+
+
 def test_a_named_time_axis_is_taken() -> None:
     assert session(small(batch="a", time="b"), Options(time_axis={"x": 0})).axes == {"x": Axes(0)}
 
