@@ -1,6 +1,7 @@
 """200 random networks x 200 steps under AddressSanitizer and UndefinedBehaviorSanitizer, the bits equal to the oracle's.
 
-Inputs go to the extremes of their types. Half-way each stream is saved, its memory overwritten, and restored.
+Inputs go to the extremes of their types. Half-way each stream is saved, its memory overwritten, and restored. At the end each
+is restored from forged blobs: whatever their states, nothing overflows and no memory is reached that is not the stream's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.support.nets import draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 
 NETS, BATCH, STEPS, FIRST = 200, 20, 200, 5000
+FORGED, FORGED_TICKS = 4, 90
 OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 
@@ -31,6 +33,7 @@ MAIN = """
 """
 RUN = """
 #include "NAME.h"
+#include "rnnc/blob.h"
 static void run_NAME(FILE *in, FILE *out)
 {
     NAME_t *s = malloc(sizeof *s);
@@ -53,6 +56,16 @@ static void run_NAME(FILE *in, FILE *out)
     NAME_save(s, blob);
     if (fwrite(blob, NAME_BLOB_LEN, 1, out) != 1) { exit(5); }
     FLUSH
+    for (int k = 0; k < FORGED; k++) { /* any state that a blob can hold */
+        int wrote = 0;
+        const size_t end = NAME_BLOB_LEN - RNNC_BLOB_CRC;
+        for (size_t i = RNNC_BLOB_HEADER; i < end; i++) { blob[i] = (uint8_t)(k ? rand() >> 7 : 255); }
+        rnnc_put_u32(blob + end, rnnc_crc32(blob, end));
+        if (NAME_restore(s, blob, NAME_BLOB_LEN)) { exit(6); }
+        for (int t = 0; t < FORGED_TICKS; t++) { STEP }
+        DRAIN
+        (void)wrote;
+    }
     free(s);
     free(blob);
 }
@@ -66,7 +79,9 @@ def driver(program: Program) -> str:
     """A function that streams a file through one network, with its state on the heap."""
     step = f"{'wrote = ' if program.returns else ''}{program.name}_step(s, x, y);"
     flush = f"while ({program.name}_flush(s, y)) {{ WRITE(y); }}" if program.flush else ""
-    text = RUN.replace("STEPS", str(STEPS)).replace("STEP", step).replace("FLUSH", flush)
+    drain = f"while ({program.name}_flush(s, y)) {{ }}" if program.flush else ""
+    text = RUN.replace("FORGED_TICKS", str(FORGED_TICKS)).replace("FORGED", str(FORGED)).replace("DRAIN", drain)
+    text = text.replace("STEPS", str(STEPS)).replace("STEP", step).replace("FLUSH", flush)
     text = text.replace("XTYPE", program.inputs[0].format.ctype).replace("YTYPE", program.outputs[0].format.ctype)
     for macro in ("X_LEN", "Y_LEN", "BLOB_LEN"):
         text = text.replace(f"NAME_{macro}", f"{program.name}_{macro}".upper())
