@@ -169,9 +169,8 @@ class QPower(QOp):
             ("x_zero", self.x.zero_point),
             ("hi", self.formats[0].hi),
         )
-        return [
-            KernelCall("rnnc_power", "power.h", "rnnc_power_params", fields, (Arg("input", "0"), Arg("output", "0")))
-        ]
+        args = (Arg("input", "0"), Arg("output", "0"))
+        return [KernelCall("rnnc_power", "power.h", "rnnc_power_params", fields, args, tables=("exp2", "log2"))]
 
 
 @handles("Pow")
