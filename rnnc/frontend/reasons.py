@@ -28,6 +28,10 @@ ADVICE: dict[str, tuple[str, str]] = {
     "NonMaxSuppression": ("the size of its result depends on the data", ""),
     "Tan": ("has poles, where no format holds its values", ""),
     "Atanh": ("has poles, where no format holds its values", ""),
+    "CumSum": (
+        "running sums are not supported: over time they grow without end",
+        "Over time, take a leaky sum (h' = a h + x); along features, a MatMul with a triangle of ones.",
+    ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
     "ReverseSequence": (
