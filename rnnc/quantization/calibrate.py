@@ -22,6 +22,8 @@ DEFAULT_INPUT_FRACTION = 11
 INPUT_HEADROOM = 2.0
 PEAKED = 0.9
 """A channel may become as peaked as this quantile of the channels is in the calibration data, up to twice its own peak."""
+MANY = 10
+"""Of fewer channels that quantile would be the most peaked one: their own peaks count."""
 INPUT_FLOOR = 1 / 256
 UNSEEN_FLOOR = 1 / 4
 """Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
@@ -122,8 +124,10 @@ def _expected_peak(seen: Floats) -> Floats:
     A channel whose peak is low beside its RMS, as others' are not, has not met its loudest frame yet (spectra, mostly).
     """
     peak, rms = seen.max(0), np.sqrt((seen**2).mean(0))
-    crest = np.quantile((peak / np.maximum(rms, 1e-30))[peak > 0], PEAKED)
     floor = np.where(peak == 0, UNSEEN_FLOOR, INPUT_FLOOR) * peak.max()
+    if len(peak) < MANY:
+        return np.asarray(np.maximum(peak, floor))
+    crest = np.quantile((peak / np.maximum(rms, 1e-30))[peak > 0], PEAKED)
     return np.asarray(np.maximum(np.clip(crest * rms, peak, 2 * peak), floor))
 
 
