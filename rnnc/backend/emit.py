@@ -217,12 +217,13 @@ def _initial(member: Member) -> list[str]:
 
 
 def _array(array: ConstantArray) -> dict[str, Any]:
+    packed = array.data.ndim == 2 or array.ctype == "uint32_t" or not array.data.size
     if array.data.ndim == 2:
         items = ["{" + ", ".join(map(str, row)) + "}" for row in array.data.tolist()]
     else:
         items = [str(v) for v in array.data.tolist()]
     return {
-        "comment": array.comment,
+        "comment": array.comment if packed else f"{array.comment}; {array.data.min()} .. {array.data.max()}",
         "ctype": array.ctype,
         "symbol": array.symbol,
         "length": len(array.data),
