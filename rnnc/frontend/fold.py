@@ -22,7 +22,7 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
 
     if node.op_type == "Dense":
         x, weights, bias = inputs
-        if x is None or weights is None or bias is None:
+        if x is None or weights is None or bias is None or x.shape[-1:] != weights.shape[-1:]:
             return None
         return [np.asarray(x @ weights.T + bias, x.dtype)]
     if node.op_type == "Embedding":

@@ -8,7 +8,9 @@ from onnx import ModelProto, TensorProto, helper
 
 from rnnc.compiler import compile_stages
 from rnnc.errors import ModelError
+from rnnc.frontend.fold import fold
 from rnnc.options import Options
+from rnnc.tracing import Node
 from tests.support.models import model
 from tests.support.small import small
 
@@ -28,7 +30,8 @@ def test_an_input_that_holds_no_numbers(element: int) -> None:
 
 def test_whole_numbers_that_no_table_is_looked_up_with() -> None:
     nodes = [
-        helper.make_node("Cast", ["x"], ["r"], to=1),
+        helper.make_node("Add", ["x", "x"], ["twice"]),
+        helper.make_node("Cast", ["twice"], ["r"], to=1),
         helper.make_node("LSTM", ["r", "W", "R"], ["y"], hidden_size=2),
     ]
     weights = {"W": np.ones((1, 8, 3)), "R": np.ones((1, 8, 2))}
@@ -77,3 +80,10 @@ def test_a_cell_whose_weights_are_of_another_size() -> None:
     (cell,) = [node for node in damaged.graph.node if node.op_type == "LSTM"]
     cell.input[1], cell.input[2] = cell.input[2], cell.input[3]
     assert "fit" in _refusal(damaged.SerializeToString())
+
+
+def test_a_dense_layer_of_another_width_than_what_it_reads() -> None:
+    dense = Node("fc", "Dense", "", ("x", "W", "B"), ("y",))
+    weights, bias = np.ones((2, 3)), np.zeros(2)
+    assert fold(dense, [np.ones((4, 3)), weights, bias], 20) is not None
+    assert all(fold(dense, [x, weights, bias], 20) is None for x in (np.ones(()), np.ones((4, 5))))
