@@ -106,7 +106,7 @@ def test_unrolled_cells_are_their_layer_not_the_one_after() -> None:
 
 def test_a_file_refused_as_a_whole() -> None:
     b = Builder()
-    b.op("Relu", b.op("Cast", "x", to=TensorProto.FLOAT), out="y")
+    b.op("Relu", b.op("Cast", b.op("Add", "x", "x"), to=TensorProto.FLOAT), out="y")
     found = surveyed(b.model({"x": (1, "time", 4)}, ["y"], types="i"))
     assert found["y"] == ("not reached", "the file is refused as a whole")
 
