@@ -85,9 +85,13 @@ class Block:
     def _transposed(self) -> Floats:
         return np.ascontiguousarray(self.weights.T, np.float64)
 
+    def product(self, x: Ints) -> Ints:
+        """``weights @ x``, x ``[..., columns]``."""
+        return matmul(x, self._transposed)
+
     def accumulate(self, x: Ints, bias: Ints | int, what: str) -> Ints:
-        """``bias + weights @ x`` as int32, x ``[..., columns]``."""
-        return int32(matmul(x, self._transposed) + bias, what)
+        """``bias + weights @ x`` as int32."""
+        return int32(self.product(x) + bias, what)
 
     def worst(self, bias: Ints | int) -> Ints:
         """The largest |accumulator| of each row for any operand, at any point of the sum."""
@@ -128,8 +132,12 @@ class OneBlock:
         return self.block.scale.representable and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, what: str) -> Ints:
-        a = self.block.accumulate(x, self.bias, f"{what} accumulator")
+        return self.rescaled(self.block.product(x), what)
+
+    def rescaled(self, products: Ints, what: str) -> Ints:
+        """y, given W x ``[..., rows]``."""
         s = self.block.scale
+        a = int32(products + self.bias, f"{what} accumulator")
         return int32((a >> s.p) * s.m, f"{what} product") >> self.shift
 
     def worst_product(self) -> Ints:

@@ -25,7 +25,7 @@ from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows
-from rnnc.rows import OneBlock
+from rnnc.rows import Block, OneBlock, RowScale
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
 PROBED_POSITIONS = 8
@@ -104,19 +104,26 @@ class Conv(Op):
     def _apply(self, history: Array) -> Floats:
         """``[..., frames * size]`` to ``[..., rows * positions]``."""
         patches = self.geometry.patches(history, 0.0)
-        y = np.concatenate([p @ w.T for p, w in zip(self.split(patches), self.matrices, strict=True)], -1) + self.bias
+        y = self.product(patches, self.matrices) + self.bias
         y = np.maximum(y, 0) if self.relu else y
         return np.asarray(np.swapaxes(y, -1, -2).reshape(*history.shape[:-1], self.rows * self.geometry.positions))
 
-    @cached_property
-    def matrices(self) -> list[Floats]:
-        """The weights of each group, ``[rows of the group, columns]``."""
-        return list(self.weights.reshape(self.groups, self.rows // self.groups, self.columns))
+    @property
+    def matrices(self) -> Floats:
+        """The weights of each group, ``[groups, rows of a group, columns]``."""
+        return self.weights.reshape(self.groups, self.rows // self.groups, self.columns)
 
-    def split(self, patches: Array) -> list[Array]:
-        """``[..., positions, taps, channels, height, width]`` as ``[..., positions, columns]`` of each group."""
-        parts = np.split(patches, self.groups, axis=-3)
-        return [p.reshape(*p.shape[:-4], self.columns) for p in parts]
+    def split(self, patches: Array) -> Array:
+        """``[..., positions, taps, channels, height, width]`` as ``[groups, ..., positions, columns]``."""
+        *lead, taps, channels, height, width = patches.shape
+        parts = patches.reshape(*lead, taps, self.groups, channels // self.groups, height, width)
+        return np.moveaxis(parts, -4, 0).reshape(self.groups, *lead, self.columns)
+
+    def product(self, patches: Array, matrices: Floats) -> Floats:
+        """Patches as in ``split`` times ``[groups, rows of a group, columns]``: ``[..., positions, rows]``."""
+        parts = self.split(patches)
+        products = parts.reshape(self.groups, -1, self.columns) @ np.swapaxes(matrices, 1, 2)
+        return np.asarray(np.moveaxis(products, 0, 1).reshape(*parts.shape[1:-1], self.rows))
 
     def sampled(self, histories: Array) -> Array:
         """What some positions see, ``[n, frames * size]`` to ``[n, positions * columns of all groups]``."""
@@ -207,12 +214,11 @@ class Conv(Op):
     def _reach(self, x: Format) -> float:
         """The largest result before ReLU that any input can give."""
         largest = np.tile(max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.geometry.size), self.geometry.frames)
-        parts = zip(self.split(self.geometry.patches(largest, 0.0)), self.matrices, strict=True)
-        sums = np.concatenate([p @ np.abs(w).T for p, w in parts], -1)
+        sums = self.product(self.geometry.patches(largest, 0.0), np.abs(self.matrices))
         return float((sums + np.abs(self.bias)).max())
 
-    def _samples(self, q: Quantizer) -> list[Floats] | None:
-        """Operands of each group, ``[n, columns]``."""
+    def _samples(self, q: Quantizer) -> Floats | None:
+        """Operands, ``[groups, n, columns]``."""
         seen = q.samples("window" if self.geometry.remembers else 0)
         if seen is None:
             return None
@@ -234,6 +240,19 @@ class QConv(QOp):
     op: Conv
     rows: tuple[OneBlock, ...]
     input_format: Format
+
+    @cached_property
+    def _matrices(self) -> Floats:
+        return np.stack([rows.block.weights for rows in self.rows]).astype(np.float64)
+
+    @cached_property
+    def _every(self) -> OneBlock:
+        """The rows of all groups below each other."""
+        blocks = [rows.block for rows in self.rows]
+        m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
+        weights = np.concatenate([b.weights for b in blocks])
+        bias = np.concatenate([rows.bias for rows in self.rows])
+        return OneBlock(Block(weights, RowScale(a, m, p), self.input_format.amax), bias, self.rows[0].shift)
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -260,8 +279,8 @@ class QConv(QOp):
     def _apply(self, history: Ints) -> Ints:
         op, y = self.op, self.formats[0]
         patches = op.geometry.patches(history, self.input_format.zero_point)
-        parts = [rows(x, self.name) for x, rows in zip(op.split(patches), self.rows, strict=True)]
-        results = np.clip(np.concatenate(parts, -1) + y.zero_point, *self.limits)
+        products = op.product(patches.astype(np.float64), self._matrices).astype(np.int64)
+        results = np.clip(self._every.rescaled(products, self.name) + y.zero_point, *self.limits)
         size = self.op.rows * self.op.geometry.positions
         return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], size))
 
@@ -298,7 +317,7 @@ class QConv(QOp):
 
     def _grouped(self, x: Arg) -> KernelCall:
         op = self.op
-        data = np.concatenate([rows.block.weights.ravel() for rows in self.rows])
+        data = self._every.block.weights.ravel()
         weights = Constant(f"{self.name}_w", "int8_t", data, "[rows][taps][channels of a group][kernel]")
         counts = (
             ("rows", op.rows),
@@ -316,11 +335,10 @@ class QConv(QOp):
 
     def _fields(self, *counts: tuple[str, int]) -> tuple[tuple[str, int | Constant], ...]:
         n, y, (lo, hi) = self.name, self.formats[0], self.limits
-        m, p = (np.concatenate([getattr(r.block.scale, key) for r in self.rows]) for key in ("m", "p"))
-        bias = np.concatenate([r.bias for r in self.rows])
+        scale = np.stack([self._every.block.scale.m, self._every.block.scale.p], 1)
         return (
-            ("bias", Constant(f"{n}_b", "int32_t", bias, "[rows]")),
-            ("scale", Constant(f"{n}_s", "rnnc_scale1", np.stack([m, p], 1), "[rows] multipliers and shifts")),
+            ("bias", Constant(f"{n}_b", "int32_t", self._every.bias, "[rows]")),
+            ("scale", Constant(f"{n}_s", "rnnc_scale1", scale, "[rows] multipliers and shifts")),
             *counts,
             ("x_bits", self.input_format.bits),
             ("y_bits", y.bits),
