@@ -125,11 +125,15 @@ class Traced:
 
 @dataclass(frozen=True, eq=False)
 class InitialState:
-    """The initial value of an op's state ``[size]``; ``alias`` and ``window`` as in ``State``."""
+    """The initial value of an op's state ``[size]``; ``alias`` and ``window`` as in ``State``.
+
+    ``given``: the value of the net that it is at the first step, "" where ``value`` says what it is.
+    """
 
     value: NDArray[np.float64]
     alias: str = ""
     window: NDArray[np.int64] | None = None
+    given: str = ""
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)
@@ -174,7 +178,7 @@ class Tracer(Protocol):
         """Say what output ``index`` of a node is."""
 
     def initial_state(self, node: Node, index: int, size: int) -> InitialState:
-        """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, or a state input."""
+        """What input ``index`` (initial_h, initial_c) says: a constant, zero where missing, a state input, or a given value."""
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Refuse, or give up this choice of the time axis, unless ``traced`` is a stream with time on ``axis``."""

@@ -195,7 +195,18 @@ class Trace:
         name = node.inputs[index] if index < len(node.inputs) else ""
         if not name:
             return InitialState(np.zeros(size))
+        traced = self.tensors[name]
+        if self._once_a_sequence(traced) and self.values[traced.value].size == size:
+            return InitialState(np.zeros(size), given=traced.value)
         return self.start(node, name, size)
+
+    def _once_a_sequence(self, traced: Traced) -> bool:
+        """Whether a tensor is computed from inputs alone that the file has once for a whole sequence."""
+        held = {v.name for v in self.inputs if v.held}
+        for op in self.ops:
+            if held.issuperset(op.inputs) and not op.states():
+                held.update(op.outputs)
+        return traced.kind == "stream" and traced.value in held and self.values[traced.value].dtype == "real"
 
     def start(self, node: Node, name: str, size: int) -> InitialState:
         """The initial state that a tensor is."""

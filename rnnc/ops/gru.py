@@ -37,6 +37,7 @@ from rnnc.ops.recurrent import (
     two_block_bounds,
     upper,
 )
+from rnnc.ops.start import add_layer
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch, WeightRows
 from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
@@ -343,10 +344,11 @@ def dequantized_gru(op: Gru, zr: TwoBlock, rows: CandidateRows, fx: Format, oper
 def from_node(node: Node, trace: Tracer) -> None:
     """ONNX GRU, forward."""
     r = read_node(node, trace, gates=3, states=1)
-    op = trace.add(
+    op = add_layer(
         node,
+        trace,
+        r,
         Gru,
-        [r.x.value],
         weights=r.weights,
         recurrence=r.recurrence,
         bias_x=r.bias_x,

@@ -34,6 +34,7 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
+from rnnc.ops.start import add_layer
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState, WeightRows
 from rnnc.rows import TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
@@ -285,10 +286,11 @@ def from_node(node: Node, trace: Tracer) -> None:
     r = read_node(node, trace, gates=4, states=2, width=0 if projection is None else len(projection))
     peepholes = trace.constant(node, 7)
     wants_cell = len(node.outputs) > 2 and node.outputs[2] != ""
-    op = trace.add(
+    op = add_layer(
         node,
+        trace,
+        r,
         Lstm,
-        [r.x.value],
         2 if wants_cell else 1,
         weights=r.weights,
         recurrence=r.recurrence,

@@ -30,6 +30,7 @@ from rnnc.ops.recurrent import (
     two_block,
     two_block_bounds,
 )
+from rnnc.ops.start import add_layer
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState, WeightRows
 from rnnc.rows import TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
@@ -204,10 +205,11 @@ def from_node(node: Node, trace: Tracer) -> None:
     """ONNX RNN, forward."""
     r = read_node(node, trace, gates=1, states=1)
     (activation,) = read_node_activations(node, trace, ["Tanh"])
-    op = trace.add(
+    op = add_layer(
         node,
+        trace,
+        r,
         Rnn,
-        [r.x.value],
         weights=r.weights[0],
         recurrence=r.recurrence[0],
         bias=(r.bias_x + r.bias_h)[0],
