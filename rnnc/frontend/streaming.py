@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice, product
 
+import numpy as np
+
 from rnnc.errors import Refused, RnncError, UnreadableModel
 from rnnc.frontend.backward import forward_only
 from rnnc.frontend.caches import without_caches
@@ -59,6 +61,7 @@ def _stream(graph: Graph, options: Options) -> Net:
     net = attempts.best(graph, states)
     if net is None and plain:
         net = attempts.best(plain.graph, plain.states)
+    net = net or attempts.repeated(graph, states)
     if net is None:
         reason = attempts.likeliest()
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
@@ -104,16 +107,31 @@ class _Attempts:
     def best(self, graph: Graph, states: States) -> Net | None:
         """The net of the first choice with which the graph can be followed to its end."""
         for axes in islice(_choices(graph, states, self.options), MOST_TRIALS):
-            trace = Trace(graph, states, axes, Parts(window=self.options.window))
+            net = self._net(graph, states, axes)
+            if net:
+                return net
+        return None
+
+    def repeated(self, graph: Graph, states: States) -> Net | None:
+        """The net of a graph whose inputs are vectors without time, one of which it repeats to make a sequence of it."""
+        vectors = [t for t in graph.inputs if t.name not in states.initial | states.feedback]
+        if self.options.time_axis or any(np.prod(t.shape, dtype=np.int64) != max(t.shape, default=1) for t in vectors):
+            return None
+        nets = (self._net(graph, states, {t.name: None for t in vectors}, n) for n in _repetitions(graph))
+        return next((net for net in nets if net), None)
+
+    def _net(self, graph: Graph, states: States, axes: Mapping[str, int | None], repeats: int = 0) -> Net | None:
+        """The net of one choice; None, and a failure more, where the graph cannot be followed with it."""
+        trace = Trace(graph, states, axes, Parts(window=self.options.window), repeats)
+        try:
             try:
-                try:
-                    return trace.run()
-                except NeedsWindow:
-                    trace = Trace(graph, states, axes, Parts(window=self.options.window, windowed=True))
-                    return trace.run()
-            except Refused as error:
-                wrong = isinstance(error, WrongAxis)
-                self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+                return trace.run()
+            except NeedsWindow:
+                trace = Trace(graph, states, axes, Parts(window=self.options.window, windowed=True), repeats)
+                return trace.run()
+        except Refused as error:
+            wrong = isinstance(error, WrongAxis)
+            self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
         return None
 
     def likeliest(self) -> Refused:
@@ -132,6 +150,18 @@ def _choices(graph: Graph, states: States, options: Options) -> Iterator[Mapping
         lengths = {t.shape[a] for t, a in zip(sequences, choice, strict=True) if a is not None}
         if len(lengths) <= 1:
             yield {t.name: a for t, a in zip(sequences, choice, strict=True)}
+
+
+def _repetitions(graph: Graph) -> list[int]:
+    """To which lengths Expand and Tile bring an axis of length 1."""
+    lengths: dict[int, None] = {}
+    for node in graph.nodes:
+        if node.op_type in ("Expand", "Tile"):
+            after = graph.shapes.get(node.outputs[0], ())
+            before = graph.shapes.get(node.inputs[0], ())
+            aligned = (1,) * (len(after) - len(before)) + before
+            lengths.update((n, None) for m, n in zip(aligned, after, strict=True) if m == 1 < n)
+    return list(lengths)
 
 
 def _axes(tensor: Tensor, graph: Graph, options: Options) -> list[int | None]:

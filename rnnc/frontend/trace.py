@@ -61,17 +61,24 @@ class Trace:
         states: the graph's inputs that are states.
         axes: the time axis of each other input; where all are None the graph is one step itself.
         parts: what to add to.
+        repeats: where no input has time, how often the graph repeats one to make a sequence of it; 0 where it does not.
     """
 
     def __init__(
-        self, graph: Graph, states: States, axes: Mapping[str, int | None], parts: Parts | None = None
+        self,
+        graph: Graph,
+        states: States,
+        axes: Mapping[str, int | None],
+        parts: Parts | None = None,
+        repeats: int = 0,
     ) -> None:
         self.graph = graph
         self.states = states
         self.axes = axes
         self.parts = parts or Parts()
         self.values, self.ops = self.parts.values, self.parts.ops
-        self.single_step = all(axis is None for axis in axes.values())
+        self.repeats = repeats
+        self.single_step = not repeats and all(axis is None for axis in axes.values())
         self.tensors: dict[str, Traced] = {}
         self.inputs: list[Value] = []
         self.done = 0
@@ -233,6 +240,9 @@ class Trace:
             return
         if traced.kind == "last":
             self.refuse(node, "it scans the result of a whole sequence", "Compile the two parts as two networks.")
+        if traced.kind == "static":
+            hint = "Export the network with that sequence as an input, and give the constant at every step."
+            self.refuse(node, f"it scans a constant {list(traced.shape)}: no input of the network has its steps", hint)
         if traced.time != axis or traced.kind != "stream":
             what = "no time axis there" if traced.time is None else f"time on axis {traced.time}"
             raise WrongAxis(
@@ -305,6 +315,12 @@ class Trace:
 
     def _net(self) -> Net:
         outputs = [self._output(name) for name in self.graph.wanted]
+        if self.repeats and not self.confirmed:
+            raise WrongAxis("no recurrent layer scans what it repeats", where=self.graph.file)
+        if self.repeats and all(o.kind == "last" for o in outputs):
+            what = f"it answers once, after {self.repeats} steps with one input: no step of it has a result"
+            hint = "Export it with what the recurrent layer gives at each step."
+            raise Refused(what, where=self.graph.file, hint=hint)
         graph, feedback = self.graph, self.parts.feedback
         steps, window = self.steps, self.steps if self.windowed else 0
         sizes = {name: value.size for name, value in self.values.items()}
@@ -324,7 +340,7 @@ class Trace:
     def steps(self) -> int:
         """How many steps the sequence of the graph has."""
         shapes = {t.name: t.shape for t in self.graph.inputs}
-        return next((shapes[name][axis] for name, axis in self.axes.items() if axis is not None), 1)
+        return next((shapes[name][axis] for name, axis in self.axes.items() if axis is not None), self.repeats or 1)
 
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import numpy as np
@@ -246,7 +246,14 @@ class Session:
         lengths = [
             self.inputs[n].dims[a.time] if a.time is not None else 1 for n, a in axes.items() if n not in self.held
         ]
-        return next((n for n in lengths if n is not None), None)
+        return next((n for n in lengths if n is not None), None if lengths else self._repeats(axes))
+
+    def _repeats(self, axes: Mapping[str, Axes]) -> int:
+        """How many steps a file makes of inputs that it takes once: the fewest after which there is all that it answers."""
+        net, lanes = self.net, self._lanes(axes)
+        results = self._run(axes, {v.name: np.zeros((1, lanes, *v.shape)) for v in net.inputs}, {})
+        ticks = {o: results[o.name].size // (lanes * net.values[o.value].size) for o in net.outputs if o.kind != "last"}
+        return next(n for n in count(1) if all(net.ticks(o, n) >= k for o, k in ticks.items()))
 
     def _lanes(self, axes: Mapping[str, Axes]) -> int:
         return next((self.inputs[n].dims[a.batch] or 1 for n, a in axes.items() if a.batch is not None), 1)
