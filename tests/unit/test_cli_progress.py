@@ -10,13 +10,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.support.small import FEATURES, small
 
 
 def _on_a_terminal(folder: Path, *words: str) -> str:
     """All that a command writes to a terminal on stderr."""
-    primary, secondary = pty.openpty()
+    try:
+        primary, secondary = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminal on this machine: {error}")
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     command = [sys.executable, "-m", "rnnc", *words]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=secondary) as process:
