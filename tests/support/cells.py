@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.rnn import Rnn
+from rnnc.ops.squash import Squash
+from rnnc.ops.start import Started
 from rnnc.tracing import InitialState
 
 if TYPE_CHECKING:
@@ -19,18 +23,49 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
+def _starts(h: int) -> bool:
+    """Whether a layer of so many units starts from computed states: one in four does."""
+    return h % 4 == 0
+
+
+def _started(s: Sketch, layer: Gru | Lstm, given: Sequence[str]) -> None:
+    """The layer, its h started from a tanh and its c from a Dense of its first input."""
+    n, x, h = s.name("started"), s.value, layer.hidden
+    rng = np.random.default_rng(h)
+    starts = []
+    for state in given:
+        d = s.name("dense")
+        weights, bias = rng.standard_normal((h, s.size)), rng.standard_normal(h)
+        s.ops.append(Dense(d, (x,), (f"{d}.y",), weights, bias, (h,)))
+        starts.append(f"{d}.y")
+        if state == "h":
+            q = s.name("squash")
+            s.ops.append(Squash(q, (f"{d}.y",), (f"{q}.y",), "tanh"))
+            starts[-1] = f"{q}.y"
+    s.add(Started(n, (x, *starts), (f"{n}.y",), layer, tuple(given)), h)
+
+
 def lstm(s: Sketch) -> None:
-    """LSTM."""
+    """LSTM, now and then with initial states that are computed."""
     n, h = s.name("lstm"), s.width()
     w, r, b = s.weights(4, h, s.size), s.weights(4, h, h), s.bias(4, h)
     c = InitialState(s.rng.uniform(-100, 100, h) if s.rng.random() < 0.2 else np.zeros(h), f"{n} c")
-    s.add(Lstm(n, (s.value,), (f"{n}.y",), w, r, b, s.initial(h, f"{n} h"), c), h)
+    layer = Lstm(n, (s.value,), (f"{n}.y",), w, r, b, s.initial(h, f"{n} h"), c)
+    if _starts(h):
+        zero = InitialState(np.zeros(h))
+        _started(s, replace(layer, initial_h=zero, initial_c=zero), ("h", "c"))
+    else:
+        s.add(layer, h)
 
 
 def _gru(s: Sketch, reset_after: bool) -> None:
     n, h = s.name("gru"), s.width()
     w, r, bx, bh = s.weights(3, h, s.size), s.weights(3, h, h), s.bias(3, h), s.bias(3, h)
-    s.add(Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h, f"{n} h"), reset_after), h)
+    layer = Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h, f"{n} h"), reset_after)
+    if _starts(h):
+        _started(s, replace(layer, initial_h=InitialState(np.zeros(h))), ("h",))
+    else:
+        s.add(layer, h)
 
 
 def gru_after(s: Sketch) -> None:
