@@ -57,8 +57,8 @@ class Activation:
     beta: float = 0.0
 
     def __call__(self, x: Floats) -> Floats:
-        """In real numbers, elementwise."""
-        return np.asarray(_FUNCTIONS[self.name](x, self.alpha, self.beta), np.float64)
+        """In real numbers, elementwise, in the type of ``x``."""
+        return np.asarray(_FUNCTIONS[self.name](x, self.alpha, self.beta), x.dtype)
 
     @property
     def limits(self) -> tuple[float, float]:

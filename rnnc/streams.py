@@ -170,12 +170,12 @@ def _lanes(initial: Array, lanes: int) -> Array:
     return np.repeat(initial[None], lanes, axis=0)
 
 
-def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None) -> Stream:
-    """Start ``lanes`` streams of a net, in float64."""
-    state = {s.name: _lanes(np.asarray(s.initial, np.float64).reshape(s.shape), lanes) for s in net.states()}
+def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream:
+    """Start ``lanes`` streams of a net, in float64, or in the type that its constants and all that it is fed have."""
+    state = {s.name: _lanes(np.asarray(s.initial, dtype).reshape(s.shape), lanes) for s in net.states()}
     stateful = {op.name for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
-    return Stream(net, net.ops, stateful, feedback, net.values, state, lanes, np.float64, observe)
+    return Stream(net, net.ops, stateful, feedback, net.values, state, lanes, dtype, observe)
 
 
 def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:

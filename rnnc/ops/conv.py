@@ -92,7 +92,7 @@ class Conv(Op):
         return self._push(inputs[0], state, tick, probe)
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
-        return self._push(np.zeros((len(state[self.history]), self.geometry.size)), state, tick, no_probe)
+        return self._push(np.zeros_like(state[self.history][:, 0]), state, tick, no_probe)
 
     def _push(self, x: Array, state: States, tick: int, probe: Probe) -> list[Array] | None:
         history = state[self.history] = newest(state[self.history], x)

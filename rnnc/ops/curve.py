@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import erf
+from math import erf, pi, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -37,9 +37,9 @@ class Function:
     limits: tuple[float, float] = (-np.inf, np.inf)
 
     def __call__(self, x: Array) -> Floats:
-        """Elementwise, in float64."""
+        """Elementwise, in the type of ``x``."""
         with np.errstate(over="ignore"):
-            return np.asarray(self.call(np.asarray(x, np.float64)))
+            return np.asarray(self.call(x), x.dtype)
 
     def range(self, lo: Floats, hi: Floats) -> tuple[Floats, Floats]:
         """Bounds over each interval; what is large at +-FAR has no bound beyond."""
@@ -69,10 +69,8 @@ def _selu(alpha: float, gamma: float) -> Function:
 
 def _gelu(approximate: str) -> Function:
     if approximate == "tanh":
-        return Function(
-            "gelu", lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), (-0.752,)
-        )
-    return Function("gelu", lambda x: 0.5 * x * (1 + _erf(x / np.sqrt(2))), (-0.7518,))
+        return Function("gelu", lambda x: 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))), (-0.752,))
+    return Function("gelu", lambda x: 0.5 * x * (1 + _erf(x / sqrt(2))), (-0.7518,))
 
 
 def _swish(alpha: float) -> Function:

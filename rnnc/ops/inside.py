@@ -47,7 +47,7 @@ class Inside(Op):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = inputs[0].reshape(*inputs[0].shape[:2], *self.shape)
         inside = (x > self.lo) & (x < self.hi) if self.strict else (x >= self.lo) & (x <= self.hi)
-        return [np.asarray(inside != self.outside, np.float64)]
+        return [np.asarray(inside != self.outside, x.dtype)]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval.of(0.0, 1.0, int(np.prod(self.shape, dtype=np.int64)))]

@@ -107,7 +107,7 @@ class Lstm(Op):
         x, h, c = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
         probe("h", h)
         f, g, squash = self.activations
-        pi, po, pf = np.zeros(3) if self.peepholes is None else self.peepholes
+        pi, po, pf = (0.0, 0.0, 0.0) if self.peepholes is None else self.peepholes
         ai, ao, af, ag = (
             x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True)
         )
@@ -125,7 +125,7 @@ class Lstm(Op):
 
     @property
     def _projection_bias(self) -> Floats:
-        return np.zeros(self.width) if self.projection_bias is None else self.projection_bias
+        return np.zeros(self.width, self.recurrence.dtype) if self.projection_bias is None else self.projection_bias
 
     def _clip(self, x: Floats) -> Floats:
         return np.clip(x, -self.clip, self.clip) if self.clip else x

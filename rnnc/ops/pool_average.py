@@ -80,7 +80,7 @@ class AveragePool(Op):
         return self._push(inputs[0], state, tick, ended=False)
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
-        return self._push(np.zeros((len(state[self.history]), self.geometry.size)), state, tick, ended=True)
+        return self._push(np.zeros_like(state[self.history][:, 0]), state, tick, ended=True)
 
     def _push(self, x: Array, state: States, tick: int, ended: bool) -> list[Array] | None:
         history = state[self.history] = newest(state[self.history], x)
@@ -101,7 +101,7 @@ class AveragePool(Op):
 
     def _mean(self, history: Array, frames: int) -> Floats:
         total = self.geometry.patches(history, 0.0).sum((-4, -2, -1))
-        return self.by_channel(total / (self.places[:, None] * frames), history)
+        return self.by_channel(total / (self.places[:, None] * frames).astype(total.dtype), history)
 
     def by_channel(self, y: Array, history: Array) -> Array:
         """``[..., positions, channels]`` as ``[..., channels * positions]``."""

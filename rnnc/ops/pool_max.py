@@ -50,7 +50,7 @@ class MaxPool(Op):
         return self.push(inputs[0], state, tick, -np.inf)
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
-        return self.push(np.full((len(state[self.history]), self.geometry.size), -np.inf), state, tick, -np.inf)
+        return self.push(np.full_like(state[self.history][:, 0], -np.inf), state, tick, -np.inf)
 
     def push(self, x: Array, state: States, tick: int, lowest: float) -> list[Array] | None:
         """One more frame ``[lanes, ...]``."""

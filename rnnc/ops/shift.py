@@ -69,7 +69,7 @@ class Shift(Op):
         return self.push(inputs[0], state, tick)
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
-        return self.push(np.zeros((len(state[f"{self.name}_history"]), self.size)), state, tick)
+        return self.push(np.zeros_like(state[f"{self.name}_history"][:, 0]), state, tick)
 
     def push(self, x: Array, state: States, tick: int) -> list[Array] | None:
         """One more step ``[lanes, ...]``, or padding."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import rnnc
@@ -98,6 +99,7 @@ def _verify(verified: Verification, attribution: Attribution | None) -> dict[str
         "steps": m.steps,
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
+        "float32": asdict(m.float32) | {"max_rel": _figure(m.float32.max_rel, 3)},
         "outputs": [_figures(o) for o in m.outputs],
     }
     return content | {"by_layer": _by_layer(attribution)} if attribution else content

@@ -104,6 +104,9 @@ def _verification(verify: Mapping[str, Any]) -> str:
     c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
     lines = [f"verified over {_thousands(verify['steps'])} steps: the C {c};"]
     lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
+    parting = verify["float32"]
+    if parting["parts_at"] is not None:
+        lines.append(f"over the {parting['judged']:,} of {parting['points']:,} values before float32 and float64 part;")
     rows = [
         [
             o["name"],

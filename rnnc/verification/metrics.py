@@ -69,10 +69,17 @@ def relative_error(reference: Floats, got: Floats, *, index: bool = False) -> fl
     if index:
         share = float(np.mean(reference != got))
         return share if share > INDEX_SLACK else 0.0
-    apart = got != reference
+    worst = float(distance(reference, got).max(initial=0.0))
+    return worst / (largest(reference) or 1.0)
+
+
+def distance(reference: Floats, got: Floats) -> Floats:
+    """|got - reference| of each element: 0 where both are the same infinity, infinite where one is none or a number is not."""
     with np.errstate(invalid="ignore"):
-        worst = float(np.abs(got - reference)[apart].max(initial=0))
-    largest = float(np.abs(reference[np.isfinite(reference)]).max(initial=0))
-    if not np.isfinite(worst):
-        return float("inf")
-    return worst / largest if largest else worst
+        apart = np.where(got == reference, 0.0, np.abs(got - reference))
+    return np.where(np.isnan(apart), np.inf, apart)
+
+
+def largest(values: Floats) -> float:
+    """The largest finite magnitude, 0 where there is none."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))

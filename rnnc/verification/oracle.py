@@ -42,6 +42,11 @@ class Points:
         """``[points, size]``."""
         return np.array(self.values, np.float64).reshape(len(self.values), -1)
 
+    def kept(self, which: Array) -> Points:
+        """Those of the points for which ``which [points]`` is true."""
+        at = np.flatnonzero(which).tolist()
+        return Points([self.sequence[k] for k in at], [self.tick[k] for k in at], [self.values[k] for k in at])
+
     def of(self, sequences: Sequence[Array]) -> Floats:
         """The same points of another run, given ``[ticks, size]`` of each of its sequences."""
         rows = [sequences[s][t] for s, t in zip(self.sequence, self.tick, strict=True)]

@@ -21,13 +21,11 @@ from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
-from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db
+from rnnc.verification.metrics import Difference, difference, sqnr_db
 from rnnc.verification.occupancy import Counting, Occupancy
 from rnnc.verification.oracle import Points, ask
 from rnnc.verification.session import Session
-
-IMPORT_LIMIT = 1e-5
-"""The largest ``import_max_rel`` that is rounding of float32 and no error."""
+from rnnc.verification.single import Fault, Float32, judge, run_single, with_sources
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class OutputFigures:
     """How far one output's integers are from onnxruntime.
 
     Args:
-        asked: where onnxruntime was asked, and what it answered.
+        asked: where onnxruntime was asked, and what it answered, as far as that can be judged (``single``).
         got: what the integers say there, ``[points, size]``, real units.
         same_weights: SQNR against the net with the same weights.
     """
@@ -59,14 +57,18 @@ class Measurement:
     Args:
         steps: steps run in all.
         dropped: steps at the ends of sequences that a fixed length leaves over.
-        import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime|.
+        import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime| over what is judged, None for nothing.
+        import_fault: where that is first more than float32 explains, None for nowhere.
+        float32: how far the net in float32 is from itself in float64, and where they part.
         runs: what the oracle computed, for the C to be held against.
         occupancy: how much of each value's range was used.
     """
 
     steps: int
     dropped: int
-    import_max_rel: float
+    import_max_rel: float | None
+    import_fault: Fault | None
+    float32: Float32
     outputs: tuple[OutputFigures, ...]
     runs: tuple[OracleRun, ...]
     occupancy: tuple[Occupancy, ...]
@@ -90,9 +92,10 @@ class Verification:
         found = []
         if self.difference:
             found.append(f"the C differs from the oracle: {self.difference}")
-        if not self.measured.import_max_rel <= IMPORT_LIMIT:
+        if self.measured.import_fault:
             found.append(
-                f"the import differs from onnxruntime by {self.measured.import_max_rel:.3g} (limit {IMPORT_LIMIT:g})"
+                f"the import differs from onnxruntime by {self.measured.import_max_rel:.3g}: "
+                f"first at {self.measured.import_fault}"
             )
         for o in self.measured.outputs:
             if min_sqnr is not None and o.difference.sqnr_db is not None and o.difference.sqnr_db < min_sqnr:
@@ -110,16 +113,18 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
     counting = Counting(qnet, ranges.bounds)
     runs = tuple(run_oracle(qnet, batch, counting.observer(batch)) for batch in groups)
     integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
-    exact, same = _float(net, groups), _float(qnet.dequantized(), groups)
-    figures, worst = [], 0.0
+    watched, same = with_sources(net), _float(qnet.dequantized(), groups)
+    judged = judge(net, _float(watched, groups), run_single(watched, groups), reference.outputs)
+    figures = []
     for o in net.outputs:
-        points, index = reference.outputs[o.name], net.values[o.value].dtype == "index"
+        points, index = reference.outputs[o.name].kept(judged.kept[o.name]), net.values[o.value].dtype == "index"
         r, y = points.reference, points.of(integers[o.name])
-        worst = max(worst, relative_error(r, points.of(exact[o.name]), index=index))
         alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
         figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
     steps = sum(map(sum, (b.lengths for b in groups)))
-    return Measurement(steps, reference.dropped, worst, tuple(figures), runs, counting.found())
+    return Measurement(
+        steps, reference.dropped, judged.error, judged.fault, judged.float32, tuple(figures), runs, counting.found()
+    )
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
