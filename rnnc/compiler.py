@@ -138,10 +138,7 @@ def build(
     )
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
-    if measured and measured.dropped:
-        notes.append(f"{measured.dropped} steps at the ends do not fill what the model takes at once and are left out")
-    if measured and measured.float32.parts_at is not None:
-        notes.append(str(measured.float32))
+    notes += measured.notes if measured else []
     return Package(
         files,
         content,

@@ -52,7 +52,11 @@ class Function:
         return np.where((np.abs(x) > FAR) & (np.abs(y) > FAR / 10), np.copysign(np.inf, y), y)
 
 
-_erf = np.vectorize(erf, otypes=[np.float64])
+_each_erf = np.vectorize(erf, otypes=[np.float64])
+
+
+def _erf(x: Floats) -> Floats:
+    return np.asarray(_each_erf(x), x.dtype)
 
 
 def _elu(alpha: float) -> Function:

@@ -74,10 +74,18 @@ class Measurement:
     occupancy: tuple[Occupancy, ...]
 
     @property
+    def notes(self) -> list[str]:
+        """What was left out, for the user."""
+        left = f"{self.dropped} steps at the ends do not fill what the model takes at once and are left out"
+        return [*([left] if self.dropped else []), *filter(None, [str(self.float32)])]
+
+    @property
     def summary(self) -> str:
         """One line: the error of the integers against onnxruntime, for the banner of the generated files."""
         known = [f"{o.name} {o.difference.sqnr_db:.1f} dB" for o in self.outputs if o.difference.sqnr_db is not None]
-        return f"SQNR against onnxruntime over {self.steps} steps: {', '.join(known)}" if known else ""
+        f = self.float32
+        over = f"{self.steps} steps" if f.parts_at is None else f"{f.judged} values, until float32 and float64 part"
+        return f"SQNR against onnxruntime over {over}: {', '.join(known)}" if known else ""
 
 
 @dataclass(frozen=True, eq=False)

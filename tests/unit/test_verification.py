@@ -19,6 +19,7 @@ from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.oracle import PREFIX_POINTS, ask
 from rnnc.verification.session import Axes, Session
+from rnnc.verification.single import Fault
 from tests.support.graphs import Builder
 from tests.support.models import Array
 from tests.support.nets import draw
@@ -234,9 +235,12 @@ def test_a_low_sqnr_is_a_verification_error(package: Package) -> None:
 
 def test_an_inexact_import_is_a_verification_error(package: Package) -> None:
     assert package.verified is not None
-    for error in (2e-5, float("nan")):
-        measured = replace(package.verified.measured, import_max_rel=error)
-        assert "import differs" in replace(package.verified, measured=measured).problems()[0]
+    measured = replace(package.verified.measured, import_max_rel=2e-5, import_fault=Fault("y", 0, 7, 2e-5, 1e-5))
+    said = replace(package.verified, measured=measured).problems()[0]
+    assert said == (
+        "the import differs from onnxruntime by 2e-05: "
+        "first at output 'y', sequence 0, step 7: 2e-05, where float32 explains 1e-05"
+    )
 
 
 def test_a_changed_weight_in_the_c_is_found(package: Package) -> None:
