@@ -12,7 +12,7 @@ import numpy as np
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
-from rnnc.backend.program import Call, ConstantArray, Cost, Member, Params, Port, Program, Region
+from rnnc.backend.program import Call, ConstantArray, Cost, Member, Params, Place, Port, Program, Region
 from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
@@ -118,6 +118,12 @@ class _Lowering:
             _regions(steps),
             tuple(sorted(self.headers)),
             self._cost(members, counters, pool),
+            tuple(
+                Place(op.name, value, self._expression(value, pool), signals.values[value])
+                for op in q.ops
+                if op.calls()
+                for value in op.outputs
+            ),
         )
 
     def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:

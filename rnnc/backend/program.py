@@ -118,6 +118,16 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a value lies when the calls of its op have run: a C expression, and the flag that tells whether it is new."""
+
+    op: str
+    value: str
+    address: str
+    guard: str
+
+
+@dataclass(frozen=True)
 class Cost:
     """What is known without compiling: multiply-accumulates of a step, bytes of constants and of the struct."""
 
@@ -140,6 +150,7 @@ class Program:
         apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
+        places: of every value that an op computes, in order.
     """
 
     name: str
@@ -161,6 +172,7 @@ class Program:
     regions: tuple[Region, ...]
     headers: tuple[str, ...]
     cost: Cost
+    places: tuple[Place, ...]
 
     @property
     def returns(self) -> bool:

@@ -210,20 +210,33 @@ def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None) -> Ora
     return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state)
 
 
-def first_difference(host: HostPackage, run: OracleRun) -> str:
-    """Run the same batch in C; where an output, at any step, or the saved state at the end first differs, "" for nowhere."""
-    got = host.run(run.inputs)
+@dataclass(frozen=True)
+class Mismatch:
+    """Where outputs, or the states at the end, first differ, and in which lane of the batch."""
+
+    lane: int
+    where: str
+
+
+def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
+    """Run the same batch in C; the earliest value of an output that differs, else the saved state, None for nowhere."""
+    got, found = host.run(run.inputs), list[tuple[int, Mismatch]]()
     for port in host.program.outputs:
         c = got.outputs[port.name]
         oracle = run.outputs[port.name].reshape(c.shape)
         if not np.array_equal(c, oracle):
-            tick, lane, *_ = np.argwhere(c != oracle)[0]
+            tick, lane, *_ = (int(i) for i in np.argwhere(c != oracle)[0])
             where = f"output {port.name!r}, sequence {run.batch.members[lane]}, value {tick}"
-            return f"{where}: C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
-    state = saved_state(host.program, run)
-    if not np.array_equal(state, got.blobs[:, HEADER_BYTES:-CRC_BYTES]):
-        return "the saved state differs after the last step"
-    return ""
+            numbers = f"C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
+            step = port.clock.phase + tick * port.clock.rate
+            found.append((step, Mismatch(lane, f"{where}: {numbers}")))
+    if found:
+        return min(found, key=lambda f: f[0])[1]
+    wrong = np.any(saved_state(host.program, run) != got.blobs[:, HEADER_BYTES:-CRC_BYTES], axis=1)
+    if not wrong.any():
+        return None
+    lane = int(np.argmax(wrong))
+    return Mismatch(lane, f"the saved state of sequence {run.batch.members[lane]} after the last step")
 
 
 def saved_state(program: Program, run: OracleRun) -> Array:

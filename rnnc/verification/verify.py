@@ -20,7 +20,8 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
-from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
+from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftest
+from rnnc.verification.locate import locate
 from rnnc.verification.metrics import Difference, difference, sqnr_db
 from rnnc.verification.occupancy import Counting, Occupancy
 from rnnc.verification.oracle import Points, ask
@@ -146,16 +147,26 @@ def real_outputs(qnet: QNet, found: Sequence[tuple[Batch, Mapping[str, Array]]])
 
 
 def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleRun]) -> str:
-    """Build the C, run every oracle run and, beside it, its self-test; where it first differs, "" for nowhere.
+    """Build the C, run every oracle run and, beside it, its self-test; the first op that differs, and where, "" for none.
 
     Raises MissingTool without a compiler, VerificationError where the C does not compile.
     """
     with ThreadPoolExecutor(1) as beside:
         tested = beside.submit(selftest, program, files)
         with HostPackage(program, files) as host:
-            found = next(filter(None, (first_difference(host, run) for run in runs)), "")
+            wrong = ((first_difference(host, run), run) for run in runs)
+            found = next((_located(program, files, run, where) for where, run in wrong if where), "")
         try:
             tested.result()
         except VerificationError as error:
             return found or str(error)
     return found
+
+
+def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:
+    """The first op that differs, where the same C does so while each op is looked at."""
+    first = locate(program, files, run, found.lane)
+    if first:
+        return f"{first}. It shows at {found.where}"
+    around = "the fault is in what writes them out, or in what the C compiler makes of the step"
+    return f"{found.where}; no value or state differs where each is looked at: {around}"

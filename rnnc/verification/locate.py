@@ -1,0 +1,250 @@
+"""Where the C leaves the oracle: the first op, its value or state, the step and the element.
+
+The package's own text is built once more with a look at every value right after the calls of its op, and at every state after
+each step. Nothing else changes: constants, kernels and the memory that values share are those of the package. C and oracle then
+run side by side, a step at a time, to the first number that differs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnc.backend.program import Place, Program
+from rnnc.fixed import Format
+from rnnc.net import Array
+from rnnc.qnet import QOp
+from rnnc.streams import Stream, stream_qnet
+from rnnc.verification.host import OracleRun, build, write_files
+
+LOOK = "rnnc_look"
+DECLARED = f"#include <stddef.h>\n#include <stdint.h>\nvoid {LOOK}(int32_t k, const void *p, size_t n);\n"
+NUMBER_BYTES = 4
+
+TRACE = """
+#include <string.h>
+#include "{name}.h"
+
+/* What was seen in the last call: of each look its number, then the bytes. */
+static {name}_t s;
+static uint8_t seen[{room}];
+static size_t used;
+{buffers}
+
+void {look}(int32_t k, const void *p, size_t n);
+void rnnc_trace_reset(void);
+int32_t rnnc_trace_step({parameters});
+int32_t rnnc_trace_flush(void);
+const uint8_t *rnnc_trace_seen(void);
+
+void {look}(int32_t k, const void *p, size_t n)
+{{
+    if (used + sizeof k + n <= sizeof seen) {{
+        memcpy(seen + used, &k, sizeof k);
+        memcpy(seen + used + sizeof k, p, n);
+        used += sizeof k + n;
+    }}
+}}
+
+const uint8_t *rnnc_trace_seen(void) {{ return seen; }}
+
+void rnnc_trace_reset(void)
+{{
+    memset(&s, 0x5a, sizeof s);
+    {name}_reset(&s);
+}}
+
+int32_t rnnc_trace_step({parameters})
+{{
+    used = 0;
+    {step};
+    {states}
+    return (int32_t)used;
+}}
+
+int32_t rnnc_trace_flush(void)
+{{
+    used = 0;
+    {flush}
+    return (int32_t)used;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A number that differs: element ``element`` of what is called ``what``."""
+
+    op: QOp
+    what: str
+    element: int
+    c: int
+    oracle: int
+
+    def __str__(self) -> str:
+        node = f", {self.op.op.node!r} in the file" if self.op.op.node else ""
+        numbers = f"C {self.c}, oracle {self.oracle}"
+        return f"{self.op.name} ({self.op.op.describe()}{node}) differs first: {self.what}, element {self.element}: {numbers}"
+
+
+def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int) -> str:
+    """The first number of a lane that differs, with its op, step (from 1) and element (from 0); "" where none does.
+
+    Raises VerificationError where the C with its looks does not compile.
+    """
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        trace = _Trace(program, files, Path(folder))
+        oracle = _Oracle(program)
+        for t in range(run.batch.steps):
+            frame = {name: x[t : t + 1, lane : lane + 1] for name, x in run.inputs.items()}
+            oracle.step(frame)
+            if found := oracle.first(trace.step(frame)):
+                return f"{found}, step {t + 1} of sequence {run.batch.members[lane]}"
+        oracle.drain()
+        found = oracle.first(trace.flush())
+        return f"{found}, after the last step of sequence {run.batch.members[lane]}" if found else ""
+
+
+def looked_at(program: Program, source: str, looks: Sequence[Place]) -> str:
+    """NAME.c with a look at each value after the last call that has its address; where that is not found there is none."""
+    calls = [c for region in program.regions for c in region.calls if c.op]
+    after: dict[int, list[str]] = {}
+    for number, place in enumerate(looks):
+        own = [k for k, c in enumerate(calls) if c.op == place.op]
+        k = max((k for k in own if place.address in calls[k].args), default=own[-1])
+        after.setdefault(k, []).append(_look(program, number, place))
+    lines, at = list[str](), 0
+    for line in source.splitlines():
+        lines.append(line)
+        if at < len(calls) and line.strip() == f"{calls[at].function}({', '.join(calls[at].args)});":
+            lines += after.get(at, [])
+            at += 1
+    return DECLARED + "\n".join(lines) + "\n"
+
+
+def _look(program: Program, number: int, place: Place) -> str:
+    form, size = program.qnet.formats[place.value], program.qnet.values[place.value].size
+    look = f"{LOOK}({number}, {place.address}, {size} * sizeof({form.ctype}));"
+    return f"if ({place.guard}) {{ {look} }}" if place.guard else look
+
+
+def visible(program: Program) -> list[Place]:
+    """The values whose flag the C computes."""
+    declared = {*re.findall(r"\w+", " ".join(program.signals)), program.live}
+    return [p for p in program.places if not p.guard or set(re.findall(r"[A-Za-z_]\w*", p.guard)) <= declared]
+
+
+class _Oracle:
+    """The oracle beside it, and what belongs to each op, in order: its values, then its states."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.values = program, dict[str, list[Array]]()
+        self.stream: Stream = stream_qnet(program.qnet, 1, self._observe)
+        self.numbers = {p.value: k for k, p in enumerate(visible(program))}
+        self.members = {m.state.name: len(self.numbers) + k for k, m in enumerate(program.members)}
+
+    def _observe(self, name: str, ticks: Array) -> None:
+        if name in self.numbers:
+            self.values.setdefault(name, []).extend(ticks[:, 0])
+
+    def step(self, frame: Mapping[str, Array]) -> None:
+        """Take one frame ``[1, 1, *shape]`` of each input."""
+        self.values.clear()
+        self.stream.advance(frame)
+
+    def drain(self) -> None:
+        """Go past the last frame."""
+        self.values.clear()
+        self.stream.drain()
+
+    def first(self, seen: Mapping[int, list[bytes]]) -> Difference | None:
+        """The first number of the last call that differs from what was seen of the C; states where they were looked at."""
+        q = self.program.qnet
+        for op in q.ops:
+            for name in op.outputs:
+                ticks = zip(seen.get(self.numbers.get(name, -1), []), self.values.get(name, []), strict=False)
+                for data, oracle in ticks:
+                    found = _differs(op, f"value {name!r}", data, oracle, q.formats[name])
+                    if found:
+                        return found
+            owned = [*op.states(), *(f.state for f in q.feedback if f.next in op.outputs)]
+            for state in owned:
+                for data in seen.get(self.members[state.name], []):
+                    found = _differs(op, f"state {state.name!r}", data, self.stream.state[state.name][0], state.format)
+                    if found:
+                        return found
+        return None
+
+
+def _differs(op: QOp, what: str, data: bytes, oracle: Array, form: Format) -> Difference | None:
+    c, right = np.frombuffer(data, dtype(form)).astype(np.int64), np.ravel(oracle)
+    at = int(np.argmax(c != right))
+    return Difference(op, what, at, int(c[at]), int(right[at])) if c[at] != right[at] else None
+
+
+class _Trace:
+    """The package built for this machine with its looks; a call returns what was seen, by number, in order."""
+
+    def __init__(self, program: Program, files: Mapping[str, str], folder: Path) -> None:
+        self.program, source = program, f"{program.name}.c"
+        text = looked_at(program, files[source], visible(program))
+        write_files(folder, {**files, source: text, "trace.c": _trace(program)})
+        build(folder, folder / "trace.so", [source, "trace.c"], "-shared", "-fPIC")
+        self._c = ctypes.CDLL(str(folder / "trace.so"))
+        self._c.rnnc_trace_seen.restype = ctypes.POINTER(ctypes.c_uint8)
+        self._c.rnnc_trace_reset()
+
+    def step(self, frame: Mapping[str, Array]) -> dict[int, list[bytes]]:
+        """One frame ``[1, 1, *shape]`` of each input, in integers."""
+        given = [np.ascontiguousarray(frame[p.name].astype(dtype(p.format))) for p in self.program.inputs]
+        return self._seen(self._c.rnnc_trace_step(*(ctypes.c_void_p(x.ctypes.data) for x in given)))
+
+    def flush(self) -> dict[int, list[bytes]]:
+        """All that comes after the last frame."""
+        return self._seen(self._c.rnnc_trace_flush())
+
+    def _seen(self, used: int) -> dict[int, list[bytes]]:
+        data, at = bytes(self._c.rnnc_trace_seen()[:used]), 0
+        sizes, found = _sizes(self.program), dict[int, list[bytes]]()
+        while at < used:
+            number = int.from_bytes(data[at : at + NUMBER_BYTES], "little")
+            at += NUMBER_BYTES
+            found.setdefault(number, []).append(data[at : at + sizes[number]])
+            at += sizes[number]
+        return found
+
+
+def dtype(form: Format) -> np.dtype[np.generic]:
+    """The NumPy type of a C array of a format."""
+    return np.dtype(form.ctype.removesuffix("_t"))
+
+
+def _sizes(program: Program) -> list[int]:
+    """Bytes of each look: values, then members of the struct."""
+    q = program.qnet
+    values = [q.values[p.value].size * dtype(q.formats[p.value]).itemsize for p in visible(program)]
+    return values + [m.bytes for m in program.members]
+
+
+def _trace(program: Program) -> str:
+    n, first = program.name, len(visible(program))
+    now = ", ".join(f"now{k}" for k, _ in enumerate(program.outputs))
+    states = [f"{LOOK}({first + k}, s.{m.c_name}, sizeof s.{m.c_name});" for k, m in enumerate(program.members)]
+    given = ", ".join(f"in{k}" for k, _ in enumerate(program.inputs))
+    ticks = program.drain_steps + 2
+    return TRACE.format(
+        name=n,
+        look=LOOK,
+        room=ticks * (sum(_sizes(program)) + NUMBER_BYTES * len(_sizes(program))),
+        buffers="\n".join(f"static {p.format.ctype} now{k}[{p.size}];" for k, p in enumerate(program.outputs)),
+        parameters=", ".join(f"const {p.format.ctype} *in{k}" for k, p in enumerate(program.inputs)),
+        step=f"(void){n}_step(&s, {given}, {now})",
+        states="\n    ".join(states),
+        flush=f"while ({n}_flush(&s, {now}) != 0) {{ }}" if program.flush else "",
+    )
