@@ -59,9 +59,9 @@ def run(
         output.json(measured)
     else:
         print(table(results))
-    wrong = [r["target"] for r in results if not r["c_equals_oracle"]]
+    wrong = [f"{r['target']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
     if wrong:
-        raise VerificationError(f"the C differs from the oracle on {', '.join(wrong)}", where=package.model.file)
+        raise VerificationError(f"the C differs from the oracle on {'; on '.join(wrong)}", where=package.model.file)
 
 
 def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import PORTABLE_BOARD, Measurement, find_board, measure, missing_tools, require_tools
+from rnnc.verification.locate_board import locate_on_board
 from rnnc.verification.peers import peers_of
 
 STEPS, EXTREME_STEP = 32, 8
@@ -66,13 +67,16 @@ def bench(
         told(f"running on {target}")
         try:
             program = lower(qnet, target, name)
-            measured = measure(program, emit(program, golden), board)
+            files = emit(program, golden)
+            measured = measure(program, files, board)
+            where = "" if measured.equal else locate_on_board(program, files, golden, board)
         except (Refused, NoRoom) as error:
             if not skip:
                 raise
             told(f"left out: {error.what}")
             continue
-        results.append(figures(target, measured) | {"peers": _peers(qnet, target)})
+        found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
+        results.append(figures(target, measured) | found | {"peers": _peers(qnet, target)})
     return results
 
 

@@ -161,6 +161,18 @@ def measure(
         )
 
 
+def selftest_output(
+    program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str] = OPTIMIZE
+) -> str:
+    """What a package prints while its self-test runs on a board; raises as ``measure`` does."""
+    board = _roomy(board, program)
+    require_tools(board)
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        here = Path(folder)
+        image = _build(here, program, files, board, optimize)
+        return _run(here, board, image, _symbols(board, image), "")
+
+
 def _roomy(board: Board, program: Program) -> Board:
     """A machine that holds the program: this board, or one of its core with more memory; raises NoRoom."""
     flash, ram = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -170,22 +171,24 @@ class _Oracle:
             for name in op.outputs:
                 ticks = zip(seen.get(self.numbers.get(name, -1), []), self.values.get(name, []), strict=False)
                 for data, oracle in ticks:
-                    found = _differs(op, f"value {name!r}", data, oracle, q.formats[name])
+                    found = differs(op, f"value {name!r}", np.frombuffer(data, dtype(q.formats[name])), oracle)
                     if found:
                         return found
             owned = [*op.states(), *(f.state for f in q.feedback if f.next in op.outputs)]
             for state in owned:
                 for data in seen.get(self.members[state.name], []):
-                    found = _differs(op, f"state {state.name!r}", data, self.stream.state[state.name][0], state.format)
+                    c = np.frombuffer(data, dtype(state.format))
+                    found = differs(op, f"state {state.name!r}", c, self.stream.state[state.name][0])
                     if found:
                         return found
         return None
 
 
-def _differs(op: QOp, what: str, data: bytes, oracle: Array, form: Format) -> Difference | None:
-    c, right = np.frombuffer(data, dtype(form)).astype(np.int64), np.ravel(oracle)
-    at = int(np.argmax(c != right))
-    return Difference(op, what, at, int(c[at]), int(right[at])) if c[at] != right[at] else None
+def differs(op: QOp, what: str, c: Array, oracle: Array) -> Difference | None:
+    """The first element of ``c`` that is not the oracle's, both of any shape."""
+    left, right = np.ravel(c).astype(np.int64), np.ravel(oracle)
+    at = int(np.argmax(left != right))
+    return Difference(op, what, at, int(left[at]), int(right[at])) if left[at] != right[at] else None
 
 
 class _Trace:
@@ -213,7 +216,7 @@ class _Trace:
         data, at = bytes(self._c.rnnc_trace_seen()[:used]), 0
         sizes, found = _sizes(self.program), dict[int, list[bytes]]()
         while at < used:
-            number = int.from_bytes(data[at : at + NUMBER_BYTES], "little")
+            number = int.from_bytes(data[at : at + NUMBER_BYTES], sys.byteorder)
             at += NUMBER_BYTES
             found.setdefault(number, []).append(data[at : at + sizes[number]])
             at += sizes[number]

@@ -21,11 +21,14 @@ from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
 from rnnc.ops.rnn import Rnn
 from rnnc.qnet import QNet
+from rnnc.streams import run_qnet
 from rnnc.tracing import InitialState
 from rnnc.verification.bench import bench
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, missing_tools
-from tests.support.nets import LAYERS, draw_integers, to_integers
+from rnnc.verification.locate_board import locate_on_board
+from tests.support.faults import TICK, planted
+from tests.support.nets import LAYERS, draw_integers, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 
 SHORT_SEEDS = range(len(LAYERS))
@@ -55,9 +58,22 @@ def on_board(seed: int, board: str) -> Measurement:
     return measure(program, files, BOARDS[board])
 
 
+def difference(seed: int, board: str) -> str:
+    """What of a network differs on a board: to be looked at where a test fails."""
+    qnet = network(seed)
+    program, files = package(qnet, target=board if board in TARGETS else "portable", steps=STEPS)
+    return locate_on_board(program, files, vectors(qnet), BOARDS[board])
+
+
+def vectors(qnet: QNet, steps: int = STEPS) -> Golden:
+    """What ``package`` makes the self-test of."""
+    inputs = integers(qnet, steps)
+    return Golden({k: v[:, 0] for k, v in inputs.items()}, {k: v[:, 0] for k, v in run_qnet(qnet, inputs).items()})
+
+
 def check(seed: int, board: str) -> None:
     measured = on_board(seed, board)
-    assert measured.equal, f"network {seed} on {board}: step {measured.failed_step} differs from the oracle"
+    assert measured.equal, f"network {seed} on {board}: {difference(seed, board)}"
     if measured.stack_bound is not None and BOARDS[board].counts:
         assert measured.stack <= measured.stack_bound
     if BOARDS[board].counts:
@@ -89,6 +105,21 @@ def test_a_few_networks_on_every_target(board: str) -> None:
     need(board)
     for seed in FEW:
         check(seed, board)
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", ["cortex-m4", "avr", "powerpc"])
+def test_what_differs_on_a_board_is_told_with_its_op_step_and_element(board: str) -> None:
+    need(board)
+    qnet = draw_integers(0, ("gru_after", "dense"))
+    program, files = package(qnet, target=board if board in TARGETS else "portable", steps=STEPS)
+    place = next(p for p in program.places if p.op.startswith("dense"))
+    wrong = planted(program, files, place, 2)
+    assert not measure(program, wrong, BOARDS[board]).equal
+    found = locate_on_board(program, wrong, vectors(qnet), BOARDS[board])
+    assert found.startswith(f"{place.op} (Dense") and f"value '{place.value}', element 2: C " in found, found
+    assert found.endswith(f"step {TICK} of the self-test")
+    assert locate_on_board(program, files, vectors(qnet), BOARDS[board]) == ""
 
 
 @pytest.mark.slow
