@@ -88,7 +88,7 @@ def compile_two(
             model.model,
             second,
             pairs("--link", link, str),
-            model.calib,
+            model.calib or None,
             model.options(),
             verify=verify,
             watch=watch,

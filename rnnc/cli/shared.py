@@ -49,7 +49,12 @@ class ModelArguments:
     """What the model options of a command line say, as typed."""
 
     model: str
-    calib: Annotated[str | None, _option("--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav.")] = None
+    calib: Annotated[
+        list[str] | None,
+        _option(
+            "--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav, a folder, a glob; again for more."
+        ),
+    ] = None
     precision: Annotated[Precision, _option("--precision", "a16|a8", "Bits of activations; a16 by default.")] = "a16"
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
@@ -98,7 +103,7 @@ class ModelArguments:
         )
 
     def build(
-        self, output: Output, name: str = "", test: str | None = None, verify: bool = True, by_layer: bool = False
+        self, output: Output, name: str = "", test: list[str] | None = None, verify: bool = True, by_layer: bool = False
     ) -> Package:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
@@ -106,7 +111,14 @@ class ModelArguments:
         options = self.options(name)
         with output.progress() as (watch, told):
             package = build(
-                self.model, self.calib, options, test=test, verify=verify, by_layer=by_layer, watch=watch, told=told
+                self.model,
+                self.calib or None,
+                options,
+                test=test or None,
+                verify=verify,
+                by_layer=by_layer,
+                watch=watch,
+                told=told,
             )
         for note in package.notes:
             output.note(note)
@@ -117,7 +129,7 @@ class ModelArguments:
 
     def remark(self, output: Output) -> None:
         """Say what would make the result better."""
-        if self.calib is None:
+        if not self.calib:
             output.warn(
                 "no calibration data: inputs are taken as +-16 unless told, ranges come from noise, weights are rounded to "
                 "nearest. --calib DATA with typical recordings fits the ranges and gains about 10 dB."

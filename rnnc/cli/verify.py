@@ -14,7 +14,8 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        str | None, typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise.")
+        list[str] | None,
+        typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise."),
     ] = None,
     by_layer: Annotated[
         bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
