@@ -26,15 +26,19 @@ from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions
+from rnnc.report.cautions import record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import affordable_steps, attribute
 from rnnc.verification.occupancy import input_occupancy
-from rnnc.verification.verify import Verification, compare_c, measure
+from rnnc.verification.task import recorded, task, wanted
+from rnnc.verification.verify import Measurement, Verification, compare_c, measure
 
 BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
+UNSCORED = ""
+"""In place of the name of labels: none are looked for, and no recorded results."""
 Stage = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
 
@@ -63,6 +67,7 @@ def compile_stages(
     watch: Stage = no_watch,
     told: Told = not_told,
     starts: Mapping[str, float] = NO_STARTS,
+    labels: str | None = None,
 ) -> Compilation:
     """From a model to all that its C says; nothing is run and nothing is written.
 
@@ -70,6 +75,7 @@ def compile_stages(
         source: path of an ONNX file, or its content.
         calibration: sequences of each input (rnnc.data); None for data-free ranges.
         starts: the largest magnitudes that state inputs may start from, by name; they start from zero else.
+        labels: as in ``build``: what is read of the calibration data besides.
         watch: told of each stage.
         told: told how far a long stage is.
 
@@ -83,7 +89,8 @@ def compile_stages(
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
-    given = None if calibration is None else read_data(calibration, input_frames(graph, net, options))
+    frames = input_frames(graph, net, options)
+    given = None if calibration is None else read_data(calibration, frames, answers_of(net, labels))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
     searched = search(net, ranges, sequences, options, told) if options.search else None
@@ -106,6 +113,7 @@ def build(
     told: Told = not_told,
     starts: Mapping[str, float] = NO_STARTS,
     words: Sequence[str] = (),
+    labels: str | None = None,
 ) -> Package:
     """All stages, with the verification's figures and without judging them (``Package.check`` does).
 
@@ -115,22 +123,25 @@ def build(
         by_layer: measure what each layer costs over many steps; else over a few, where that takes no time.
         starts: as in ``compile_stages``.
         words: what the command line says in place of the file's name, where it is linked to another.
+        labels: the array of the data that holds labels, or OUTPUT=NAME where several outputs fit; None for "label" where it
+            is there, UNSCORED for no labels and no recorded results.
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
+    if labels and not verify:
+        raise UsageError("labels are scored by the verification, which is left out")
     model = _model(source, options)
-    made = compile_stages(source, calibration, options, watch, told, starts)
-    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
+    made = compile_stages(source, calibration, options, watch, told, starts, labels)
+    frames = input_frames(made.graph, made.net, options)
+    data = made.data if test is None else read_data(test, frames, answers_of(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     banner = Banner(
         command_line(model.file, calibration, options, words), model.sha256, measured.summary if measured else ""
     )
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
-    verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None
-    shapes = {f.name: f.shape for f in input_frames(made.graph, made.net, options)} | output_shapes(
-        made.graph, made.net
-    )
+    verified = _verified(made, measured, data, files, labels) if measured else None
+    shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
     content = report_content(
@@ -149,10 +160,29 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        tuple(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
+        (
+            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
+            *state_cautions(made.net, made.ranges, made.qnet),
+            *record_cautions(verified),
+        ),
         attribution,
         made.ranges.measured,
     )
+
+
+def answers_of(net: Net, labels: str | None) -> list[str]:
+    """The arrays that are read besides inputs: labels, and recorded results of outputs."""
+    return [] if labels == UNSCORED else wanted(net, labels)
+
+
+def _verified(
+    made: Compilation, measured: Measurement, data: Data, files: Mapping[str, str], labels: str | None
+) -> Verification:
+    """The C against the oracle, and both it and onnxruntime against what the data say they should be."""
+    scored = labels != UNSCORED and bool(data.parts)
+    task_ = task(made.net, measured, data, labels) if scored else None
+    recorded_ = tuple(recorded(made.net, measured, data, labels)) if scored else ()
+    return Verification(measured, compare_c(made.program, files, measured.runs), task_, recorded_)
 
 
 def compile_model(
@@ -161,6 +191,7 @@ def compile_model(
     options: Options | None = None,
     *,
     verify: bool = True,
+    labels: str | None = None,
     watch: Stage = no_watch,
     **changes: Any,
 ) -> Package:
@@ -168,16 +199,20 @@ def compile_model(
 
     Args:
         source: path of an ONNX file, or its content.
-        calibration: a path, an array, or arrays by input name (rnnc.data); None for data-free ranges.
+        calibration: a path, an array, arrays by input name, or a list of these, one a recording (rnnc.data); None for
+            data-free ranges.
         options: how to compile; ``changes`` replace fields of it (``precision="a8"``).
         verify: prove it against onnxruntime and by running the C on this machine, which needs a compiler.
+        labels: the array of the calibration data that holds labels, "label" by default; see ``build``.
 
     Raises a subclass of RnncError; VerificationError where the C differs from the oracle or the import is not exact.
     """
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
         raise TypeError(f"compile_model has no option {sorted(unknown)[0]!r}")
-    package = build(source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch)
+    package = build(
+        source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch, labels=labels
+    )
     package.check()
     return package
 

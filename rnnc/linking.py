@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.link import handovers, link_header
-from rnnc.compiler import Stage, build, no_watch
+from rnnc.compiler import UNSCORED, Stage, build, no_watch
 from rnnc.data import Source
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
@@ -91,12 +91,11 @@ def compile_linked(
     own = _options(chosen, first, second)
     words = [Path(first).name, Path(second).name, *(w for pair in links.items() for w in ("--link", "=".join(pair)))]
     outputs = _outputs(first, own[0], links)
-    one = build(
-        first, calibration, replace(own[0], outputs=outputs), verify=verify, watch=watch, told=told, words=words
-    )
+    told_of: dict[str, Any] = {"verify": verify, "watch": watch, "told": told, "words": words, "labels": UNSCORED}
+    one = build(first, calibration, replace(own[0], outputs=outputs), **told_of)
     starts = {to: _reach(one, output) for output, to in links.items()}
     alone = replace(own[1], outputs=())
-    two = build(second, calibration, alone, verify=verify, watch=watch, told=told, starts=starts, words=words)
+    two = build(second, calibration, alone, starts=starts, **told_of)
     if one.name == two.name:
         raise UsageError(f"both networks are called {one.name!r}", hint="Name the files differently.")
     header = link_header(one.program, two.program, handovers(one.program, two.program, links))

@@ -38,6 +38,17 @@ ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="The network, an
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 
 
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="[OUTPUT=]NAME",
+        help="The array or column of the data that holds labels: label by default.",
+        show_default=False,
+    ),
+]
+
+
 def _option(name: str, metavar: str, help_text: str, completion: Completion | None = None) -> Any:
     return typer.Option(
         name, metavar=metavar, help=help_text, rich_help_panel=PANEL, show_default=False, autocompletion=completion
@@ -103,7 +114,13 @@ class ModelArguments:
         )
 
     def build(
-        self, output: Output, name: str = "", test: list[str] | None = None, verify: bool = True, by_layer: bool = False
+        self,
+        output: Output,
+        name: str = "",
+        test: list[str] | None = None,
+        verify: bool = True,
+        by_layer: bool = False,
+        labels: str | None = None,
     ) -> Package:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
@@ -119,6 +136,7 @@ class ModelArguments:
                 by_layer=by_layer,
                 watch=watch,
                 told=told,
+                labels=labels,
             )
         for note in package.notes:
             output.note(note)

@@ -21,9 +21,11 @@ from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, OracleRun, first_difference, run_oracle, selftest
+from rnnc.verification.matching import Span
 from rnnc.verification.metrics import Difference, difference, relative_error, sqnr_db
 from rnnc.verification.occupancy import Counting, Occupancy
 from rnnc.verification.oracle import Points, ask
+from rnnc.verification.score import Recorded, Task
 from rnnc.verification.session import Session
 
 IMPORT_LIMIT = 1e-5
@@ -59,6 +61,7 @@ class Measurement:
     Args:
         steps: steps run in all.
         dropped: steps at the ends of sequences that a fixed length leaves over.
+        spans: of each sequence that was run, which of the data's it is of, from which step on, and up to which.
         import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime|.
         runs: what the oracle computed, for the C to be held against.
         occupancy: how much of each value's range was used.
@@ -66,6 +69,7 @@ class Measurement:
 
     steps: int
     dropped: int
+    spans: tuple[Span, ...]
     import_max_rel: float
     outputs: tuple[OutputFigures, ...]
     runs: tuple[OracleRun, ...]
@@ -80,10 +84,12 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The measurement, and where the C first differs from the oracle: "" for nowhere."""
+    """The measurement, where the C first differs from the oracle ("" for nowhere), and how well both do by the user's data."""
 
     measured: Measurement
     difference: str
+    task: Task | None = None
+    recorded: tuple[Recorded, ...] = ()
 
     def problems(self, min_sqnr: float | None = None) -> list[str]:
         """What is not as it must be; ``min_sqnr`` in dB."""
@@ -119,7 +125,9 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
         alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
         figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
     steps = sum(map(sum, (b.lengths for b in groups)))
-    return Measurement(steps, reference.dropped, worst, tuple(figures), runs, counting.found())
+    lengths = map(len, next(iter(reference.sequences.values())))
+    spans = tuple((i, start, start + n) for (i, start), n in zip(reference.origins, lengths, strict=True))
+    return Measurement(steps, reference.dropped, spans, worst, tuple(figures), runs, counting.found())
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
