@@ -37,8 +37,6 @@ from rnnc.verification.verify import Measurement, Verification, compare_c, measu
 BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
-UNSCORED = ""
-"""In place of the name of labels: none are looked for, and no recorded results."""
 Stage = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
 
@@ -90,7 +88,7 @@ def compile_stages(
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
     frames = input_frames(graph, net, options)
-    given = None if calibration is None else read_data(calibration, frames, answers_of(net, labels))
+    given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
     searched = search(net, ranges, sequences, options, told) if options.search else None
@@ -133,11 +131,10 @@ def build(
     model = _model(source, options)
     made = compile_stages(source, calibration, options, watch, told, starts, labels)
     frames = input_frames(made.graph, made.net, options)
-    data = made.data if test is None else read_data(test, frames, answers_of(made.net, labels))
+    data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    banner = Banner(
-        command_line(model.file, calibration, options, words), model.sha256, measured.summary if measured else ""
-    )
+    command = command_line(model.file, calibration, options, words)
+    banner = Banner(command, model.sha256, measured.summary if measured else "")
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
@@ -160,29 +157,27 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        (
-            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-            *state_cautions(made.net, made.ranges, made.qnet),
-            *record_cautions(verified),
-        ),
+        _cautions(made, data, options, verified),
         attribution,
         made.ranges.measured,
     )
-
-
-def answers_of(net: Net, labels: str | None) -> list[str]:
-    """The arrays that are read besides inputs: labels, and recorded results of outputs."""
-    return [] if labels == UNSCORED else wanted(net, labels)
 
 
 def _verified(
     made: Compilation, measured: Measurement, data: Data, files: Mapping[str, str], labels: str | None
 ) -> Verification:
     """The C against the oracle, and both it and onnxruntime against what the data say they should be."""
-    scored = labels != UNSCORED and bool(data.parts)
-    task_ = task(made.net, measured, data, labels) if scored else None
-    recorded_ = tuple(recorded(made.net, measured, data, labels)) if scored else ()
-    return Verification(measured, compare_c(made.program, files, measured.runs), task_, recorded_)
+    scored = task(made.net, measured, data, labels)
+    results = tuple(recorded(made.net, measured, data, labels))
+    return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
+
+
+def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
+    return (
+        *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
+        *state_cautions(made.net, made.ranges, made.qnet),
+        *record_cautions(verified),
+    )
 
 
 def compile_model(

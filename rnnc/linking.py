@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.link import handovers, link_header
-from rnnc.compiler import UNSCORED, Stage, build, no_watch
+from rnnc.compiler import Stage, build, no_watch
 from rnnc.data import Source
 from rnnc.errors import UsageError
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
 from rnnc.options import Layout, Options, Told, not_told
 from rnnc.package import Package, write_folder
+from rnnc.verification.task import UNSCORED
 
 NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
 """Options that name inputs: each network is given those of its own."""

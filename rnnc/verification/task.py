@@ -18,12 +18,14 @@ from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.score import Recorded, Task, chosen_classes, classes_score, values_score
 from rnnc.verification.verify import Measurement, OutputFigures
 
+UNSCORED = ""
+"""In place of the name of labels: none are looked for, and no recorded results."""
 WORDS = "Integers are classes, other numbers are what the output should be."
 
 
 def wanted(net: Net, labels: str | None) -> list[str]:
     """The arrays that are read for scoring: labels, and recorded results of each output."""
-    return [array_of(labels), *(o.name for o in net.outputs)]
+    return [] if labels == UNSCORED else [array_of(labels), *(o.name for o in net.outputs)]
 
 
 def array_of(labels: str | None) -> str:
@@ -56,7 +58,7 @@ def task(net: Net, measured: Measurement, data: Data, labels: str | None) -> Tas
     """
     name, output = array_of(labels), (labels or "").rpartition("=")[0]
     if not _has(data.parts, name):
-        if labels is None:
+        if not labels:
             return None
         raise DataError(f"no array {name!r} for --labels", where=data.parts[0].where if data.parts else "")
     compared = [pair for pair in _compared(net, measured) if output in ("", pair[0].name)]
