@@ -126,8 +126,7 @@ def build(
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
-    if labels and not verify:
-        raise UsageError("labels are scored by the verification, which is left out")
+    _check_labels(labels, verify)
     model = _model(source, options)
     made = compile_stages(source, calibration, options, watch, told, starts, labels)
     frames = input_frames(made.graph, made.net, options)
@@ -141,9 +140,8 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
-    content = report_content(
-        model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution if by_layer else None
-    )
+    asked = attribution if by_layer else None
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     if measured and measured.dropped:
@@ -234,6 +232,12 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
         parsed.graph.output.add(name=name)
     changed = [to_single(parsed), *real_inputs(parsed), *missing]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
+
+
+def _check_labels(labels: str | None, verify: bool) -> None:
+    """Raise UsageError where labels are named that nothing scores."""
+    if labels and not verify:
+        raise UsageError("labels are scored by the verification, which is left out")
 
 
 def _check_names(net: Net, options: Options) -> None:

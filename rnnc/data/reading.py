@@ -20,6 +20,7 @@ from rnnc.data.tables import arrays_of, read_csv
 from rnnc.errors import DataError
 
 LENGTHS = "lengths"
+MOST_NOTES = 8
 
 
 def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = ()) -> Data:
@@ -42,7 +43,13 @@ def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = (
     arrangement: Arrangement = parts[0].arrangement if len(parts) == 1 else "stacked"
     if any(p.arrangement == "concatenated" for p in parts):
         arrangement = "concatenated"
-    return Data(sequences, arrangement, list(dict.fromkeys(notes)), parts)
+    return Data(sequences, arrangement, _few(list(dict.fromkeys(notes))), parts)
+
+
+def _few(notes: list[str]) -> list[str]:
+    """Remarks on hundreds of files, cut short."""
+    rest = len(notes) - MOST_NOTES
+    return notes if rest <= 1 else [*notes[:MOST_NOTES], f"{rest} more remarks on the data"]
 
 
 class _Where:

@@ -79,6 +79,7 @@ class Table:
     width: int = 0
     heading: list[str] | None = None
     point: str = ""
+    picked: list[int] = field(default_factory=list)
     texts: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def rows(self) -> Iterator[list[float]]:
@@ -97,7 +98,7 @@ class Table:
                 )
             for name, columns in self.choice.others.items():
                 self.texts[name].append([cells[k] for k in columns])
-            yield [self._number(cells, k) for columns in self.choice.inputs.values() for k in columns]
+            yield self._plain(cells) or [self._number(cells, k) for k in self.picked]
 
     def others(self) -> dict[str, Array]:
         """The other columns asked for, ``[time]`` or ``[time, columns]``; whole numbers where all are written so."""
@@ -185,6 +186,7 @@ class Table:
             self.choice = by_heading(self.heading, self.frames, self.also)
             width = len(self.heading)
         self.width = width
+        self.picked = [k for columns in self.choice.inputs.values() for k in columns]
         self.notes.extend(self.choice.notes)
         self.texts = {name: [] for name in self.choice.others}
 
@@ -199,6 +201,18 @@ class Table:
         except csv.Error as error:
             raise DataError(f"line {self.line} cannot be read: {error}") from None
         return [c.strip() for c in row]
+
+    def _plain(self, cells: Sequence[str]) -> list[float] | None:
+        """The numbers of a row of which nothing is to be said: with decimal points, as rows before, and finite."""
+        try:
+            numbers = [float(cells[k]) for k in self.picked]
+        except ValueError:
+            return None
+        text = "".join(cells[k] for k in self.picked)
+        if self.point == "," or "_" in text or not all(abs(x) <= FLOAT_LIMIT for x in numbers):
+            return None
+        self.point = "." if "." in text else self.point
+        return numbers
 
     def _number(self, cells: Sequence[str], column: int) -> float:
         cell = cells[column]

@@ -60,7 +60,12 @@ def task(net: Net, measured: Measurement, data: Data, labels: str | None) -> Tas
     if not _has(data.parts, name):
         if not labels:
             return None
-        raise DataError(f"no array {name!r} for --labels", where=data.parts[0].where if data.parts else "")
+        where = data.parts[0].where if data.parts else ""
+        raise DataError(
+            f"there is no array {name!r} to take labels from",
+            where=where,
+            hint="Name an array of numbers, or a column of CSV.",
+        )
     compared = [pair for pair in _compared(net, measured) if output in ("", pair[0].name)]
     if not compared:
         names = ", ".join(o.name for o in net.outputs)
