@@ -26,11 +26,13 @@ from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions
+from rnnc.report.cautions import record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import affordable_steps, attribute
 from rnnc.verification.occupancy import input_occupancy
-from rnnc.verification.verify import Verification, compare_c, measure
+from rnnc.verification.task import recorded, task, wanted
+from rnnc.verification.verify import Measurement, Verification, compare_c, measure
 
 BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
@@ -63,6 +65,7 @@ def compile_stages(
     watch: Stage = no_watch,
     told: Told = not_told,
     starts: Mapping[str, float] = NO_STARTS,
+    labels: str | None = None,
 ) -> Compilation:
     """From a model to all that its C says; nothing is run and nothing is written.
 
@@ -70,6 +73,7 @@ def compile_stages(
         source: path of an ONNX file, or its content.
         calibration: sequences of each input (rnnc.data); None for data-free ranges.
         starts: the largest magnitudes that state inputs may start from, by name; they start from zero else.
+        labels: as in ``build``: what is read of the calibration data besides.
         watch: told of each stage.
         told: told how far a long stage is.
 
@@ -83,7 +87,8 @@ def compile_stages(
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
-    given = None if calibration is None else read_data(calibration, input_frames(graph, net, options))
+    frames = input_frames(graph, net, options)
+    given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
     searched = search(net, ranges, sequences, options, told) if options.search else None
@@ -106,6 +111,7 @@ def build(
     told: Told = not_told,
     starts: Mapping[str, float] = NO_STARTS,
     words: Sequence[str] = (),
+    labels: str | None = None,
 ) -> Package:
     """All stages, with the verification's figures and without judging them (``Package.check`` does).
 
@@ -115,27 +121,27 @@ def build(
         by_layer: measure what each layer costs over many steps; else over a few, where that takes no time.
         starts: as in ``compile_stages``.
         words: what the command line says in place of the file's name, where it is linked to another.
+        labels: the array of the data that holds labels, or OUTPUT=NAME where several outputs fit; None for "label" where it
+            is there, UNSCORED for no labels and no recorded results.
 
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
+    _check_labels(labels, verify)
     model = _model(source, options)
-    made = compile_stages(source, calibration, options, watch, told, starts)
-    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
+    made = compile_stages(source, calibration, options, watch, told, starts, labels)
+    frames = input_frames(made.graph, made.net, options)
+    data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    banner = Banner(
-        command_line(model.file, calibration, options, words), model.sha256, measured.summary if measured else ""
-    )
+    command = command_line(model.file, calibration, options, words)
+    banner = Banner(command, model.sha256, measured.summary if measured else "")
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
-    verified = Verification(measured, compare_c(made.program, files, measured.runs)) if measured else None
-    shapes = {f.name: f.shape for f in input_frames(made.graph, made.net, options)} | output_shapes(
-        made.graph, made.net
-    )
+    verified = _verified(made, measured, data, files, labels) if measured else None
+    shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
     attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
-    content = report_content(
-        model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution if by_layer else None
-    )
+    asked = attribution if by_layer else None
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += measured.notes if measured else []
@@ -148,9 +154,26 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        tuple(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
+        _cautions(made, data, options, verified),
         attribution,
         made.ranges.measured,
+    )
+
+
+def _verified(
+    made: Compilation, measured: Measurement, data: Data, files: Mapping[str, str], labels: str | None
+) -> Verification:
+    """The C against the oracle, and both it and onnxruntime against what the data say they should be."""
+    scored = task(made.net, measured, data, labels)
+    results = tuple(recorded(made.net, measured, data, labels))
+    return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
+
+
+def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
+    return (
+        *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
+        *state_cautions(made.net, made.ranges, made.qnet),
+        *record_cautions(verified),
     )
 
 
@@ -160,6 +183,7 @@ def compile_model(
     options: Options | None = None,
     *,
     verify: bool = True,
+    labels: str | None = None,
     watch: Stage = no_watch,
     **changes: Any,
 ) -> Package:
@@ -167,16 +191,20 @@ def compile_model(
 
     Args:
         source: path of an ONNX file, or its content.
-        calibration: a path, an array, or arrays by input name (rnnc.data); None for data-free ranges.
+        calibration: a path, an array, arrays by input name, or a list of these, one a recording (rnnc.data); None for
+            data-free ranges.
         options: how to compile; ``changes`` replace fields of it (``precision="a8"``).
         verify: prove it against onnxruntime and by running the C on this machine, which needs a compiler.
+        labels: the array of the calibration data that holds labels, "label" by default; see ``build``.
 
     Raises a subclass of RnncError; VerificationError where the C differs from the oracle or the import is not exact.
     """
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
         raise TypeError(f"compile_model has no option {sorted(unknown)[0]!r}")
-    package = build(source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch)
+    package = build(
+        source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch, labels=labels
+    )
     package.check()
     return package
 
@@ -203,6 +231,12 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
         parsed.graph.output.add(name=name)
     changed = [to_single(parsed), *real_inputs(parsed), *missing]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
+
+
+def _check_labels(labels: str | None, verify: bool) -> None:
+    """Raise UsageError where labels are named that nothing scores."""
+    if labels and not verify:
+        raise UsageError("labels are scored by the verification, which is left out")
 
 
 def _check_names(net: Net, options: Options) -> None:

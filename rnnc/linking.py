@@ -15,6 +15,7 @@ from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
 from rnnc.options import Layout, Options, Told, not_told
 from rnnc.package import Package, write_folder
+from rnnc.verification.task import UNSCORED
 
 NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
 """Options that name inputs: each network is given those of its own."""
@@ -91,12 +92,11 @@ def compile_linked(
     own = _options(chosen, first, second)
     words = [Path(first).name, Path(second).name, *(w for pair in links.items() for w in ("--link", "=".join(pair)))]
     outputs = _outputs(first, own[0], links)
-    one = build(
-        first, calibration, replace(own[0], outputs=outputs), verify=verify, watch=watch, told=told, words=words
-    )
+    told_of: dict[str, Any] = {"verify": verify, "watch": watch, "told": told, "words": words, "labels": UNSCORED}
+    one = build(first, calibration, replace(own[0], outputs=outputs), **told_of)
     starts = {to: _reach(one, output) for output, to in links.items()}
     alone = replace(own[1], outputs=())
-    two = build(second, calibration, alone, verify=verify, watch=watch, told=told, starts=starts, words=words)
+    two = build(second, calibration, alone, starts=starts, **told_of)
     if one.name == two.name:
         raise UsageError(f"both networks are called {one.name!r}", hint="Name the files differently.")
     header = link_header(one.program, two.program, handovers(one.program, two.program, links))

@@ -246,7 +246,9 @@ def command_line(file: str, calibration: Source | None, options: Options, linked
     """The command that compiles the same, with base names and without -o; ``linked`` is what it says in place of ``file``."""
     words = ["rnnc", "compile", *(linked or [file])]
     if calibration is not None:
-        words += ["--calib", Path(calibration).name if isinstance(calibration, str | Path) else "data"]
+        given = calibration if isinstance(calibration, list | tuple) else [calibration]
+        names = [Path(c).name if isinstance(c, str | Path) else "data" for c in given]
+        words += [word for name in dict.fromkeys(names) for word in ("--calib", name)]
     defaults = Options()
     for f in fields(Options):
         value = getattr(options, f.name)

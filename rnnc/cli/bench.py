@@ -21,7 +21,8 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        str | None, typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise.")
+        list[str] | None,
+        typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise."),
     ] = None,
     target: Annotated[
         list[str] | None,

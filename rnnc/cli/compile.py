@@ -42,6 +42,13 @@ def run(
     max_stack: Annotated[
         int | None, typer.Option(metavar="B", help="Fail where a step can use more stack; needs the target's compiler.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The array (or CSV column) of labels; label by default. OUTPUT=NAME for one of several.",
+        ),
+    ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
@@ -51,7 +58,7 @@ def run(
         limits = [max_flash, max_ram, max_stack]
         compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
         return
-    built = model.build(output, name, verify=not no_verify)
+    built = model.build(output, name, verify=not no_verify, labels=labels)
     if max_stack is not None:
         built.measure_stack()
     if output.as_json:
@@ -82,13 +89,16 @@ def compile_two(
     from rnnc.report.terminal import example, summary
 
     if second is None or not link:
-        raise UsageError("two networks are linked by --link OUT=IN", hint="rnnc compile FIRST SECOND --link OUT=IN")
+        hint = "rnnc compile FIRST SECOND --link OUT=IN"
+        if second and Path(second).suffix in (".npz", ".npy", ".csv", ".wav"):
+            hint = f"{second} is data: quote a glob, so that the shell leaves it alone, or give --calib again."
+        raise UsageError("two networks are linked by --link OUT=IN", hint=hint)
     with output.progress() as (watch, told):
         linked = compile_linked(
             model.model,
             second,
             pairs("--link", link, str),
-            model.calib,
+            model.calib or None,
             model.options(),
             verify=verify,
             watch=watch,

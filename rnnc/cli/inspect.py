@@ -81,7 +81,7 @@ def _stage(output: Output, model: ModelArguments, after: str) -> None:
             raise Reached
 
     with suppress(Reached):
-        build(model.model, model.calib, model.options(), verify=False, watch=watch)
+        build(model.model, model.calib or None, model.options(), verify=False, watch=watch)
     text = (
         "\n".join(f"{n}: {len(t)} characters" for n, t in made[0].items())
         if isinstance(made[0], dict)

@@ -38,6 +38,17 @@ ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="The network, an
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 
 
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="[OUTPUT=]NAME",
+        help="The array or column of the data that holds labels: label by default.",
+        show_default=False,
+    ),
+]
+
+
 def _option(name: str, metavar: str, help_text: str, completion: Completion | None = None) -> Any:
     return typer.Option(
         name, metavar=metavar, help=help_text, rich_help_panel=PANEL, show_default=False, autocompletion=completion
@@ -49,7 +60,12 @@ class ModelArguments:
     """What the model options of a command line say, as typed."""
 
     model: str
-    calib: Annotated[str | None, _option("--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav.")] = None
+    calib: Annotated[
+        list[str] | None,
+        _option(
+            "--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav, a folder, a glob; again for more."
+        ),
+    ] = None
     precision: Annotated[Precision, _option("--precision", "a16|a8", "Bits of activations; a16 by default.")] = "a16"
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
@@ -98,7 +114,13 @@ class ModelArguments:
         )
 
     def build(
-        self, output: Output, name: str = "", test: str | None = None, verify: bool = True, by_layer: bool = False
+        self,
+        output: Output,
+        name: str = "",
+        test: list[str] | None = None,
+        verify: bool = True,
+        by_layer: bool = False,
+        labels: str | None = None,
     ) -> Package:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
@@ -106,7 +128,15 @@ class ModelArguments:
         options = self.options(name)
         with output.progress() as (watch, told):
             package = build(
-                self.model, self.calib, options, test=test, verify=verify, by_layer=by_layer, watch=watch, told=told
+                self.model,
+                self.calib or None,
+                options,
+                test=test or None,
+                verify=verify,
+                by_layer=by_layer,
+                watch=watch,
+                told=told,
+                labels=labels,
             )
         for note in package.notes:
             output.note(note)
@@ -117,7 +147,7 @@ class ModelArguments:
 
     def remark(self, output: Output) -> None:
         """Say what would make the result better."""
-        if self.calib is None:
+        if not self.calib:
             output.warn(
                 "no calibration data: inputs are taken as +-16 unless told, ranges come from noise, weights are rounded to "
                 "nearest. --calib DATA with typical recordings fits the ranges and gains about 10 dB."

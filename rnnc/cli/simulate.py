@@ -30,7 +30,7 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        str, typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they come.")
+        list[str], typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they come.")
     ],
     file: Annotated[
         str | None, typer.Option("-o", metavar="OUT.npz", help="Where to write; else CSV on stdout.")
@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Stream data through the compiled network; outputs in real units."""
     package = model.build(output, verify=False)
-    if data == "-" and engine in ("c", "oracle", "float") and not (file or plot or output.as_json):
+    if data == ["-"] and engine in ("c", "oracle", "float") and not (file or plot or output.as_json):
         _pipe(output, package, cast("LiveEngine", engine))
         return
     read = package.read(data)
@@ -81,11 +81,13 @@ def _pipe(output: Output, package: Package, engine: LiveEngine) -> None:
     count = 0
     with package.live(engine) as stream:
         try:
-            for row in csv_rows(sys.stdin, notes):
+            for row in csv_rows(sys.stdin, frame, notes):
                 while notes:
                     output.note(notes.pop())
                 count += 1
-                step = read_data(np.array([row]), [frame]).sequences[frame.name][0][0]
+                step = read_data({frame.name: np.array(row).reshape(1, *frame.shape)}, [frame]).sequences[frame.name][
+                    0
+                ][0]
                 _print_ticks(stream.step({frame.name: step}), sizes)
             if not count:
                 raise DataError("holds no numbers")

@@ -21,7 +21,7 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        str | None, typer.Option("--input", metavar="DATA", help="Data to measure on; else the calibration's.")
+        list[str] | None, typer.Option("--input", metavar="DATA", help="Data to measure on; else the calibration's.")
     ] = None,
     budget_flash: Annotated[int | None, typer.Option(metavar="B", help="The most bytes of flash.")] = None,
     budget_instructions: Annotated[
@@ -32,14 +32,14 @@ def run(
     """Find out which layers may run with 8-bit operands: accuracy against instructions, flash and RAM of each choice."""
     from rnnc.tuning import tune
 
-    if model.calib is None:
+    if not model.calib:
         raise UsageError("tune needs --calib DATA", hint="Without data no choice can be told from another.")
     with output.progress("trying a16 and a8, layer by layer") as (_, told):
         tuning = tune(
             model.model,
             model.calib,
             model.options(),
-            test=data,
+            test=data or None,
             flash=budget_flash,
             instructions=budget_instructions,
             told=told,
@@ -123,4 +123,5 @@ def _command(choice: Candidate, model: ModelArguments) -> str:
 
     layers: dict[str, Precision] = dict.fromkeys(choice.a8, "a8")
     options = replace(model.options(), precision="a16", layer_precision=layers)
-    return f"{command_line(model.model, None, options)} --calib {shlex.quote(model.calib or '')}"
+    calibration = " ".join(f"--calib {shlex.quote(path)}" for path in model.calib or ())
+    return f"{command_line(model.model, None, options)} {calibration}"

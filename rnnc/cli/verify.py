@@ -14,18 +14,26 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        str | None, typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise.")
+        list[str] | None,
+        typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise."),
     ] = None,
     by_layer: Annotated[
         bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
     ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The array (or CSV column) of labels; label by default. OUTPUT=NAME for one of several.",
+        ),
+    ] = None,
     min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail where an output's SQNR is lower.")] = None,
 ) -> None:
     """Hold the integers against onnxruntime and the C against the integers, over all steps of the data."""
     from rnnc.report.terminal import by_layer as losses
     from rnnc.report.terminal import summary
 
-    package = model.build(output, test=data, by_layer=by_layer)
+    package = model.build(output, test=data, by_layer=by_layer, labels=labels)
     if output.as_json:
         output.json(package.report)
     else:

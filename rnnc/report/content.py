@@ -10,7 +10,9 @@ from typing import Any
 import rnnc
 from rnnc.backend.program import Port, Program
 from rnnc.quantization.certify import Certificate
+from rnnc.report.scores import scores
 from rnnc.verification.attribution import Attribution, Loss
+from rnnc.verification.score import clear_agreement
 from rnnc.verification.verify import OutputFigures, Verification
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -101,6 +103,7 @@ def _verify(verified: Verification, attribution: Attribution | None) -> dict[str
         "import_max_rel": _figure(m.import_max_rel, 3),
         "float32": asdict(m.float32) | {"max_rel": _figure(m.float32.max_rel, 3)},
         "outputs": [_figures(o) for o in m.outputs],
+        **scores(verified),
     }
     return content | {"by_layer": _by_layer(attribution)} if attribution else content
 
@@ -134,6 +137,7 @@ def _figures(o: OutputFigures) -> dict[str, Any]:
         "max_abs": _figure(d.max_abs, 4),
         "rms": _figure(d.rms, 4),
         "argmax_agreement": _figure(d.argmax_agreement, 6),
+        "argmax_agreement_clear": _figure(clear_agreement(o.asked.reference, o.got), 6),
     }
 
 

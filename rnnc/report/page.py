@@ -18,6 +18,7 @@ from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.report.advice import advice
 from rnnc.report.charts import Mark, Series, largest_of_stretches, lines
 from rnnc.report.drawing import picture
+from rnnc.report.scores import score_tables
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Occupancy
@@ -101,6 +102,7 @@ def report_page(
             profiles=_profiles(report["cost"]["instructions"] or ()),
             calibrated=calibrated,
             notes=notes,
+            **score_tables(report["verify"] or {}),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from rnnc.backend.program import Program
 from rnnc.backend.usage import usage
+from rnnc.report.scores import RECORDED, confusion_rows, record_rows, score_rows, subject
 
 if TYPE_CHECKING:
     from rnnc.frontend.survey import Finding
@@ -120,7 +121,17 @@ def _verification(verify: Mapping[str, Any]) -> str:
     ]
     lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
-    return "\n".join([*lines, "", table(heading, rows)])
+    return "\n".join([*lines, "", table(heading, rows), *_scores(verify)])
+
+
+def _scores(verify: Mapping[str, Any]) -> Iterator[str]:
+    """Task metrics, and how far both are from recorded results."""
+    if task := verify["task"]:
+        yield f"{subject(task)}\n\n{table(*score_rows(task))}"
+        if task["classes"] and (confusion := confusion_rows(task)):
+            yield f"answers of the C by label (onnxruntime's in brackets where they differ):\n\n{table(*confusion)}"
+    if verify["recorded"]:
+        yield table(RECORDED, record_rows(verify))
 
 
 def by_layer(report: Mapping[str, Any]) -> str:

@@ -59,11 +59,13 @@ class Reference:
 
     Args:
         sequences: what was run: the sequences given, or pieces of them.
+        origins: of each of them, which sequence it is of, and from which step on.
         dropped: steps at the ends of sequences that do not fill the length that the file takes.
         outputs: the points of each output.
     """
 
     sequences: Sequences
+    origins: list[tuple[int, int]]
     dropped: int
     outputs: dict[str, Points]
 
@@ -100,7 +102,7 @@ class _Asking:
                 self._whole(group, steps)
                 if has_last and not piece and not net.drain_steps:
                     self._prefixes(group, steps, len(next(iter(cut.values()))))
-        return Reference(cut, dropped, self.points)
+        return Reference(cut, _origins(sequences, piece, whole=bool(whole)), dropped, self.points)
 
     def _whole(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
         """Every tick of stream outputs, the end of the others."""
@@ -177,6 +179,13 @@ def pieces(sequences: Sequences, length: int) -> tuple[Sequences, int]:
         for name, all_ in sequences.items()
     }
     return _kept(cut, sequences, length)
+
+
+def _origins(sequences: Sequences, piece: int, *, whole: bool) -> list[tuple[int, int]]:
+    lengths = [len(s) for s in next(iter(sequences.values()))]
+    if not piece or whole:
+        return [(i, 0) for i, n in enumerate(lengths) if n >= piece]
+    return [(i, t) for i, n in enumerate(lengths) for t in range(0, n - piece + 1, piece)]
 
 
 def _kept(cut: Mapping[str, list[Array]], given: Sequences, length: int) -> tuple[Sequences, int]:

@@ -22,9 +22,11 @@ from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftest
 from rnnc.verification.locate import locate
+from rnnc.verification.matching import Span
 from rnnc.verification.metrics import Difference, difference, sqnr_db
 from rnnc.verification.occupancy import Counting, Occupancy
 from rnnc.verification.oracle import Points, ask
+from rnnc.verification.score import Recorded, Task
 from rnnc.verification.session import Session
 from rnnc.verification.single import Fault, Float32, judge, run_single, with_sources
 
@@ -58,6 +60,7 @@ class Measurement:
     Args:
         steps: steps run in all.
         dropped: steps at the ends of sequences that a fixed length leaves over.
+        spans: of each sequence that was run, which of the data's it is of, from which step on, and up to which.
         import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime| over what is judged, None for nothing.
         import_fault: where that is first more than float32 explains, None for nowhere.
         float32: how far the net in float32 is from itself in float64, and where they part.
@@ -67,6 +70,7 @@ class Measurement:
 
     steps: int
     dropped: int
+    spans: tuple[Span, ...]
     import_max_rel: float | None
     import_fault: Fault | None
     float32: Float32
@@ -91,10 +95,12 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The measurement, and where the C first differs from the oracle: "" for nowhere."""
+    """The measurement, where the C first differs from the oracle ("" for nowhere), and how well both do by the user's data."""
 
     measured: Measurement
     difference: str
+    task: Task | None = None
+    recorded: tuple[Recorded, ...] = ()
 
     def problems(self, min_sqnr: float | None = None) -> list[str]:
         """What is not as it must be; ``min_sqnr`` in dB."""
@@ -131,8 +137,17 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
         alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
         figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
     steps = sum(map(sum, (b.lengths for b in groups)))
+    lengths = map(len, next(iter(reference.sequences.values())))
     return Measurement(
-        steps, reference.dropped, judged.error, judged.fault, judged.float32, tuple(figures), runs, counting.found()
+        steps,
+        reference.dropped,
+        tuple((i, start, start + n) for (i, start), n in zip(reference.origins, lengths, strict=True)),
+        judged.error,
+        judged.fault,
+        judged.float32,
+        tuple(figures),
+        runs,
+        counting.found(),
     )
 
 

@@ -42,7 +42,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a model and data, which is the current one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fan.onnx").write_bytes(small())
-    np.savez(tmp_path / "calib.npz", x=recording(200), label=np.zeros(1))
+    np.savez(tmp_path / "calib.npz", x=recording(200), subject=np.zeros(1))
     np.savez(tmp_path / "test.npz", x=recording(60, seed=1), lengths=np.array([40, 20]))
     return tmp_path
 
@@ -106,7 +106,7 @@ def test_compile_writes_a_proven_package_to_a_folder_of_its_name(here: Path) -> 
         f"fan/{n}"
         for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json", "report.html")
     }
-    assert "ignored: label" in answer.err and "wrote fan/" in answer.err
+    assert "ignored: subject" in answer.err and "wrote fan/" in answer.err
 
 
 def test_compile_without_data_warns_and_says_what_to_do(here: Path) -> None:

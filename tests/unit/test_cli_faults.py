@@ -100,7 +100,7 @@ def test_an_input_range_that_suits_is_not_remarked(option: tuple[str, ...]) -> N
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("row", "said"),
-    [("1,nan,2", "row 2: 'x' is nan"), ("1,2", "has 2 columns"), ("1,x,2", "line 2: 'x' is not a number")],
+    [("1,nan,2", "line 2: 'nan' is not finite"), ("1,2", "has 2 columns"), ("1,x,2", "line 2: 'x' is not a number")],
 )
 def test_a_row_of_a_pipe_that_does_not_fit_is_told_after_those_before(row: str, said: str) -> None:
     command = ["simulate", "net.onnx", "--calib", "calib.npy", "--input", "-", "--engine", "oracle"]

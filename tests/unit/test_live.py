@@ -85,15 +85,15 @@ def test_rows_come_as_soon_as_their_line_is_there() -> None:
             given.append(k)
             yield f"{k},{k + 1}\n"
 
-    rows = csv_rows(lines(), [])
+    rows = csv_rows(lines(), Frame("x", (2,), (2,)), [])
     assert next(rows) == [0, 1] and given == [0]
     assert next(rows) == [1, 2] and given == [0, 1]
 
 
 def test_a_bad_row_is_named_by_its_line() -> None:
-    rows = csv_rows(["\n", "a;b\n", "1;2\n", "\n", "3;x\n"], notes := [])
-    assert next(rows) == [1, 2] and notes == ["the first row is taken as a heading: a;b"]
-    with pytest.raises(DataError, match="line 5: 'x' is not a number"):
+    rows = csv_rows(["\n", "a;b\n", "1;2\n", "\n", "3;x\n"], Frame("x", (2,), (2,)), notes := [])
+    assert next(rows) == [1, 2] and notes == ["columns a, b are input x"]
+    with pytest.raises(DataError, match="line 5, column b: 'x' is not a number"):
         next(rows)
 
 

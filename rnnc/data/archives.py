@@ -1,0 +1,65 @@
+"""NumPy files: only arrays that are named are read, and none before its size is known to be true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO
+from zipfile import ZipFile, is_zipfile
+
+import numpy as np
+from numpy.lib import format as npy
+
+from rnnc.data.damage import readable
+from rnnc.data.frames import MOST_BYTES, Array
+from rnnc.errors import DataError
+
+MAGIC = b"\x93NUMPY"
+
+
+def read_npy(path: Path) -> Array:
+    """The array of a .npy file; raises DataError."""
+    if is_zipfile(path):
+        raise DataError("is an archive of arrays", hint="Name it .npz.")
+    with path.open("rb") as stream:
+        return _array(stream, path.stat().st_size)
+
+
+def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The arrays of a .npz file that are wanted, and the names of all others; raises DataError."""
+    with path.open("rb") as stream:
+        if stream.read(len(MAGIC)) == MAGIC:
+            raise DataError("holds one bare array", hint="Name it .npy.")
+    arrays: dict[str, Array] = {}
+    others: list[str] = []
+    with ZipFile(path) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name not in wanted:
+                others.append(name)
+                continue
+            with readable(".npz", name), archive.open(entry) as stream:
+                arrays[name] = _array(stream, entry.file_size)
+    return arrays, tuple(others)
+
+
+def _array(stream: IO[bytes], size: int) -> Array:
+    """The array that a stream of ``size`` bytes holds; nothing is allocated before its shape is known to fit."""
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise DataError(f"is of a format that is not read here (version {version[0]}.{version[1]})")
+    shape, by_columns, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    if dtype.hasobject:
+        raise DataError(
+            "holds Python objects, not numbers", hint="Recordings of unlike length: one array and 'lengths'."
+        )
+    need, rest = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if need != rest:
+        raise DataError(f"its header says shape {list(shape)}, which takes {need:,} bytes; {max(rest, 0):,} follow")
+    if need > MOST_BYTES:
+        raise DataError(f"takes {need >> 20:,} MiB; at most {MOST_BYTES >> 20} are read", hint="Give fewer recordings.")
+    content = stream.read(need)
+    if len(content) != need:
+        raise DataError(f"is cut off: {len(content):,} of {need:,} bytes")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")

@@ -1,0 +1,35 @@
+"""WAV files as frames of samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from numpy.lib.stride_tricks import sliding_window_view
+
+from rnnc.data.frames import MOST_BYTES, Array, Frame
+from rnnc.errors import DataError
+from rnnc.wav import read_wav
+
+
+def read_frames(path: Path, frame: Frame, notes: list[str]) -> Array:
+    """Frames ``hop`` samples apart, or a sample a step where the input is as wide as the file has channels.
+
+    Raises DataError.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"takes {path.stat().st_size >> 20:,} MiB; at most {MOST_BYTES >> 20} are read")
+    samples = read_wav(path.read_bytes())
+    channels = samples.shape[1]
+    if channels not in (1, frame.size):
+        raise DataError(
+            f"has {channels} channels; input {frame.name!r} takes frames of {frame.size} samples of one channel"
+        )
+    if channels == frame.size:
+        return samples.reshape(-1, *frame.shape)
+    hop = frame.hop or frame.size
+    count = max(0, (len(samples) - frame.size) // hop + 1)
+    rest = len(samples) - (count - 1) * hop - frame.size if count else len(samples)
+    if rest:
+        notes.append(f"{path.name}: the last {rest} samples do not fill a frame of {frame.size} and are dropped")
+    frames = sliding_window_view(samples[:, 0], frame.size)[::hop] if count else samples[:0]
+    return frames[:count].reshape(count, *frame.shape)

@@ -1,0 +1,43 @@
+"""What the user should know of the data: states that it left alone, recorded results that the file does not give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnnc.net import Net
+from rnnc.qnet import QNet
+from rnnc.quantization.calibrate import Ranges
+from rnnc.verification.verify import Verification
+
+FAR = 20.0
+"""dB below which recorded results are those of another network."""
+
+
+def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
+    """States that stayed at their initial value in all calibration data: what they become is not known."""
+    if not ranges.measured:
+        return
+    formats = {s.name: s.format for s in qnet.states()}
+    for feedback in net.feedback:
+        state = feedback.state
+        initial = np.ravel(state.initial)
+        seen = [ranges.samples[state.name], ranges.samples[feedback.next]]
+        still = np.array_equal(ranges.peaks[state.name], np.abs(initial)) and all(np.all(s == initial) for s in seen)
+        if still and (form := formats.get(state.name)) is not None and not form.index:
+            limit = float((form.scale * form.hi).max())
+            yield (
+                f"State {state.alias or state.name} never moves in the calibration data: it has room for ±{limit:.3g} "
+                "only, and what is larger is clipped. Give recordings in which it moves."
+            )
+
+
+def record_cautions(verified: Verification | None) -> Iterator[str]:
+    """Outputs of which onnxruntime itself gives something else than was recorded."""
+    for r in verified.recorded if verified else ():
+        if r.onnxruntime_db is not None and r.onnxruntime_db < FAR:
+            yield (
+                f"The file does not give what was recorded as {r.name}: onnxruntime is {r.onnxruntime_db:.1f} dB from it. "
+                "Look at the export, the order of the inputs, and where states begin."
+            )
