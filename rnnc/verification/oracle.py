@@ -2,7 +2,8 @@
 
 A *stream* output is compared at every step. A *last* output is compared at every step where the file exposes its state
 (it is then run step by step and fed its own state), else at the end of each sequence and at evenly spaced prefixes. A file
-of a fixed length T gets the sequences cut into pieces of T, each from the initial state.
+of a fixed length T gets the sequences cut into pieces of T, each from the initial state; a network that answers windows, one
+run for each of them.
 """
 
 from __future__ import annotations
@@ -54,13 +55,17 @@ class Reference:
 
     Args:
         sequences: what was run: the sequences given, or pieces of them.
+        origins: of each of them, which sequence it is of, and from which step on.
         dropped: steps at the ends of sequences that do not fill the length that the file takes.
         outputs: the points of each output.
+        compared: in words, the use of the network that this is the reference for.
     """
 
     sequences: Sequences
+    origins: list[tuple[int, int]]
     dropped: int
     outputs: dict[str, Points]
+    compared: str
 
 
 def ask(session: Session, sequences: Sequences) -> Reference:
@@ -80,9 +85,19 @@ class _Asking:
         session, net = self.session, self.session.net
         chained = session.pairs is not None and not net.window
         piece = net.window or session.fixed_time or 0
-        whole = chained or net.window
-        cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if whole else pieces(sequences, piece)
-        cut = _held(cut, net)
+        lengths = [len(s) for s in next(iter(sequences.values()))]
+        cuts = [(i, 0, n) for i, n in enumerate(lengths)]
+        if net.window:
+            cuts = [(i, 0, piece + (net.windows(n) - 1) * net.every) for i, n in enumerate(lengths)]
+        elif piece and chained:
+            cuts = [(i, 0, n // piece * piece) for i, n in enumerate(lengths)]
+        elif piece:
+            cuts = [(i, t, t + piece) for i, n in enumerate(lengths) for t in range(0, n - piece + 1, piece)]
+        cuts = [(i, a, b) for i, a, b in cuts if b > a and net.windows(b) >= bool(net.window)]
+        if not cuts and piece:
+            raise DataError(f"the model takes {piece} steps at once and the longest sequence has {max(lengths)}")
+        dropped = sum(lengths) - sum(b - a for _, a, b in cuts)
+        cut = _held({name: [all_[i][a:b] for i, a, b in cuts] for name, all_ in sequences.items()}, net)
         self.points = {o.name: Points() for o in net.outputs}
         has_last = any(o.kind == "last" for o in net.outputs)
         for group in _side_by_side([len(s) for s in next(iter(cut.values()))], session.lanes):

@@ -61,8 +61,7 @@ class Built:
     @cached_property
     def blob_len(self) -> int:
         """NAME_BLOB_LEN."""
-        saved = sum(m.bytes for m in self.program.members if not m.state.follows)
-        return HEADER + saved + 2 * len(self.program.counters) + CRC
+        return HEADER + self.program.saved_bytes + CRC
 
     def new(self) -> CStream:
         """A stream, reset, in memory that held garbage."""
