@@ -25,7 +25,7 @@ from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
-from rnnc.report.advice import range_cautions
+from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import affordable_steps, attribute
@@ -149,7 +149,10 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        tuple(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
+        (
+            *restart_cautions(made.program),
+            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
+        ),
         attribution,
         made.ranges.measured,
     )

@@ -183,6 +183,8 @@ def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
 
 def _step_comment(program: Program) -> str:
     last = [p.c_name for p in program.outputs if p.kind == "last"]
+    if program.overlap:
+        return _overlap_comment(program.overlap)
     if program.window:
         last_of = f"the last of {program.window} writes the outputs, starts anew and returns 1"
         return f"Takes one frame; {last_of}, all others return 0."
@@ -192,6 +194,16 @@ def _step_comment(program: Program) -> str:
     if last:
         text += f" {', '.join(last)}: what the network would answer if the sequence ended now."
     return text
+
+
+def _overlap_comment(overlap: Overlap) -> str:
+    kept = f"the newest {overlap.frames} frames are kept" if overlap.rings else f"{overlap.lanes} windows are under way"
+    each = "each" if overlap.hop == 1 else f"every {overlap.hop} frames"
+    return (
+        f"Takes one frame. Frame {overlap.window}, and {each} after it, writes the outputs, the answer to the newest "
+        f"{overlap.window} frames, and returns 1; all others return 0. A call runs at most {overlap.steps} steps of the "
+        f"network; {kept}."
+    )
 
 
 def _bits(program: Program) -> str:

@@ -130,7 +130,9 @@ class _Lowering:
     def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:
         v = self.qnet.values[value]
         shape = (ticks, *v.shape) if ticks else v.shape
-        return Port(name, self.namer.name(name), value, shape, self.qnet.formats[value], kind, v.clock, ticks)
+        net = self.qnet.net
+        hop = net.every if kind == "window" and net.overlaps else 0
+        return Port(name, self.namer.name(name), value, shape, self.qnet.formats[value], kind, v.clock, ticks, hop)
 
     def _ends(self) -> tuple[Counter | None, Counter | None]:
         """The counters of a flush and of a window."""

@@ -45,6 +45,8 @@ class Port:
     kind: str
     clock: Clock
     ticks: int = 0
+    hop: int = 0
+    """Of windows that overlap: steps from one to the next."""
 
     @property
     def size(self) -> int:
@@ -55,7 +57,8 @@ class Port:
     def timing(self) -> str:
         """How often an output comes, and how late: "stream, every 2 steps, 3 steps late"; of a window, how many values."""
         if self.kind == "window":
-            return f"window, {self.ticks} values" if self.ticks else "window"
+            text = f"window, {self.ticks} values" if self.ticks else "window"
+            return f"{text}, every {self.hop} step{'s' * (self.hop > 1)}" if self.hop else text
         text = f"{self.kind}, every {self.clock.rate} steps" if self.clock.rate != 1 else self.kind
         if self.clock.delay:
             text += f", {self.clock.delay} step{'s' * (self.clock.delay > 1)} late"

@@ -58,8 +58,8 @@ def _check_hop(net: Net, options: Options, file: str) -> None:
         what = "takes one step at once" if net.length else "leaves open how many steps a sequence has"
         hint = "Say how long a window is: --window T --hop K. It takes a file of sequences."
         raise UsageError(f"--hop {options.hop}: the file {what}", where=file, hint=hint)
-    if options.hop > net.window:
-        what = f"--hop {options.hop}: a window has {net.window} steps, and frames between windows would be lost"
+    if not 0 <= options.hop <= net.window:
+        what = f"--hop {options.hop}: a window has {net.window} steps, and no frame may lie between two windows"
         raise UsageError(what, where=file, hint=f"Give --hop K with 1 <= K <= {net.window}.")
 
 

@@ -62,6 +62,7 @@ class Measurement:
         import_max_rel: worst output's max |net - onnxruntime| / max |onnxruntime|.
         runs: what the oracle computed, for the C to be held against.
         occupancy: how much of each value's range was used.
+        compared: in words, which use of the network.
     """
 
     steps: int
@@ -70,6 +71,7 @@ class Measurement:
     outputs: tuple[OutputFigures, ...]
     runs: tuple[OracleRun, ...]
     occupancy: tuple[Occupancy, ...]
+    compared: str
 
     @property
     def summary(self) -> str:
@@ -119,7 +121,7 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
         alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
         figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
     steps = sum(map(sum, (b.lengths for b in groups)))
-    return Measurement(steps, reference.dropped, worst, tuple(figures), runs, counting.found())
+    return Measurement(steps, reference.dropped, worst, tuple(figures), runs, counting.found(), reference.compared)
 
 
 def _float(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
