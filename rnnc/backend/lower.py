@@ -39,7 +39,7 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
 
 
 def _check_reach(program: Program) -> None:
-    if program.apart and len(program.outputs) > MOST_APART:
+    if (program.apart or program.apart_in_window) and len(program.outputs) > MOST_APART:
         raise Refused(
             f"{len(program.outputs)} outputs come at unlike steps; step can tell {MOST_APART} apart",
             where=program.name,
@@ -116,6 +116,7 @@ class _Lowering:
             signals.live,
             wrote,
             not (q.net.window or signals.together(q.outputs)),
+            bool(q.net.window) and not signals.together(several),
             flush,
             frames,
             pool.sizes,

@@ -213,6 +213,7 @@ class Program:
         live: the guards' name for "a frame has come", "" where nothing goes on past the end of the input.
         wrote: C expression: whether a step wrote the outputs.
         apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
+        apart_in_window: the same of a window's outputs of several values, while they are written.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
         overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
@@ -229,6 +230,7 @@ class Program:
     live: str
     wrote: str
     apart: bool
+    apart_in_window: bool
     flush: Counter | None
     frames: Counter | None
     scratch: dict[str, int]

@@ -147,13 +147,28 @@ def _window_step(program: Program, head: str) -> Function:
     frames = f"{program.owner}->{program.frames.c_name}"
     several = [p for p in program.outputs if p.ticks]
     lines = ["uint16_t k;"] if program.drain_steps else []
-    lines += ["int count = 0;"] if several else []
+    lines += _counts(program, several)
     lines += [f"(void){_tick(program, live=True)};"]
     lines += [f"{frames}++;", f"if ({frames} < {program.window}) {{", "    return 0;", "}"]
     if program.drain_steps:
-        at = [f"{p.c_name} + count * {p.size // p.ticks}" if p.ticks else p.c_name for p in program.outputs]
-        call = _tick(program, live=False, outputs=at)
         lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
-        lines += [f"    count += {call} != 0;" if several else f"    (void){call};", "}"]
+        lines += [*(f"    {line}" for line in _past_the_end(program, several)), "}"]
     lines += [f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);", "return 1;"]
     return Function(head, tuple(lines))
+
+
+def _counts(program: Program, several: Sequence[Port]) -> list[str]:
+    """How many values each output of several has given so far: one count where they come together."""
+    if not several:
+        return []
+    return [f"int count[{len(several)}] = {{0}};", "int wrote;"] if program.apart_in_window else ["int count = 0;"]
+
+
+def _past_the_end(program: Program, several: Sequence[Port]) -> list[str]:
+    """A tick past the last frame of a window; of outputs of several values each goes to its own place."""
+    counts = {p.name: f"count[{i}]" if program.apart_in_window else "count" for i, p in enumerate(several)}
+    at = [f"{p.c_name} + {counts[p.name]} * {p.size // p.ticks}" if p.ticks else p.c_name for p in program.outputs]
+    call = _tick(program, live=False, outputs=at)
+    if program.apart_in_window:
+        return [f"wrote = {call};", *(f"count[{i}] += (wrote >> {i}) & 1;" for i in range(len(several)))]
+    return [f"count += {call} != 0;" if several else f"(void){call};"]

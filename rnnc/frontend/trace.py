@@ -142,7 +142,7 @@ class Trace:
     def _check_window(self, where: str) -> None:
         steps, window = self.parts.steps, self.parts.window
         if window and window != steps:
-            what = f"sees {steps} step{'s' * (steps > 1)} at once, and --window says {window}"
+            what = f"the file takes {steps} step{'s' * (steps > 1)} at once, and --window says {window}"
             hint = f"The file has that length built in: --window {steps}, or export it with an open one."
             raise Refused(what, where=where, hint=hint if steps > 1 else STEP_FILE)
 

@@ -135,29 +135,28 @@ def _expected_peak(seen: Floats) -> Floats:
 
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Noise of unit variance (less where an input's range is small), uniform ids: what stands in for calibration data."""
-    rng = np.random.default_rng(0)
+    rng, steps = np.random.default_rng(0), max(NOISE_STEPS, net.window)
     noise: dict[str, list[Array]] = {}
     for v in net.inputs:
         if v.dtype == "index":
-            noise[v.name] = [rng.integers(0, v.rows, (NOISE_STEPS, *v.shape))]
+            noise[v.name] = [rng.integers(0, v.rows, (steps, *v.shape))]
             continue
         f = ranges.inputs[v.name]
         spread = np.minimum(1.0, ranges.bounds[v.name].magnitude / 4).reshape(v.shape)
-        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((NOISE_STEPS, *v.shape)) * spread))]
+        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((steps, *v.shape)) * spread))]
     return noise
 
 
 def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Every input held at each end of its range."""
     constant: dict[str, list[Array]] = {}
+    steps = max(NOISE_STEPS, net.window)
     for v in net.inputs:
         if v.dtype == "index":
-            constant[v.name] = [np.full((NOISE_STEPS, *v.shape), row) for row in (0, v.rows - 1)]
+            constant[v.name] = [np.full((steps, *v.shape), row) for row in (0, v.rows - 1)]
             continue
         bound = ranges.bounds[v.name]
-        constant[v.name] = [
-            np.broadcast_to(end.reshape(v.shape), (NOISE_STEPS, *v.shape)) for end in (bound.lo, bound.hi)
-        ]
+        constant[v.name] = [np.broadcast_to(end.reshape(v.shape), (steps, *v.shape)) for end in (bound.lo, bound.hi)]
     return constant
 
 
