@@ -149,10 +149,7 @@ def build(
         options,
         verified,
         tuple(dict.fromkeys(notes)),
-        (
-            *restart_cautions(made.program),
-            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-        ),
+        _cautions(made, data, options),
         attribution,
         made.ranges.measured,
     )
@@ -207,6 +204,12 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
         parsed.graph.output.add(name=name)
     changed = [to_single(parsed), *real_inputs(parsed), *missing]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
+
+
+def _cautions(made: Compilation, data: Data, options: Options) -> tuple[str, ...]:
+    """What may make the answers other than the user expects."""
+    ranges = range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)
+    return (*restart_cautions(made.program), *ranges)
 
 
 def _check_names(net: Net, options: Options) -> None:
