@@ -25,7 +25,7 @@ from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
-from rnnc.report.advice import range_cautions
+from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
@@ -171,6 +171,7 @@ def _verified(
 
 def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
     return (
+        *restart_cautions(made.program),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),

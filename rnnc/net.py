@@ -131,6 +131,8 @@ class Op(ABC):
     kind: ClassVar[str]
     elastic: ClassVar[bool] = False
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
+    forgets: ClassVar[bool] = False
+    """Whether what it keeps is gone after a fixed number of steps: a history, and no recurrence."""
     widens: ClassVar[bool] = False
     """Whether it can compute the next value of a state that the graph feeds back in 32 bits (``Quantizer.wide``)."""
     passes: ClassVar[bool] = False
@@ -274,7 +276,10 @@ def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
 class Net:
     """A network as one step. ``ops`` are in an order in which every value is computed before it is read.
 
-    ``window``: the network answers after so many steps and then starts anew; 0 for an endless stream.
+    Args:
+        window: the network answers after so many steps, from the initial state; 0 for an endless stream.
+        hop: steps from one window to the next; 0 for as many as a window has.
+        length: steps of the file's own sequence, 0 where it leaves them open.
     """
 
     name: str
@@ -283,6 +288,8 @@ class Net:
     outputs: tuple[Output, ...]
     feedback: tuple[Feedback, ...] = ()
     window: int = 0
+    hop: int = 0
+    length: int = 0
     values: Mapping[str, Value] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -317,6 +324,27 @@ class Net:
         """Every state, in order."""
         return [f.state for f in self.feedback] + [s for op in self.ops for s in op.states()]
 
+    @property
+    def every(self) -> int:
+        """Steps from one window's answer to the next."""
+        return self.hop or self.window
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether a frame belongs to more than one window."""
+        return self.every < self.window
+
+    @property
+    def restarts(self) -> int:
+        """After how many steps the file starts anew, from states that are built in, where the step goes on; else 0."""
+        kept = [f.state for f in self.feedback] + [s for op in self.ops if not op.forgets for s in op.states()]
+        anew = self.length > 1 and not self.window and any(not s.alias for s in kept)
+        return self.length if anew else 0
+
+    def windows(self, steps: int) -> int:
+        """How many windows end within ``steps`` steps."""
+        return (steps - self.window) // self.every + 1 if steps >= self.window else 0
+
     @cached_property
     def ends(self) -> dict[str, int]:
         """For how many steps each value goes on coming when the input has ended: what looks ahead is pushed through."""
@@ -335,7 +363,7 @@ class Net:
     def ticks(self, output: Output, steps: int) -> int:
         """How many values an output gives for a sequence of ``steps`` steps, those that come after its end included."""
         if output.kind == "window":
-            return steps // self.window * max(output.ticks, 1)
+            return self.windows(steps) * max(output.ticks, 1)
         counts = dict.fromkeys(self.values, steps)
         for op in self.ops:
             for name in op.outputs:
@@ -345,7 +373,9 @@ class Net:
         return counts[output.value]
 
     def __str__(self) -> str:
-        lines = [f"net {self.name}{f', {self.window} steps at a time' if self.window else ''}"]
+        windows = f", {self.window} steps at a time" if self.window else ""
+        windows += f", every {self.hop} steps" if self.overlaps else ""
+        lines = [f"net {self.name}{windows}"]
         lines += [f"  input  {v.name} {list(v.shape)} {v.dtype}" for v in self.inputs]
         for op in self.ops:
             shapes = ", ".join(f"{n} {list(self.values[n].shape)}{self.values[n].clock}" for n in op.outputs)

@@ -27,7 +27,9 @@ class Options:
         layer_precision: the same of single layers, by name ("lstm0").
         target: the part to pack weights and choose kernels for.
         search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
-        window: T, the frames of a window that a network with a backward pass sees at once; 0 for streaming.
+        window: T, the steps of a window, each of which starts anew and is answered at its end; 0 for an endless stream.
+        hop: K, the steps from one window's answer to the next; 0 for as many as a window has. Alone it is about windows
+            of the length that the file fixes.
         bind: values of named dimensions and of scalar inputs (``batch=1``, ``sr=16000``).
         states: graph output that feeds each state input, or "none" where an input is no state.
         wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
@@ -45,6 +47,7 @@ class Options:
     target: str = "portable"
     search: int = 0
     window: int = 0
+    hop: int = 0
     bind: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
     wav_hop: int = 0

@@ -56,7 +56,7 @@ class Package:
         report: the content of report.json.
         verified: the figures of the verification, None where it was left out.
         notes: what was assumed or left out, to show to the user.
-        cautions: inputs whose range does not suit the data.
+        cautions: what may make the answers other than expected: a use that the file was not made for, unsuited ranges.
         attribution: what each layer costs, None where it was not measured.
         calibrated: ranges come from data.
         stack_frames: bytes of stack of each function on the deepest path, once ``measure_stack`` was called.
@@ -235,7 +235,9 @@ def output_shapes(graph: Graph, net: Net) -> dict[str, tuple[int, ...]]:
 def golden(qnet: QNet, sequences: Sequences) -> Golden:
     """The first steps of a sequence (repeated where it is short) in integers, and what the oracle answers."""
     clocks = [qnet.values[o.value].clock for o in qnet.outputs]
-    steps = max(GOLDEN_STEPS, qnet.net.window, *(c.phase + c.rate for c in clocks))
+    net = qnet.net
+    enough = net.window + net.every if net.overlaps else net.window
+    steps = max(GOLDEN_STEPS, enough, *(c.phase + c.rate for c in clocks))
     first = {v.name: np.resize(sequences[v.name][0], (steps, *v.shape)) for v in qnet.inputs}
     inputs = {name: qnet.formats[name].quantize(x) for name, x in first.items()}
     outputs = run_qnet(qnet, {name: x[:, None] for name, x in inputs.items()})

@@ -13,6 +13,8 @@ from rnnc.net import Array, Net, Probe, States, Value, no_probe
 from rnnc.qnet import QNet
 
 CHUNK = 1024
+MOST_NUMBERS = 1 << 22
+"""Of one value, in windows that run side by side."""
 
 Observer = Callable[[str, Array], None]
 """Called with a value's name, or a probed operand's ("op.key"), and its next ticks ``[ticks, lanes, *shape]``."""
@@ -166,12 +168,74 @@ def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([p[name] for p in parts if name in p]) for name in parts[0]}
 
 
+@dataclass
+class Windows:
+    """Overlapping windows over running streams: each starts anew and is answered at its end.
+
+    Windows run side by side, as lanes of ``windows``, a stream of one window after the other.
+    """
+
+    net: Net
+    windows: Callable[[int], Stream]
+    lanes: int
+    kept: dict[str, Array] = field(default_factory=dict)
+    """The newest frames ``[steps, lanes, *shape]`` of each input: those of windows that have not ended."""
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.kept = {}
+
+    def advance(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """As ``Stream.advance``."""
+        frames = {n: np.concatenate([self.kept[n], x]) if self.kept else np.asarray(x) for n, x in inputs.items()}
+        count = self.net.windows(len(next(iter(frames.values()))))
+        starts = np.arange(count) * self.net.every
+        self.kept = {n: x[count * self.net.every :] for n, x in frames.items()}
+        parts = [self._answers(frames, starts[k : k + self._most]) for k in range(0, count, self._most)]
+        return _joined([self.drain(), *parts])
+
+    def drain(self) -> dict[str, Array]:
+        """Nothing: windows do not go on past the end of a sequence."""
+        return self.windows(self.lanes).drain()
+
+    @property
+    def _most(self) -> int:
+        """How many windows run at once, in bounded memory."""
+        largest = max(v.size for v in self.net.values.values())
+        return max(1, MOST_NUMBERS // max(1, self.lanes * min(self.net.window, CHUNK) * largest))
+
+    def _answers(self, frames: Mapping[str, Array], starts: Array) -> dict[str, Array]:
+        """What windows that begin at ``starts`` give, one after the other."""
+        steps = starts[None] + np.arange(self.net.window)[:, None]
+        side = {n: x[steps].reshape(self.net.window, -1, *x.shape[2:]) for n, x in frames.items()}
+        given = self.windows(len(starts) * self.lanes).advance(side)
+        apart = {n: y.reshape(len(y), len(starts), self.lanes, *y.shape[2:]) for n, y in given.items()}
+        return {n: y.swapaxes(0, 1).reshape(-1, *y.shape[2:]) for n, y in apart.items()}
+
+
 def _lanes(initial: Array, lanes: int) -> Array:
     return np.repeat(initial[None], lanes, axis=0)
 
 
+def start_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream | Windows:
+    """Start ``lanes`` streams of a net (as ``stream_net``); where its windows overlap, all of them."""
+    if not net.overlaps:
+        return stream_net(net, lanes, observe, dtype)
+    return Windows(net, lambda n: stream_net(net, n, observe, dtype), lanes)
+
+
+def start_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream | Windows:
+    """Start ``lanes`` streams of a qnet, in int64; where its windows overlap, all of them."""
+    if not qnet.net.overlaps:
+        return stream_qnet(qnet, lanes, observe)
+    return Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe), lanes)
+
+
 def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream:
-    """Start ``lanes`` streams of a net, in float64, or in the type that its constants and all that it is fed have."""
+    """Start ``lanes`` streams of a net, in float64, or in the type that its constants and all that it is fed have.
+
+    One window follows the other where it has windows.
+    """
     state = {s.name: _lanes(np.asarray(s.initial, dtype).reshape(s.shape), lanes) for s in net.states()}
     stateful = {op.name for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
@@ -179,7 +243,7 @@ def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype:
 
 
 def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:
-    """Start ``lanes`` streams of a qnet, in int64."""
+    """Start ``lanes`` streams of a qnet, in int64; one window after the other where it has windows."""
     state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
     stateful = {op.name for op in qnet.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in qnet.feedback]
@@ -188,13 +252,13 @@ def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Run whole sequences ``[steps, lanes, *shape]`` of real inputs from the initial state; outputs in real units."""
-    return _whole(stream_net(net, next(iter(inputs.values())).shape[1]), inputs)
+    return _whole(start_net(net, next(iter(inputs.values())).shape[1]), inputs)
 
 
 def run_qnet(qnet: QNet, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Run whole sequences ``[steps, lanes, *shape]`` of integer inputs from the initial state; outputs in integers."""
-    return _whole(stream_qnet(qnet, next(iter(inputs.values())).shape[1]), inputs)
+    return _whole(start_qnet(qnet, next(iter(inputs.values())).shape[1]), inputs)
 
 
-def _whole(stream: Stream, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def _whole(stream: Stream | Windows, inputs: Mapping[str, Array]) -> dict[str, Array]:
     return _joined([stream.advance(inputs), stream.drain()])

@@ -48,4 +48,16 @@ static inline void rnnc_queue_pop_newest(const rnnc_queue_params *p, const void 
     memcpy(y, (const uint8_t *)queue + (size_t)*count * bytes, bytes);
 }
 
+/* Of a queue that was full, and from which only this takes, the next oldest leaves.  y: [size]. */
+static inline void rnnc_queue_next(const rnnc_queue_params *p, const void *queue, int16_t *count,
+                                   void *y)
+{
+    size_t bytes = (size_t)p->size * (p->bits / 8u);
+    size_t at = (size_t)p->capacity - (size_t)*count;
+    memcpy(y, (const uint8_t *)queue + (*count > 0 ? at * bytes : 0), bytes);
+    if (*count > 0) {
+        --*count;
+    }
+}
+
 #endif

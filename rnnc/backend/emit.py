@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
+from rnnc.backend.hop import reset_lines
 from rnnc.backend.memory import WORK_TYPE
-from rnnc.backend.program import ConstantArray, Member, Port, Program
+from rnnc.backend.program import ConstantArray, Overlap, Port, Program
 from rnnc.backend.state_access import accessors, state_context
-from rnnc.backend.step import flush_head, step_functions, step_head
+from rnnc.backend.step import flush_head, initial_lines, start_of_window, step_functions, step_head
 from rnnc.backend.usage import usage
 from rnnc.fixed import Floats
 from rnnc.net import Array
@@ -131,19 +132,34 @@ def _plain(text: str) -> str:
 def _header(program: Program) -> dict[str, Any]:
     members = [f"{m.state.format.ctype} {m.c_name}[{m.state.size}]; /* {m.state.format} */" for m in program.members]
     members += [f"uint16_t {c.c_name}; /* {c.comment} */" for c in program.counters]
+    of_window: list[str] = []
+    if program.overlap:
+        of_window, members = _of_windows(program, program.overlap, members)
     members += [f"{WORK_TYPE[name]} {name}[{n}];" for name, n in program.scratch.items()]
     members = members or ["uint8_t stateless; /* C has no empty struct */"]
-    saved = sum(m.bytes for m in program.members if not m.state.follows) + 2 * len(program.counters)
     return {
         "ports": [_port(program, p, "takes") for p in program.inputs]
         + [_port(program, p, "gives") for p in program.outputs],
         "members": members,
-        "blob_len": saved + HEADER_AND_CRC,
+        "of_window": of_window,
+        "blob_len": program.saved_bytes + HEADER_AND_CRC,
         "step_comment": _step_comment(program),
         "flush_comment": _flush_comment(program),
         "flush_prototype": flush_head(program) if program.flush else "",
         "usage": usage(program),
     }
+
+
+def _of_windows(program: Program, overlap: Overlap, members: list[str]) -> tuple[list[str], list[str]]:
+    """The fields of a window, and those of the struct that holds the windows."""
+    wait = [] if overlap.rings else ["uint16_t wait; /* frames until it takes the first of its next window */"]
+    kept = [
+        f"{r.port.format.ctype} {r.c_name}[{r.size}]; /* the newest {r.frames} frames of {r.port.c_name}, in a ring */"
+        for r in overlap.rings
+    ]
+    counters = [f"uint16_t {name}; /* {comment} */" for name, comment in overlap.counters]
+    windows = f"{program.name}_window_t w[{overlap.lanes}]; /* under way */"
+    return [*members, *wait], [windows, *kept, *counters]
 
 
 def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
@@ -167,6 +183,8 @@ def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
 
 def _step_comment(program: Program) -> str:
     last = [p.c_name for p in program.outputs if p.kind == "last"]
+    if program.overlap:
+        return _overlap_comment(program.overlap)
     if program.window:
         last_of = f"the last of {program.window} writes the outputs, starts anew and returns 1"
         return f"Takes one frame; {last_of}, all others return 0."
@@ -176,6 +194,16 @@ def _step_comment(program: Program) -> str:
     if last:
         text += f" {', '.join(last)}: what the network would answer if the sequence ended now."
     return text
+
+
+def _overlap_comment(overlap: Overlap) -> str:
+    kept = f"the newest {overlap.frames} frames are kept" if overlap.rings else f"{overlap.lanes} windows are under way"
+    each = "each" if overlap.hop == 1 else f"every {overlap.hop} frames"
+    return (
+        f"Takes one frame. Frame {overlap.window}, and {each} after it, writes the outputs, the answer to the newest "
+        f"{overlap.window} frames, and returns 1; all others return 0. A call runs at most {overlap.steps} steps of the "
+        f"network; {kept}."
+    )
 
 
 def _bits(program: Program) -> str:
@@ -194,26 +222,18 @@ def _flush_comment(program: Program) -> str:
 
 def _source(program: Program) -> dict[str, Any]:
     return {
-        "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live else [])],
+        "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
         "group": program.target.group,
         "arrays": [_array(a) for a in program.arrays],
         "params": program.params,
+        "helpers": [start_of_window(program)] if program.overlap else [],
         "reset": _reset(program),
         "functions": step_functions(program),
     }
 
 
 def _reset(program: Program) -> list[str]:
-    lines = [line for m in program.members for line in _initial(m)]
-    return lines + [f"s->{c.c_name} = {c.initial};" for c in program.counters if c.initial]
-
-
-def _initial(member: Member) -> list[str]:
-    """Set a state that does not start at zero."""
-    values = member.state.initial.ravel()
-    if values.size > 1 and values[0] and np.all(values == values[0]):
-        return [f"for (int i = 0; i < {values.size}; i++) {{ s->{member.c_name}[i] = {int(values[0])}; }}"]
-    return [f"s->{member.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
+    return reset_lines(program, program.overlap) if program.overlap else initial_lines(program)
 
 
 def _array(array: ConstantArray) -> dict[str, Any]:

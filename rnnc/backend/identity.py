@@ -25,6 +25,8 @@ def _parts(qnet: QNet) -> Iterator[bytes]:
         for call in op.calls():
             yield call.function.encode()
             yield from _field(tuple(call.fields))
+    if qnet.net.overlaps:
+        yield f"windows of {qnet.net.window} every {qnet.net.every}".encode()
     for s in qnet.states():
         yield f"{s.size} {s.format}".encode()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,19 @@ import numpy as np
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
-from rnnc.backend.program import Call, ConstantArray, Cost, Member, Params, Place, Port, Program, Region
+from rnnc.backend.program import (
+    Call,
+    ConstantArray,
+    Cost,
+    Member,
+    Overlap,
+    Params,
+    Place,
+    Port,
+    Program,
+    Region,
+    Ring,
+)
 from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
@@ -21,6 +33,8 @@ from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, Un
 
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
 RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step wrote count".split())
+OF_WINDOWS = frozenset("w wait at read left due last".split())
+"""What the C of overlapping windows names besides."""
 
 MOST_APART = 15
 """Outputs that come at unlike steps: a bit of step's result for each, an int of 16 bits."""
@@ -37,7 +51,7 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
 
 
 def _check_reach(program: Program) -> None:
-    if program.apart and len(program.outputs) > MOST_APART:
+    if (program.apart or program.apart_in_window) and len(program.outputs) > MOST_APART:
         raise Refused(
             f"{len(program.outputs)} outputs come at unlike steps; step can tell {MOST_APART} apart",
             where=program.name,
@@ -71,19 +85,22 @@ class _Lowering:
     tables: set[str] = field(default_factory=set)
     macs: int = 0
     namer: Namer = field(init=False)
+    owner: str = field(init=False)
+    """The C pointer to the states."""
 
     def __post_init__(self) -> None:
-        self.namer = Namer(self.name, RESERVED)
+        self.namer = Namer(self.name, RESERVED | (OF_WINDOWS if self.qnet.net.overlaps else frozenset()))
+        self.owner = "w" if self.qnet.net.overlaps else "s"
 
     def lower(self) -> Program:
         q = self.qnet
         inputs = tuple(self._port(v.name, v.name, "stream") for v in q.inputs)
         outputs = tuple(self._port(o.name, o.value, o.kind, o.ticks) for o in q.outputs)
         members = tuple(Member(self.namer.name(s.name), s) for s in q.states())
-        states = {m.state.name: f"s->{m.c_name}" for m in members}
+        states = {m.state.name: f"{self.owner}->{m.c_name}" for m in members}
         self.places.update({p.value: p.c_name for p in inputs})
         self.places.update({f.state.name: states[f.state.name] for f in q.feedback})
-        signals = Signals(q, self.namer)
+        signals = Signals(q, self.namer, self.owner)
         copies = self._place_outputs(outputs, states, signals)
         pool = self._allocate()
         steps = [
@@ -98,6 +115,7 @@ class _Lowering:
         lines, counters = signals.declarations([wrote, *(guard for guard, _ in steps)])
         flush, frames = self._ends()
         counters += [c for c in (flush, frames) if c]
+        overlap = self._overlap(inputs, members, counters)
         return Program(
             self.name,
             self.target,
@@ -110,6 +128,7 @@ class _Lowering:
             signals.live,
             wrote,
             not (q.net.window or signals.together(q.outputs)),
+            bool(q.net.window) and not signals.together(several),
             flush,
             frames,
             pool.sizes,
@@ -117,19 +136,22 @@ class _Lowering:
             tuple(self.params),
             _regions(steps),
             tuple(sorted(self.headers)),
-            self._cost(members, counters, pool),
+            self._cost(members, counters, pool, overlap),
             tuple(
                 Place(op.name, value, self._expression(value, pool), signals.values[value])
                 for op in q.ops
                 if op.calls()
                 for value in op.outputs
             ),
+            overlap,
         )
 
     def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:
         v = self.qnet.values[value]
         shape = (ticks, *v.shape) if ticks else v.shape
-        return Port(name, self.namer.name(name), value, shape, self.qnet.formats[value], kind, v.clock, ticks)
+        net = self.qnet.net
+        hop = net.every if kind == "window" and net.overlaps else 0
+        return Port(name, self.namer.name(name), value, shape, self.qnet.formats[value], kind, v.clock, ticks, hop)
 
     def _ends(self) -> tuple[Counter | None, Counter | None]:
         """The counters of a flush and of a window."""
@@ -141,6 +163,19 @@ class _Lowering:
         if net.drain_steps:
             return Counter(self.namer.name("left"), net.drain_steps, "steps that a flush takes at most"), None
         return None, None
+
+    def _overlap(
+        self, inputs: Sequence[Port], members: Sequence[Member], counters: Sequence[Counter]
+    ) -> Overlap | None:
+        """Where windows overlap, what takes less memory: states for each that is under way, or the frames they need."""
+        net = self.qnet.net
+        if not net.overlaps:
+            return None
+        apart = Overlap(net.window, net.every, -(-net.window // net.every))
+        frames = net.window - net.every + 1
+        kept = replace(apart, rings=tuple(Ring(self.namer.name(f"{p.c_name}_frames"), p, frames) for p in inputs))
+        one = sum(m.bytes for m in members) + 2 * len(counters)
+        return min(apart, kept, key=lambda overlap: overlap.bytes(one))
 
     def _place_outputs(
         self, outputs: Sequence[Port], states: dict[str, str], signals: Signals
@@ -203,7 +238,7 @@ class _Lowering:
                     if s.length:
                         pool[name] = (name, POOLS[s.ctype], s.length, first, now)
         for f in self.qnet.feedback:
-            if self.places.get(self._root(f.next), "").startswith("s->"):
+            if self.places.get(self._root(f.next), "").startswith(f"{self.owner}->"):
                 name = f"{f.state.name}.next"
                 pool[name] = (name, POOLS[f.state.format.ctype], f.state.size, end, end)
         return allocate(pool.values())
@@ -283,21 +318,24 @@ class _Lowering:
         first, then = [], []
         for f in self.qnet.feedback:
             guard, source = signals.values[f.next], self._expression(f.next, pool)
-            if source.startswith("s->") and self._root(f.next) in self.places:
+            if source.startswith(f"{self.owner}->") and self._root(f.next) in self.places:
                 through = pool.expression(f"{f.state.name}.next", f.state.format.ctype)
                 first.append((guard, self._copy(through, source, f.state.size, f.state.format)))
                 source = through
             then.append((guard, self._copy(states[f.state.name], source, f.state.size, f.state.format)))
         return first + then
 
-    def _cost(self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool) -> Cost:
+    def _cost(
+        self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool, overlap: Overlap | None
+    ) -> Cost:
         tables = sum(a.bytes for a in self.arrays if a.role == "table")
         tables += sum(self.target.table_bytes[name] for name in self.tables)
+        one = sum(m.bytes for m in members) + 2 * len(counters)
         return Cost(
-            macs=self.macs,
+            macs=self.macs * (overlap.steps if overlap else 1),
             flash_weights=sum(a.bytes for a in self.arrays if a.role == "weights"),
             flash_tables=tables,
-            ram_state=sum(m.bytes for m in members) + 2 * len(counters),
+            ram_state=overlap.bytes(one) if overlap else one,
             ram_scratch=pool.bytes,
         )
 

@@ -45,6 +45,8 @@ class Port:
     kind: str
     clock: Clock
     ticks: int = 0
+    hop: int = 0
+    """Of windows that overlap: steps from one to the next."""
 
     @property
     def size(self) -> int:
@@ -55,7 +57,8 @@ class Port:
     def timing(self) -> str:
         """How often an output comes, and how late: "stream, every 2 steps, 3 steps late"; of a window, how many values."""
         if self.kind == "window":
-            return f"window, {self.ticks} values" if self.ticks else "window"
+            text = f"window, {self.ticks} values" if self.ticks else "window"
+            return f"{text}, every {self.hop} step{'s' * (self.hop > 1)}" if self.hop else text
         text = f"{self.kind}, every {self.clock.rate} steps" if self.clock.rate != 1 else self.kind
         if self.clock.delay:
             text += f", {self.clock.delay} step{'s' * (self.clock.delay > 1)} late"
@@ -117,6 +120,78 @@ class Region:
     calls: tuple[Call, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Ring:
+    """The newest frames of an input, ``frames`` of them, in the struct."""
+
+    c_name: str
+    port: Port
+    frames: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.frames * self.port.size
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return self.size * ITEM_BYTES[self.port.format.ctype]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """How windows that overlap are computed. Either way a call of step runs at most ``steps`` steps of the network.
+
+    Each window that is under way has states of its own and takes every frame as it comes, or there are states for one,
+    and the frames are kept that the windows to come need: ``window - hop + 1`` of them, in rings. The steps of the next
+    window are spread evenly over the calls until its answer.
+
+    Args:
+        hop: frames from one answer to the next.
+        steps: windows that are under way at once, ``window / hop`` rounded up.
+        rings: empty where each window has states of its own.
+    """
+
+    window: int
+    hop: int
+    steps: int
+    rings: tuple[Ring, ...] = ()
+
+    @property
+    def lanes(self) -> int:
+        """How many windows have states."""
+        return 1 if self.rings else self.steps
+
+    @property
+    def frames(self) -> int:
+        """Frames in a ring."""
+        return self.rings[0].frames if self.rings else 0
+
+    @property
+    def idle(self) -> int:
+        """Frames that a window's states wait for after its end before they serve the next."""
+        return self.steps * self.hop - self.window
+
+    @property
+    def counters(self) -> tuple[tuple[str, str], ...]:
+        """The counters of the struct, beside those of its windows, and what they count."""
+        if not self.rings:
+            return ()
+        end = self.frames - 1
+        return (
+            ("at", f"where the next frame goes, 0 .. {end}"),
+            ("read", f"where the window's next frame is, 0 .. {end}"),
+            ("left", f"frames until the next answer, 1 .. {self.window}"),
+        )
+
+    def bytes(self, window: int) -> int:
+        """Of all states, given those of one window."""
+        if self.rings:
+            return window + sum(r.bytes for r in self.rings) + 2 * len(self.counters)
+        return self.lanes * (window + 2)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a value lies when the calls of its op have run: a C expression, and the flag that tells whether it is new."""
@@ -129,7 +204,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Cost:
-    """What is known without compiling: multiply-accumulates of a step, bytes of constants and of the struct."""
+    """What is known without compiling: multiply-accumulates of a call of step at most, bytes of constants and of the struct."""
 
     macs: int
     flash_weights: int
@@ -148,9 +223,11 @@ class Program:
         live: the guards' name for "a frame has come", "" where nothing goes on past the end of the input.
         wrote: C expression: whether a step wrote the outputs.
         apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
+        apart_in_window: the same of a window's outputs of several values, while they are written.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
         places: of every value that an op computes, in order.
+        overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
     """
 
     name: str
@@ -164,6 +241,7 @@ class Program:
     live: str
     wrote: str
     apart: bool
+    apart_in_window: bool
     flush: Counter | None
     frames: Counter | None
     scratch: dict[str, int]
@@ -173,6 +251,7 @@ class Program:
     headers: tuple[str, ...]
     cost: Cost
     places: tuple[Place, ...]
+    overlap: Overlap | None = None
 
     @property
     def returns(self) -> bool:
@@ -183,6 +262,17 @@ class Program:
     def window(self) -> int:
         """The steps of a window, 0 for an endless stream."""
         return self.qnet.net.window
+
+    @property
+    def owner(self) -> str:
+        """The C pointer to what ``members`` and ``counters`` are fields of."""
+        return "w" if self.overlap else "s"
+
+    @property
+    def saved_bytes(self) -> int:
+        """Of a saved state, without header and check sum."""
+        one = sum(m.bytes for m in self.members if not m.state.follows) + 2 * len(self.counters)
+        return self.overlap.bytes(one) if self.overlap else one
 
     @property
     def drain_steps(self) -> int:

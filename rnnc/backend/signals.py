@@ -45,10 +45,12 @@ class Signals:
     """The flags of all values and ops of a qnet.
 
     ``live`` is the flag of the inputs: "" where the network needs none, because nothing goes on past their end.
+    ``owner`` is the C pointer to the counters.
     """
 
     qnet: QNet
     namer: Namer
+    owner: str
     live: str = field(init=False)
     values: dict[str, str] = field(default_factory=dict)
     ticks: dict[str, str] = field(default_factory=dict)
@@ -87,10 +89,11 @@ class Signals:
             if name in needed:
                 needed.update(re.findall(r"\w+", expression))
         waits = [(flag, c) for flag, c in self.waits.values() if flag in needed]
-        lines = [f"const int {flag} = s->{c.c_name} == 0;" for flag, c in waits]
+        at = self.owner
+        lines = [f"const int {flag} = {at}->{c.c_name} == 0;" for flag, c in waits]
         for flag, c in waits:
             assert c.clock is not None
-            lines.append(f"s->{c.c_name} = (uint16_t)({flag} ? {c.clock.rate - 1} : s->{c.c_name} - 1);")
+            lines.append(f"{at}->{c.c_name} = (uint16_t)({flag} ? {c.clock.rate - 1} : {at}->{c.c_name} - 1);")
         lines += [f"const int {name} = {text};" for name, text in self.flags.items() if name in needed]
         return lines, [c for _, c in waits] + [c for c in self.tails.values() if c.c_name in needed]
 
@@ -119,7 +122,7 @@ class Signals:
             self.namer.name(f"tail{k}"), op.timing.tail, f"ticks that {op.name} goes on for when its input has ended"
         )
         due = self._due(common_clock([self.qnet.values[n].clock for n in op.inputs]))
-        left = f"rnnc_count_down(&s->{self.tails[op.name].c_name})"
+        left = f"rnnc_count_down(&{self.owner}->{self.tails[op.name].c_name})"
         return f"({due} && {left})" if due else left
 
     def _due(self, clock: Clock) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnc.backend.program import Port, Program, Region
+import numpy as np
+
+from rnnc.backend.hop import step_lines
+from rnnc.backend.program import Member, Port, Program, Region
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,14 @@ def step_functions(program: Program) -> list[Function]:
     if not program.live and not program.window:
         result = [f"return {program.wrote};"] if program.returns else []
         return [Function(step_head(program), (*_owned([*_work(program), *result]),))]
-    tick = Function(_tick_head(program), (*_owned([*_work(program), f"return {program.wrote};"]),))
+    lines = _owned([*_work(program), f"return {program.wrote};"])
+    lines = lines if program.overlap is None or any("w->" in line for line in lines) else ["(void)w;", *lines]
+    tick = Function(_tick_head(program), tuple(lines))
+    if program.overlap:
+        step = Function(step_head(program), tuple(step_lines(program, program.overlap)))
+        return [tick, _window_step(program, _window_head(program)), step]
     if program.window:
-        return [tick, _window_step(program)]
+        return [tick, _window_step(program, step_head(program))]
     return [tick, _stream_step(program), _flush(program)]
 
 
@@ -66,8 +74,13 @@ def _region(region: Region) -> list[str]:
 # --------------------------------------------------------------------------- what goes on past the end of the input
 
 
+def _owners(program: Program) -> list[str]:
+    """The parameters of a function that computes a step: the struct, and the window that it is about."""
+    return [f"{program.name}_t *s", *([f"{program.name}_window_t *w"] if program.overlap else [])]
+
+
 def _tick_head(program: Program) -> str:
-    args = [f"{program.name}_t *s"]
+    args = _owners(program)
     args += [f"int {program.live}"] if program.live else []
     args += [f"const {p.format.ctype} *{p.c_name}" for p in program.inputs]
     args += [f"{p.format.ctype} *{p.c_name}" for p in program.outputs]
@@ -76,7 +89,7 @@ def _tick_head(program: Program) -> str:
 
 def _tick(program: Program, live: bool, outputs: Sequence[str] = ()) -> str:
     """A call of tick, with a frame or past the last one."""
-    args = ["s", *([str(int(live))] if program.live else [])]
+    args = ["s", *(["w"] if program.overlap else []), *([str(int(live))] if program.live else [])]
     args += [p.c_name if live else "0" for p in program.inputs]
     args += outputs or [p.c_name for p in program.outputs]
     return f"{program.name}_tick({', '.join(args)})"
@@ -101,18 +114,61 @@ def _flush(program: Program) -> Function:
     return Function(flush_head(program), tuple(lines))
 
 
-def _window_step(program: Program) -> Function:
+def _window_head(program: Program) -> str:
+    args = _owners(program)
+    args += [f"const {p.format.ctype} *{p.c_name}" for p in program.inputs]
+    args += [f"{p.format.ctype} *{p.c_name}" for p in program.outputs]
+    return f"static int {program.name}_window({', '.join(args)})"
+
+
+def start_of_window(program: Program) -> Function:
+    """What starts a window anew, where each window has states of its own."""
+    lines = ["memset(w, 0, sizeof *w);", *initial_lines(program)]
+    return Function(f"static void {program.name}_start({program.name}_window_t *w)", tuple(lines))
+
+
+def initial_lines(program: Program) -> list[str]:
+    """Set all states and counters that do not start at zero."""
+    at = program.owner
+    lines = [line for m in program.members for line in _initial(m, at)]
+    return lines + [f"{at}->{c.c_name} = {c.initial};" for c in program.counters if c.initial]
+
+
+def _initial(member: Member, at: str) -> list[str]:
+    values = member.state.initial.ravel()
+    if values.size > 1 and values[0] and np.all(values == values[0]):
+        return [f"for (int i = 0; i < {values.size}; i++) {{ {at}->{member.c_name}[i] = {int(values[0])}; }}"]
+    return [f"{at}->{member.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
+
+
+def _window_step(program: Program, head: str) -> Function:
+    """Takes a frame of a window; the last one goes on to its end, answers, and starts anew."""
     assert program.frames is not None
-    frames = f"s->{program.frames.c_name}"
+    frames = f"{program.owner}->{program.frames.c_name}"
     several = [p for p in program.outputs if p.ticks]
     lines = ["uint16_t k;"] if program.drain_steps else []
-    lines += ["int count = 0;"] if several else []
+    lines += _counts(program, several)
     lines += [f"(void){_tick(program, live=True)};"]
     lines += [f"{frames}++;", f"if ({frames} < {program.window}) {{", "    return 0;", "}"]
     if program.drain_steps:
-        at = [f"{p.c_name} + count * {p.size // p.ticks}" if p.ticks else p.c_name for p in program.outputs]
-        call = _tick(program, live=False, outputs=at)
         lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
-        lines += [f"    count += {call} != 0;" if several else f"    (void){call};", "}"]
-    lines += [f"{program.name}_reset(s);", "return 1;"]
-    return Function(step_head(program), tuple(lines))
+        lines += [*(f"    {line}" for line in _past_the_end(program, several)), "}"]
+    lines += [f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);", "return 1;"]
+    return Function(head, tuple(lines))
+
+
+def _counts(program: Program, several: Sequence[Port]) -> list[str]:
+    """How many values each output of several has given so far: one count where they come together."""
+    if not several:
+        return []
+    return [f"int count[{len(several)}] = {{0}};", "int wrote;"] if program.apart_in_window else ["int count = 0;"]
+
+
+def _past_the_end(program: Program, several: Sequence[Port]) -> list[str]:
+    """A tick past the last frame of a window; of outputs of several values each goes to its own place."""
+    counts = {p.name: f"count[{i}]" if program.apart_in_window else "count" for i, p in enumerate(several)}
+    at = [f"{p.c_name} + {counts[p.name]} * {p.size // p.ticks}" if p.ticks else p.c_name for p in program.outputs]
+    call = _tick(program, live=False, outputs=at)
+    if program.apart_in_window:
+        return [f"wrote = {call};", *(f"count[{i}] += (wrote >> {i}) & 1;" for i in range(len(several)))]
+    return [f"count += {call} != 0;" if several else f"(void){call};"]

@@ -6,21 +6,67 @@ from rnnc.backend.program import Port, Program
 
 
 def usage(program: Program) -> list[str]:
-    """Lines of C: a stream, its start, and what to do with each frame."""
-    n = program.name
-    lines = [f'#include "{n}.h"', "", f"static {n}_t s; // one stream; each sensor has its own", ""]
-    lines += ["void start(void)", "{", f"    {n}_reset(&s);", "}", ""]
+    """Lines of C: a stream, its start, and what to do with each frame; where the file ends after T steps, until its end."""
+    n, net = program.name, program.qnet.net
+    lines = [f'#include "{n}.h"', ""]
+    lines += [f"// {line}" for line in going_on(program)]
+    lines += [f"static {n}_t s; // one stream; each sensor has its own"]
+    taken = _free("taken", program)
+    lines += [f"static uint16_t {taken}; // frames since the start"] if net.restarts else []
+    lines += ["", "void start(void)", "{", f"    {n}_reset(&s);"]
+    lines += [*([f"    {taken} = 0;"] if net.restarts else []), "}", ""]
     lines += [*_signature("on_frame", [f"const {_array(program, p)}" for p in program.inputs]), "{"]
     lines += [f"    {_array(program, p)};" for p in program.outputs]
     inputs, outputs = ([p.c_name for p in ports] for ports in (program.inputs, program.outputs))
-    lines += [f"    {line}" for line in _call("if", f"{n}_step(", ["&s", *inputs, *outputs], program.returns, outputs)]
+    step = f"{n}_step({', '.join(['&s', *inputs, *outputs])})"
+    body = _call("if", step, program.returns, _new(program))
+    lines += [f"    {line}" for line in (_until_the_end(program, taken, step, body) if net.restarts else body)]
     lines.append("}")
-    if program.flush:
+    if program.flush and not net.restarts:
         lines += ["", "void on_end(void) // of the sequence: what the network still owes", "{"]
         lines += [f"    {_array(program, p)};" for p in program.outputs]
-        lines += [f"    {line}" for line in _call("while", f"{n}_flush(", ["&s", *outputs], True, outputs)]
-        lines += [f"    {n}_reset(&s);", "}"]
+        lines += [f"    {line}" for line in [*_flushed(program), f"{n}_reset(&s);"]]
+        lines.append("}")
     return lines
+
+
+def going_on(program: Program) -> list[str]:
+    """What to know of a file that starts anew where the C goes on: nothing where it does not."""
+    n, steps = program.name, program.qnet.net.restarts
+    if not steps:
+        return []
+    return [
+        f"It starts anew every {steps} steps in the file; this C goes on. Call {n}_reset every {steps} steps,",
+        f"as here, or compile with --window {steps} --hop K for the file's answer to the newest {steps} frames.",
+    ]
+
+
+def _until_the_end(program: Program, taken: str, step: str, body: list[str]) -> list[str]:
+    """A step of a file that ends after so many, and what its end is."""
+    n, net = program.name, program.qnet.net
+    once = [p.c_name for p in program.outputs if p.kind == "last"]
+    lines = body if len(once) < len(program.outputs) else [f"{step};"]
+    answer = [f"// {', '.join(once)}: the file's answer to these {net.restarts} frames"] if once else []
+    end = [*answer, *(_flushed(program) if program.flush else []), f"{n}_reset(&s);", f"{taken} = 0;"]
+    return [*lines, f"if (++{taken} == {net.restarts}) {{", *(f"    {line}" for line in end), "}"]
+
+
+def _flushed(program: Program) -> list[str]:
+    arguments = ", ".join(["&s", *(p.c_name for p in program.outputs)])
+    return _call("while", f"{program.name}_flush({arguments})", True, _new(program))
+
+
+def _new(program: Program) -> str:
+    """What there is to say of outputs that were written."""
+    outputs = ", ".join(p.c_name for p in program.outputs)
+    return f"{outputs}: the answer to the newest {program.window} frames" if program.window else f"{outputs}: new here"
+
+
+def _free(name: str, program: Program) -> str:
+    """A name that no argument of step has."""
+    while name in {p.c_name for p in (*program.inputs, *program.outputs)}:
+        name += "_"
+    return name
 
 
 def _array(program: Program, port: Port) -> str:
@@ -35,7 +81,5 @@ def _signature(name: str, parameters: list[str]) -> list[str]:
     return [f"void {name}(", *(f"    {p}{',' if i < len(parameters) - 1 else ')'}" for i, p in enumerate(parameters))]
 
 
-def _call(keyword: str, function: str, arguments: list[str], tells: bool, outputs: list[str]) -> list[str]:
-    use = f"// {', '.join(outputs)}: new here"
-    call = f"{function}{', '.join(arguments)})"
-    return [f"{keyword} ({call}) {{", f"    {use}", "}"] if tells else [f"{call};", use]
+def _call(keyword: str, call: str, tells: bool, what: str) -> list[str]:
+    return [f"{keyword} ({call}) {{", f"    // {what}", "}"] if tells else [f"{call};", f"// {what}"]

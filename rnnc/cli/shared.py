@@ -74,7 +74,11 @@ class ModelArguments:
         str, _option("--target", "TARGET", "The part to compile for; portable C by default.", complete.targets)
     ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
-    window: Annotated[int, _option("--window", "T", "Steps that a network with a backward pass sees at once.")] = 0
+    window: Annotated[int, _option("--window", "T", "Answer windows of T steps, each from reset.")] = 0
+    hop: Annotated[
+        int | None,
+        _option("--hop", "K", "Steps from one window to the next; alone for windows as long as the file has."),
+    ] = None
     bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "A dimension's length, a scalar input.")] = None
     state: Annotated[list[str] | None, _option("--state", "IN=OUT|none", "The output that feeds a state input.")] = None
     wav_hop: Annotated[
@@ -102,6 +106,7 @@ class ModelArguments:
             target=self.target,
             search=_at_least_zero("--search", self.search),
             window=_at_least_zero("--window", self.window),
+            hop=0 if self.hop is None else _at_least_one("--hop", self.hop),
             bind=pairs("--bind", self.bind, _number),
             wav_hop=_at_least_zero("--wav-hop", self.wav_hop),
             states=pairs("--state", self.state, str),
@@ -178,6 +183,12 @@ def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> d
 def _at_least_zero(flag: str, value: int) -> int:
     if value < 0:
         raise UsageError(f"{flag} {value}: must not be negative")
+    return value
+
+
+def _at_least_one(flag: str, value: int) -> int:
+    if value < 1:
+        raise UsageError(f"{flag} {value}: must be at least 1", hint="Give --hop K with 1 <= K <= T.")
     return value
 
 

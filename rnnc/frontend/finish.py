@@ -8,6 +8,7 @@ from dataclasses import replace
 from rnnc.clock import Timing
 from rnnc.errors import Refused
 from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
+from rnnc.ops.collect import Collect
 from rnnc.ops.delay import Delay
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.shift import Shift
@@ -24,6 +25,8 @@ def finish(
     steps: int,
     where: str,
     window: int = 0,
+    hop: int = 0,
+    length: int = 0,
 ) -> Net:
     """Build the net.
 
@@ -31,7 +34,7 @@ def finish(
         sizes: elements of each value.
         steps: how many steps the sequence of the graph has.
         where: the file, for messages.
-        window: as in ``Net``.
+        window, hop, length: as in ``Net``.
 
     Raises Refused where values of unlike rate meet.
     """
@@ -43,7 +46,7 @@ def finish(
     for op in merged:
         aligner.add(op)
     shown = [aligner.of_window(o) for o in aligner.outputs(outputs)] if window else aligner.outputs(outputs)
-    return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window)
+    return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window, hop, length)
 
 
 def needed(ops: Sequence[Op], results: set[str]) -> list[Op]:
@@ -160,14 +163,9 @@ class _Aligner:
     def of_window(self, output: Output) -> Output:
         """An output of a network that answers once a window: one value, or all of them at its end."""
         ticks, clock = self.lengths[output.value], self.values[output.value].clock
-        if output.kind == "stream" and ticks > 1 and clock.phase < self.window:
-            raise Refused(
-                "it has a value at each step, and the network answers once a window",
-                where=f"{self.where}: output {output.name!r}" if self.where else f"output {output.name!r}",
-                hint="Leave it out: --output names those to compile.",
-            )
         if output.kind == "stream" and ticks > 1:
-            return replace(output, kind="window", ticks=ticks)
+            value = output.value if clock.phase >= self.window else self._collect(output.value, ticks)
+            return replace(output, kind="window", value=value, ticks=ticks)
         value = output.value if clock.phase >= self.window - 1 else self._hold(output.value)
         return replace(output, kind="window", value=value)
 
@@ -181,6 +179,12 @@ class _Aligner:
             )
         fresh = f"hold{len(self.ops)}"
         self._append(Delay(fresh, (name, end), (fresh,), capacity=1, size=self.values[name].size), 1)
+        return fresh
+
+    def _collect(self, name: str, ticks: int) -> str:
+        """The values of a window's steps, kept until its end."""
+        fresh = f"collect{len(self.ops)}"
+        self._append(Collect(fresh, (name,), (fresh,), count=ticks, size=self.values[name].size), ticks)
         return fresh
 
     def _together(self, op: Op, names: Sequence[str]) -> list[str]:

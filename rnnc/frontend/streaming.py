@@ -12,7 +12,7 @@ from itertools import islice, product
 
 import numpy as np
 
-from rnnc.errors import Refused, RnncError, UnreadableModel
+from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
 from rnnc.frontend.backward import forward_only
 from rnnc.frontend.caches import without_caches
 from rnnc.frontend.cells import find_cells, in_bodies, possible_feeds
@@ -36,18 +36,31 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
     Args:
         graph: from ``load``.
-        options: ``states``, ``time_axis``, ``outputs`` and ``window`` are used.
+        options: ``states``, ``time_axis``, ``outputs``, ``window`` and ``hop`` are used.
 
     Raises Refused, naming the node that cannot stream; UsageError; UnreadableModel where the file contradicts itself.
     """
     try:
-        return _stream(graph, options)
+        net = _stream(graph, options)
     except RnncError:
         raise
     except Exception as error:
         if not graph.broken:
             raise
         raise UnreadableModel(f"the model contradicts itself: {graph.broken}", where=graph.file) from error
+    _check_hop(net, options, graph.file)
+    return net
+
+
+def _check_hop(net: Net, options: Options, file: str) -> None:
+    """Raise UsageError where the windows that are asked for have no length, or are shorter than their hop."""
+    if options.hop and not net.window:
+        what = "takes one step at once" if net.length else "leaves open how many steps a sequence has"
+        hint = "Say how long a window is: --window T --hop K. It takes a file of sequences."
+        raise UsageError(f"--hop {options.hop}: the file {what}", where=file, hint=hint)
+    if not 0 <= options.hop <= net.window:
+        what = f"--hop {options.hop}: a window has {net.window} steps, and no frame may lie between two windows"
+        raise UsageError(what, where=file, hint=f"Give --hop K with 1 <= K <= {net.window}.")
 
 
 def _stream(graph: Graph, options: Options) -> Net:
@@ -56,7 +69,7 @@ def _stream(graph: Graph, options: Options) -> Net:
     plain = without_caches(graph, states) if states.feedback else None
     if plain and plain.frames:
         net = attempts.best(plain.graph, plain.states)
-        if net and all(o.kind == "stream" for o in net.outputs):
+        if net and all(o.kind != "last" for o in net.outputs):
             return net
     net = attempts.best(graph, states)
     if net is None and plain:
@@ -86,7 +99,7 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
     graph = roll_up(canonical(complete_shapes(unloop(canonical(without_lengths(graph))))))
-    graph = forward_only(graph) if options.window else graph
+    graph = forward_only(graph) if options.window or options.hop else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
     feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}
     graph = find_cells(in_bodies(graph), feeds, certain=False)
@@ -122,12 +135,17 @@ class _Attempts:
 
     def _net(self, graph: Graph, states: States, axes: Mapping[str, int | None], repeats: int = 0) -> Net | None:
         """The net of one choice; None, and a failure more, where the graph cannot be followed with it."""
-        trace = Trace(graph, states, axes, Parts(window=self.options.window), repeats)
+        trace = Trace(graph, states, axes, repeats=repeats)
+        fixed = trace.steps if self.options.hop and trace.steps > 1 and not graph.time else 0
+        asked = Parts(window=self.options.window or fixed, hop=self.options.hop)
+        asked.windowed = asked.window == trace.steps
         try:
             try:
+                trace = Trace(graph, states, axes, asked, repeats)
                 return trace.run()
             except NeedsWindow:
-                trace = Trace(graph, states, axes, Parts(window=self.options.window, windowed=True), repeats)
+                again = Parts(window=asked.window, hop=asked.hop, windowed=True)
+                trace = Trace(graph, states, axes, again, repeats)
                 return trace.run()
         except Refused as error:
             wrong = isinstance(error, WrongAxis)

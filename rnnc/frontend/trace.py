@@ -22,6 +22,7 @@ from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Tra
 from rnnc.views import VIEWS, moved_inputs, view
 
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
 BACKWARD_HINT = "It needs the whole sequence. Compile with --window T, or retrain without it."
 
 
@@ -40,12 +41,14 @@ class Parts:
     Args:
         steps: of the graph's sequence.
         window: the steps of a window that the user asks for, 0 for none.
+        hop: steps from one window to the next, 0 for as many as a window has.
         windowed: whether the network is one that answers once a window.
         lengths: how many ticks each value has in the sequence of the graph.
     """
 
     steps: int = 1
     window: int = 0
+    hop: int = 0
     windowed: bool = False
     lengths: dict[str, int] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -132,15 +135,16 @@ class Trace:
         """Begin again with a window, unless there is one; refused where it is ``buffered`` and the user asks for none."""
         if buffered and not self.parts.window:
             self.refuse(node, what, BACKWARD_HINT)
-        if self.parts.window and self.parts.window != self.parts.steps:
-            what = f"sees {self.parts.steps} steps at once, and --window says {self.parts.window}"
-            self.refuse(
-                node,
-                what,
-                f"The file has that length built in: --window {self.parts.steps}, or export it with an open one.",
-            )
+        self._check_window(self._where(node))
         if not self.windowed:
             raise NeedsWindow
+
+    def _check_window(self, where: str) -> None:
+        steps, window = self.parts.steps, self.parts.window
+        if window and window != steps:
+            what = f"the file takes {steps} step{'s' * (steps > 1)} at once, and --window says {window}"
+            hint = f"The file has that length built in: --window {steps}, or export it with an open one."
+            raise Refused(what, where=where, hint=hint if steps > 1 else STEP_FILE)
 
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing."""
@@ -321,6 +325,7 @@ class Trace:
             what = f"it answers once, after {self.repeats} steps with one input: no step of it has a result"
             hint = "Export it with what the recurrent layer gives at each step."
             raise Refused(what, where=self.graph.file, hint=hint)
+        self._check_window(self.graph.file)
         graph, feedback = self.graph, self.parts.feedback
         steps, window = self.steps, self.steps if self.windowed else 0
         sizes = {name: value.size for name, value in self.values.items()}
@@ -333,6 +338,8 @@ class Trace:
             sizes=sizes,
             steps=steps,
             window=window,
+            hop=self.parts.hop if window else 0,
+            length=0 if graph.time else steps,
             where=graph.file,
         )
 

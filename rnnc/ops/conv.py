@@ -57,6 +57,7 @@ class Conv(Op):
     relu: bool = False
     initial: InitialState | None = None
     kind: ClassVar[str] = "conv"
+    forgets: ClassVar[bool] = True
 
     @property
     def rows(self) -> int:

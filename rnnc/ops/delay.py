@@ -26,6 +26,7 @@ class Delay(Op):
     capacity: int
     size: int
     kind: ClassVar[str] = "delay"
+    forgets: ClassVar[bool] = True
     elastic: ClassVar[bool] = True
     passes: ClassVar[bool] = True
 

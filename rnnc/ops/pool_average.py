@@ -37,6 +37,7 @@ class AveragePool(Op):
     count_padding: bool
     shape: tuple[int, ...]
     kind: ClassVar[str] = "averagepool"
+    forgets: ClassVar[bool] = True
 
     @property
     def timing(self) -> Timing:

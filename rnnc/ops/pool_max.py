@@ -28,6 +28,7 @@ class MaxPool(Op):
     geometry: Geometry
     shape: tuple[int, ...]
     kind: ClassVar[str] = "maxpool"
+    forgets: ClassVar[bool] = True
 
     @property
     def timing(self) -> Timing:

@@ -27,6 +27,7 @@ class Reverse(Op):
     count: int
     size: int
     kind: ClassVar[str] = "reverse"
+    forgets: ClassVar[bool] = True
     passes: ClassVar[bool] = True
 
     @property

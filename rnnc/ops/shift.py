@@ -31,6 +31,7 @@ class Shift(Op):
     size: int
     stride: int = 1
     kind: ClassVar[str] = "shift"
+    forgets: ClassVar[bool] = True
     passes: ClassVar[bool] = True
 
     @property

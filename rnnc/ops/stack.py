@@ -27,6 +27,7 @@ class Stack(Op):
     size: int
     shape: tuple[int, ...]
     kind: ClassVar[str] = "stack"
+    forgets: ClassVar[bool] = True
 
     @property
     def timing(self) -> Timing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,13 @@ from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Interval, Net, Value
 from rnnc.options import Options, Told, not_told
-from rnnc.streams import CHUNK, stream_net
+from rnnc.streams import CHUNK, start_net
 
 SAMPLES = 4096
 """How many evenly spaced samples of an operand serve for its covariance."""
 NOISE_STEPS = 1024
+MOST_OVERLAP = 4
+"""Of overlapping windows, about so many see each frame of the calibration data."""
 DEFAULT_INPUT_FRACTION = 11
 """Inputs that nothing is known about are Q4.11, +-16."""
 INPUT_HEADROOM = 2.0
@@ -133,29 +135,28 @@ def _expected_peak(seen: Floats) -> Floats:
 
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Noise of unit variance (less where an input's range is small), uniform ids: what stands in for calibration data."""
-    rng = np.random.default_rng(0)
+    rng, steps = np.random.default_rng(0), max(NOISE_STEPS, net.window)
     noise: dict[str, list[Array]] = {}
     for v in net.inputs:
         if v.dtype == "index":
-            noise[v.name] = [rng.integers(0, v.rows, (NOISE_STEPS, *v.shape))]
+            noise[v.name] = [rng.integers(0, v.rows, (steps, *v.shape))]
             continue
         f = ranges.inputs[v.name]
         spread = np.minimum(1.0, ranges.bounds[v.name].magnitude / 4).reshape(v.shape)
-        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((NOISE_STEPS, *v.shape)) * spread))]
+        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((steps, *v.shape)) * spread))]
     return noise
 
 
 def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Every input held at each end of its range."""
     constant: dict[str, list[Array]] = {}
+    steps = max(NOISE_STEPS, net.window)
     for v in net.inputs:
         if v.dtype == "index":
-            constant[v.name] = [np.full((NOISE_STEPS, *v.shape), row) for row in (0, v.rows - 1)]
+            constant[v.name] = [np.full((steps, *v.shape), row) for row in (0, v.rows - 1)]
             continue
         bound = ranges.bounds[v.name]
-        constant[v.name] = [
-            np.broadcast_to(end.reshape(v.shape), (NOISE_STEPS, *v.shape)) for end in (bound.lo, bound.hi)
-        ]
+        constant[v.name] = [np.broadcast_to(end.reshape(v.shape), (steps, *v.shape)) for end in (bound.lo, bound.hi)]
     return constant
 
 
@@ -169,7 +170,7 @@ def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_to
     for k, group in enumerate(groups):
         lengths = np.array([len(s) for s in next(iter(group.values()))])
         view = _Valid(net, lengths, notes) if not ends_matter else notes.add
-        stream = stream_net(net, len(lengths), view)
+        stream = start_net(_seldom(net), len(lengths), view)
         for t in range(0, int(lengths.max()), CHUNK):
             count = min(CHUNK, int(lengths.max()) - t)
             stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
@@ -182,6 +183,12 @@ def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_to
             hint=f"The network answers after {net.window} steps." if net.window else "Give longer sequences.",
         )
     ranges.samples = {name: np.concatenate(parts) for name, parts in notes.kept.items()}
+
+
+def _seldom(net: Net) -> Net:
+    """A net whose windows start so seldom that few of them see the same frame."""
+    least = -(-net.window // MOST_OVERLAP)
+    return replace(net, hop=net.every * -(-least // net.every)) if 0 < net.every < least else net
 
 
 def _by_length(sequences: Sequences) -> list[Sequences]:

@@ -48,7 +48,7 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
 def _valid(net: Net, output: Output, ticks: int, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which ticks of an output come before each lane's end, of whole windows where there are any: ``[ticks, lanes]``."""
     if net.window:
-        counts = lengths // net.window * max(output.ticks, 1)
+        counts = np.array([net.ticks(output, int(n)) for n in lengths])
         return np.asarray(np.arange(ticks)[:, None] < counts[None, :])
     clock = net.values[output.value].clock
     at = clock.phase + clock.rate * np.arange(ticks)

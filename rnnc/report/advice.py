@@ -38,6 +38,7 @@ def _found(
         yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."
     elif verified.difference:
         yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
+    yield from restart_cautions(program)
     if not calibrated:
         yield (
             "Ranges come from noise and weights are rounded to nearest. --calib DATA with a few thousand typical steps fits "
@@ -55,6 +56,17 @@ def _found(
         yield from _rare(verified.measured.occupancy)
     if options.precision == "a8":
         yield "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
+
+
+def restart_cautions(program: Program) -> Iterator[str]:
+    """What to know of a network that was trained on windows and goes on past them."""
+    steps = program.qnet.net.restarts
+    if steps:
+        yield (
+            f"the network starts anew every {steps} steps in the file; this C goes on, which the file never does. For the "
+            f"file's answers call {program.name}_reset every {steps} steps, or compile with --window {steps} --hop K: the "
+            f"answer to the newest {steps} frames every K steps."
+        )
 
 
 def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bool) -> Iterator[str]:

@@ -21,7 +21,10 @@ def flash_parts(program: Program) -> str:
 
 def ram_parts(program: Program) -> str:
     """States and work arrays by size."""
-    parts = [(m.bytes, f"{m.c_name}  state, {m.state.format}") for m in program.members]
+    lanes = program.overlap.lanes if program.overlap else 1
+    of = f" of each of {lanes} windows" if lanes > 1 else ""
+    parts = [(m.bytes * lanes, f"{m.c_name}  state{of}, {m.state.format}") for m in program.members]
+    parts += [(r.bytes, f"{r.c_name}  the newest frames") for r in (program.overlap.rings if program.overlap else ())]
     parts += [(WORK_BYTES[name] * n, f"{name}  scratch, shared by lifetime") for name, n in program.scratch.items()]
     return _table(parts)
 

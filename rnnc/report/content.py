@@ -9,6 +9,7 @@ from typing import Any
 
 import rnnc
 from rnnc.backend.program import Port, Program
+from rnnc.net import Net
 from rnnc.quantization.certify import Certificate
 from rnnc.report.scores import scores
 from rnnc.verification.attribution import Attribution, Loss
@@ -41,7 +42,7 @@ def report_content(
         "precision": program.qnet.precision,
         "target": program.target.name,
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
-        "outputs": [_output(p, shapes[p.name], program.window) for p in program.outputs],
+        "outputs": [_output(p, shapes[p.name], program.qnet.net) for p in program.outputs],
         "cost": {
             "macs": cost.macs,
             "flash_weights": cost.flash_weights,
@@ -51,6 +52,7 @@ def report_content(
             "ram_scratch": cost.ram_scratch,
             "stack": None,
             "instructions": None,
+            "windows": _windows(program),
         },
         "certificate": [
             {
@@ -66,13 +68,27 @@ def report_content(
     }
 
 
+def _windows(program: Program) -> dict[str, Any] | None:
+    """What windows cost: steps of the network in a call of step, at most, and what is kept for those that overlap."""
+    net, overlap = program.qnet.net, program.overlap
+    if not net.window:
+        return None
+    return {
+        "steps": net.window,
+        "hop": net.every,
+        "steps_a_call": overlap.steps if overlap else 1,
+        "states": overlap.lanes if overlap else 1,
+        "frames": overlap.frames if overlap else 0,
+    }
+
+
 def _input(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
     """``scale`` by channel where it differs; real = integer * scale + offset."""
     scale = [_short(s) for s in port.format.scale]
     return {"name": port.name, "shape": list(shape), "dtype": _dtype(port), "scale": scale, "offset": _offset(port)}
 
 
-def _output(port: Port, shape: tuple[int, ...], window: int) -> dict[str, Any]:
+def _output(port: Port, shape: tuple[int, ...], net: Net) -> dict[str, Any]:
     """``rate`` and ``latency`` in steps; a window answers with its last frame, whatever its inner delays are."""
     scale = [_short(s) for s in port.format.scale]
     return {
@@ -81,8 +97,8 @@ def _output(port: Port, shape: tuple[int, ...], window: int) -> dict[str, Any]:
         "dtype": _dtype(port),
         "scale": scale[0] if port.format.uniform else scale,
         "kind": port.kind,
-        "rate": window or port.clock.rate,
-        "latency": 0 if window else port.clock.delay,
+        "rate": net.every or port.clock.rate,
+        "latency": 0 if net.window else port.clock.delay,
     }
 
 
@@ -99,6 +115,7 @@ def _verify(verified: Verification, attribution: Attribution | None) -> dict[str
     m = verified.measured
     content: dict[str, Any] = {
         "steps": m.steps,
+        "compared": m.compared,
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
         "float32": asdict(m.float32) | {"max_rel": _figure(m.float32.max_rel, 3)},

@@ -163,6 +163,10 @@ def ram_by_layer(program: Program) -> tuple[Bar, ...]:
         owner = owners.get(m.state.name, "feedback")
         parts[owner] = parts.get(owner, 0) + m.bytes
     parts["counters"] = 2 * len(program.counters)
+    if program.overlap:
+        parts = {name: n * program.overlap.lanes for name, n in parts.items()}
+        parts["frames"] = sum(r.bytes for r in program.overlap.rings)
+        parts["counters"] += program.cost.ram_state - sum(parts.values())
     parts["scratch"] = program.cost.ram_scratch
     return bars(parts, "B")
 

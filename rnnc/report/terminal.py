@@ -98,12 +98,22 @@ def _cost(report: Mapping[str, Any]) -> str:
          f"scratch {_thousands(c['ram_scratch'])}, a stream"],
         ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
     ]  # fmt: skip
+    rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
     return table(["cost", "", ""], rows)
+
+
+def _windows(w: Mapping[str, Any]) -> str:
+    """What windows that overlap keep, and how many steps of the network they need at once."""
+    if w["hop"] == w["steps"]:
+        return "one after the other"
+    kept = f"{w['frames']} frames kept" if w["frames"] else f"{w['states']} at once, each with its state"
+    return f"one every {w['hop']}: {kept}; at most {w['steps_a_call']} steps of the network a call"
 
 
 def _verification(verify: Mapping[str, Any]) -> str:
     c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
     lines = [f"verified over {_thousands(verify['steps'])} steps: the C {c};"]
+    lines += [f"{part};" for part in f"compared: {verify['compared']}".split("; ")]
     lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
     parting = verify["float32"]
     if parting["parts_at"] is not None:

@@ -113,7 +113,7 @@ def excerpts(sequences: Sequences, net: Net, steps: int) -> Excerpts:
 
 class _Attribution:
     def __init__(self, qnet: QNet, chosen: Excerpts, told: Told) -> None:
-        self.qnet, self.net, self.skips, self.told = qnet, qnet.net, chosen.skips, told
+        self.qnet, self.net, self.skips, self.told = qnet, replace(qnet.net, hop=0), chosen.skips, told
         self.groups = batches(chosen.sequences, qnet.net)
         self.done, self.runs = 0, _runs(self.net)
         self.rounded = [self._rounded(b.inputs, [v.name for v in qnet.inputs]) for b in self.groups]

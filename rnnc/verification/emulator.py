@@ -335,7 +335,7 @@ def _by_function(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]
 
 def _within(program: Program, symbols: Mapping[str, Symbol]) -> str:
     """Where the functions that call the ops' kernels are, as the plugin takes it; the compiler may split them."""
-    own = {f"{program.name}_step", f"{program.name}_tick"}
+    own = {f"{program.name}_{function}" for function in ("step", "window", "tick")}
     code = [s for s in symbols.values() if s.function and s.name.split(".")[0] in own]
     return "".join(f",within={s.address & ~1:#x}-{(s.address & ~1) + s.size:#x}" for s in code)
 

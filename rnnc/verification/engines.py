@@ -26,7 +26,9 @@ Engine = Literal["c", "oracle", "float", "onnxruntime"]
 def run_engine(
     engine: Engine, model: bytes, program: Program, files: Mapping[str, str], options: Options, sequences: Sequences
 ) -> dict[str, list[Floats]]:
-    """Every tick of every output, real units: ``[ticks, size]`` of each sequence.
+    """Every tick of every output, real units: ``[ticks, size]`` of each sequence, of one shape from every engine.
+
+    Of onnxruntime those are NaN that it is not asked for. A file of a fixed length starts anew after so many steps.
 
     Raises MissingTool (engine "c"), DataError (engine "onnxruntime", sequences shorter than the file takes at once).
     """
@@ -46,11 +48,14 @@ def run_engine(
 
 def _onnxruntime(model: bytes, net: Net, options: Options, sequences: Sequences) -> dict[str, list[Floats]]:
     reference = ask(Session(model, net, options), sequences)
-    lengths = [len(s) for s in next(iter(reference.sequences.values()))]
+    lengths = [len(s) for s in next(iter(sequences.values()))]
     result = {}
     for o in net.outputs:
-        points = reference.outputs[o.name]
+        points, rate = reference.outputs[o.name], max(1, net.values[o.value].clock.rate)
         result[o.name] = [np.full((net.ticks(o, n), net.values[o.value].size), np.nan) for n in lengths]
-        for sequence, tick, y in zip(points.sequence, points.tick, points.values, strict=True):
-            result[o.name][sequence][tick] = y
+        for piece, tick, y in zip(points.sequence, points.tick, points.values, strict=True):
+            sequence, first = reference.origins[piece]
+            at = first // rate + tick
+            if first % rate == 0 and at < len(result[o.name][sequence]):
+                result[o.name][sequence][at] = y
     return result

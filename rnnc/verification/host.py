@@ -18,8 +18,9 @@ from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.net import Array
 from rnnc.qnet import QNet
-from rnnc.streams import Observer, stream_qnet
+from rnnc.streams import Observer, Stream, start_qnet
 from rnnc.verification.batches import Batch
+from rnnc.verification.saved import saved_state
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O2")
@@ -181,13 +182,15 @@ def _dtype(port: Port) -> np.dtype[np.generic]:
 
 def blob_length(program: Program) -> int:
     """Bytes of a saved state."""
-    saved = sum(m.bytes for m in program.members if not m.state.follows)
-    return saved + 2 * len(program.counters) + HEADER_AND_CRC
+    return program.saved_bytes + HEADER_AND_CRC
 
 
 @dataclass(frozen=True, eq=False)
 class OracleRun:
-    """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end."""
+    """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end.
+
+    ``state`` is empty where windows overlap: each has its own.
+    """
 
     batch: Batch
     inputs: dict[str, Array]
@@ -203,9 +206,9 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
 def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None) -> OracleRun:
     """Run a batch from the initial state in NumPy; ``observe`` sees every value."""
     inputs = quantized(qnet, batch)
-    stream = stream_qnet(qnet, len(batch.members), observe)
+    stream = start_qnet(qnet, len(batch.members), observe)
     outputs = stream.advance(inputs)
-    state = {name: array.copy() for name, array in stream.state.items()}
+    state = {n: array.copy() for n, array in stream.state.items()} if isinstance(stream, Stream) else {}
     late = stream.drain()
     return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state)
 
@@ -232,25 +235,12 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
             found.append((step, Mismatch(lane, f"{where}: {numbers}")))
     if found:
         return min(found, key=lambda f: f[0])[1]
-    wrong = np.any(saved_state(host.program, run) != got.blobs[:, HEADER_BYTES:-CRC_BYTES], axis=1)
+    saved = saved_state(host.program, run.inputs, run.state)
+    wrong = np.any(saved != got.blobs[:, HEADER_BYTES:-CRC_BYTES], axis=1)
     if not wrong.any():
         return None
     lane = int(np.argmax(wrong))
     return Mismatch(lane, f"the saved state of sequence {run.batch.members[lane]} after the last step")
-
-
-def saved_state(program: Program, run: OracleRun) -> Array:
-    """What the C must have saved at the end of ``run``, without header and check sum: ``[lanes, bytes]``."""
-    lanes, steps = len(run.batch.members), run.batch.steps
-    parts = [np.zeros((lanes, 0), np.uint8)]
-    for m in program.members:
-        if not m.state.follows:
-            state = run.state[m.state.name].reshape(lanes, -1)
-            parts.append(state.astype(f"<i{m.state.format.bits // 8}").view(np.uint8))
-    for counter in program.counters:
-        value = counter.after(steps % program.window if program.window else steps)
-        parts.append(np.full((lanes, 1), value, "<u2").view(np.uint8))
-    return np.concatenate(parts, 1)
 
 
 def _driver(program: Program) -> str:
@@ -286,6 +276,7 @@ def _store(program: Program, k: int, port: Port) -> str:
 def _due(program: Program) -> str:
     """What step must return at step t, by the clocks of the outputs."""
     if program.window:
-        return f"(t + 1) % {program.window} == 0"
+        net = program.qnet.net
+        return f"t + 1 >= {net.window} && (t + 1 - {net.window}) % {net.every} == 0"
     due = [f"(t >= {p.clock.phase} && (t - {p.clock.phase}) % {p.clock.rate} == 0)" for p in program.outputs]
     return " | ".join(f"({d} ? {1 << k} : 0)" for k, d in enumerate(due)) if program.apart else due[0]

@@ -15,7 +15,7 @@ import numpy as np
 from rnnc.backend.program import Port, Program
 from rnnc.fixed import Floats, Ints
 from rnnc.net import Array
-from rnnc.streams import Stream, stream_net, stream_qnet
+from rnnc.streams import start_net, start_qnet
 from rnnc.verification.host import build, find_compiler, write_files
 
 LiveEngine = Literal["c", "oracle", "float"]
@@ -68,7 +68,7 @@ class LiveNumpy(Live):
 
     def __init__(self, program: Program, *, exact: bool) -> None:
         self.program, self.exact = program, exact
-        self.stream: Stream = stream_net(program.qnet.net) if exact else stream_qnet(program.qnet)
+        self.stream = start_net(program.qnet.net) if exact else start_qnet(program.qnet)
 
     def close(self) -> None:
         self.stream.reset()

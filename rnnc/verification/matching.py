@@ -74,7 +74,7 @@ def step_of(net: Net, output: Output, ticks: Ints) -> Ints:
     """The step that each answer is about; of a window that answers once, its last."""
     if output.kind == "window":
         each = max(output.ticks, 1)
-        return np.asarray(ticks // each * net.window + (ticks % each + 1) * net.window // each - 1)
+        return np.asarray(ticks // each * net.every + (ticks % each + 1) * net.window // each - 1)
     clock = net.values[output.value].clock
     return np.asarray(clock.phase + max(clock.rate, 1) * ticks - clock.delay)
 

@@ -69,8 +69,9 @@ class Counting:
             clock = values[name].clock
             at = clock.phase + max(clock.rate, 1) * (seen[name] + np.arange(len(ticks)))
             seen[name] += len(ticks)
-            valid = (at[:, None] < lengths + after.get(name, 0)) | whole
-            self._note(name, ticks.reshape(*ticks.shape[:2], -1)[valid])
+            flat = ticks.reshape(*ticks.shape[:2], -1)
+            valid = at[:, None] < lengths + after.get(name, 0) if not whole else np.ones(ticks.shape[:2], np.bool_)
+            self._note(name, flat[valid])
 
         return note
 

@@ -2,7 +2,8 @@
 
 A *stream* output is compared at every step. A *last* output is compared at every step where the file exposes its state
 (it is then run step by step and fed its own state), else at the end of each sequence and at evenly spaced prefixes. A file
-of a fixed length T gets the sequences cut into pieces of T, each from the initial state.
+of a fixed length T gets the sequences cut into pieces of T, each from the initial state; a network that answers windows, one
+run for each of them.
 """
 
 from __future__ import annotations
@@ -62,12 +63,14 @@ class Reference:
         origins: of each of them, which sequence it is of, and from which step on.
         dropped: steps at the ends of sequences that do not fill the length that the file takes.
         outputs: the points of each output.
+        compared: in words, the use of the network that this is the reference for.
     """
 
     sequences: Sequences
     origins: list[tuple[int, int]]
     dropped: int
     outputs: dict[str, Points]
+    compared: str
 
 
 def ask(session: Session, sequences: Sequences) -> Reference:
@@ -87,12 +90,14 @@ class _Asking:
         session, net = self.session, self.session.net
         chained = session.pairs is not None and not net.window
         piece = net.window or session.fixed_time or 0
-        whole = chained or net.window
-        cut, dropped = (sequences, 0) if not piece else trim(sequences, piece) if whole else pieces(sequences, piece)
-        cut = _held(cut, net)
+        lengths = [len(s) for s in next(iter(sequences.values()))]
+        cuts = _cuts(net, lengths, piece, chained)
+        if not cuts:
+            raise DataError(f"the model takes {piece} steps at once and the longest sequence has {max(lengths)}")
+        cut = _held({name: [all_[i][a:b] for i, a, b in cuts] for name, all_ in sequences.items()}, net)
         self.points = {o.name: Points() for o in net.outputs}
         has_last = any(o.kind == "last" for o in net.outputs)
-        for group in _side_by_side([len(s) for s in next(iter(cut.values()))], session.lanes):
+        for group in _side_by_side([b - a for _, a, b in cuts], session.lanes):
             steps = {name: np.stack([cut[name][i] for i in group], 1) for name in cut}
             if net.window:
                 self._windows(group, steps)
@@ -102,7 +107,9 @@ class _Asking:
                 self._whole(group, steps)
                 if has_last and not piece and not net.drain_steps:
                     self._prefixes(group, steps, len(next(iter(cut.values()))))
-        return Reference(cut, _origins(sequences, piece, whole=bool(whole)), dropped, self.points)
+        taken = sum(b - a for _, a, b in cuts)
+        use = _use(net, len(cuts), taken, 0 if chained else piece)
+        return Reference(cut, [(i, a) for i, a, _ in cuts], sum(lengths) - taken, self.points, use)
 
     def _whole(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
         """Every tick of stream outputs, the end of the others."""
@@ -133,10 +140,11 @@ class _Asking:
 
     def _windows(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
         """A window at a time, each from the initial state."""
-        size = self.session.net.window
-        for k in range(len(next(iter(steps.values()))) // size):
-            results = self.session.run({name: s[k * size : (k + 1) * size] for name, s in steps.items()})
-            for o in self.session.net.outputs:
+        net = self.session.net
+        for k in range(net.windows(len(next(iter(steps.values()))))):
+            first = k * net.every
+            results = self.session.run({name: s[first : first + net.window] for name, s in steps.items()})
+            for o in net.outputs:
                 n = max(o.ticks, 1)
                 self._note(o, results[o.name], group, k * n, (k + 1) * n)
 
@@ -165,36 +173,30 @@ def _held(sequences: Sequences, net: Net) -> Sequences:
     }
 
 
-def trim(sequences: Sequences, multiple: int) -> tuple[Sequences, int]:
-    """Sequences cut to a multiple of steps, and how many steps that drops."""
-    return _kept(
-        {n: [s[: len(s) // multiple * multiple] for s in all_] for n, all_ in sequences.items()}, sequences, multiple
-    )
+def _cuts(net: Net, lengths: Sequence[int], piece: int, chained: bool) -> list[tuple[int, int, int]]:
+    """What of each sequence is run: its number, the first step, and the step after the last.
+
+    Args:
+        piece: how many steps the file takes at once, 0 where any number will do.
+        chained: whether it goes on from the state that it gave.
+    """
+    if net.window:
+        counts = [net.windows(n) for n in lengths]
+        return [(i, 0, net.window + (k - 1) * net.every) for i, k in enumerate(counts) if k]
+    if chained and piece:
+        return [(i, 0, n // piece * piece) for i, n in enumerate(lengths) if n >= piece]
+    if piece:
+        return [(i, t, t + piece) for i, n in enumerate(lengths) for t in range(0, n - piece + 1, piece)]
+    return [(i, 0, n) for i, n in enumerate(lengths)]
 
 
-def pieces(sequences: Sequences, length: int) -> tuple[Sequences, int]:
-    """Sequences cut into pieces of one length, and how many steps do not fill one."""
-    cut = {
-        name: [s[t : t + length] for s in all_ for t in range(0, len(s) - length + 1, length)]
-        for name, all_ in sequences.items()
-    }
-    return _kept(cut, sequences, length)
-
-
-def _origins(sequences: Sequences, piece: int, *, whole: bool) -> list[tuple[int, int]]:
-    lengths = [len(s) for s in next(iter(sequences.values()))]
-    if not piece or whole:
-        return [(i, 0) for i, n in enumerate(lengths) if n >= piece]
-    return [(i, t) for i, n in enumerate(lengths) for t in range(0, n - piece + 1, piece)]
-
-
-def _kept(cut: Mapping[str, list[Array]], given: Sequences, length: int) -> tuple[Sequences, int]:
-    name = next(iter(cut))
-    kept = {n: [s for s in all_ if len(s)] for n, all_ in cut.items()}
-    if not kept[name]:
-        longest = max(len(s) for s in given[name])
-        raise DataError(f"the model takes {length} steps at once and the longest sequence has {longest}")
-    return kept, sum(len(s) for s in given[name]) - sum(len(s) for s in kept[name])
+def _use(net: Net, sequences: int, steps: int, piece: int) -> str:
+    """The use of the network that is compared, in words; ``piece``: the steps after which the file ends."""
+    if net.window:
+        return f"windows of {net.window} every {net.every}"
+    if piece:
+        return f"pieces of {piece} from reset; going on past them is not compared: the file cannot run past {piece}"
+    return f"one stream of {steps} steps" if sequences == 1 else f"{sequences} streams of {steps} steps in all"
 
 
 def _side_by_side(lengths: Sequence[int], lanes: int) -> list[list[int]]:

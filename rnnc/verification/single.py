@@ -16,7 +16,7 @@ import numpy as np
 
 from rnnc.fixed import Floats
 from rnnc.net import Array, Net, Output
-from rnnc.streams import stream_net
+from rnnc.streams import start_net
 from rnnc.verification.batches import Batch, by_sequence
 from rnnc.verification.metrics import INDEX_SLACK, distance, largest
 from rnnc.verification.oracle import Points
@@ -139,7 +139,7 @@ def run_single(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
     """The outputs of ``net`` in float32, ``[ticks, size]`` of each sequence."""
     narrow, found = single(net), []
     for batch in groups:
-        stream = stream_net(narrow, len(batch.members), dtype=np.float32)
+        stream = start_net(narrow, len(batch.members), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outputs = stream.advance({k: _single(x) for k, x in batch.inputs.items()})
             late = stream.drain()

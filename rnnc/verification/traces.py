@@ -67,18 +67,22 @@ def _flat(x: Array) -> Floats:
 def _ticks(program: Program, port: Port, count: int, steps: int) -> Floats:
     """The steps of a sequence at which an output's values come; those of a flush are left out."""
     k = np.arange(count)
-    if program.window:
-        return np.asarray((k // max(port.ticks, 1) + 1) * program.window - 1, np.float64)
+    net = program.qnet.net
+    if net.window:
+        return np.asarray(net.window - 1 + k // max(port.ticks, 1) * net.every, np.float64)
     at = port.clock.phase + port.clock.rate * k
     return np.asarray(at[at < steps], np.float64)
 
 
 def _states(program: Program, sequences: Sequences) -> dict[str, Floats]:
-    """Every state after every step, by the oracle, which has the C's bits: ``[steps, elements]``, real units."""
+    """Every state after every step, by the oracle, which has the C's bits: ``[steps, elements]``, real units.
+
+    Nothing where windows overlap: each has states of its own.
+    """
     qnet = program.qnet
-    members = [m for m in program.members if not m.state.follows]
+    members = [m for m in program.members if not (m.state.follows or qnet.net.overlaps)]
     found: dict[str, list[Array]] = {m.c_name: [] for m in members}
-    for i in range(len(next(iter(sequences.values())))):
+    for i in range(len(next(iter(sequences.values()))) if members else 0):
         stream = stream_qnet(qnet)
         x = {v.name: qnet.formats[v.name].quantize(sequences[v.name][i])[:, None] for v in qnet.inputs}
         for t in range(len(next(iter(x.values())))):

@@ -66,6 +66,7 @@ class Measurement:
         float32: how far the net in float32 is from itself in float64, and where they part.
         runs: what the oracle computed, for the C to be held against.
         occupancy: how much of each value's range was used.
+        compared: in words, which use of the network.
     """
 
     steps: int
@@ -77,6 +78,7 @@ class Measurement:
     outputs: tuple[OutputFigures, ...]
     runs: tuple[OracleRun, ...]
     occupancy: tuple[Occupancy, ...]
+    compared: str
 
     @property
     def notes(self) -> list[str]:
@@ -148,6 +150,7 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
         tuple(figures),
         runs,
         counting.found(),
+        reference.compared,
     )
 
 
@@ -179,7 +182,9 @@ def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleR
 
 
 def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:
-    """The first op that differs, where the same C does so while each op is looked at."""
+    """The first op that differs, where the same C does so while each op is looked at; not among windows that overlap."""
+    if program.overlap:
+        return found.where
     first = locate(program, files, run, found.lane)
     if first:
         return f"{first}. It shows at {found.where}"

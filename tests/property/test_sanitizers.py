@@ -15,7 +15,7 @@ import pytest
 import rnnc.ops
 from rnnc.backend.program import Program
 from rnnc.errors import Refused
-from rnnc.streams import stream_qnet
+from rnnc.streams import start_qnet
 from rnnc.verification.host import write_files
 from tests.support.nets import draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
@@ -107,11 +107,11 @@ def test_random_networks(first: int, tmp_path: Path) -> None:
 
     output = (tmp_path / "output").read_bytes()
     for (program, _), qnet in zip(built, nets, strict=True):
-        stream = stream_qnet(qnet)
+        stream, fed_to_it = start_qnet(qnet), integers(qnet, STEPS, first)
         kind = dtype(program.outputs[0])
-        y = stream.advance(integers(qnet, STEPS, first))["y"].astype(kind).tobytes()
+        y = stream.advance(fed_to_it)["y"].astype(kind).tobytes()
         assert output[: len(y)] == y, str(qnet)
-        blob = blob_of(program, stream, output[len(y) : len(y) + HEADER])
+        blob = blob_of(program, stream, fed_to_it, output[len(y) : len(y) + HEADER])
         assert output[len(y) : len(y) + len(blob)] == blob, str(qnet)
         rest = stream.drain()["y"].astype(kind).tobytes()
         output = output[len(y) + len(blob) :]

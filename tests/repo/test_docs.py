@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
+import rnnc
 from tests.conftest import require
 from tests.support.documents import Block, blocks
 from tests.support.models import model
@@ -46,6 +47,7 @@ def workshop(tmp_path: Path, page: Path) -> Path:
     conv = helper.make_node("Conv", ["x", "W"], ["y"], kernel_shape=[5], pads=[2, 2])
     (tmp_path / "ahead.onnx").write_bytes(model([conv], {"x": [1, 4, "time"]}, {"y": [1, 2, "time"]}, {"W": weights}))
     (tmp_path / "turned.onnx").write_bytes(_turned())
+    (tmp_path / "forecast.onnx").write_bytes(_forecast())
     samples = (np.sin(np.arange(400) / 9) * 9000).astype("<i2").tobytes()
     form = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
     chunks = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
@@ -73,6 +75,20 @@ def _turned() -> bytes:
     }
     constants = {**weights, "axis": np.array([1])}
     return model(nodes, {"x": ["time", 1, 3]}, {"y": ["time", 1, 2]}, constants)
+
+
+def _forecast() -> bytes:
+    """An LSTM that was trained on windows of 24 numbers, ``x [1, 24, 1]``, each from a zero state."""
+    rng = np.random.default_rng(5)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+        helper.make_node("LSTM", ["steps", "W", "R"], ["", "h"], hidden_size=16),
+        helper.make_node("Squeeze", ["h", "axis"], ["state"]),
+        helper.make_node("MatMul", ["state", "D"], ["y"]),
+    ]
+    shapes = {"W": (1, 64, 1), "R": (1, 64, 16), "D": (16, 1)}
+    constants = {name: rng.standard_normal(shape) / 2 for name, shape in shapes.items()}
+    return model(nodes, {"x": [1, 24, 1]}, {"y": [1, 1]}, {**constants, "axis": np.array([0])})
 
 
 def _run(block: Block, folder: Path, page: Path) -> str:
@@ -116,6 +132,15 @@ def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> No
     used = "".join(b.text for b in blocks(page) if b.language == "sh")
     implied = {"CMakeLists.txt": "cmake -B", "Makefile": "make "}
     assert not [f for f in written if f not in used and implied.get(f, "?") not in used]
+
+
+def test_the_page_s_table_of_windows_is_true() -> None:
+    """Bytes of state and steps of the network in a call, by hop."""
+    rows = re.findall(r"^\| .* \| (\d+) \| (?:at most )?(\d+) \|$", (ROOT / "docs/streaming.md").read_text(), re.M)
+    for hop, row in zip((0, 24, 5, 1), rows, strict=True):
+        cost = rnnc.compile_model(_forecast(), hop=hop, verify=False).report["cost"]
+        calls = cost["windows"]["steps_a_call"] if hop else 1
+        assert [str(cost["ram_state"]), str(calls)] == list(row)
 
 
 def test_what_is_not_run_is_marked_for_readers_and_rare() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from rnnc.net import Feedback, Net, Op, Output, State
 from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
+from rnnc.ops.collect import Collect
 from rnnc.ops.conv import Conv
 from rnnc.ops.dense import Dense
 from rnnc.ops.geometry import Axis, Geometry
@@ -127,10 +128,11 @@ def custom(s: Sketch) -> None:
 
 
 def backward(s: Sketch) -> None:
-    """A window from its last step to its first."""
+    """A window from its last step to its first, or as it came, after its end."""
     if not s.window:
+        make: type[Reverse] = Collect if s.rng.random() < 0.4 else Reverse
         n, s.window = s.name("reverse"), WINDOW
-        s.add(Reverse(n, (s.value,), (f"{n}.y",), WINDOW, s.size), s.size)
+        s.add(make(n, (s.value,), (f"{n}.y",), WINDOW, s.size), s.size)
 
 
 def window_dense(s: Sketch) -> None:

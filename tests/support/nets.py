@@ -231,7 +231,11 @@ def draw(seed: int, layers: Sequence[str] = (), columns: int = 0, largest: int =
     for layer in sorted(chosen, key=lambda layer: ENDS.get(layer, 0)):
         LAYERS[layer](s)
     net = Net(f"net{seed}", (x,), tuple(s.ops), (Output("y", s.value),), tuple(s.feedback))
-    return replace(net, window=s.window, outputs=(of_window(net, s.window),)) if s.window else net
+    if not s.window:
+        return net
+    hop = int(np.random.default_rng(seed).integers(1, 2 * s.window))
+    overlap = {"hop": hop} if hop < s.window else {}
+    return replace(net, window=s.window, outputs=(of_window(net, s.window),), **overlap)
 
 
 def single(op: Op, columns: int = 1, outputs: Sequence[Output] = ()) -> Net:

@@ -16,8 +16,9 @@ from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Port, Program
 from rnnc.qnet import QNet
-from rnnc.streams import Stream, run_qnet
+from rnnc.streams import Stream, Windows, run_qnet
 from rnnc.verification.host import write_files
+from rnnc.verification.saved import saved_state
 from tests.support.nets import integers
 
 Array = np.ndarray[Any, Any]
@@ -61,8 +62,7 @@ class Built:
     @cached_property
     def blob_len(self) -> int:
         """NAME_BLOB_LEN."""
-        saved = sum(m.bytes for m in self.program.members if not m.state.follows)
-        return HEADER + saved + 2 * len(self.program.counters) + CRC
+        return HEADER + self.program.saved_bytes + CRC
 
     def new(self) -> CStream:
         """A stream, reset, in memory that held garbage."""
@@ -135,9 +135,15 @@ def dtype(port: Port) -> np.dtype[Any]:
     return np.dtype(port.format.ctype.removesuffix("_t"))
 
 
-def blob_of(program: Program, stream: Stream, header: bytes) -> bytes:
-    """The blob that an oracle's state makes before the sequence's end, with the header of any blob of the package."""
+def blob_of(program: Program, stream: Stream | Windows, inputs: Mapping[str, Array], header: bytes) -> bytes:
+    """The blob that an oracle's state makes before the sequence's end, with the header of any blob of the package.
+
+    ``inputs``: all that the oracle has taken, ``[steps, lanes, *shape]``; windows that overlap keep some of it.
+    """
     body = header
+    if isinstance(stream, Windows):
+        body += saved_state(program, inputs, {})[0].tobytes()
+        return body + zlib.crc32(body).to_bytes(4, "little")
     for m in program.members:
         if not m.state.follows:
             body += stream.state[m.state.name][0].astype(f"<i{m.state.format.bits // 8}").tobytes()

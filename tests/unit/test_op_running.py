@@ -77,7 +77,7 @@ def test_a_full_mean_goes_on_as_a_leaky_one(tmp_path: Path) -> None:
     oracle.state["running0_count"][:] = exact.state["running0_count"][:] = MOST - 100
     program, files = package(qnet)
     c = Built(program, files, tmp_path).new()
-    assert c.restore(blob_of(program, oracle, c.save()[:HEADER])) == 0
+    assert c.restore(blob_of(program, oracle, {}, c.save()[:HEADER])) == 0
     want = oracle.advance({"x": x})["y"]
     np.testing.assert_array_equal(c.run({"x": x[:, 0]})["y"], want[:, 0])
     assert oracle.state["running0_count"][0, 0] == MOST

@@ -63,7 +63,7 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     assert set(report["outputs"][0]) == {"name", "shape", "dtype", "scale", "kind", "rate", "latency"}
     assert set(report["cost"]) == {
         *("macs", "flash_weights", "flash_tables", "flash_code"),
-        *("ram_state", "ram_scratch", "stack", "instructions"),
+        *("ram_state", "ram_scratch", "stack", "instructions", "windows"),
     }
     assert set(report["certificate"][0]) == {"op", "accumulator", "bits", "worst", "margin_bits"}
     assert set(report["verify"]) >= {"steps", "c_equals_oracle", "import_max_rel", "outputs", "task", "recorded"}

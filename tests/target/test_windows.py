@@ -1,0 +1,41 @@
+"""Windows that overlap, on a Cortex-M4: the oracle's bits, and a step whose cost is bounded evenly."""
+
+from __future__ import annotations
+
+import pytest
+
+from rnnc.verification.boards import BOARDS
+from rnnc.verification.emulator import measure
+from tests.support.operators import quantized, sequence
+from tests.support.packages import package
+from tests.support.sequences import imported
+from tests.support.windows import T, both_ways, many_to_one
+from tests.target.test_targets import need
+
+BOARD = "cortex-m4"
+STEPS = 4 * T
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(("hop", "frames"), [(1, T), (4, T - 4 + 1), (6, 0)])
+def test_a_call_costs_at_most_its_share_of_the_steps(hop: int, frames: int) -> None:
+    """Whether frames are kept or states: no call runs more than T / K steps of the network, rounded up."""
+    need(BOARD)
+    net = imported(many_to_one(), hop=hop)
+    qnet = quantized(net, sequence(net, steps=STEPS))
+    one, files = package(quantized(imported(many_to_one()), sequence(net, steps=STEPS)), target=BOARD, steps=T)
+    single = measure(one, files, BOARDS[BOARD]).instructions
+    program, files = package(qnet, target=BOARD, steps=STEPS)
+    assert program.overlap is not None and program.overlap.frames == frames
+    measured = measure(program, files, BOARDS[BOARD])
+    assert measured.equal and measured.instructions and single
+    share = -(-T // hop)
+    assert measured.instructions.most < share * (single.most + 100) + 200
+
+
+@pytest.mark.target
+def test_a_network_of_both_directions() -> None:
+    need(BOARD)
+    net = imported(both_ways(), hop=5)
+    program, files = package(quantized(net, sequence(net, steps=STEPS)), target=BOARD, steps=STEPS)
+    assert measure(program, files, BOARDS[BOARD]).equal
