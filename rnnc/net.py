@@ -138,6 +138,9 @@ class Op(ABC):
     passes: ClassVar[bool] = False
     """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
 
+    jumps: ClassVar[bool] = False
+    """Whether its output is a decision: it jumps where the input moves past a limit, and stays the same else."""
+
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         """The values that it computes: shape and dtype (clocks follow from ``timing``)."""

@@ -28,6 +28,7 @@ class ArgMax(Op):
     axis: Along
     shape: tuple[int, ...]
     kind: ClassVar[str] = "argmax"
+    jumps: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape, dtype="index", rows=self.axis.count)]

@@ -40,6 +40,7 @@ class Inside(Op):
     strict: bool = False
     outside: bool = False
     kind: ClassVar[str] = "inside"
+    jumps: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]

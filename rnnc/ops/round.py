@@ -27,6 +27,7 @@ class Round(Pointwise):
     what: str
     shape: Shape
     kind: ClassVar[str] = "round"
+    jumps: ClassVar[bool] = True
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [FUNCTIONS[self.what](inputs[0])]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ Results = Mapping[str, Sequence[Floats]]
 class Fault:
     """Where onnxruntime is first further from the net than float32 explains: ``step`` counts from 1 since the start.
 
-    ``error`` and ``allowed`` are relative to the output's largest value; of row numbers, shares that differ.
+    ``error`` and ``allowed`` are relative to the output's largest value; of decisions, shares that differ.
     """
 
     output: str
@@ -115,24 +116,34 @@ def _single(x: Any) -> Any:
 
 
 def with_sources(net: Net) -> Net:
-    """The net that also gives the numbers from which each output of row numbers is chosen: these say when it parts."""
-    sources = {o.name: _source(net, o.value) for o in net.outputs if net.values[o.value].dtype == "index"}
-    extra = [replace(o, name=_source_name(o), value=sources[o.name]) for o in net.outputs if sources.get(o.name)]
+    """The net that also gives the numbers from which each decision among its outputs is made: these say when it parts."""
+    extra = [
+        replace(o, name=_source_name(o, source), value=source) for o in net.outputs for source in _watched(net, o.value)
+    ]
     return replace(net, outputs=(*net.outputs, *extra))
 
 
-def _source_name(output: Output) -> str:
-    return f"{output.name} before it is chosen"
+def _source_name(output: Output, source: str) -> str:
+    return f"{output.name} decided by {source}"
 
 
-def _source(net: Net, value: str) -> str:
-    """The real numbers that row numbers come from, "" where they come from an input."""
-    made_by = {name: op for op in net.ops for name in op.outputs}
-    while net.values[value].dtype == "index":
-        if value not in made_by:
-            return ""
-        value = made_by[value].inputs[0]
-    return value
+def _watched(net: Net, value: str) -> list[str]:
+    """The numbers that a decision is made from, as far as they come at its ticks."""
+    return [name for name in _sources(net, value) or () if net.values[name].clock == net.values[value].clock]
+
+
+def _sources(net: Net, value: str) -> list[str] | None:
+    """The numbers that a decision (``Op.jumps``) is made from; none for row numbers of the input, None for what is none."""
+    op = next((op for op in net.ops if value in op.outputs), None)
+    if op is None:
+        return [] if net.values[value].dtype == "index" else None
+    if op.states():
+        return None
+    parts = [_sources(net, name) for name in op.inputs]
+    if op.jumps:
+        parts = [[name] if part is None else part for name, part in zip(op.inputs, parts, strict=True)]
+    found = [part for part in parts if part is not None]
+    return list(dict.fromkeys(chain.from_iterable(found))) if len(found) == len(parts) else None
 
 
 def run_single(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:
@@ -177,31 +188,35 @@ class _Comparison:
 
     def __init__(self, net: Net, output: Output, exact: Results, narrow: Results, asked: Points) -> None:
         self.output, self.asked = output, asked
-        self.index = net.values[output.value].dtype == "index"
         self.clock, self.window = net.values[output.value].clock, net.window
         self.exact, self.narrow = exact[output.name], narrow[output.name]
         self.scale = largest(asked.reference) or 1.0
-        watched = _source_name(output) if _source_name(output) in exact else output.name
-        self._part(exact[watched], narrow[watched])
+        self.decision = _sources(net, output.value) is not None
+        watched = [_source_name(output, source) for source in _watched(net, output.value)] or [output.name]
+        self._part([(exact[name], narrow[name]) for name in watched])
         self.kept = self._at(self.judged)
-        self.error, self.fault = self._shares() if self.index else self._numbers()
+        self.error, self.fault = self._shares() if self.decision else self._numbers()
 
-    def _part(self, exact: Sequence[Floats], narrow: Sequence[Floats]) -> None:
+    def _part(self, watched: Sequence[tuple[Sequence[Floats], Sequence[Floats]]]) -> None:
         """Find where the two part. A window's values come at once: it is judged whole or not at all."""
-        apart = [_apart(e, n) for e, n in zip(exact, narrow, strict=True)]
-        if self.window:
-            group = max(self.output.ticks, 1)
-            self.so_far = [np.repeat(d.reshape(-1, group).max(1), group) for d in apart]
-        else:
-            self.so_far = [np.maximum.accumulate(d) for d in apart]
-        scale = max([0.0 if self.index else self.scale, *map(largest, exact)]) or 1.0
-        self.judged = [d < PARTED * scale for d in self.so_far]
-        ends = [int(np.argmin(j)) if not j.all() else len(j) for j in self.judged]
-        known = [d if self.window else d[: end + 1] for d, end in zip(apart, ends, strict=True)]
-        self.max_rel = max((float(d.max(initial=0.0)) for d in known), default=0.0) / scale
-        self.parts_at = min(
-            (self._step(end) for end, j in zip(ends, self.judged, strict=True) if end < len(j)), default=None
-        )
+        floor = 0.0 if self.decision else self.scale
+        units = [max([floor, *map(largest, exact)]) or 1.0 for exact, _ in watched]
+        each = [
+            [_apart(e, n) / unit for e, n in zip(exact, narrow, strict=True)]
+            for unit, (exact, narrow) in zip(units, watched, strict=True)
+        ]
+        apart = [np.max(ticks, axis=0) for ticks in zip(*each, strict=True)]
+        group = max(self.output.ticks, 1) if self.window else 0
+        self.so_far = [
+            np.repeat(d.reshape(-1, group).max(1), group) if group else np.maximum.accumulate(d) for d in apart
+        ]
+        self.judged = [d < PARTED for d in self.so_far]
+        ends = [len(j) if j.all() else int(np.argmin(j)) for j in self.judged]
+        known = [d if group else d[: end + 1] for d, end in zip(apart, ends, strict=True)]
+        self.max_rel = max((float(d.max(initial=0.0)) for d in known), default=0.0)
+        parted = [self._step(end) for end, j in zip(ends, self.judged, strict=True) if end < len(j)]
+        self.parts_at = min(parted, default=None)
+        self.so_far = [d * units[0] for d in self.so_far]
 
     def _step(self, tick: int) -> int:
         """At which step since the start a tick comes, from 1."""
@@ -220,7 +235,7 @@ class _Comparison:
         return float(error[self.kept].max(initial=0.0)), self._first(self.kept & ~(error <= allowed), error, allowed)
 
     def _shares(self) -> tuple[float, Fault | None]:
-        """The share of row numbers that differ, those left out that differ in float32; near-ties are broken either way."""
+        """The share of decisions that differ, those left out that differ in float32; near-ties are broken either way."""
         exact, narrow, reference = self.asked.of(self.exact), self.asked.of(self.narrow), self.asked.reference
         wrong = ((reference != exact) & (narrow == exact))[self.kept]
         share = float(wrong.mean()) if wrong.size else 0.0

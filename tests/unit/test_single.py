@@ -25,7 +25,7 @@ from rnnc.verification.session import Session
 from rnnc.verification.single import EXACT, PARTED, Judged, judge, run_single, single, with_sources
 from tests.support.graphs import Builder
 from tests.support.models import recurrent
-from tests.support.nets import draw
+from tests.support.nets import draw, noise
 from tests.support.operators import CASES, imported, model, sequence
 
 HIDDEN, FEATURES, SOON = 16, 4, 18
@@ -284,6 +284,25 @@ def test_row_numbers_part_where_the_numbers_do_that_they_are_chosen_from() -> No
     assert found.fault is None and found.float32.parts_at == 31 and found.error == 0
     found = judge(net, {name: [k], source: [x]}, {name: [k], source: [x]}, {name: asked})
     assert found.fault is not None and found.fault.step == 31 and found.error == 0.4
+
+
+def test_a_decision_that_float32_makes_otherwise_does_not_end_the_comparison() -> None:
+    """A comparison jumps at its limit; what it compares has not parted."""
+    net = imported(model([case for case in CASES if case.name in ("greater", "between")]))
+    watched = with_sources(net)
+    assert len(net.outputs) == 2 and len(watched.outputs) >= 4
+    exact = {name: [y[:, 0].reshape(40, -1)] for name, y in run_net(watched, noise(net, 40)).items()}
+    narrow = {name: [y[0].copy()] for name, y in exact.items()}
+    asked = {o.name: Points([0] * 40, [*range(40)], [*exact[o.name][0].copy()]) for o in net.outputs}
+    for o in net.outputs:
+        narrow[o.name][0][7, 0] = 1 - narrow[o.name][0][7, 0]
+        asked[o.name].values[7][0] = narrow[o.name][0][7, 0]
+    found = judge(net, exact, narrow, asked)
+    assert found.fault is None and found.error == 0 and found.float32.parts_at is None
+    for k in range(40):
+        asked[net.outputs[0].name].values[k] = 1 - asked[net.outputs[0].name].values[k]
+    found = judge(net, exact, narrow, asked)
+    assert found.fault is not None and found.error is not None and found.error > 0.9
 
 
 # ------------------------------------------------------------------- float32 is float32
