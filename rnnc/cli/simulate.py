@@ -117,11 +117,13 @@ def _plot(output: Output, package: Package, sequences: Mapping[str, list[Array]]
     lengths = [len(s) for s in next(iter(shown.values()))]
     signals = package.traces(shown, engine)
     plot_signals(signals, [0, *np.cumsum(lengths)[:-1].tolist()], file, f"{package.name}, {_engine_name(engine)}")
+    restarts = package.program.qnet.net.restarts
+    anew = f", which starts anew every {restarts} steps" if restarts else ""
     for s in signals:
         if s.reference is not None:
             asked = np.isfinite(s.reference).all(1)
             db = sqnr_db(s.reference[asked], s.values[asked])
-            output.note(f"{s.name}: {'no signal' if db is None else f'{db:.1f} dB'} against onnxruntime")
+            output.note(f"{s.name}: {'no signal' if db is None else f'{db:.1f} dB'} against onnxruntime{anew}")
     rest = sum(len(s) for s in next(iter(sequences.values()))) - sum(lengths)
     output.note(f"wrote {file}" + (f": the first {MOST_PLOTTED} steps" if rest else ""))
 

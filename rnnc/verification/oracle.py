@@ -41,7 +41,7 @@ class Points:
     @property
     def reference(self) -> Floats:
         """``[points, size]``."""
-        return np.array(self.values, np.float64).reshape(len(self.values), -1)
+        return _rows(self.values)
 
     def kept(self, which: Array) -> Points:
         """Those of the points for which ``which [points]`` is true."""
@@ -50,8 +50,12 @@ class Points:
 
     def of(self, sequences: Sequence[Array]) -> Floats:
         """The same points of another run, given ``[ticks, size]`` of each of its sequences."""
-        rows = [sequences[s][t] for s, t in zip(self.sequence, self.tick, strict=True)]
-        return np.array(rows, np.float64).reshape(len(rows), -1)
+        return _rows([sequences[s][t] for s, t in zip(self.sequence, self.tick, strict=True)])
+
+
+def _rows(values: Sequence[Array]) -> Floats:
+    """``[points, size]``; ``[0, 0]`` where there are no points."""
+    return np.array(values, np.float64).reshape(len(values), np.size(values[0]) if values else 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,6 +131,19 @@ def test_a_chaotic_network_compiles_and_the_parting_is_told() -> None:
     assert f"over {step - 1} values, until float32 and float64 part" in package.files["m.c"]
 
 
+def test_a_network_that_parts_at_once_is_told_to_be_beyond_judging() -> None:
+    b = Builder()
+    b.op("Sin", b.op("Mul", "x", b.const(np.array(1e7))), out="y")
+    x = np.random.default_rng(0).standard_normal((40, 2)).astype(np.float32)
+    package = build(b.model({"x": ["time", 1, 2]}, ["y"]), {"x": x}, Options(name="m"))
+    assert package.verified is not None and not package.verified.problems()
+    figures = package.report["verify"]
+    assert figures["import_max_rel"] is None and figures["outputs"][0]["sqnr_db"] is None
+    assert (figures["float32"]["parts_at"], figures["float32"]["judged"]) == (1, 0)
+    assert any("part at step 1: 0 of 40 values come before that" in note for note in package.notes)
+    assert "within - of onnxruntime" in summary(package.report, package.program)
+
+
 # ------------------------------------------------------------------- what is wrong does not
 
 Change = Callable[[Any], dict[str, Any]]
