@@ -28,11 +28,13 @@ from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
-from rnnc.verification.attribution import affordable_steps, attribute
+from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
+from rnnc.verification.batches import sequences_of
+from rnnc.verification.cause import diagnose
 from rnnc.verification.occupancy import input_occupancy
-from rnnc.verification.verify import Verification, compare_c, measure
+from rnnc.verification.verdict import Verdict, judge
+from rnnc.verification.verify import Measurement, Verification, compare_c, measure
 
-BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
 Stage = Callable[[str, object], None]
@@ -131,11 +133,10 @@ def build(
     shapes = {f.name: f.shape for f in input_frames(made.graph, made.net, options)} | output_shapes(
         made.graph, made.net
     )
-    steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
-    attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
-    content = report_content(
-        model.file, model.sha256, made.program, made.certificate, shapes, verified, attribution if by_layer else None
-    )
+    attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
+    verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
+    asked = attribution if by_layer else None
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     if measured and measured.dropped:
@@ -148,8 +149,12 @@ def build(
         made.program,
         options,
         verified,
+        verdict,
         tuple(dict.fromkeys(notes)),
-        tuple(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured)),
+        (
+            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
+            *(verdict.states if verdict else ()),
+        ),
         attribution,
         made.ranges.measured,
     )
@@ -172,7 +177,8 @@ def compile_model(
         options: how to compile; ``changes`` replace fields of it (``precision="a8"``).
         verify: prove it against onnxruntime and by running the C on this machine, which needs a compiler.
 
-    Raises a subclass of RnncError; VerificationError where the C differs from the oracle or the import is not exact.
+    Raises a subclass of RnncError; VerificationError where the C differs from the oracle, the import is not exact, or the
+    verdict on the calibration data is poor: its ``package`` is what was compiled.
     """
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
@@ -180,6 +186,28 @@ def compile_model(
     package = build(source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch)
     package.check()
     return package
+
+
+def _attribution(qnet: QNet, measured: Measurement, told: Told, *, whole: bool) -> Attribution | None:
+    """What each layer costs: over all that was compared, or over a few steps where that takes no time."""
+    sequences = sequences_of([run.batch for run in measured.runs])
+    steps = ALL_STEPS if whole else affordable_steps(qnet)
+    if not steps:
+        return None
+    return over_same_steps(attribute(qnet, sequences, steps, told, whole=whole), measured, qnet.net)
+
+
+def _verdict(
+    made: Compilation, verified: Verification | None, options: Options, *, calibrated: bool, tested: bool
+) -> Verdict | None:
+    """What the figures mean, and why; no cause is looked for where they are of an import or a C that is wrong."""
+    if verified is None:
+        return None
+    verdict = judge(made.qnet, verified.measured, of_user=calibrated or tested)
+    if verified.problems():
+        return verdict
+    calibration = made.data.sequences if calibrated else None
+    return diagnose(verdict, made.qnet, verified.measured, options, calibration)
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

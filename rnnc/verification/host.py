@@ -200,10 +200,10 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
     return {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
 
 
-def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None) -> OracleRun:
-    """Run a batch from the initial state in NumPy; ``observe`` sees every value."""
+def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None, watch: Observer | None = None) -> OracleRun:
+    """Run a batch from the initial state in NumPy; ``observe`` sees every value, ``watch`` every state of an op."""
     inputs = quantized(qnet, batch)
-    stream = stream_qnet(qnet, len(batch.members), observe)
+    stream = stream_qnet(qnet, len(batch.members), observe, watch)
     outputs = stream.advance(inputs)
     state = {name: array.copy() for name, array in stream.state.items()}
     late = stream.drain()

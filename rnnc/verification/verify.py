@@ -108,7 +108,7 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
     reference = ask(Session(model, net, options), sequences)
     groups = batches(reference.sequences, net)
     counting = Counting(qnet, ranges.bounds)
-    runs = tuple(run_oracle(qnet, batch, counting.observer(batch)) for batch in groups)
+    runs = tuple(run_oracle(qnet, batch, counting.observer(batch), counting.watcher(batch)) for batch in groups)
     integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
     exact, same = _float(net, groups), _float(qnet.dequantized(), groups)
     figures, worst = [], 0.0
