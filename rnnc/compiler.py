@@ -151,10 +151,7 @@ def build(
         verified,
         verdict,
         tuple(dict.fromkeys(notes)),
-        (
-            *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-            *(verdict.states if verdict else ()),
-        ),
+        (*_cautions(made, data, options), *(verdict.states if verdict else ())),
         attribution,
         made.ranges.measured,
     )
@@ -208,6 +205,11 @@ def _verdict(
         return verdict
     calibration = made.data.sequences if calibrated else None
     return diagnose(verdict, made.qnet, verified.measured, options, calibration)
+
+
+def _cautions(made: Compilation, data: Data, options: Options) -> list[str]:
+    """What the data say of the ranges of inputs."""
+    return list(range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured))
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

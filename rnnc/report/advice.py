@@ -28,11 +28,11 @@ def advice(
     options: Options,
     calibrated: bool,
     verified: Verification | None,
-    verdict: Verdict | None,
     attribution: Attribution | None,
+    verdict: Verdict | None = None,
 ) -> list[str]:
     """The most important first; empty where there is nothing to say."""
-    found = list(_found(program, options, calibrated, verified, verdict, attribution))
+    found = list(_found(program, options, calibrated, verified, attribution, verdict))
     return found or ["Nothing stands out."]
 
 
@@ -41,8 +41,8 @@ def _found(
     options: Options,
     calibrated: bool,
     verified: Verification | None,
-    verdict: Verdict | None,
     attribution: Attribution | None,
+    verdict: Verdict | None = None,
 ) -> Iterator[str]:
     if verified is None:
         yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."

@@ -102,7 +102,7 @@ def _verify(verified: Verification, verdict: Verdict, attribution: Attribution |
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
         "verdict": verdict.level,
-        "cause": f"{verdict.why}: {verdict.cause}" if verdict.cause else None,
+        "cause": f"{verdict.why}; {verdict.cause}" if verdict.cause else None,
         "advice": verdict.cure or None,
         "outputs": [_figures(o, v) for o, v in zip(m.outputs, verdict.outputs, strict=True)],
     }

@@ -88,7 +88,7 @@ def report_page(
         .get_template("report.html.j2")
         .render(
             report=report,
-            advice=advice(program, options, calibrated, verified, verdict, attribution),
+            advice=advice(program, options, calibrated, verified, attribution, verdict),
             picture=picture(program.qnet),
             flash=flash_by_layer(program),
             ram=ram_by_layer(program),

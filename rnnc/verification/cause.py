@@ -16,6 +16,7 @@ from rnnc.net import Op
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
+from rnnc.quantization.quantize import wide_values
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.experiments import Experiments, in_integers
 from rnnc.verification.occupancy import Occupancy
@@ -33,6 +34,11 @@ SPLIT = (
     "Export the update as s + (what changes): the weight near 1 is then the sum's, which is exact, and only the change "
     "has rounded weights."
 )
+UNBROKEN = (
+    "let it meet nothing but sums, products and constants on the way to its next value, which keep 32 bits (a Clip after "
+    "the output does as well), or update it less often and by more."
+)
+LARGEST_STATE = 32
 MOST_LAYERS = 64
 """Of more layers with weights none is named."""
 
@@ -116,6 +122,7 @@ class _Diagnosis:
         self, verdict: Verdict, qnet: QNet, measured: Measurement, options: Options, calibration: Sequences | None
     ) -> None:
         self.verdict, self.qnet, self.net = verdict, qnet, qnet.net
+        self.by_name = {q.name: q for q in qnet.ops}
         self.measured, self.options, self.calibration = measured, options, calibration
         self.clipped = [o for o in measured.occupancy if o.share_saturated > 0]
 
@@ -255,7 +262,28 @@ class _Diagnosis:
             return Cause(words, cure)
         lasts = f"last for about {1 / (1 - gain):,.0f} steps" if gain < 1 - 1e-6 else "do not fade"
         recurrence = f"a recurrence with an eigenvalue near 1 ({gain:.5g}), in which errors {lasts}"
-        return Cause(f"{recurrence}: they come from {words}", SPLIT if not op.states() else cure)
+        return Cause(f"{recurrence}: they come from {words}", cure if op.states() else self._steadier(op, cure))
+
+    def _steadier(self, op: Op, cure: str) -> str:
+        """What helps a state that the graph itself feeds back, where ``op`` costs most on its way to its next value."""
+        narrow = [f.state.name for f in self.qnet.feedback if f.state.format.bits < LARGEST_STATE]
+        if narrow and not in_integers(self.by_name[op.name]):
+            last = next(
+                o for o in self.net.ops for f in self.net.feedback if f.next in o.outputs and f.state.name in narrow
+            )
+            return f"{last.name} ({last.describe()}) leaves state {narrow[0]} 16 bits: {UNBROKEN}"
+        sums = {name for o in self.net.ops if wide_values(self.net) & {*o.outputs} for name in o.inputs}
+        joins = bool({*op.outputs} & (sums | {f.next for f in self.net.feedback}))
+        return SPLIT if joins and not self._carried_past(op) else cure
+
+    def _carried_past(self, op: Op) -> bool:
+        """Whether a state reaches its next value without an op."""
+        reached = {f.state.name: {f.state.name} for f in self.net.feedback}
+        for values in reached.values():
+            for o in self.net.ops:
+                if o is not op and values & {*o.inputs}:
+                    values.update(o.outputs)
+        return any(f.next in reached[f.state.name] for f in self.net.feedback)
 
     def _into_feedback(self) -> set[str]:
         """The ops that lead to what the graph itself feeds back."""

@@ -97,7 +97,7 @@ class Verdict:
     @property
     def text(self) -> str:
         """One line: the level, what decides it, and the cause."""
-        return f"{self.level}: {self.why}. {self.cause}" if self.cause else f"{self.level}: {self.why}"
+        return f"{self.level}: {self.why}; {self.cause}" if self.cause else f"{self.level}: {self.why}"
 
 
 def judge(qnet: QNet, measured: Measurement, *, of_user: bool, labelled: Collection[str] = ()) -> Verdict:
