@@ -25,6 +25,8 @@ from rnnc.verification.units import crowded_input, crowded_output
 from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Measurement
 
+NEARLY = 0.8
+"""Of suspects that explain about as much the first is named: what is clipped early is clipped in all that follows."""
 EXPLAINS = 0.3
 """Share of the error from which a suspect is the cause."""
 RARELY = 1e-4
@@ -139,7 +141,8 @@ class _Diagnosis:
                 "Judge the network by its task on recordings of your own (--input), not by its numbers step by step.",
             )
         suspects = self._suspects(runs)
-        worst = max(suspects, key=lambda s: s[0])
+        most = max(alone for alone, _ in suspects)
+        worst = next(s for s in suspects if s[0] >= NEARLY * most)
         total = runs.target.total
         arithmetic = runs.target.error(runs.target.got, self.rounded_weights)
         if worst[0] >= EXPLAINS * total or worst[0] >= arithmetic:
@@ -160,11 +163,11 @@ class _Diagnosis:
         return runs.target.error(got) > runs.target.total / 2
 
     def _suspects(self, runs: Experiments) -> list[tuple[float, Callable[[], Cause]]]:
-        """The error that each makes alone, and how to say it."""
+        """The error that each makes alone, and how to say it, in the order in which they act."""
         error = runs.target.error
         rounded = error(runs.run(inputs=runs.rounded))
         self.rounded_weights = runs.run(ops={q.name: q.dequantized() for q in self.qnet.ops if q.op in self.net.ops})
-        found: list[tuple[float, Callable[[], Cause]]] = [(error(self.rounded_weights), self._weights)]
+        found: list[tuple[float, Callable[[], Cause]]] = []
         inputs = [o for o in self.clipped if not o.producer and not o.state]
         beyond = error(runs.run(inputs=runs.clipped)) if inputs else 0.0
         if inputs and beyond >= rounded / 2:
@@ -175,8 +178,8 @@ class _Diagnosis:
         inner = [o for o in self.clipped if o.producer or o.state]
         if inner:
             most = max(inner, key=lambda o: (o.state, o.share_saturated))
-            alone = error(runs.run(clamped=runs.clamps()))
-            found.append((alone, lambda: self._of_range(most)))
+            found.append((error(runs.run(clamped=runs.clamps())), lambda: self._of_range(most)))
+        found.append((error(self.rounded_weights), self._weights))
         if not runs.target.index:
             form = self.qnet.formats[self._value(runs.name)]
             found.append((error(form.dequantize(form.quantize(runs.target.reference))), lambda: self._output(runs)))
@@ -194,8 +197,10 @@ class _Diagnosis:
         if not o.producer:
             beyond = "went beyond its calibration" if self.calibration is not None else "goes beyond its range"
             return Cause(f"input {o.value} {beyond}: {share}", widen(o.value, self.options))
-        cure = "Calibrate with data that drives it as far." if self.calibration is not None else "Give --calib DATA."
-        return Cause(f"value {o.value} of {o.producer} went beyond its range: {share}", cure)
+        return Cause(f"value {o.value} of {o.producer} went beyond its range: {share}", self._reach())
+
+    def _reach(self) -> str:
+        return "Give --calib DATA." if self.calibration is None else "Calibrate with data that drives it as far."
 
     def _input(self, runs: Experiments) -> Cause:
         names = [v.name for v in self.net.inputs if not self.qnet.formats[v.name].index]
@@ -208,7 +213,14 @@ class _Diagnosis:
         return Cause(*crowded_input(name, seen, self.qnet.formats[name].scale_for(seen.shape[1])))
 
     def _output(self, runs: Experiments) -> Cause:
-        scale = self.qnet.formats[self._value(runs.name)].scale_for(runs.target.reference.shape[1])
+        form, exact = self.qnet.formats[self._value(runs.name)], runs.target.reference
+        kept = form.limit(exact)
+        if runs.target.error(kept) >= runs.target.error(form.dequantize(form.quantize(exact))) / 2:
+            words = (
+                f"output {runs.name} went beyond its range: {np.mean(kept != exact):.2%} of its numbers were clipped"
+            )
+            return Cause(words, self._reach())
+        scale = form.scale_for(exact.shape[1])
         return Cause(*crowded_output(runs.name, runs.target.reference, scale, runs.target.channel))
 
     # ----------------------------------------------------------------- layers

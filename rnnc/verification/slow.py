@@ -16,7 +16,8 @@ from rnnc.streams import Stream, stream_net
 PIECES = 64
 """How often a state is looked at in a sequence."""
 PARTS = 8
-RISES = 1.03
+RISES, LEAPS = 1.02, 1.5
+"""By how much a state grows from one part to the next, and in the last beyond all before."""
 POINTS = 5
 """Where along a sequence the feedback is measured."""
 MOST_ELEMENTS = 512
@@ -40,13 +41,15 @@ def still_rising(net: Net, sequences: Sequences) -> set[str]:
 
 
 def _rises(magnitudes: Floats) -> bool:
-    """Whether an element of ``[times, elements]`` is larger in each of the last parts than in all before."""
+    """Whether an element of ``[times, elements]`` grew all through the second half, or leaps at the end."""
     if len(magnitudes) < 2 * PARTS or not magnitudes.size or not magnitudes.max() > 0:
         return False
     means = np.array([part.mean(0) for part in np.array_split(magnitudes, PARTS)])
     large = means[-1] >= means.max() / 2
-    grows = (means[-1] > RISES * means[-2]) & (means[-2] > RISES * means[-3])
-    return bool(np.any(large & grows & (means[-1] == means.max(0))))
+    half = means[PARTS // 2 - 1 :]
+    grows = np.all(half[1:] > RISES * half[:-1], axis=0)
+    leaps = means[-1] > LEAPS * means[:-1].max(0)
+    return bool(np.any(large & (grows | leaps)))
 
 
 def feedback_gain(net: Net, names: Collection[str], sequences: Sequences) -> float | None:
