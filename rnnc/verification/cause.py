@@ -34,7 +34,7 @@ RARELY = 1e-4
 NEAR_ONE = 0.99
 SPLIT = (
     "Export the update as s + (what changes): the weight near 1 is then the sum's, which is exact, and only the change "
-    "has rounded weights."
+    "is rounded."
 )
 UNBROKEN = (
     "let it meet nothing but sums, products and constants on the way to its next value, which keep 32 bits (a Clip after "
