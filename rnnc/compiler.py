@@ -29,12 +29,14 @@ from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
-from rnnc.verification.attribution import affordable_steps, attribute
+from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
+from rnnc.verification.batches import sequences_of
+from rnnc.verification.cause import diagnose
 from rnnc.verification.occupancy import input_occupancy
 from rnnc.verification.task import recorded, task, wanted
+from rnnc.verification.verdict import Verdict, judge
 from rnnc.verification.verify import Measurement, Verification, compare_c, measure
 
-BY_LAYER_STEPS = 4096
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
 Stage = Callable[[str, object], None]
@@ -138,10 +140,10 @@ def build(
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
-    steps = (BY_LAYER_STEPS if by_layer else affordable_steps(made.qnet)) if verify else 0
-    attribution = attribute(made.qnet, data.sequences, steps, told) if steps else None
+    attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
+    verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
     asked = attribution if by_layer else None
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, asked)
+    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += measured.notes if measured else []
@@ -153,8 +155,9 @@ def build(
         made.program,
         options,
         verified,
+        verdict,
         tuple(dict.fromkeys(notes)),
-        _cautions(made, data, options, verified),
+        (*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
         attribution,
         made.ranges.measured,
     )
@@ -198,7 +201,8 @@ def compile_model(
         verify: prove it against onnxruntime and by running the C on this machine, which needs a compiler.
         labels: the array of the calibration data that holds labels, "label" by default; see ``build``.
 
-    Raises a subclass of RnncError; VerificationError where the C differs from the oracle or the import is not exact.
+    Raises a subclass of RnncError; VerificationError where the C differs from the oracle, the import is not exact, or the
+    verdict on the calibration data is poor: its ``package`` is what was compiled.
     """
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
@@ -208,6 +212,29 @@ def compile_model(
     )
     package.check()
     return package
+
+
+def _attribution(qnet: QNet, measured: Measurement, told: Told, *, whole: bool) -> Attribution | None:
+    """What each layer costs: over all that was compared, or over a few steps where that takes no time."""
+    sequences = sequences_of([run.batch for run in measured.runs])
+    steps = ALL_STEPS if whole else affordable_steps(qnet)
+    if not steps:
+        return None
+    return over_same_steps(attribute(qnet, sequences, steps, told, whole=whole), measured, qnet.net)
+
+
+def _verdict(
+    made: Compilation, verified: Verification | None, options: Options, *, calibrated: bool, tested: bool
+) -> Verdict | None:
+    """What the figures mean, and why; no cause is looked for where they are of an import or a C that is wrong."""
+    if verified is None:
+        return None
+    labelled = [verified.task.output] if verified.task and verified.task.classes else []
+    verdict = judge(made.qnet, verified.measured, of_user=calibrated or tested, labelled=labelled)
+    if verified.problems():
+        return verdict
+    calibration = made.data.sequences if calibrated else None
+    return diagnose(verdict, made.qnet, verified.measured, options, calibration, verified.measured.float32.parts_at)
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

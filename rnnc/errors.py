@@ -1,7 +1,7 @@
 """Errors that a user can meet, with the exit code of each.
 
 RnncError
-+-- VerificationError   1   the C differs from the oracle, an error is above its limit
++-- VerificationError   1   the C differs from the oracle, an error is above its limit, the verdict is poor
 +-- BudgetError         1   flash, RAM or stack above --max-...
 +-- NoRoom              1   a program that is larger than the memory of the part it is to run on
 +-- UsageError          2   options that do not fit together, an unknown name
@@ -11,6 +11,13 @@ RnncError
 +-- DataError           4   calibration or input data that does not fit the model
 +-- MissingTool         5   a compiler or emulator that is not installed
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnc.package import Package
 
 
 class RnncError(Exception):
@@ -30,7 +37,12 @@ class RnncError(Exception):
 
 
 class VerificationError(RnncError):
-    """What was generated is not what was promised."""
+    """What was generated is not what was promised.
+
+    ``package`` holds what was generated, where all of it was.
+    """
+
+    package: Package | None = None
 
 
 class BudgetError(RnncError):

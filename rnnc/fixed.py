@@ -144,6 +144,12 @@ class Format:
         real = np.asarray(q - self.zero, np.float64)
         return np.asarray(real * self._like(real))
 
+    def limit(self, real: NDArray[Any]) -> Floats:
+        """Real numbers ``[..., *shape]`` kept within the range, and not rounded."""
+        flat = np.asarray(real, np.float64)
+        like = self._like(flat)
+        return np.asarray(np.clip(flat, (self.lo - self.zero) * like, (self.hi - self.zero) * like))
+
     def _like(self, x: Floats) -> Floats:
         """The scale in a shape that broadcasts to ``x``: elements are the last axes, in C order."""
         if self.uniform:

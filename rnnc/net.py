@@ -129,6 +129,10 @@ class Op(ABC):
     outputs: tuple[str, ...]
     node: str = field(kw_only=True, default="")
     kind: ClassVar[str]
+    gates: ClassVar[tuple[str, ...]] = ()
+    """What the blocks along axis 0 of its weights and biases are called, where it has gates."""
+    scores: ClassVar[bool] = False
+    """Whether its output is the scores of classes, of which the largest counts."""
     elastic: ClassVar[bool] = False
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
     forgets: ClassVar[bool] = False

@@ -32,6 +32,7 @@ from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
 from rnnc.verification.stack import step_frames
 from rnnc.verification.traces import Signal, traces
+from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Verification
 
 GOLDEN_STEPS = 32
@@ -56,7 +57,9 @@ class Package:
         report: the content of report.json.
         verified: the figures of the verification, None where it was left out.
         notes: what was assumed or left out, to show to the user.
-        cautions: what may make the answers other than expected: a use that the file was not made for, unsuited ranges.
+        verdict: what the figures mean, None where nothing was compared.
+        cautions: what may make the answers other than expected: a use that the file was not made for, unsuited ranges, states
+            that were clipped.
         attribution: what each layer costs, None where it was not measured.
         calibrated: ranges come from data.
         stack_frames: bytes of stack of each function on the deepest path, once ``measure_stack`` was called.
@@ -69,6 +72,7 @@ class Package:
     program: Program
     options: Options
     verified: Verification | None
+    verdict: Verdict | None
     notes: tuple[str, ...]
     cautions: tuple[str, ...]
     attribution: Attribution | None
@@ -87,6 +91,7 @@ class Package:
             self.options,
             calibrated=self.calibrated,
             verified=self.verified,
+            verdict=self.verdict,
             attribution=self.attribution,
             notes=self.notes,
         )
@@ -96,11 +101,24 @@ class Package:
         """The prefix of everything in the C."""
         return self.program.name
 
+    def check_exact(self) -> None:
+        """Raise VerificationError where the C differs from the oracle or the import is not exact."""
+        self._raise(self.verified.problems() if self.verified else [])
+
     def check(self, min_sqnr: float | None = None) -> None:
-        """Raise VerificationError where the C differs, the import is not exact, or SQNR is below ``min_sqnr`` dB."""
-        problems = self.verified.problems(min_sqnr) if self.verified else []
+        """As ``check_exact``, and raise where the verdict on the user's data is poor, or SQNR is below ``min_sqnr`` dB.
+
+        With ``min_sqnr`` that alone decides.
+        """
+        self._raise(self.verified.problems(min_sqnr) if self.verified else [])
+        if self.verdict and self.verdict.fails and min_sqnr is None:
+            self._raise([self.verdict.text], self.verdict.cure)
+
+    def _raise(self, problems: Sequence[str], hint: str = "") -> None:
         if problems:
-            raise VerificationError("; ".join(problems), where=self.model.file)
+            error = VerificationError("; ".join(problems), where=self.model.file, hint=hint)
+            error.package = self
+            raise error
 
     def measure_stack(self) -> None:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""

@@ -46,13 +46,16 @@ class Stream:
 
     net: Net
     ops: Sequence[_Runner]
-    stateful: set[str]
+    kept: Mapping[str, Sequence[str]]
+    """The names of the states of each op that has any."""
     feedback: Sequence[tuple[str, str]]
     values: Mapping[str, Value]
     initial: States
     lanes: int
     dtype: type
     observe: Observer | None = None
+    watch: Observer | None = None
+    """Called with the name of each op's state and what it was after each of its next ticks, ``[ticks, lanes, *shape]``."""
     state: States = field(init=False)
     ticks: dict[str, int] = field(init=False)
     tails: dict[str, int] = field(init=False)
@@ -136,7 +139,7 @@ class Stream:
         if not count:
             return [self._nothing(name) for name in op.outputs]
         xs = [x[:count] for x in xs]
-        return self._ticks(op, xs, tick) if op.name in self.stateful else op.step(xs, {}, tick) or []
+        return self._ticks(op, xs, tick) if op.name in self.kept else op.step(xs, {}, tick) or []
 
     def _tail(self, op: _Runner) -> Sequence[Array]:
         nothing = [self._nothing(name) for name in op.outputs]
@@ -151,10 +154,16 @@ class Stream:
         probed: dict[str, list[Array]] = {}
         probe: Probe = (lambda key, x: probed.setdefault(key, []).append(x)) if self.observe else no_probe
         rows: list[list[Array]] = [[] for _ in op.outputs]
+        after: dict[str, list[Array]] = {name: [] for name in self.kept[op.name]} if self.watch else {}
         for k in range(len(xs[0])):
             result = op.step([x[k] for x in xs], self.state, tick + k, probe)
             for row, value in zip(rows, result or [], strict=False):
                 row.append(value)
+            for name, arrays in after.items():
+                arrays.append(self.state[name].copy())
+        if self.watch:
+            for name, arrays in after.items():
+                self.watch(name, np.stack(arrays))
         for key, arrays in probed.items():
             self._see(f"{op.name}.{key}", np.stack(arrays))
         return [np.stack(row) if row else self._nothing(n) for n, row in zip(op.outputs, rows, strict=True)]
@@ -217,37 +226,51 @@ def _lanes(initial: Array, lanes: int) -> Array:
     return np.repeat(initial[None], lanes, axis=0)
 
 
-def start_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream | Windows:
+def start_net(
+    net: Net,
+    lanes: int = 1,
+    observe: Observer | None = None,
+    watch: Observer | None = None,
+    dtype: type = np.float64,
+) -> Stream | Windows:
     """Start ``lanes`` streams of a net (as ``stream_net``); where its windows overlap, all of them."""
     if not net.overlaps:
-        return stream_net(net, lanes, observe, dtype)
-    return Windows(net, lambda n: stream_net(net, n, observe, dtype), lanes)
+        return stream_net(net, lanes, observe, watch, dtype)
+    return Windows(net, lambda n: stream_net(net, n, observe, watch, dtype), lanes)
 
 
-def start_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream | Windows:
+def start_qnet(
+    qnet: QNet, lanes: int = 1, observe: Observer | None = None, watch: Observer | None = None
+) -> Stream | Windows:
     """Start ``lanes`` streams of a qnet, in int64; where its windows overlap, all of them."""
     if not qnet.net.overlaps:
-        return stream_qnet(qnet, lanes, observe)
-    return Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe), lanes)
+        return stream_qnet(qnet, lanes, observe, watch)
+    return Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe, watch), lanes)
 
 
-def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream:
+def stream_net(
+    net: Net,
+    lanes: int = 1,
+    observe: Observer | None = None,
+    watch: Observer | None = None,
+    dtype: type = np.float64,
+) -> Stream:
     """Start ``lanes`` streams of a net, in float64, or in the type that its constants and all that it is fed have.
 
     One window follows the other where it has windows.
     """
     state = {s.name: _lanes(np.asarray(s.initial, dtype).reshape(s.shape), lanes) for s in net.states()}
-    stateful = {op.name for op in net.ops if op.states()}
+    kept = {op.name: [s.name for s in op.states()] for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
-    return Stream(net, net.ops, stateful, feedback, net.values, state, lanes, dtype, observe)
+    return Stream(net, net.ops, kept, feedback, net.values, state, lanes, dtype, observe, watch)
 
 
-def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None) -> Stream:
+def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None, watch: Observer | None = None) -> Stream:
     """Start ``lanes`` streams of a qnet, in int64; one window after the other where it has windows."""
     state = {s.name: _lanes(s.initial.reshape(s.shape), lanes) for s in qnet.states()}
-    stateful = {op.name for op in qnet.ops if op.states()}
+    kept = {op.name: [s.name for s in op.states()] for op in qnet.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in qnet.feedback]
-    return Stream(qnet.net, qnet.ops, stateful, feedback, qnet.values, state, lanes, np.int64, observe)
+    return Stream(qnet.net, qnet.ops, kept, feedback, qnet.values, state, lanes, np.int64, observe, watch)
 
 
 def run_net(net: Net, inputs: Mapping[str, Array]) -> dict[str, Array]:

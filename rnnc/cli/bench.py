@@ -9,7 +9,7 @@ import typer
 
 from rnnc.cli import complete
 from rnnc.cli.output import Output
-from rnnc.cli.shared import PANEL, ModelArguments
+from rnnc.cli.shared import PANEL, ModelArguments, tell_verdict
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
 
@@ -44,6 +44,7 @@ def run(
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
 
     package = model.build(output, test=data, verify=report is not None)
+    tell_verdict(output, package)
     qnet, source = package.program.qnet, data or model.calib
     vectors = golden(qnet, package.read(source).sequences if source else random_sequences(qnet))
     targets = target or runnable_targets()

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments, pairs
+from rnnc.cli.shared import ModelArguments, pairs, tell_verdict
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 
@@ -63,7 +63,7 @@ def run(
         built.measure_stack()
     if output.as_json:
         output.json(built.report)
-    built.check()
+    built.check_exact()
     built.check_budget(max_flash, max_ram, max_stack)
     written = built.write(Path(folder) if folder else Path(built.name), package)
     if not output.as_json:
@@ -71,6 +71,8 @@ def run(
         print(example(built.program))
     roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in built.arranged(package)}
     output.note(f"wrote {written}/: {', '.join(roots)}")
+    tell_verdict(output, built, fails=True)
+    built.check()
 
 
 def compile_two(
@@ -111,7 +113,7 @@ def compile_two(
     for each in (linked.first, linked.second):
         if limits[2] is not None:
             each.measure_stack()
-        each.check()
+        each.check_exact()
         each.check_budget(*limits)
         if not output.as_json:
             print(summary(each.report, each.program))
@@ -119,3 +121,7 @@ def compile_two(
     model.remark(output)
     written = linked.write(Path(folder) if folder else Path(linked.name), package)
     output.note(f"wrote {written}/: {', '.join([f'{linked.first.name}/', f'{linked.second.name}/', *linked.header])}")
+    for each in (linked.first, linked.second):
+        tell_verdict(output, each, fails=True)
+    for each in (linked.first, linked.second):
+        each.check()

@@ -161,6 +161,13 @@ class ModelArguments:
             output.note("a8 keeps 8 bits of what is fed back: fit for classifying and detecting, not for forecasting.")
 
 
+def tell_verdict(output: Output, package: Package, *, fails: bool = False) -> None:
+    """Say what is no better than fair, its cause, and what to do; ``fails``: an error will say what is poor."""
+    verdict = package.verdict
+    if verdict and verdict.cause and not (fails and verdict.fails):
+        output.warn(f"{verdict.text}. {verdict.cure}")
+
+
 # --------------------------------------------------------------------------- reading NAME=VALUE
 
 T = TypeVar("T")

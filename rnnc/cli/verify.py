@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments
+from rnnc.cli.shared import ModelArguments, tell_verdict
 
 
 def run(
@@ -40,4 +40,5 @@ def run(
         print(summary(package.report, package.program))
         if by_layer:
             print(losses(package.report))
+    tell_verdict(output, package, fails=min_sqnr is None)
     package.check(min_sqnr)

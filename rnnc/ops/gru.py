@@ -68,6 +68,7 @@ class Gru(Op):
     activations: tuple[Activation, Activation] = (SIGMOID, TANH)
     clip: float = 0.0
     kind: ClassVar[str] = "gru"
+    gates: ClassVar[tuple[str, ...]] = ("update", "reset", "candidate")
 
     @property
     def hidden(self) -> int:

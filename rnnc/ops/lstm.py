@@ -76,6 +76,7 @@ class Lstm(Op):
     projection: Floats | None = None
     projection_bias: Floats | None = None
     kind: ClassVar[str] = "lstm"
+    gates: ClassVar[tuple[str, ...]] = ("input", "output", "forget", "cell")
 
     @property
     def hidden(self) -> int:

@@ -57,6 +57,7 @@ class Softmax(Pointwise):
     axis: Along
     logarithm: bool = False
     kind: ClassVar[str] = "softmax"
+    scores: ClassVar[bool] = True
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = self.axis.rows(inputs[0])

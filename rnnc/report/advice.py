@@ -9,13 +9,13 @@ import numpy as np
 from rnnc.backend.program import Program
 from rnnc.options import Options
 from rnnc.verification.attribution import Attribution, Loss
+from rnnc.verification.cause import RARELY, given_by, widen
 from rnnc.verification.occupancy import Occupancy
+from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Verification
 
 FEW_STEPS = 512
 HARDLY_USED = 1 / 16
-RARELY = 1e-4
-"""Share of clipped numbers that hardly matters."""
 MOST_NAMED = 3
 DOMINATES = 3.0
 """dB within which a part explains what its layer loses."""
@@ -24,21 +24,33 @@ GOOD_ENOUGH = 60.0
 
 
 def advice(
-    program: Program, options: Options, calibrated: bool, verified: Verification | None, attribution: Attribution | None
+    program: Program,
+    options: Options,
+    calibrated: bool,
+    verified: Verification | None,
+    attribution: Attribution | None,
+    verdict: Verdict | None = None,
 ) -> list[str]:
     """The most important first; empty where there is nothing to say."""
-    found = list(_found(program, options, calibrated, verified, attribution))
+    found = list(_found(program, options, calibrated, verified, attribution, verdict))
     return found or ["Nothing stands out."]
 
 
 def _found(
-    program: Program, options: Options, calibrated: bool, verified: Verification | None, attribution: Attribution | None
+    program: Program,
+    options: Options,
+    calibrated: bool,
+    verified: Verification | None,
+    attribution: Attribution | None,
+    verdict: Verdict | None = None,
 ) -> Iterator[str]:
     if verified is None:
         yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."
     elif verified.difference:
         yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
     yield from restart_cautions(program)
+    if verdict and verdict.cause:
+        yield f"{verdict.text[0].upper()}{verdict.text[1:]}. {verdict.cure}"
     if not calibrated:
         yield (
             "Ranges come from noise and weights are rounded to nearest. --calib DATA with a few thousand typical steps fits "
@@ -46,7 +58,8 @@ def _found(
         )
     if verified:
         occupancy = verified.measured.occupancy
-        yield from range_cautions([o for o in occupancy if not o.producer], options, calibrated)
+        yield from range_cautions([o for o in occupancy if not o.producer and not o.state], options, calibrated)
+        yield from verdict.states if verdict else ()
         yield from _inner(occupancy)
         if verified.measured.steps < FEW_STEPS:
             yield f"Only {verified.measured.steps} steps were compared: --input DATA of rnnc verify takes more."
@@ -73,7 +86,7 @@ def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bo
     """What data say of the ranges of inputs: those that are clipped more than a little, or hardly use theirs."""
     for o in inputs:
         if o.share_saturated >= RARELY:
-            cure = _wider(o.value, options)
+            cure = widen(o.value, options)
             yield f"Input {o.value} was clipped in {_share(o)}{_channels(o)}: it holds ±{_room(o)}. {cure}"
         elif not o.saturated.any() and o.used < HARDLY_USED and o.value not in options.input_affine:
             bits = int(-np.log2(max(o.used, 2**-15)))
@@ -84,7 +97,8 @@ def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bo
 def _inner(occupancy: Sequence[Occupancy]) -> Iterator[str]:
     """Values within the network that are clipped more than a little, the worst named."""
     clipped = sorted(
-        (o for o in occupancy if o.producer and o.share_saturated >= RARELY), key=lambda o: -o.share_saturated
+        (o for o in occupancy if o.producer and not o.state and o.share_saturated >= RARELY),
+        key=lambda o: -o.share_saturated,
     )
     if clipped:
         worst = ", ".join(f"{o.value} in {_share(o)} (it holds ±{_room(o)})" for o in clipped[:MOST_NAMED])
@@ -106,25 +120,8 @@ def _room(o: Occupancy) -> str:
     return f"{float(o.available.max()):.4g}"
 
 
-def _given(name: str, options: Options) -> str:
-    """The option that sets an input's format, "" where data or the default do."""
-    by = {
-        "--input-format": options.input_format,
-        "--input-affine": options.input_affine,
-        "--input-range": options.input_range,
-    }
-    return next((flag for flag, values in by.items() if name in values), "")
-
-
-def _wider(name: str, options: Options) -> str:
-    given = _given(name, options)
-    if given:
-        return f"{given} {name}=... says so: widen it, or leave it out, and the calibration data say how much it takes."
-    return f"Calibrate with data that reaches as far, or widen it: --input-range {name}=LO:HI."
-
-
 def _narrower(name: str, options: Options, calibrated: bool) -> str:
-    given = _given(name, options)
+    given = given_by(name, options)
     if given:
         return f" {given} {name}=... says so: a narrower one puts them to use."
     return "" if calibrated else " --calib, or --input-range, puts them to use."

@@ -14,6 +14,7 @@ from rnnc.quantization.certify import Certificate
 from rnnc.report.scores import scores
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
+from rnnc.verification.verdict import OutputVerdict, Verdict
 from rnnc.verification.verify import OutputFigures, Verification
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -26,6 +27,7 @@ def report_content(
     certificate: Certificate,
     shapes: Shapes,
     verified: Verification | None,
+    verdict: Verdict | None,
     attribution: Attribution | None,
 ) -> dict[str, Any]:
     """The report as plain lists, numbers and strings.
@@ -64,7 +66,7 @@ def report_content(
             }
             for b in certificate.bounds
         ],
-        "verify": _verify(verified, attribution) if verified else None,
+        "verify": _verify(verified, verdict, attribution) if verified and verdict else None,
     }
 
 
@@ -111,7 +113,8 @@ def _dtype(port: Port) -> str:
     return port.format.ctype.removesuffix("_t")
 
 
-def _verify(verified: Verification, attribution: Attribution | None) -> dict[str, Any]:
+def _verify(verified: Verification, verdict: Verdict, attribution: Attribution | None) -> dict[str, Any]:
+    """``cause`` and ``advice`` are null where nothing is wrong; ``unjudged_channels`` vary too little to be judged."""
     m = verified.measured
     content: dict[str, Any] = {
         "steps": m.steps,
@@ -119,16 +122,21 @@ def _verify(verified: Verification, attribution: Attribution | None) -> dict[str
         "c_equals_oracle": not verified.difference,
         "import_max_rel": _figure(m.import_max_rel, 3),
         "float32": asdict(m.float32) | {"max_rel": _figure(m.float32.max_rel, 3)},
-        "outputs": [_figures(o) for o in m.outputs],
+        "verdict": verdict.level,
+        "cause": f"{verdict.why}; {verdict.cause}" if verdict.cause else None,
+        "advice": verdict.cure or None,
+        "outputs": [_figures(o, v) for o, v in zip(m.outputs, verdict.outputs, strict=True)],
         **scores(verified),
     }
-    return content | {"by_layer": _by_layer(attribution)} if attribution else content
+    return content | {"by_layer": _by_layer(attribution, m.steps)} if attribution else content
 
 
-def _by_layer(a: Attribution) -> dict[str, Any]:
+def _by_layer(a: Attribution, verified: int) -> dict[str, Any]:
+    """``network_db`` is the figure of all together over the same ``steps``, which are so many of those ``of`` verify."""
     return {
         "steps": a.steps,
-        "network_db": _figure(a.network, 4),
+        "of": verified,
+        "network_db": _figure(a.network, 5),
         "inputs": [_loss(loss) for loss in a.inputs],
         "layers": [_loss(loss) for loss in a.layers],
     }
@@ -145,11 +153,13 @@ def _loss(loss: Loss) -> dict[str, Any]:
     }
 
 
-def _figures(o: OutputFigures) -> dict[str, Any]:
+def _figures(o: OutputFigures, v: OutputVerdict) -> dict[str, Any]:
     d = o.difference
     return {
         "name": o.name,
         "sqnr_db": _figure(d.sqnr_db, 5),
+        "channel_sqnr_db": [_figure(db, 5) for db in v.channel_db],
+        "unjudged_channels": list(v.ignored),
         "sqnr_same_weights_db": _figure(o.same_weights, 5),
         "max_abs": _figure(d.max_abs, 4),
         "rms": _figure(d.rms, 4),

@@ -20,8 +20,8 @@ from rnnc.report.charts import Mark, Series, largest_of_stretches, lines
 from rnnc.report.drawing import picture
 from rnnc.report.scores import score_tables
 from rnnc.verification.attribution import Attribution, Loss
-from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Occupancy
+from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import OutputFigures, Verification
 
 AROUND = 60
@@ -73,6 +73,7 @@ def report_page(
     *,
     calibrated: bool,
     verified: Verification | None,
+    verdict: Verdict | None,
     attribution: Attribution | None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -88,12 +89,13 @@ def report_page(
         .get_template("report.html.j2")
         .render(
             report=report,
-            advice=advice(program, options, calibrated, verified, attribution),
+            advice=advice(program, options, calibrated, verified, attribution, verdict),
             picture=picture(program.qnet),
             flash=flash_by_layer(program),
             ram=ram_by_layer(program),
             macs=macs_by_layer(program),
             outputs=[_errors(o, f) for o, f in _compared(verified, report)],
+            verdict=verdict,
             attribution=attribution,
             losses=_losses(attribution) if attribution else (),
             worst=worst.name if worst else "",
@@ -229,17 +231,22 @@ def _errors(o: OutputFigures, figures: Mapping[str, Any]) -> OutputErrors:
         f"value {o.asked.tick[at]} of sequence {o.asked.sequence[at]}{element}: "
         f"onnxruntime {reference[at, channel]:.5g}, the C {o.got[at, channel]:.5g}"
     )
-    return OutputErrors(o.name, figures, over_time, zoom, worst, _by_channel(o))
+    return OutputErrors(o.name, figures, over_time, zoom, worst, _by_channel(o, figures))
 
 
-def _by_channel(o: OutputFigures) -> tuple[Bar, ...]:
+def _by_channel(o: OutputFigures, figures: Mapping[str, Any]) -> tuple[Bar, ...]:
     """SQNR of each element, where there are several and not too many."""
-    reference = o.asked.reference
-    if not 1 < reference.shape[1] <= MOST_CHANNELS or o.difference.sqnr_db is None:
+    found = figures["channel_sqnr_db"]
+    if not 1 < len(found) <= MOST_CHANNELS or o.difference.sqnr_db is None:
         return ()
-    found = [sqnr_db(reference[:, k : k + 1], o.got[:, k : k + 1]) for k in range(reference.shape[1])]
+    still = figures["unjudged_channels"]
     return tuple(
-        Bar(f"{o.name}[{k}]", _share(db), "constant" if db is None else f"{db:.1f} dB") for k, db in enumerate(found)
+        Bar(
+            f"{o.name}[{k}]",
+            _share(db),
+            "constant" if db is None else f"{db:.1f} dB{', hardly moves' if k in still else ''}",
+        )
+        for k, db in enumerate(found)
     )
 
 

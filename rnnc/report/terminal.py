@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 NAME_WIDTH = 30
+MOST_CHANNELS = 8
 RULE = "\u2500"
 """What rich draws lines with; a minus is on every terminal."""
 
@@ -112,7 +113,8 @@ def _windows(w: Mapping[str, Any]) -> str:
 
 def _verification(verify: Mapping[str, Any]) -> str:
     c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
-    lines = [f"verified over {_thousands(verify['steps'])} steps: the C {c};"]
+    sound = verify["c_equals_oracle"] and verify["verdict"] != "poor"
+    lines = [f"{'verified' if sound else 'compared'} over {_thousands(verify['steps'])} steps: the C {c};"]
     lines += [f"{part};" for part in f"compared: {verify['compared']}".split("; ")]
     lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
     parting = verify["float32"]
@@ -131,7 +133,38 @@ def _verification(verify: Mapping[str, Any]) -> str:
     ]
     lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
-    return "\n".join([*lines, "", table(heading, rows), *_scores(verify)])
+    channels = [text for o in verify["outputs"] if (text := _channels(o))]
+    return "\n".join([*lines, "", table(heading, rows), *channels, *_scores(verify), *_verdict(verify)])
+
+
+def _channels(o: Mapping[str, Any]) -> str:
+    """SQNR of each channel where there are a few, else of the worst and the best; those that hardly move are named."""
+    judged = {k: db for k, db in enumerate(o["channel_sqnr_db"]) if db is not None and k not in o["unjudged_channels"]}
+    if len(o["channel_sqnr_db"]) < 2 or not judged:
+        return ""
+    if len(judged) <= MOST_CHANNELS:
+        text = ", ".join(f"[{k}] {db:.1f}" for k, db in judged.items())
+    else:
+        worst, best = min(judged, key=lambda k: judged[k]), max(judged, key=lambda k: judged[k])
+        text = f"[{worst}] {judged[worst]:.1f} to [{best}] {judged[best]:.1f}"
+    still = len(o["channel_sqnr_db"]) - len(judged)
+    more = (
+        f"; {still} hardly move{'s' if still == 1 else ''} and {'is' if still == 1 else 'are'} not judged"
+        if still
+        else ""
+    )
+    return _folded(f"{o['name']} by channel: {text} dB{more}")
+
+
+def _verdict(verify: Mapping[str, Any]) -> list[str]:
+    if verify["verdict"] is None:
+        return []
+    cause = f": {verify['cause']}. {verify['advice']}" if verify["cause"] else ""
+    return [_folded(f"verdict: {verify['verdict']}{cause}"), ""]
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(_plain(text), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _scores(verify: Mapping[str, Any]) -> Iterator[str]:
@@ -157,8 +190,11 @@ def by_layer(report: Mapping[str, Any]) -> str:
     ]
     rows.append(["all", "", "", "", "", _or_dash(found["network_db"], ".1f")])
     heading = ["by layer", "what", "weights", "activations", "tables", "layer"]
-    text = f"SQNR in dB of the worst output over {_thousands(found['steps'])} steps,\nwith one thing at a time as the C has it"
-    return f"{text}\n{table(heading, rows)}"
+    steps = f"all {_thousands(found['steps'])} steps that were compared"
+    if found["steps"] < found["of"]:
+        steps = f"{_thousands(found['steps'])} of the {_thousands(found['of'])} steps that were compared, in pieces"
+    alone = "with one thing at a time as the C has it; all together against onnxruntime"
+    return f"SQNR in dB of the worst output over {steps},\n{alone}\n{table(heading, rows)}"
 
 
 def _state_bytes(program: Program, op: str) -> str:

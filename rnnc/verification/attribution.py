@@ -29,6 +29,7 @@ from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Stream, stream_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import EQUAL_DB, sqnr_db
+from rnnc.verification.verify import Measurement
 
 Results = dict[str, list[Floats]]
 """Each output's ``[ticks, size]`` of each sequence."""
@@ -38,6 +39,8 @@ QUICK, QUICK_MACS, FEWEST = 12000, 2.5e8, 100
 """How often ops may step where nobody asked for it, and multiply; the fewest steps that say something."""
 LANES = 32
 """The most sequences, or pieces of them, that run side by side."""
+ALL_STEPS = 32768
+"""The longest sequence that is run whole where layers were asked for."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The losses of inputs and layers, in order, over so many steps, and of the whole network in integers (dB)."""
+    """The losses of inputs and layers, in order, over so many steps, and of the whole network in integers (dB).
+
+    ``stretches`` are those steps: sequence, first step, and the one after the last.
+    """
 
     steps: int
     inputs: tuple[Loss, ...]
     layers: tuple[Loss, ...]
     network: float | None
+    stretches: tuple[tuple[int, int, int], ...]
 
     @property
     def worst(self) -> Loss | None:
@@ -68,9 +75,27 @@ class Attribution:
         return min(known, key=lambda loss: loss.layer or 0.0, default=None)
 
 
-def attribute(qnet: QNet, sequences: Sequences, steps: int, told: Told = not_told) -> Attribution:
-    """Measure every layer in ``steps`` steps of many lanes: sequences, or pieces of long ones."""
-    return _Attribution(qnet, excerpts(sequences, qnet.net, steps), told).measure()
+def attribute(
+    qnet: QNet, sequences: Sequences, steps: int, told: Told = not_told, *, whole: bool = False
+) -> Attribution:
+    """Measure every layer in ``steps`` steps of many lanes: sequences, or pieces of long ones; ``whole``: of all of them."""
+    lanes = None if whole else LANES
+    return _Attribution(qnet, excerpts(sequences, qnet.net, steps, lanes), told).measure()
+
+
+def over_same_steps(found: Attribution, measured: Measurement, net: Net) -> Attribution:
+    """The same with the figure that verify gives, against onnxruntime, over these steps for all layers together."""
+    figures = []
+    for o, output in zip(measured.outputs, net.outputs, strict=True):
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for i, a, b in found.stretches:
+            spans.setdefault(i, []).append((net.ticks(output, a) if a else 0, net.ticks(output, b)))
+        at = zip(o.asked.sequence, o.asked.tick, strict=True)
+        kept = [k for k, (i, t) in enumerate(at) if any(a <= t < b for a, b in spans.get(i, ()))]
+        figures.append(
+            None if net.values[output.value].dtype == "index" else sqnr_db(o.asked.reference[kept], o.got[kept])
+        )
+    return replace(found, network=min((db for db in figures if db is not None), default=None))
 
 
 def affordable_steps(qnet: QNet) -> int:
@@ -87,14 +112,21 @@ def _runs(net: Net) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Excerpts:
-    """Sequences to run; of each, the first ``skips`` steps serve to reach a state and are not compared."""
+    """Sequences to run; of each, the first ``skips`` steps serve to reach a state and are not compared.
+
+    ``stretches`` are the steps that are: sequence, first, and the one after the last.
+    """
 
     sequences: dict[str, list[Array]]
     skips: list[int]
+    stretches: tuple[tuple[int, int, int], ...]
 
 
-def excerpts(sequences: Sequences, net: Net, steps: int) -> Excerpts:
-    """Sequences of at most ``steps`` steps: as they are, or evenly spaced pieces that overlap by a quarter."""
+def excerpts(sequences: Sequences, net: Net, steps: int, lanes: int | None = LANES) -> Excerpts:
+    """Sequences of at most ``steps`` steps: as they are, or evenly spaced pieces that overlap by a quarter.
+
+    ``lanes``: the most of them, None for all.
+    """
     cuts: list[tuple[int, int, int]] = []
     overlap, window = steps // 4, net.window
     for i, length in enumerate(len(s) for s in next(iter(sequences.values()))):
@@ -106,14 +138,17 @@ def excerpts(sequences: Sequences, net: Net, steps: int) -> Excerpts:
             cuts += [
                 (i, max(0, t - overlap), min(length, t + steps - overlap)) for t in range(0, length, steps - overlap)
             ]
-    kept = [cuts[k] for k in np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), LANES)).round().astype(int))]
+    count = len(cuts) if lanes is None else min(len(cuts), lanes)
+    kept = [cuts[k] for k in np.unique(np.linspace(0, len(cuts) - 1, count).round().astype(int))]
     skips = [overlap if start and not window else 0 for _, start, _ in kept]
-    return Excerpts({name: [all_[i][a:b] for i, a, b in kept] for name, all_ in sequences.items()}, skips)
+    compared = tuple((i, a + skip, b) for (i, a, b), skip in zip(kept, skips, strict=True))
+    return Excerpts({name: [all_[i][a:b] for i, a, b in kept] for name, all_ in sequences.items()}, skips, compared)
 
 
 class _Attribution:
     def __init__(self, qnet: QNet, chosen: Excerpts, told: Told) -> None:
         self.qnet, self.net, self.skips, self.told = qnet, replace(qnet.net, hop=0), chosen.skips, told
+        self.stretches = chosen.stretches
         self.groups = batches(chosen.sequences, qnet.net)
         self.done, self.runs = 0, _runs(self.net)
         self.rounded = [self._rounded(b.inputs, [v.name for v in qnet.inputs]) for b in self.groups]
@@ -126,7 +161,7 @@ class _Attribution:
         layers = tuple(self._layer(op, by_op[op.name], fed) for op in self.net.ops)
         whole = self._run(lambda n: self._mixed(set(by_op), n), self.rounded)
         steps = sum(sum(b.lengths) for b in self.groups) - sum(self.skips)
-        return Attribution(steps, inputs, layers, self._worst(exact, whole))
+        return Attribution(steps, inputs, layers, self._worst(exact, whole), self.stretches)
 
     def _input(self, name: str, exact: Results) -> Loss:
         got = self._run(lambda n: stream_net(self.net, n), [self._rounded(b.inputs, [name]) for b in self.groups])

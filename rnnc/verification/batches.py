@@ -63,3 +63,14 @@ def by_sequence(net: Net, found: Sequence[tuple[Batch, Mapping[str, Array]]]) ->
             for k, (i, steps) in enumerate(zip(batch.members, batch.lengths, strict=True)):
                 result[o.name][i] = y[: net.ticks(o, steps), k]
     return result
+
+
+def sequences_of(groups: Sequence[Batch]) -> dict[str, list[Array]]:
+    """The sequences of all batches, ``[steps, *shape]``, in order."""
+    count = sum(len(b.members) for b in groups)
+    result: dict[str, list[Array]] = {name: [np.empty(0)] * count for name in groups[0].inputs}
+    for batch in groups:
+        for name, x in batch.inputs.items():
+            for k, (i, steps) in enumerate(zip(batch.members, batch.lengths, strict=True)):
+                result[name][i] = x[:steps, k]
+    return result

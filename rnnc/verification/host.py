@@ -203,10 +203,10 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
     return {v.name: qnet.formats[v.name].quantize(batch.inputs[v.name]) for v in qnet.inputs}
 
 
-def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None) -> OracleRun:
-    """Run a batch from the initial state in NumPy; ``observe`` sees every value."""
+def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None, watch: Observer | None = None) -> OracleRun:
+    """Run a batch from the initial state in NumPy; ``observe`` sees every value, ``watch`` every state of an op."""
     inputs = quantized(qnet, batch)
-    stream = start_qnet(qnet, len(batch.members), observe)
+    stream = start_qnet(qnet, len(batch.members), observe, watch)
     outputs = stream.advance(inputs)
     state = {n: array.copy() for n, array in stream.state.items()} if isinstance(stream, Stream) else {}
     late = stream.drain()

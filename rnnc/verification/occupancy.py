@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnnc.clock import Clock, common_clock
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Array, Interval
-from rnnc.qnet import QNet
+from rnnc.qnet import QNet, QOp, QState
 from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Observer
 from rnnc.verification.batches import Batch
@@ -27,6 +28,7 @@ class Occupancy:
         largest: the largest magnitude that it had, ``available`` the largest that its format holds, real units, ``[elements]``.
         saturated: how often each element was clipped to an end of its range; 0 where the range holds all that can come.
         ticks: how many values there were.
+        state: it is kept from step to step.
     """
 
     value: str
@@ -36,6 +38,7 @@ class Occupancy:
     available: Floats
     saturated: Ints
     ticks: int
+    state: bool = False
 
     @property
     def used(self) -> float:
@@ -50,35 +53,56 @@ class Occupancy:
 
 @dataclass
 class Counting:
-    """Counts over batches; ``observer`` gives what to hand to a stream."""
+    """Counts over batches; ``observer`` and ``watcher`` give what to hand to a stream."""
 
     qnet: QNet
     bounds: Mapping[str, Interval]
     peaks: dict[str, Ints] = field(default_factory=dict)
     ends: dict[str, Ints] = field(default_factory=dict)
     ticks: dict[str, int] = field(default_factory=dict)
+    states: Mapping[str, tuple[QState, QOp]] = field(init=False)
+    """The states within ops that can be clipped and that no value shows."""
+
+    def __post_init__(self) -> None:
+        shown = {op.output_state(k) for op in self.qnet.ops for k in range(len(op.outputs))}
+        kept = [(s, op) for op in self.qnet.ops for s in op.states() if _hidden(s) and s.name not in shown]
+        self.states = {s.name: (s, op) for s, op in kept}
+        fed_back = {f.state.name: self.bounds[f.next] for f in self.qnet.net.feedback if f.next in self.bounds}
+        self.bounds = {**self.bounds, **fed_back}
 
     def observer(self, batch: Batch) -> Observer:
         """Notes what belongs to the sequences of a batch, not what its lanes give past their ends."""
-        lengths, seen = np.array(batch.lengths), dict.fromkeys(self.qnet.values, 0)
-        values, after, whole = self.qnet.values, self.qnet.net.ends, bool(self.qnet.net.window)
+        values, formats = self.qnet.values, self.qnet.formats
+        counted = {name: (v.clock, formats[name]) for name, v in values.items() if not formats[name].index}
+        return self._observer(batch, counted)
+
+    def watcher(self, batch: Batch) -> Observer:
+        """The same of states within ops."""
+        values = self.qnet.values
+        counted = {
+            n: (common_clock([values[i].clock for i in op.inputs]), s.format) for n, (s, op) in self.states.items()
+        }
+        return self._observer(batch, counted)
+
+    def _observer(self, batch: Batch, counted: Mapping[str, tuple[Clock, Format]]) -> Observer:
+        lengths, seen = np.array(batch.lengths), dict.fromkeys(counted, 0)
+        after, whole = self.qnet.net.ends, bool(self.qnet.net.window)
 
         def note(name: str, ticks: Array) -> None:
-            if name not in values or not len(ticks) or self.qnet.formats[name].index:
+            if name not in counted or not len(ticks):
                 return
-            clock = values[name].clock
+            clock, form = counted[name]
             at = clock.phase + max(clock.rate, 1) * (seen[name] + np.arange(len(ticks)))
             seen[name] += len(ticks)
             flat = ticks.reshape(*ticks.shape[:2], -1)
             valid = at[:, None] < lengths + after.get(name, 0) if not whole else np.ones(ticks.shape[:2], np.bool_)
-            self._note(name, flat[valid])
+            self._note(name, flat[valid], form)
 
         return note
 
-    def _note(self, name: str, flat: Ints) -> None:
+    def _note(self, name: str, flat: Ints, f: Format) -> None:
         if not len(flat):
             return
-        f = self.qnet.formats[name]
         at_end = ((flat >= f.hi) | ((flat <= f.lo) & (f.lo != f.zero_point))).sum(0)
         peak = np.abs(flat - f.zero_point).max(0)
         self.peaks[name] = np.maximum(self.peaks.get(name, peak), peak)
@@ -89,22 +113,43 @@ class Counting:
         """Sequences ``[steps, *shape]`` of an input, real units."""
         f = self.qnet.formats[name]
         for s in sequences:
-            self._note(name, f.quantize(s.reshape(len(s), -1)))
+            self._note(name, f.quantize(s.reshape(len(s), -1)), f)
 
     def found(self) -> tuple[Occupancy, ...]:
-        """Every value that came, in the network's order."""
-        producers = {name: op.name for op in self.qnet.ops for name in op.outputs}
-        return tuple(self._one(name, producers.get(name, "")) for name in self.qnet.values if name in self.peaks)
+        """Every value that came, in the network's order, then the states within ops."""
+        makers = {name: (op, k) for op in self.qnet.ops for k, name in enumerate(op.outputs)}
+        fed_back = {f.state.name: makers.get(f.next, (None, 0)) for f in self.qnet.feedback}
+        found = []
+        for name in self.qnet.values:
+            if name in self.peaks:
+                op, k = fed_back.get(name) or makers.get(name) or (None, 0)
+                kept = name in fed_back or bool(op and op.output_state(k))
+                bound = self.bounds.get(name)
+                found.append(self._one(name, op.name if op else "", self.qnet.formats[name], bound, kept))
+        for name, (state, op) in self.states.items():
+            if name in self.peaks:
+                found.append(self._one(name, op.name, state.format, self.bounds.get(_shown(state, op)), True))
+        return tuple(found)
 
-    def _one(self, name: str, producer: str) -> Occupancy:
-        f, peak = self.qnet.formats[name], self.peaks[name]
+    def _one(self, name: str, producer: str, f: Format, bound: Interval | None, kept: bool) -> Occupancy:
+        peak = self.peaks[name]
         scale = f.scale_for(peak.size)
         available = max(f.hi - f.zero_point, f.zero_point - f.lo) * scale
-        bound = self.bounds[name].magnitude if name in self.bounds else np.full(peak.size, np.inf)
-        by_nature = (bound * TOUCHES <= available) & bool(producer)
-        return Occupancy(
-            name, producer, f, peak * scale, available, np.where(by_nature, 0, self.ends[name]), self.ticks[name]
-        )
+        reach = np.full(peak.size, np.inf) if bound is None else bound.magnitude
+        by_nature = (reach * TOUCHES <= available) & (bool(producer) or kept)
+        saturated = np.where(by_nature, 0, self.ends[name])
+        return Occupancy(name, producer, f, peak * scale, available, saturated, self.ticks[name], kept)
+
+
+def _hidden(state: QState) -> bool:
+    """Whether a state within an op is a quantity of 32 bits, and no count of steps."""
+    return state.format.bits == 32 and state.format.lo < 0 and not state.format.index and not state.follows
+
+
+def _shown(state: QState, op: QOp) -> str:
+    """The output that has what a state has: its own, or the upper part of it; "" for none."""
+    same = {state.name, *(s.name for s in op.states() if s.follows == state.name)}
+    return next((name for k, name in enumerate(op.outputs) if op.output_state(k) in same), "")
 
 
 def input_occupancy(qnet: QNet, sequences: Sequences) -> tuple[Occupancy, ...]:

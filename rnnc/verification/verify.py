@@ -128,7 +128,7 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
     reference = ask(Session(model, net, options), sequences)
     groups = batches(reference.sequences, net)
     counting = Counting(qnet, ranges.bounds)
-    runs = tuple(run_oracle(qnet, batch, counting.observer(batch)) for batch in groups)
+    runs = tuple(run_oracle(qnet, batch, counting.observer(batch), counting.watcher(batch)) for batch in groups)
     integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
     watched, same = with_sources(net), _float(qnet.dequantized(), groups)
     judged = judge(net, _float(watched, groups), run_single(watched, groups), reference.outputs)
@@ -182,7 +182,7 @@ def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleR
 
 
 def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:
-    """The first op that differs, where the same C does so while each op is looked at; not among windows that overlap."""
+    """The first op that differs, where the same C does so while each op is looked at; of windows that overlap the output."""
     if program.overlap:
         return found.where
     first = locate(program, files, run, found.lane)

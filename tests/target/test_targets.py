@@ -27,9 +27,9 @@ from rnnc.verification.bench import bench
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import Measurement, measure, missing_tools
 from rnnc.verification.locate_board import locate_on_board
-from tests.support.faults import TICK, planted
 from tests.support.nets import LAYERS, draw_integers, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
+from tests.support.plants import TICK, planted
 
 SHORT_SEEDS = range(len(LAYERS))
 """One network for each layer."""

@@ -66,9 +66,13 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
         *("ram_state", "ram_scratch", "stack", "instructions", "windows"),
     }
     assert set(report["certificate"][0]) == {"op", "accumulator", "bits", "worst", "margin_bits"}
-    assert set(report["verify"]) >= {"steps", "c_equals_oracle", "import_max_rel", "outputs", "task", "recorded"}
+    assert set(report["verify"]) >= {
+        *("steps", "compared", "c_equals_oracle", "import_max_rel", "float32", "verdict", "cause", "advice"),
+        *("outputs", "task", "recorded"),
+    }
     assert set(report["verify"]["outputs"][0]) == {
-        *("name", "sqnr_db", "sqnr_same_weights_db", "max_abs", "rms", "argmax_agreement", "argmax_agreement_clear"),
+        *("name", "sqnr_db", "channel_sqnr_db", "unjudged_channels", "sqnr_same_weights_db"),
+        *("max_abs", "rms", "argmax_agreement", "argmax_agreement_clear"),
     }
 
 

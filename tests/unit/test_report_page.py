@@ -152,14 +152,17 @@ def test_what_was_not_done_is_said() -> None:
     assert "Ranges come from noise" in text and "--calib DATA" in text
 
 
-def test_a_clipped_input_is_the_first_advice() -> None:
+def test_a_clipped_input_is_the_cause_and_the_first_advice() -> None:
     calm = noise(600)
     loud = {k: v.copy() for k, v in calm.items()}
     for x in loud.values():
         x[..., 1] *= 10
     package = rnnc.build(small(), calm, rnnc.Options(), test=loud)
     text = _Text(_page(package)).text.split("What to do")[1]
-    assert re.match(r"\s*Input x was clipped in [\d.]+% of its numbers \(elements 1\): it holds", text), text[:200]
+    assert re.match(r"\s*(Fair|Poor): .*; input x went beyond its calibration: [\d.]+% of its numbers", text), text[
+        :200
+    ]
+    assert re.search(r"Input x was clipped in [\d.]+% of its numbers \(elements 1\): it holds", text), text[:400]
 
 
 def _occupied(name: str, producer: str, clipped: int) -> Occupancy:

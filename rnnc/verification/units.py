@@ -1,0 +1,52 @@
+"""Channels that do not fit the LSB that they have: units that are unlike, or an offset that takes the range."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.fixed import Floats
+from rnnc.verification.verdict import UNLIKE
+
+NORMALISE = "Feed it normalised by channel, (x - mean) / deviation, or make an input of its own of each quantity."
+APART = (
+    "Give each quantity an output of its own, or let the network scale the channels to like ranges, and undo that in the "
+    "firmware."
+)
+COUNTS = "Feed it without its offset: --input-affine INPUT=SCALE,OFFSET takes raw counts."
+DIFFERENCE = "Let the network answer with the difference from its mean, and add the mean in the firmware."
+NARROW = "Its range is wide for what it does: calibrate with data like these."
+
+
+def crowded_input(name: str, seen: Floats, scale: Floats) -> tuple[str, str]:
+    """What is wrong with an input ``[n, channels]`` of which the rounding costs most, and what to do."""
+    words, fault = _crowding("input", name, seen, scale, None)
+    cures = {"units": NORMALISE, "offset": COUNTS if seen.shape[1] == 1 else NORMALISE, "wide": NARROW}
+    return words, cures[fault].replace("INPUT", name)
+
+
+def crowded_output(name: str, reference: Floats, scale: Floats, channel: int | None) -> tuple[str, str]:
+    """The same of an output, of which ``channel`` was found too coarse."""
+    words, fault = _crowding("output", name, reference, scale, channel)
+    return words, {"units": APART, "offset": DIFFERENCE, "wide": NARROW}[fault]
+
+
+def _crowding(what: str, name: str, x: Floats, scale: Floats, channel: int | None) -> tuple[str, str]:
+    """In words, and which of "units", "offset", "wide" it is."""
+    span, reach = np.ptp(x, axis=0), np.abs(x).max(0)
+    k = int(np.argmin(np.where(span > 0, span, np.inf) / scale)) if channel is None else channel
+    most = int(np.argmax(reach))
+    one = name if len(span) == 1 else f"{name}[{k}]"
+    varies = f"{one} varies by {span[k]:.3g}, {span[k] / scale[k]:,.3g} of its LSBs"
+    if reach[most] > UNLIKE * reach[k]:
+        loud = f"{name}[{most}] reaches {reach[most]:.6g}"
+        return f"channels of unlike units share the range of {what} {name}: {varies}, and {loud}", "units"
+    if reach[k] > UNLIKE * span[k]:
+        return f"an offset takes the range of {what} {name}: {varies}, around {x[:, k].mean():.6g}", "offset"
+    loud_span = int(np.argmax(span))
+    if span[loud_span] > UNLIKE * span[k]:
+        return (
+            f"channels of unlike units share the range of {what} {name}: {varies}, and {name}[{loud_span}] by "
+            f"{span[loud_span]:.3g}",
+            "units",
+        )
+    return f"{what} {name} hardly uses its range: {varies}", "wide"
