@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rnnc.data.frames import LABEL, Frame
 from rnnc.errors import DataError
 
+MOST_NAMED = 3
 UNIT = re.compile(r"[\s_]*[\[(][^\d)\]][^)\]]*[\])]$")
 TIME = re.compile(r"(time|timestamp|time[ _]stamp|datetime|date)([ _]?(s|ms|us|ns|sec|secs|seconds|utc))?|^$")
 INDEX = re.compile(r"index|idx|row|unnamed: \d+")
@@ -112,13 +113,14 @@ def _rest(heading: Sequence[str], frame: Frame, others: Collection[int]) -> list
 
 def _names(frames: Sequence[Frame]) -> str:
     """The heading that would be right."""
-    parts = [
-        f.name if f.size == 1 else ", ".join(f"{f.name}{k}" for k in range(f.size))
-        if f.size <= 3
-        else f"{f.name}0, {f.name}1 .. {f.name}{f.size - 1}"
-        for f in frames
-    ]  # fmt: skip
-    return ", ".join(parts)
+    return ", ".join(map(_name, frames))
+
+
+def _name(frame: Frame) -> str:
+    if frame.size == 1:
+        return frame.name
+    elements = [f"{frame.name}{k}" for k in range(frame.size)]
+    return ", ".join(elements) if frame.size <= MOST_NAMED else f"{elements[0]}, {elements[1]} .. {elements[-1]}"
 
 
 def _columns(count: int) -> str:

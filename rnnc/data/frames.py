@@ -16,7 +16,7 @@ Source = str | Path | Array | Mapping[str, Array | Sequence[Array]] | Sequence[s
 """A path of a file or folder, or a glob ("-" for standard input); the array of the only input; arrays by input name; or a
 list of these, whose recordings may differ in length."""
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
-MOST_BYTES = 512 << 20
+MOST_BYTES = 256 << 20
 """The largest array or file that is read: what is larger is a damaged header, or takes the compiler hours."""
 LABEL = "label"
 """The array, or the column of a CSV file, that holds labels unless another is named."""

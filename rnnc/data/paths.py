@@ -17,6 +17,8 @@ def files_of(path: str, notes: list[str]) -> list[Path]:
 
     Raises DataError where there is none, or where it is no regular file.
     """
+    if not path:
+        raise DataError("the data's path is empty")
     given = Path(path)
     if given.is_dir():
         return _in_folder(given, notes)

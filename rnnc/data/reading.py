@@ -53,7 +53,7 @@ def _few(notes: list[str]) -> list[str]:
 
 
 class _Where:
-    """Names the file or recording in a DataError."""
+    """Names the file or recording in a DataError; what is too large for the memory is one."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -65,6 +65,8 @@ class _Where:
         """Say where."""
         if isinstance(error, DataError):
             error.where = error.where or self.where
+        elif isinstance(error, MemoryError):
+            raise DataError("takes more memory than there is", where=self.where) from None
 
 
 # --------------------------------------------------------------------------- files, arrays and lists

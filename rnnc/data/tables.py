@@ -124,6 +124,8 @@ class Table:
                 return
             except UnicodeDecodeError:
                 raise DataError(f"line {self.line + 1} is not text in UTF-8") from None
+            except OSError as error:
+                raise DataError(error.strerror or str(error)) from None
             self.line += 1
             text = text.rstrip("\r\n")
             text = text.removeprefix("\ufeff") if self.line == 1 else text

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rnnc.verification.score import Recorded, Task
+from rnnc.verification.score import CLEAR, Recorded, Task
 from rnnc.verification.verify import Verification
 
 DIGITS = 6
@@ -44,13 +44,20 @@ def _short(x: Any) -> Any:
 
 def score_tables(verify: Mapping[str, Any]) -> dict[str, Any]:
     """What report.html shows: headings with rows, None where nothing was scored or recorded."""
-    found: dict[str, Any] = {"scored": None, "recorded": None}
+    found: dict[str, Any] = {"scored": None, "recorded": None, "clear": clear_text(verify) if verify else ""}
     if task := verify.get("task"):
         confusion = confusion_rows(task) if task["classes"] else None
         found["scored"] = {"subject": subject(task), "scores": score_rows(task), "confusion": confusion}
     if verify.get("recorded"):
         found["recorded"] = RECORDED, record_rows(verify)
     return found
+
+
+def clear_text(verify: Mapping[str, Any]) -> str:
+    """How often the largest element is the same where onnxruntime's is clear; "" where no output has one."""
+    known = {o["name"]: o["argmax_agreement_clear"] for o in verify["outputs"]}
+    shares = [f"{_form(share, '.2%')} of {name}" for name, share in known.items() if share is not None]
+    return f"where the largest is clear (more than {CLEAR} above the next): {', '.join(shares)}" if shares else ""
 
 
 def score_rows(task: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

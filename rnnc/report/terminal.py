@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rnnc.backend.program import Program
 from rnnc.backend.usage import usage
-from rnnc.report.scores import RECORDED, confusion_rows, record_rows, score_rows, subject
+from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
 
 if TYPE_CHECKING:
     from rnnc.frontend.survey import Finding
@@ -168,7 +168,9 @@ def _folded(text: str) -> str:
 
 
 def _scores(verify: Mapping[str, Any]) -> Iterator[str]:
-    """Task metrics, and how far both are from recorded results."""
+    """Agreement by margin, task metrics, and how far both are from recorded results."""
+    if clear := clear_text(verify):
+        yield textwrap.fill(f"same argmax {clear}", WIDTH) + "\n"
     if task := verify["task"]:
         yield f"{subject(task)}\n\n{table(*score_rows(task))}"
         if task["classes"] and (confusion := confusion_rows(task)):

@@ -24,8 +24,11 @@ WORDS = "Integers are classes, other numbers are what the output should be."
 
 
 def wanted(net: Net, labels: str | None) -> list[str]:
-    """The arrays that are read for scoring: labels, and recorded results of each output."""
-    return [] if labels == UNSCORED else [array_of(labels), *(o.name for o in net.outputs)]
+    """The arrays that are read for scoring: labels, and recorded results of each output. An input is one only if asked for."""
+    if labels == UNSCORED:
+        return []
+    usual = [LABEL] if LABEL not in {v.name for v in net.inputs} else []
+    return [*([array_of(labels)] if labels else usual), *(o.name for o in net.outputs)]
 
 
 def array_of(labels: str | None) -> str:

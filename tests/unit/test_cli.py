@@ -118,6 +118,19 @@ def test_compile_without_data_warns_and_says_what_to_do(here: Path) -> None:
     ] is None
 
 
+def test_data_are_given_again_and_again(here: Path) -> None:
+    """The banner repeats the command; simulate answers each recording from the start."""
+    np.save(here / "more.npy", recording(30, seed=2))
+    assert rnnc("compile", "fan.onnx", "--calib", "calib.npz", "--calib", "more.npy", "--no-verify").code == 0
+    assert "rnnc compile fan.onnx --calib calib.npz --calib more.npy" in (here / "fan/fan.c").read_text()
+    command = ["simulate", "fan.onnx", "--calib", "calib.npz", "--engine", "oracle", "-o", "y.npz"]
+    assert rnnc(*command, "--input", "test.npz", "--input", "m*.npy").code == 0
+    both = np.load(here / "y.npz")
+    assert both["lengths"].tolist() == [40, 20, 30]
+    assert rnnc(*command, "--input", "more.npy").code == 0
+    assert np.array_equal(np.load(here / "y.npz")["y"], both["y"][60:])
+
+
 def test_compile_json_is_the_report(here: Path) -> None:
     answer = rnnc("compile", "fan.onnx", "--calib", "calib.npz", "--json")
     assert answer.code == 0 and answer.json == json.loads((here / "fan" / "report.json").read_text())

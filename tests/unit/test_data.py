@@ -196,6 +196,32 @@ def test_damaged_files_are_refused(name: str, content: bytes, tmp_path: Path) ->
         read_data(tmp_path / name, [X])
 
 
+@pytest.mark.parametrize("kind", ["npz", "npy", "wav", "csv"])
+def test_files_with_flipped_bytes_are_read_or_refused(kind: str, tmp_path: Path) -> None:
+    """Whatever a damaged file makes a library raise, the user is told what is wrong with the data."""
+    rng, file = np.random.default_rng(0), tmp_path / f"a.{kind}"
+    refused: list[str] = []
+    if kind == "npz":
+        np.savez_compressed(file, x=steps(40, 3), lengths=np.array([15, 25]))
+    elif kind == "npy":
+        np.save(file, steps(40, 3))
+    elif kind == "wav":
+        file.write_bytes(pcm(np.arange(60, dtype="<i2"), 2))
+    else:
+        file.write_text("time;x0;x1;x2\n" + "".join(f"{t};{t},5;-1e3;7\n" for t in range(20)))
+    whole = file.read_bytes()
+    for _ in range(100):
+        damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.2 else whole)
+        for at in rng.integers(0, min(len(damaged), int(rng.choice([64, 10_000]))), rng.integers(1, 6)):
+            damaged[at] = rng.integers(0, 256)
+        file.write_bytes(damaged)
+        try:
+            read_data(file, [X])
+        except DataError as error:
+            refused.append(error.where)
+    assert len(refused) > 20 and set(refused) == {str(file)}
+
+
 def test_a_truncated_npz_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", x=steps(1000, 3))
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-40])

@@ -81,6 +81,13 @@ def test_what_names_no_data_is_refused(path: str, what: str, tmp_path: Path) -> 
     assert error.value.where == str(tmp_path / path)
 
 
+def test_an_empty_path_is_not_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(DataError, match="path is empty"):
+        read_data("", [X])
+    assert len(read_data(".", [X]).lengths) == 4
+
+
 def test_an_error_names_the_file_among_many(folder: Path) -> None:
     (folder / "bad.csv").write_text("1,2\n3,oops\n")
     with pytest.raises(DataError, match="line 2: 'oops'") as error:

@@ -168,6 +168,7 @@ def test_accuracy_of_onnxruntime_and_of_the_c() -> None:
     assert task["onnxruntime"]["rmse"] is None and 0 < task["onnxruntime"]["f1"] < 1
     (output,) = package.report["verify"]["outputs"]
     assert output["argmax_agreement_clear"] >= output["argmax_agreement"]
+    assert "Same argmax where the largest is clear" in package.files["report.html"]
     assert "By the labels" in package.files["report.html"] and "90.00%" in package.files["report.html"]
 
 
@@ -284,6 +285,21 @@ def test_results_of_another_network_are_told() -> None:
     assert "does not give what was recorded as y" in " ".join(package.cautions)
 
 
+def test_an_input_called_label_is_an_input() -> None:
+    content = load_from_string(small())
+    content.graph.input[0].name = content.graph.node[0].input[0] = "label"
+    x, y, _ = classifier()
+    found = verified(content.SerializeToString(), {"label": x, "y": y})
+    assert found["task"] is None and found["recorded"][0]["onnxruntime_db"] > EXACT
+
+
+def test_nothing_is_scored_where_nothing_is_there() -> None:
+    found = verified(small(), {"x": recording(30)})
+    assert found["task"] is None and found["recorded"] == []
+    with pytest.raises(DataError, match="no array 'label' to take labels from"):
+        verified(small(), {"x": recording(30)}, labels="label")
+
+
 # ------------------------------------------------------------------- the command line
 
 
@@ -300,6 +316,9 @@ def test_a_folder_of_csv_with_labels_on_the_command_line(tmp_path: Path) -> None
     answer = CliRunner().invoke(app, command)
     assert answer.exit_code == 0, answer.stderr
     assert "label, one a step, for output y: 60 answers" in answer.stdout and "90.00%" in answer.stdout
+    assert "same argmax where the largest is clear (more than 0.1 above the next): 100.00% of y" in " ".join(
+        answer.stdout.split()
+    )
     assert "columns ax, ay, az are input x; left out: time" in answer.stderr
     assert max(map(len, answer.stdout.splitlines())) <= 80
     report = json.loads(CliRunner().invoke(app, [*command, "--labels", "label", "--json"]).stdout)
