@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,10 +54,25 @@ def plot_signals(signals: Sequence[Signal], starts: Sequence[int], file: str, ti
 
 def _figure(figsize: tuple[float, float]) -> Figure:
     try:
-        from matplotlib.figure import Figure
+        with _cache_apart():
+            from matplotlib.figure import Figure
     except ImportError:
         raise MissingTool("matplotlib is not installed", hint="pip install 'rnnc[plot]'") from None
     return Figure(figsize=figsize, layout="constrained")
+
+
+@contextmanager
+def _cache_apart() -> Iterator[None]:
+    """While matplotlib is imported: its list of fonts goes to a temporary folder, unless MPLCONFIGDIR names another."""
+    if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="rnnc-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
 
 
 def _save(figure: Figure, file: str) -> None:
