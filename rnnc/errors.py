@@ -12,9 +12,14 @@ RnncError
 +-- MissingTool         5   a compiler or emulator that is not installed
 """
 
+from rnnc.flags import in_python
+
 
 class RnncError(Exception):
-    """An error to show to the user: where it is, what is wrong, and what to do about it."""
+    """An error to show to the user: where it is, what is wrong, and what to do about it.
+
+    ``what`` and ``hint`` name options as the shell does (``--window T``); as a string it is for Python (``window=T``).
+    """
 
     exit_code = 1
 
@@ -26,7 +31,7 @@ class RnncError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.hint}" if self.hint else head
+        return in_python(f"{head}\n  {self.hint}" if self.hint else head)
 
 
 class VerificationError(RnncError):

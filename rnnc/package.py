@@ -6,20 +6,21 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnc import flags
 from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
 from rnnc.net import Array, Net
-from rnnc.options import Layout, Options
+from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
@@ -98,6 +99,7 @@ class Package:
 
     def check(self, min_sqnr: float | None = None) -> None:
         """Raise VerificationError where the C differs, the import is not exact, or SQNR is below ``min_sqnr`` dB."""
+        check_limits(min_sqnr=min_sqnr)
         problems = self.verified.problems(min_sqnr) if self.verified else []
         if problems:
             raise VerificationError("; ".join(problems), where=self.model.file)
@@ -115,6 +117,7 @@ class Package:
 
         A limit for the stack needs ``measure_stack`` before.
         """
+        check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
         cost = self.report["cost"]
         for what, used, allowed, parts in (
             ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash, flash_parts(self.program)),
@@ -250,24 +253,6 @@ def command_line(file: str, calibration: Source | None, options: Options, linked
     defaults = Options()
     for f in fields(Options):
         value = getattr(options, f.name)
-        if value == getattr(defaults, f.name):
-            continue
-        if value is True:
-            words.append(f"--{f.name.replace('_', '-')}")
-            continue
-        for text in FORMATTED[f.name](value) if f.name in FORMATTED else [str(value)]:
-            words += [f"--{RENAMED.get(f.name, f.name.replace('_', '-'))}", text]
+        if value != getattr(defaults, f.name):
+            words += flags.words(f.name, value)
     return shlex.join(words)
-
-
-RENAMED = {"states": "state", "outputs": "output"}
-FORMATTED: dict[str, Callable[[Any], list[str]]] = {
-    "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
-    "states": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "outputs": list,
-    "input_range": lambda v: [f"{k}={lo:g}:{hi:g}" for k, (lo, hi) in v.items()],
-    "input_format": lambda v: [f"{k}=q{15 - n}.{n}" for k, n in v.items()],
-    "input_affine": lambda v: [f"{k}={scale:g},{offset:g}" for k, (scale, offset) in v.items()],
-}

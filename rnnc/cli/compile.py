@@ -10,7 +10,7 @@ import typer
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments, pairs
 from rnnc.errors import UsageError
-from rnnc.options import Layout
+from rnnc.options import Layout, check_limits
 
 
 def run(
@@ -47,6 +47,7 @@ def run(
     """Compile a network to C, prove it, and write the package."""
     from rnnc.report.terminal import example, summary
 
+    check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
     if second is not None or link:
         limits = [max_flash, max_ram, max_stack]
         compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
