@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import rnnc
-from rnnc.backend.identity import model_id
+from rnnc.backend.expressions import for_each, size_of
 from rnnc.backend.names import Namer
 from rnnc.backend.program import Member, Program
 from rnnc.fixed import Format, Ints
@@ -66,8 +66,8 @@ def _accessor(program: Program, name: str, members: Sequence[Member], windows: S
     for m, window in zip(members, windows, strict=True):
         for source, to, n in _runs(window):
             field, user = _at(f"s->{m.c_name}", to), _at(name, source)
-            get.append(f"memcpy({user}, {field}, {n} * sizeof({form.ctype}));")
-            set_.append(f"memcpy({field}, {user}, {n} * sizeof({form.ctype}));")
+            get.append(f"memcpy({user}, {field}, {size_of(n, form.ctype)});")
+            set_.append(f"memcpy({field}, {user}, {size_of(n, form.ctype)});")
         set_ += _clamp(m)
         set_ += [
             line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)
@@ -84,7 +84,7 @@ def _clamp(member: Member) -> list[str]:
         return []
     n, at = member.state.size, f"s->{member.c_name}[i]"
     value = f"rnnc_clip({at}, {f.lo}, {f.hi})"
-    return [f"for (int i = 0; i < {n}; i++) {{ {at} = {value if f.bits == 32 else f'({f.ctype}){value}'}; }}"]
+    return [for_each(n, f"{at} = {value if f.bits == 32 else f'({f.ctype}){value}'};")]
 
 
 def _at(base: str, offset: int) -> str:
@@ -101,7 +101,7 @@ def _follow(narrow: str, wide: str, member: Member) -> list[str]:
     value = f"rnnc_upper(s->{wide}[i])"
     if member.state.format.bits == 8:
         value = f"rnnc_narrow({value})"
-    return [f"for (int i = 0; i < {member.state.size}; i++) {{ s->{narrow}[i] = {value}; }}"]
+    return [for_each(member.state.size, f"s->{narrow}[i] = {value};")]
 
 
 def state_context(program: Program) -> dict[str, Any]:
@@ -116,6 +116,5 @@ def state_context(program: Program) -> dict[str, Any]:
         "counters": [c.c_name for c in program.counters],
         "clamps": [line for m in program.members for line in _clamp(m)],
         "follows": [line for m in follows for line in _follow(m.c_name, by_name[m.state.follows].c_name, m)],
-        "model_id": f"0x{model_id(program.qnet):08x}",
         "version": f"0x{major << 16 | minor << 8 | patch:06x}",
     }

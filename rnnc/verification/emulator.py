@@ -39,7 +39,6 @@ WRAP = """
 #include "firmware.h"
 #include "{name}.h"
 
-int {name}_selftest({name}_t *s);
 int wrapped_selftest(void);
 {result} __real_{name}_step({parameters});
 {result} __wrap_{name}_step({parameters});

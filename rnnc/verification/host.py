@@ -58,7 +58,6 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const
 MAIN = """
 #include <stdio.h>
 #include "{name}.h"
-int {name}_selftest({name}_t *s);
 int main(void)
 {{
     static {name}_t s;
