@@ -28,6 +28,7 @@ from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
+from rnnc.verification.emulator import linked_code, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
@@ -110,23 +111,44 @@ class Package:
         self.report["cost"]["stack"] = sum(self.stack_frames.values())
         self.files["report.json"] = report_text(self.report)
 
+    def measure_code(self) -> None:
+        """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
+        if not why_uncounted(self.program):
+            self.report["cost"]["flash_code"] = linked_code(self.program, self.files)
+            self.files["report.json"] = report_text(self.report)
+
+    @property
+    def flash(self) -> int:
+        """Bytes of weights and tables, and of code where ``measure_code`` has counted it."""
+        cost = self.report["cost"]
+        return int(cost["flash_weights"] + cost["flash_tables"] + (cost["flash_code"] or 0))
+
+    @property
+    def code_note(self) -> str:
+        """What ``flash`` has of the code: its bytes, or that it is not counted, and why."""
+        code = self.report["cost"]["flash_code"]
+        if code is not None:
+            return f"code {code} B"
+        return f"code not counted: {why_uncounted(self.program) or 'measure_code was not called'}"
+
     def check_budget(
         self, max_flash: int | None = None, max_ram: int | None = None, max_stack: int | None = None
     ) -> None:
-        """Raise BudgetError where weights and tables, state and scratch, or the stack take more bytes than allowed.
+        """Raise BudgetError where flash, RAM (state and scratch), or the stack take more bytes than allowed.
 
-        A limit for the stack needs ``measure_stack`` before.
+        A limit for the stack needs ``measure_stack`` before; that of flash counts the code after ``measure_code``.
         """
         check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
         cost = self.report["cost"]
         for what, used, allowed, parts in (
-            ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash, flash_parts(self.program)),
+            ("flash", self.flash, max_flash, flash_parts(self.program, cost["flash_code"])),
             ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram, ram_parts(self.program)),
             ("stack", cost["stack"], max_stack, stack_parts(self.stack_frames)),
         ):
             if allowed is not None and used > allowed:
+                note = f" ({self.code_note})" if what == "flash" else ""
                 raise BudgetError(
-                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}",
+                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}{note}",
                     where=self.model.file,
                     hint=parts,
                 )

@@ -160,6 +160,27 @@ def measure(
         )
 
 
+def why_uncounted(program: Program) -> str:
+    """Why ``linked_code`` cannot count the code of a package; "" where it can."""
+    board = BOARDS.get(program.target.name)
+    if board is None or not board.counts:
+        return f"target {program.target.name} names no part"
+    missing = [tool for tool in (board.compiler, board.nm) if not shutil.which(tool)]
+    return f"{missing[0]} is not installed" if missing else ""
+
+
+def linked_code(program: Program, files: Mapping[str, str]) -> int:
+    """Bytes of a package's code, linked by its target's compiler: its functions, those of the C library that they call, and
+    the parameters of the ops; without the self-test.
+
+    Raises NoRoom where it does not fit the part, VerificationError where it does not build.
+    """
+    board = _roomy(find_board(program.target.name), program)
+    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+        image = _build(Path(folder), program, files, board, OPTIMIZE)
+        return footprint(program, _symbols(board, image)).code
+
+
 def _roomy(board: Board, program: Program) -> Board:
     """A machine that holds the program: this board, or one of its core with more memory; raises NoRoom."""
     flash, ram = (

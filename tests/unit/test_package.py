@@ -228,3 +228,31 @@ def test_the_banner_says_how_it_was_made(package: Package) -> None:
     source = package.files[f"{package.name}.c"]
     assert "rnnc compile model --calib data --name 'Lift door!'" in source
     assert package.model.sha256 in source and "SQNR against onnxruntime over 300 steps: y " in source
+
+
+# ------------------------------------------------------------------- flash with its code
+
+
+def test_the_code_counts_as_flash_where_the_targets_compiler_is_there() -> None:
+    require("arm-none-eabi-gcc")
+    package = rnnc.build(small(), None, Options(target="cortex-m4"), verify=False)
+    constants = package.flash
+    package.check_budget(max_flash=constants)
+    package.measure_code()
+    code = package.report["cost"]["flash_code"]
+    assert 500 < code == package.flash - constants and package.code_note == f"code {code} B"
+    assert json.loads(package.files["report.json"])["cost"]["flash_code"] == code
+    package.check_budget(max_flash=constants + code)
+    with pytest.raises(BudgetError, match=rf"1 B above max_flash=\d+ \(code {code} B\)"):
+        package.check_budget(max_flash=constants + code - 1)
+
+
+@pytest.mark.parametrize("target", ["portable", "host", "cortex-m4"])
+def test_code_that_is_not_counted_is_told_in_the_same_line(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    package = rnnc.build(small(), None, Options(target=target), verify=False)
+    package.measure_code()
+    assert package.report["cost"]["flash_code"] is None
+    why = "arm-none-eabi-gcc is not installed" if target == "cortex-m4" else f"target {target} names no part"
+    with pytest.raises(BudgetError, match=rf"above max_flash=1 \(code not counted: {why}\)"):
+        package.check_budget(max_flash=1)
