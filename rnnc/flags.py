@@ -123,7 +123,7 @@ def said(keyword: str, text: str) -> str:
 
 
 MENTION = re.compile(
-    r"""(?<![\w-])(--[a-z]+(?:-[a-z]+)*)(?![\w-])  # a flag
+    r"""`[^`]*` | (?<![\w-])(--[a-z]+(?:-[a-z]+)*)(?![\w-])  # a flag
         (?:[ ]('[^'\n]*'|[^\s'"();=]+=\.\.\.|[^\s'"();]*[^\s'"();:,.])(:?))?  # what may be its value""",
     re.VERBOSE,
 )
@@ -135,8 +135,8 @@ def in_python(text: str) -> str:
 
 
 def _mention(found: re.Match[str]) -> str:
-    flag, word, colon = found[1], found[2] or "", found[3] or ""
-    if flag not in FLAGS:
+    flag, word, colon = found[1] or "", found[2] or "", found[3] or ""
+    if flag not in FLAGS:  # another program's, or code in backquotes
         return found[0]
     spelling = FLAGS[flag]
     after = f" {word}{colon}" if word else ""
