@@ -1,5 +1,15 @@
-"""``python -m rnnc``: the command line."""
+"""``python -m rnnc``, and the command ``rnnc``: the command line."""
 
-from rnnc.cli import main
+from rnnc.interruption import listen
 
-main()
+
+def main() -> None:
+    """Run the command line; what it imports may be interrupted as well."""
+    listen()
+    from rnnc.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnc.errors import UsageError
+from rnnc.interruption import cleaned
 
 
 def write_file(path: str | Path, content: bytes | str) -> None:
@@ -20,8 +21,9 @@ def write_file(path: str | Path, content: bytes | str) -> None:
             path.write_bytes(data)
             return
         try:
-            part.write_bytes(data)
-            part.replace(path)
+            with cleaned(lambda: part.unlink(missing_ok=True)):
+                part.write_bytes(data)
+                part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

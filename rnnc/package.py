@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from rnnc.backend.layouts import arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
+from rnnc.interruption import Scratch, whole
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
@@ -214,15 +214,16 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        with Scratch(f".{folder.name}-", folder.parent) as temporary:
             fresh = Path(temporary) / folder.name
             write_files(fresh, files)
-            if not folder.exists():
-                fresh.rename(folder)
-                return folder
-            for name in files:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(fresh / name, folder / name)
+            with whole():
+                if not folder.exists():
+                    fresh.rename(folder)
+                    return folder
+                for name in files:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(fresh / name, folder / name)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
     return folder

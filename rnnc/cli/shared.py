@@ -18,6 +18,7 @@ from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.errors import RnncError, UsageError
 from rnnc.flags import WORD_BITS
+from rnnc.interruption import INTERRUPTED
 from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 INTERNAL_ERROR = 70
 """Exit code of a fault of rnnc itself (sysexits.h: EX_SOFTWARE)."""
-INTERRUPTED, NOBODY_READS = 130, 141
-"""What shells say of programs that SIGINT and SIGPIPE end."""
+NOBODY_READS = 141
+"""What shells say of a program that SIGPIPE ends."""
 NO_FAULT_OF_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
 """What the machine may be short of while rnnc writes."""
 Completion = Callable[[str], list[str]]

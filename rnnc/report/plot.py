@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnc.errors import MissingTool
 from rnnc.files import write_file
+from rnnc.interruption import Scratch
 from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _cache_apart() -> Iterator[None]:
     if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
         yield
         return
-    with TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         os.environ["MPLCONFIGDIR"] = folder
         try:
             yield

@@ -38,7 +38,7 @@ FILES = [
     ("fan.pt", zipped("fan/data.pkl", "fan/code/__torch__.py"), "TorchScript", "torch.jit.load('fan.pt')"),
     ("fan.pt2", zipped("fan/models/model.json"), "torch.export", "torch.export.load('fan.pt2')"),
     ("fan.pb", b"\n\x10\n\x01x\x12\x0bPlaceholder", "TensorFlow graph", "--graphdef fan.pb --output fan.onnx"),
-    ("fan.ort", b"\x1c\0\0\0ORTM" + b"\0" * 40, "in onnxruntime's own format", ".onnx that it was made from"),
+    ("fan.ort", b"\x1c\0\0\0ORTM" + b"\0" * 40, "in onnxruntime's own format", "file that it was made from"),
     ("fan.onnx", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS", "git lfs pull"),
     ("fan.h5", b"cut short", "HDF5", "load_model('fan.h5')"),
     ("fan.safetensors", b"\x40\0\0\0\0\0\0\0{}", "safetensors", "torch.onnx.export("),
