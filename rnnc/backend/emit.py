@@ -104,7 +104,7 @@ def _kernels(sources: str) -> dict[str, str]:
         name = todo.pop()
         if f"rnnc/{name}" in files:
             continue
-        text = (root / name).read_text()
+        text = (root / name).read_text(encoding="utf-8")
         files[f"rnnc/{name}"] = text
         todo += [normpath(Path(name).parent / include) for include in re.findall(r'#include "([^"]+)"', text)]
     return dict(sorted(files.items()))

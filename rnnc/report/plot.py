@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,9 @@ def _cache_apart() -> Iterator[None]:
 
 def _save(figure: Figure, file: str) -> None:
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script is shown as boxes
+        figure.savefig(png, format="png", dpi=120)
     write_file(file, png.getvalue())
 
 

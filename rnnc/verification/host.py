@@ -14,6 +14,7 @@ import numpy as np
 from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
+from rnnc.files import as_bytes
 from rnnc.interruption import Scratch
 from rnnc.net import Array
 from rnnc.qnet import QNet
@@ -87,7 +88,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(as_bytes(text))
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:

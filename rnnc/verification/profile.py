@@ -35,7 +35,7 @@ class Counts:
 def read_counts(path: Path) -> Counts:
     """The file's content; nothing where there is none."""
     counts = Counts([], [], [])
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         kind, *words = line.split()
         if kind == "R":
             counts.regions.append(int(words[0]))
