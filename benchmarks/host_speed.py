@@ -12,10 +12,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from _cells import SIZES, Cell, cell_net, cell_qnet, package
 from onnx import TensorProto, helper, numpy_helper
 
@@ -23,6 +23,9 @@ from rnnc.fixed import Floats
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.verification.host import find_compiler, write_files
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 FLAGS = ("-O3",)
 """No -march: what any x86-64 runs."""
@@ -181,6 +184,8 @@ def float_c(cell: Cell, columns: int, hidden: int) -> float:
 
 def session(cell: Cell, columns: int, hidden: int) -> ort.InferenceSession:
     """One step of the network in onnxruntime, its state an input and an output."""
+    import onnxruntime as ort  # after rnnc, which turns its telemetry off
+
     w, r, bx, bh = weights_of(cell, columns, hidden)
     constants = {"W": w[None], "R": r[None], "B": np.concatenate([bx, bh])[None]}
     states = ["h", "c"] if cell == "lstm" else ["h"]

@@ -8,6 +8,7 @@ package.simulate(x)             # outputs by name, real units
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Options", "Package", "RnncError", "__version__", "build", "compile_linked", "compile_model", "load_net"]
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+"""Nothing leaves the machine. onnxruntime reads it when it is imported, which no module of rnnc does before this one."""
 
 _HOMES = {
     "build": "rnnc.compiler",

@@ -1,5 +1,23 @@
-"""``python -m rnnc``: the command line."""
+"""``python -m rnnc``, and the command ``rnnc``: the command line."""
 
-from rnnc.cli import main
+import os
+import sys
 
-main()
+from rnnc.interruption import listen
+
+
+def main() -> None:
+    """Run the command line; what it imports may be interrupted as well.
+
+    In the POSIX locale Python takes names of files and arguments as ASCII; it starts again as on every other machine.
+    """
+    if sys.getfilesystemencoding() == "ascii":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    listen()
+    from rnnc.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

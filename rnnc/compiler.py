@@ -11,8 +11,10 @@ from typing import Any
 from rnnc.backend.emit import Banner, emit
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Program
+from rnnc.backend.targets import find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
+from rnnc.flags import flag_of, said
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.precision import real_inputs, to_single
 from rnnc.frontend.streaming import to_stream
@@ -86,6 +88,7 @@ def compile_stages(
         watch(stage, result)
         return result
 
+    find_target(options.target)
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
@@ -146,7 +149,7 @@ def build(
     content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
-    notes += measured.notes if measured else []
+    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
     return Package(
         files,
         content,
@@ -267,6 +270,12 @@ def _check_labels(labels: str | None, verify: bool) -> None:
         raise UsageError("labels are scored by the verification, which is left out")
 
 
+def _renamed(asked: str, name: str) -> list[str]:
+    """A note where the prefix is another than the user asked for."""
+    reason = "lower case, an identifier of C, nothing that C reserves"
+    return [f"{said('name', asked)}: the prefix in the C is {name} ({reason})"] if asked not in ("", name) else []
+
+
 def _check_names(net: Net, options: Options) -> None:
     """Raise UsageError where an option names an input or a layer that the network has not."""
     layers = [op.name for op in net.ops]
@@ -279,7 +288,6 @@ def _check_names(net: Net, options: Options) -> None:
     for option in ("input_range", "input_format", "input_affine", "time_axis"):
         for name in getattr(options, option):
             if name not in known:
-                flag = option.replace("_", "-")
                 raise UsageError(
-                    f"--{flag}: the network has no input {name!r}", hint=f"Its inputs are {', '.join(known)}."
+                    f"{flag_of(option)}: the network has no input {name!r}", hint=f"Its inputs are {', '.join(known)}."
                 )

@@ -16,12 +16,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnnc.flags import in_python
+
 if TYPE_CHECKING:
     from rnnc.package import Package
 
 
 class RnncError(Exception):
-    """An error to show to the user: where it is, what is wrong, and what to do about it."""
+    """An error to show to the user: where it is, what is wrong, and what to do about it.
+
+    ``what`` and ``hint`` name options as the shell does (``--window T``); as a string it is for Python (``window=T``).
+    """
 
     exit_code = 1
 
@@ -33,7 +38,7 @@ class RnncError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.hint}" if self.hint else head
+        return in_python(f"{head}\n  {self.hint}" if self.hint else head)
 
 
 class VerificationError(RnncError):

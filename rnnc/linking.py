@@ -11,6 +11,7 @@ from rnnc.backend.link import handovers, link_header
 from rnnc.compiler import Stage, build, no_watch
 from rnnc.data import Source
 from rnnc.errors import UsageError
+from rnnc.flags import flag_of
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.streaming import to_stream
 from rnnc.options import Layout, Options, Told, not_told
@@ -109,7 +110,7 @@ def _options(options: Options, *files: str | Path) -> list[Options]:
     for name in NAMED:
         unknown = getattr(options, name).keys() - inputs[0] - inputs[1]
         if unknown:
-            raise UsageError(f"--{name.replace('_', '-')}: neither network has an input {sorted(unknown)[0]!r}")
+            raise UsageError(f"{flag_of(name)}: neither network has an input {sorted(unknown)[0]!r}")
     every = {f.name: getattr(options, f.name) for f in fields(Options)}
     chosen = [{n: {k: v for k, v in every[n].items() if k in names} for n in NAMED} for names in inputs]
     return [Options(**{**every, **part}) for part in chosen]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnc import flags
 from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
+from rnnc.interruption import Scratch, whole
 from rnnc.net import Array, Net
-from rnnc.options import Layout, Options
+from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
@@ -27,6 +28,7 @@ from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
+from rnnc.verification.emulator import linked_code, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
@@ -110,6 +112,7 @@ class Package:
 
         With ``min_sqnr`` that alone decides.
         """
+        check_limits(min_sqnr=min_sqnr)
         self._raise(self.verified.problems(min_sqnr) if self.verified else [])
         if self.verdict and self.verdict.fails and min_sqnr is None:
             self._raise([self.verdict.text], self.verdict.cure)
@@ -126,22 +129,44 @@ class Package:
         self.report["cost"]["stack"] = sum(self.stack_frames.values())
         self.files["report.json"] = report_text(self.report)
 
+    def measure_code(self) -> None:
+        """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
+        if not why_uncounted(self.program):
+            self.report["cost"]["flash_code"] = linked_code(self.program, self.files)
+            self.files["report.json"] = report_text(self.report)
+
+    @property
+    def flash(self) -> int:
+        """Bytes of weights and tables, and of code where ``measure_code`` has counted it."""
+        cost = self.report["cost"]
+        return int(cost["flash_weights"] + cost["flash_tables"] + (cost["flash_code"] or 0))
+
+    @property
+    def code_note(self) -> str:
+        """What ``flash`` has of the code: its bytes, or that it is not counted, and why."""
+        code = self.report["cost"]["flash_code"]
+        if code is not None:
+            return f"code {code} B"
+        return f"code not counted: {why_uncounted(self.program) or 'measure_code was not called'}"
+
     def check_budget(
         self, max_flash: int | None = None, max_ram: int | None = None, max_stack: int | None = None
     ) -> None:
-        """Raise BudgetError where weights and tables, state and scratch, or the stack take more bytes than allowed.
+        """Raise BudgetError where flash, RAM (state and scratch), or the stack take more bytes than allowed.
 
-        A limit for the stack needs ``measure_stack`` before.
+        A limit for the stack needs ``measure_stack`` before; that of flash counts the code after ``measure_code``.
         """
+        check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
         cost = self.report["cost"]
         for what, used, allowed, parts in (
-            ("flash", cost["flash_weights"] + cost["flash_tables"], max_flash, flash_parts(self.program)),
+            ("flash", self.flash, max_flash, flash_parts(self.program, cost["flash_code"])),
             ("ram", cost["ram_state"] + cost["ram_scratch"], max_ram, ram_parts(self.program)),
             ("stack", cost["stack"], max_stack, stack_parts(self.stack_frames)),
         ):
             if allowed is not None and used > allowed:
+                note = f" ({self.code_note})" if what == "flash" else ""
                 raise BudgetError(
-                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}",
+                    f"{what}: {used} B, {used - allowed} B above --max-{what} {allowed}{note}",
                     where=self.model.file,
                     hint=parts,
                 )
@@ -207,15 +232,16 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        with Scratch(f".{folder.name}-", folder.parent) as temporary:
             fresh = Path(temporary) / folder.name
             write_files(fresh, files)
-            if not folder.exists():
-                fresh.rename(folder)
-                return folder
-            for name in files:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(fresh / name, folder / name)
+            with whole():
+                if not folder.exists():
+                    fresh.rename(folder)
+                    return folder
+                for name in files:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(fresh / name, folder / name)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
     return folder
@@ -272,24 +298,6 @@ def command_line(file: str, calibration: Source | None, options: Options, linked
     defaults = Options()
     for f in fields(Options):
         value = getattr(options, f.name)
-        if value == getattr(defaults, f.name):
-            continue
-        if value is True:
-            words.append(f"--{f.name.replace('_', '-')}")
-            continue
-        for text in FORMATTED[f.name](value) if f.name in FORMATTED else [str(value)]:
-            words += [f"--{RENAMED.get(f.name, f.name.replace('_', '-'))}", text]
+        if value != getattr(defaults, f.name):
+            words += flags.words(f.name, value)
     return shlex.join(words)
-
-
-RENAMED = {"states": "state", "outputs": "output"}
-FORMATTED: dict[str, Callable[[Any], list[str]]] = {
-    "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
-    "states": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "outputs": list,
-    "input_range": lambda v: [f"{k}={lo:g}:{hi:g}" for k, (lo, hi) in v.items()],
-    "input_format": lambda v: [f"{k}=q{15 - n}.{n}" for k, n in v.items()],
-    "input_affine": lambda v: [f"{k}={scale:g},{offset:g}" for k, (scale, offset) in v.items()],
-}

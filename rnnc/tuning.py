@@ -13,7 +13,7 @@ from rnnc.backend.lower import lower
 from rnnc.compiler import Compilation, compile_stages
 from rnnc.data import Source, read_data
 from rnnc.fixed import Floats
-from rnnc.options import Options, Precision, Told, not_told
+from rnnc.options import Options, Precision, Told, check_limits, not_told
 from rnnc.package import golden, input_frames
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
@@ -107,6 +107,7 @@ def tune(
 
     Raises a subclass of RnncError.
     """
+    check_limits(flash=flash, instructions=instructions)
     made = compile_stages(source, calibration, replace(options, precision="a16", layer_precision={}, search=0))
     data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
     tuner = _Tuner(made, options, data.sequences, told)

@@ -15,6 +15,7 @@ g++: the generated header as C++
 clang: the generated C on the host, its own warnings and sanitizers
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
+strace: that nothing leaves the machine
 gcc-arm-none-eabi: Cortex-M
 libnewlib-arm-none-eabi: Cortex-M
 qemu-system-arm: Cortex-M

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
+from rnnc.backend.expressions import size_of, times
 from rnnc.backend.hop import reset_lines
+from rnnc.backend.identity import model_id
 from rnnc.backend.memory import WORK_TYPE
+from rnnc.backend.overlap import overlap_comment
 from rnnc.backend.program import ConstantArray, Overlap, Port, Program
 from rnnc.backend.state_access import accessors, state_context
 from rnnc.backend.step import flush_head, initial_lines, start_of_window, step_functions, step_head
@@ -55,6 +58,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "banner": _banner(program, banner or Banner()),
         "step_prototype": step_head(program),
         "accessors": accessors(program),
+        "model_id": f"0x{model_id(program.qnet):08x}u",
     }
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
@@ -101,7 +105,7 @@ def _kernels(sources: str) -> dict[str, str]:
         name = todo.pop()
         if f"rnnc/{name}" in files:
             continue
-        text = (root / name).read_text()
+        text = (root / name).read_text(encoding="utf-8")
         files[f"rnnc/{name}"] = text
         todo += [normpath(Path(name).parent / include) for include in re.findall(r'#include "([^"]+)"', text)]
     return dict(sorted(files.items()))
@@ -144,6 +148,7 @@ def _header(program: Program) -> dict[str, Any]:
         "of_window": of_window,
         "blob_len": program.saved_bytes + HEADER_AND_CRC,
         "step_comment": _step_comment(program),
+        "overlap_comment": overlap_comment(program),
         "flush_comment": _flush_comment(program),
         "flush_prototype": flush_head(program) if program.flush else "",
         "usage": usage(program),
@@ -280,6 +285,7 @@ def _float_port(program: Program, p: Port) -> dict[str, Any]:
         "ctype": f.ctype,
         "scale": scale,
         "zero": f.zero_point,
+        "counts": f"(q[i] - {f.zero_point})" if f.zero_point else "q[i]",
         "lo": f.lo,
         "hi": f.hi,
     }
@@ -294,27 +300,37 @@ def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
     steps = len(next(iter(golden.inputs.values())))
     arrays = [_golden(f"in_{p.c_name}_", p, golden.inputs[p.name]) for p in program.inputs]
     arrays += [_golden(f"out_{p.c_name}_", p, golden.outputs[p.name]) for p in program.outputs]
+    told = program.returns or bool(program.flush)
     outputs = []
     for i, p in enumerate(program.outputs):
+        count = f"count_{p.c_name}_"
         outputs.append(
             {
                 "ctype": p.format.ctype,
                 "c_name": p.c_name,
                 "size": p.size,
-                "condition": f"wrote & {1 << i}" if program.apart else "wrote",
+                "condition": (f"wrote & {1 << i}" if program.apart else "wrote") if told else "",
+                "differs": _differs(p, count if told else "step"),
                 "count": np.asarray(golden.outputs[p.name]).size // p.size,
             }
         )
     inputs = [{"ctype": p.format.ctype, "c_name": p.c_name, "size": p.size} for p in program.inputs]
-    rom = [*program.target.rom, "rom.h"]
     return {
         "steps": steps,
-        "rom": rom,
+        "told": told,
+        "rom": [*program.target.rom, "rom.h"],
         "arrays": arrays,
         "inputs": inputs,
         "outputs": outputs,
         **_selftest_calls(program),
     }
+
+
+def _differs(port: Port, index: str) -> str:
+    """C: whether an output is another than the golden one at ``index``."""
+    name = port.c_name
+    want = f"rnnc_rom_bytes(want_{name}_, &out_{name}_[{times(index, port.size)}], sizeof {name})"
+    return f"memcmp({name}, {want}, sizeof {name}) != 0"
 
 
 def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
@@ -327,12 +343,14 @@ def _selftest_calls(program: Program) -> dict[str, Any]:
     """How the self-test calls step, and after the last frame flush."""
     outputs = [p.c_name for p in program.outputs]
     inputs = [
-        f"rnnc_rom_bytes(frame_{p.c_name}_, &in_{p.c_name}_[step * {p.size}], {p.size} * sizeof({p.format.ctype}))"
+        f"(const {p.format.ctype} *)rnnc_rom_bytes(frame_{p.c_name}_, &in_{p.c_name}_[{times('step', p.size)}], "
+        f"{size_of(p.size, p.format.ctype)})"
         for p in program.inputs
     ]
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
+    if not program.flush:
+        return {"calls": [f"wrote = {step};" if program.returns else f"{step};"], "last": "STEPS"}
     calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
-    if program.flush:
-        flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
-        calls = ["if (step < STEPS) {", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
-    return {"calls": calls, "flush_steps": program.drain_steps if program.flush else 0}
+    flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
+    calls = ["if (step < STEPS) {", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
+    return {"calls": calls, "last": f"STEPS + {program.drain_steps}"}

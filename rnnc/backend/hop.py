@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rnnc.backend.expressions import size_of
 from rnnc.backend.program import Overlap, Program
 
 
@@ -53,7 +54,7 @@ def _kept_frames(program: Program, overlap: Overlap) -> list[str]:
     kept = [f"&s->{r.c_name}[{_offset('read', r.port.size)}]" for r in overlap.rings]
     lines = ["int32_t due;", "int wrote = 0;"]
     for r in overlap.rings:
-        size = f"{r.port.size} * sizeof({r.port.format.ctype})"
+        size = size_of(r.port.size, r.port.format.ctype)
         lines.append(f"memcpy(&s->{r.c_name}[{_offset('at', r.port.size)}], {r.port.c_name}, {size});")
     return [
         *lines,

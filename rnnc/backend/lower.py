@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.backend.expressions import size_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
@@ -209,7 +210,7 @@ class _Lowering:
 
     @staticmethod
     def _copy(to: str, source: str, size: int, form: Format) -> Call:
-        return Call("", "memcpy", (to, source, f"{size} * sizeof({form.ctype})"))
+        return Call("", "memcpy", (to, source, size_of(size, form.ctype)))
 
     def _allocate(self) -> Pool:
         """Give every value without a place, and every call's scratch, room in the work arrays by lifetime.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import rnnc
+from rnnc.backend.expressions import for_each, size_of
 from rnnc.backend.hop import clamp_lines
-from rnnc.backend.identity import model_id
 from rnnc.backend.names import Namer
 from rnnc.backend.program import ITEM_BYTES, Member, Overlap, Program
 from rnnc.fixed import Format, Ints
@@ -72,8 +72,8 @@ def _accessor(program: Program, name: str, members: Sequence[Member], windows: S
     for m, window in zip(members, windows, strict=True):
         for source, to, n in _runs(window):
             field, user = _at(f"s->{m.c_name}", to), _at(name, source)
-            get.append(f"memcpy({user}, {field}, {n} * sizeof({form.ctype}));")
-            set_.append(f"memcpy({field}, {user}, {n} * sizeof({form.ctype}));")
+            get.append(f"memcpy({user}, {field}, {size_of(n, form.ctype)});")
+            set_.append(f"memcpy({field}, {user}, {size_of(n, form.ctype)});")
         set_ += _clamp(m)
         set_ += [
             line for f in program.members if f.state.follows == m.state.name for line in _follow(f.c_name, m.c_name, f)
@@ -90,7 +90,7 @@ def _clamp(member: Member, owner: str = "s") -> list[str]:
         return []
     n, at = member.state.size, f"{owner}->{member.c_name}[i]"
     value = f"rnnc_clip({at}, {f.lo}, {f.hi})"
-    return [f"for (int i = 0; i < {n}; i++) {{ {at} = {value if f.bits == 32 else f'({f.ctype}){value}'}; }}"]
+    return [for_each(n, f"{at} = {value if f.bits == 32 else f'({f.ctype}){value}'};")]
 
 
 def _at(base: str, offset: int) -> str:
@@ -107,7 +107,7 @@ def _follow(narrow: str, wide: str, member: Member, owner: str = "s") -> list[st
     value = f"rnnc_upper({owner}->{wide}[i])"
     if member.state.format.bits == 8:
         value = f"rnnc_narrow({value})"
-    return [f"for (int i = 0; i < {member.state.size}; i++) {{ {owner}->{narrow}[i] = {value}; }}"]
+    return [for_each(member.state.size, f"{owner}->{narrow}[i] = {value};")]
 
 
 def state_context(program: Program) -> dict[str, Any]:
@@ -120,7 +120,6 @@ def state_context(program: Program) -> dict[str, Any]:
         "save": save,
         "restore": [*restore, "(void)p;", *check],
         "fixed": any("rnnc_clip(" in line or "rnnc_upper(" in line for line in check),
-        "model_id": f"0x{model_id(program.qnet):08x}",
         "version": f"0x{major << 16 | minor << 8 | patch:06x}",
     }
 

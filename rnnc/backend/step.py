@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnc.backend.expressions import for_each
 from rnnc.backend.hop import step_lines
 from rnnc.backend.program import Member, Port, Program, Region
 
@@ -137,7 +138,7 @@ def initial_lines(program: Program) -> list[str]:
 def _initial(member: Member, at: str) -> list[str]:
     values = member.state.initial.ravel()
     if values.size > 1 and values[0] and np.all(values == values[0]):
-        return [f"for (int i = 0; i < {values.size}; i++) {{ {at}->{member.c_name}[i] = {int(values[0])}; }}"]
+        return [for_each(values.size, f"{at}->{member.c_name}[i] = {int(values[0])};")]
     return [f"{at}->{member.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
 
 

@@ -14,6 +14,7 @@ from rnnc.cli import bench, demo, doctor, inspect, simulate, tune, verify
 from rnnc.cli import compile as compile_command
 from rnnc.cli.output import Output
 from rnnc.cli.shared import add_command, add_model_command
+from rnnc.interruption import INTERRUPTED
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 verification or budget failed, 2 bad usage, 3 unreadable or refused model, 4 bad data, "
@@ -67,7 +68,7 @@ def main() -> None:
     try:
         sys.exit(app(prog_name="rnnc", standalone_mode=False) or 0)
     except typer.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except typer.TyperException as error:
         Output("--json" in sys.argv).error(error.format_message(), "Try: rnnc --help", error.exit_code)
         sys.exit(error.exit_code)

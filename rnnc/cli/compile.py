@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments, pairs, tell_verdict
 from rnnc.errors import UsageError
-from rnnc.options import Layout
+from rnnc.options import Layout, check_limits
+
+if TYPE_CHECKING:
+    from rnnc.package import Package
 
 
 def run(
@@ -35,7 +38,10 @@ def run(
             metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."
         ),
     ] = "plain",
-    max_flash: Annotated[int | None, typer.Option(metavar="B", help="Fail above so many bytes of constants.")] = None,
+    max_flash: Annotated[
+        int | None,
+        typer.Option(metavar="B", help="Fail above so many bytes of flash, code included on a --target part."),
+    ] = None,
     max_ram: Annotated[
         int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")
     ] = None,
@@ -54,17 +60,16 @@ def run(
     """Compile a network to C, prove it, and write the package."""
     from rnnc.report.terminal import example, summary
 
+    check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
     if second is not None or link:
         limits = [max_flash, max_ram, max_stack]
         compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
         return
     built = model.build(output, name, verify=not no_verify, labels=labels)
-    if max_stack is not None:
-        built.measure_stack()
+    measure(built, max_flash, max_stack)
     if output.as_json:
         output.json(built.report)
-    built.check_exact()
-    built.check_budget(max_flash, max_ram, max_stack)
+    check(output, built, max_flash, max_ram, max_stack)
     written = built.write(Path(folder) if folder else Path(built.name), package)
     if not output.as_json:
         print(summary(built.report, built.program))
@@ -73,6 +78,22 @@ def run(
     output.note(f"wrote {written}/: {', '.join(roots)}")
     tell_verdict(output, built, fails=True)
     built.check()
+
+
+def measure(built: Package, max_flash: int | None, max_stack: int | None) -> None:
+    """Ask the target's compiler for what the limits are about."""
+    if max_flash is not None:
+        built.measure_code()
+    if max_stack is not None:
+        built.measure_stack()
+
+
+def check(output: Output, built: Package, max_flash: int | None, max_ram: int | None, max_stack: int | None) -> None:
+    """Raise where something is not proven or larger than allowed; say what the flash that is limited has in it."""
+    built.check_exact()
+    built.check_budget(max_flash, max_ram, max_stack)
+    if max_flash is not None:
+        output.note(f"flash: {built.flash} B, within --max-flash {max_flash} ({built.code_note})")
 
 
 def compile_two(
@@ -111,10 +132,8 @@ def compile_two(
     for note in linked.notes:
         output.note(note)
     for each in (linked.first, linked.second):
-        if limits[2] is not None:
-            each.measure_stack()
-        each.check_exact()
-        each.check_budget(*limits)
+        measure(each, limits[0], limits[2])
+        check(output, each, *limits)
         if not output.as_json:
             print(summary(each.report, each.program))
             print(example(each.program))

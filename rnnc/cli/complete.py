@@ -10,6 +10,15 @@ def targets(incomplete: str) -> list[str]:
     return [name for name in TARGETS if name.startswith(incomplete)]
 
 
+def precisions(incomplete: str) -> list[str]:
+    """What --precision takes."""
+    from typing import get_args
+
+    from rnnc.options import Precision
+
+    return [name for name in get_args(Precision) if name.startswith(incomplete)]
+
+
 def engines(incomplete: str) -> list[str]:
     """What --engine takes."""
     from typing import get_args

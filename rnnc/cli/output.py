@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rnnc.interruption import cleaned
 from rnnc.options import Told, not_told
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Output:
 
         names = list(DOING)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars, cleaned(bars.stop):
             task = bars.add_task(doing or DOING[names[0]], total=None)
 
             def done(stage: str, _: object) -> None:

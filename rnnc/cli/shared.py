@@ -10,13 +10,15 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
 from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.errors import RnncError, UsageError
+from rnnc.flags import WORD_BITS
+from rnnc.interruption import INTERRUPTED
 from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -24,15 +26,13 @@ if TYPE_CHECKING:
 
 INTERNAL_ERROR = 70
 """Exit code of a fault of rnnc itself (sysexits.h: EX_SOFTWARE)."""
-INTERRUPTED, NOBODY_READS = 130, 141
-"""What shells say of programs that SIGINT and SIGPIPE end."""
+NOBODY_READS = 141
+"""What shells say of a program that SIGPIPE ends."""
 NO_FAULT_OF_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE}
 """What the machine may be short of while rnnc writes."""
 Completion = Callable[[str], list[str]]
 """What begins with what was typed."""
 PANEL = "Model options"
-WORD_BITS = 15
-"""m + n of an int16 Qm.n, which does not count the sign."""
 
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="The network, an ONNX file.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
@@ -66,7 +66,9 @@ class ModelArguments:
             "--calib", "DATA", "Data to take ranges from: .npz, .npy, .csv, .wav, a folder, a glob; again for more."
         ),
     ] = None
-    precision: Annotated[Precision, _option("--precision", "a16|a8", "Bits of activations; a16 by default.")] = "a16"
+    precision: Annotated[
+        str, _option("--precision", "a16|a8", "Bits of activations; a16 by default.", complete.precisions)
+    ] = "a16"
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
     ] = None
@@ -101,14 +103,14 @@ class ModelArguments:
         """The same, understood; raises UsageError naming the option that makes no sense."""
         return Options(
             name=name,
-            precision=self.precision,
-            layer_precision=pairs("--layer-precision", self.layer_precision, _precision),
+            precision=cast("Precision", self.precision),
+            layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
             target=self.target,
-            search=_at_least_zero("--search", self.search),
-            window=_at_least_zero("--window", self.window),
+            search=self.search,
+            window=self.window,
             hop=0 if self.hop is None else _at_least_one("--hop", self.hop),
             bind=pairs("--bind", self.bind, _number),
-            wav_hop=_at_least_zero("--wav-hop", self.wav_hop),
+            wav_hop=self.wav_hop,
             states=pairs("--state", self.state, str),
             time_axis=pairs("--time-axis", self.time_axis, int),
             outputs=tuple(self.output or ()),
@@ -180,17 +182,13 @@ def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> d
         name, equals, value = item.rpartition("=")
         if not name or not equals:
             raise UsageError(f"{flag} {item}: expected NAME=VALUE")
+        if name in result:
+            raise UsageError(f"{flag} {item}: {name!r} is given twice")
         try:
             result[name] = read(value)
         except ValueError as error:
             raise UsageError(f"{flag} {item}: {error}") from None
     return result
-
-
-def _at_least_zero(flag: str, value: int) -> int:
-    if value < 0:
-        raise UsageError(f"{flag} {value}: must not be negative")
-    return value
 
 
 def _at_least_one(flag: str, value: int) -> int:
@@ -206,22 +204,11 @@ def _number(text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
-def _precision(text: str) -> Precision:
-    if text == "a16":
-        return "a16"
-    if text == "a8":
-        return "a8"
-    raise ValueError("expected a16 or a8")
-
-
 def _range(text: str) -> tuple[float, float]:
     lo, colon, hi = text.partition(":")
     if not colon:
         raise ValueError("expected LO:HI")
-    low, high = _number(lo), _number(hi)
-    if not low < high:
-        raise ValueError("LO must be below HI")
-    return low, high
+    return _number(lo), _number(hi)
 
 
 def _fraction(text: str) -> int:
@@ -235,10 +222,7 @@ def _affine(text: str) -> tuple[float, float]:
     scale, comma, offset = text.partition(",")
     if not comma:
         raise ValueError("expected SCALE,OFFSET")
-    pair = _number(scale), _number(offset)
-    if not pair[0] > 0:
-        raise ValueError("SCALE must be above 0")
-    return pair
+    return _number(scale), _number(offset)
 
 
 # --------------------------------------------------------------------------- commands

@@ -8,6 +8,7 @@ import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import ModelArguments, tell_verdict
+from rnnc.options import check_limits
 
 
 def run(
@@ -33,6 +34,7 @@ def run(
     from rnnc.report.terminal import by_layer as losses
     from rnnc.report.terminal import summary
 
+    check_limits(min_sqnr=min_sqnr)
     package = model.build(output, test=data, by_layer=by_layer, labels=labels)
     if output.as_json:
         output.json(package.report)

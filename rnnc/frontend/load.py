@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.external import embed_external
+from rnnc.frontend.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
 from rnnc.frontend.limits import MAX_FILE_BYTES, check_domains, check_limits, first_line, node_label, subgraphs
 from rnnc.options import Options
 from rnnc.tracing import Graph
@@ -75,10 +76,15 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple
 
     content, file = _content(source)
     model = ModelProto()
+    damage: Exception | None = None
     try:
         model.ParseFromString(content)
     except Exception as error:
-        raise UnreadableModel("not an ONNX file, or damaged", where=file) from error
+        damage = error
+    if (damage or not model.HasField("graph")) and not isinstance(source, bytes):
+        refuse_by_name(Path(source))
+    if damage:
+        raise UnreadableModel("not an ONNX file, or damaged", where=file) from damage
     if external_data and not isinstance(source, bytes):
         embed_external(model, Path(source).parent, file)
     check_limits(model, file)
@@ -90,11 +96,13 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple
 
 def _content(source: str | Path | bytes) -> tuple[bytes, str]:
     if isinstance(source, bytes):
+        refuse_foreign_bytes(source)
         if len(source) > MAX_FILE_BYTES:
             raise UnreadableModel(f"the model is larger than {MAX_FILE_BYTES >> 20} MiB")
         return source, "model"
     path = Path(source)
     try:
+        refuse_foreign(path)
         if not path.is_file():
             raise UnreadableModel("no such file" if not path.exists() else "not a file", where=str(path))
         if path.stat().st_size > MAX_FILE_BYTES:

@@ -10,12 +10,13 @@ from rnnc.backend.program import Program
 MOST_LINES = 12
 
 
-def flash_parts(program: Program) -> str:
-    """Constants by size."""
+def flash_parts(program: Program, code: int | None) -> str:
+    """Constants by size, and the code where it was counted."""
     parts = [(a.bytes, f"{a.symbol}  {a.comment}") for a in program.arrays]
     known = sum(size for size, _ in parts)
     shared = program.cost.flash_weights + program.cost.flash_tables - known
     parts.append((shared, "rnnc_*  tables of sigmoid, tanh and other functions"))
+    parts.append((code or 0, "code, linked with the C library's functions that it calls"))
     return _table(parts)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +15,7 @@ import numpy as np
 
 from rnnc.errors import MissingTool
 from rnnc.files import write_file
+from rnnc.interruption import Scratch
 from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
@@ -50,15 +55,32 @@ def plot_signals(signals: Sequence[Signal], starts: Sequence[int], file: str, ti
 
 def _figure(figsize: tuple[float, float]) -> Figure:
     try:
-        from matplotlib.figure import Figure
+        with _cache_apart():
+            from matplotlib.figure import Figure
     except ImportError:
         raise MissingTool("matplotlib is not installed", hint="pip install 'rnnc[plot]'") from None
     return Figure(figsize=figsize, layout="constrained")
 
 
+@contextmanager
+def _cache_apart() -> Iterator[None]:
+    """While matplotlib is imported: its list of fonts goes to a temporary folder, unless MPLCONFIGDIR names another."""
+    if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
+        yield
+        return
+    with Scratch() as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
+
+
 def _save(figure: Figure, file: str) -> None:
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script is shown as boxes
+        figure.savefig(png, format="png", dpi=120)
     write_file(file, png.getvalue())
 
 

@@ -92,15 +92,20 @@ def _ports(report: Mapping[str, Any], program: Program) -> list[list[str]]:
 
 def _cost(report: Mapping[str, Any]) -> str:
     c = report["cost"]
+    flash = c["flash_weights"] + c["flash_tables"] + (c["flash_code"] or 0)
     rows = [
-        ["flash", f"{_thousands(c['flash_weights'] + c['flash_tables'])} B", f"weights {_thousands(c['flash_weights'])}, "
-         f"tables {_thousands(c['flash_tables'])}, and the code"],
+        ["flash", f"{_thousands(flash)} B", f"weights {_thousands(c['flash_weights'])}, "
+         f"tables {_thousands(c['flash_tables'])}, {_code(c)}"],
         ["RAM", f"{_thousands(c['ram_state'] + c['ram_scratch'])} B", f"state {_thousands(c['ram_state'])}, "
          f"scratch {_thousands(c['ram_scratch'])}, a stream"],
         ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
     ]  # fmt: skip
     rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
     return table(["cost", "", ""], rows)
+
+
+def _code(cost: Mapping[str, Any]) -> str:
+    return "and the code" if cost["flash_code"] is None else f"code {_thousands(cost['flash_code'])}"
 
 
 def _windows(w: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,10 +17,12 @@ import numpy as np
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
+from rnnc.interruption import Scratch
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
+from rnnc.verification.tools import run_tool
 
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIMIZE = ("-O2",)
@@ -39,7 +40,6 @@ WRAP = """
 #include "firmware.h"
 #include "{name}.h"
 
-int {name}_selftest({name}_t *s);
 int wrapped_selftest(void);
 {result} __real_{name}_step({parameters});
 {result} __wrap_{name}_step({parameters});
@@ -134,7 +134,7 @@ def measure(
     """
     board = _roomy(board or find_board(program.target.name), program)
     require_tools(board)
-    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         symbols = _symbols(board, image)
@@ -167,10 +167,31 @@ def selftest_output(
     """What a package prints while its self-test runs on a board; raises as ``measure`` does."""
     board = _roomy(board, program)
     require_tools(board)
-    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         return _run(here, board, image, _symbols(board, image), "")
+
+
+def why_uncounted(program: Program) -> str:
+    """Why ``linked_code`` cannot count the code of a package; "" where it can."""
+    board = BOARDS.get(program.target.name)
+    if board is None or not board.counts:
+        return f"target {program.target.name} names no part"
+    missing = [tool for tool in (board.compiler, board.nm) if not shutil.which(tool)]
+    return f"{missing[0]} is not installed" if missing else ""
+
+
+def linked_code(program: Program, files: Mapping[str, str]) -> int:
+    """Bytes of a package's code, linked by its target's compiler: its functions, those of the C library that they call, and
+    the parameters of the ops; without the self-test.
+
+    Raises NoRoom where it does not fit the part, VerificationError where it does not build.
+    """
+    board = _roomy(find_board(program.target.name), program)
+    with Scratch() as folder:
+        image = _build(Path(folder), program, files, board, OPTIMIZE)
+        return footprint(program, _symbols(board, image)).code
 
 
 def _roomy(board: Board, program: Program) -> Board:
@@ -213,7 +234,7 @@ class Symbol:
 
 def _command(command: Sequence[str], here: Path, what: str) -> str:
     try:
-        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True, timeout=SECONDS)
+        done = run_tool(command, here, SECONDS)
     except subprocess.TimeoutExpired as e:
         raise VerificationError(f"{what} does not end in {SECONDS} s") from e
     if done.returncode:
@@ -280,16 +301,16 @@ def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol], w
         plugin = f"{_plugin()},begin={begin:#x},end={end:#x},out=count.out{within}"
         command = [*board.emulator, "-plugin", plugin, "-kernel", str(image)]
     try:
-        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True, timeout=SECONDS)
+        done = run_tool(command, here, SECONDS)
     except subprocess.TimeoutExpired as e:
         raise VerificationError(f"the self-test does not end in {SECONDS} s on {board.name}") from e
     return done.stdout + (done.stderr if "selftest" not in done.stdout else "")
 
 
 @cache
-def _tools_folder() -> tempfile.TemporaryDirectory[str]:
+def _tools_folder() -> Scratch:
     """Where the emulators' helpers are built, once a process."""
-    return tempfile.TemporaryDirectory(prefix="rnnc-tools-")
+    return Scratch("rnnc-tools-")
 
 
 @cache

@@ -95,7 +95,7 @@ def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | Non
     path = folder / f"{entry.removesuffix('_step')}.ci"
     if not path.exists():
         return None
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     frames = {
         _base(m[1]): int(m[2]) for m in re.finditer(r'node: \{ title: "([^"]+)" label: "[^"]*?\\n(\d+) bytes', text)
     }
@@ -127,7 +127,7 @@ def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]
 
 def _usage(path: Path) -> dict[str, int]:
     frames = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         place, size, _ = line.split("\t")
         frames[place.split(":")[-1]] = int(size)
     return frames

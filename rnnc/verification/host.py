@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,14 @@ import numpy as np
 from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
+from rnnc.files import as_bytes
+from rnnc.interruption import Scratch
 from rnnc.net import Array
 from rnnc.qnet import QNet
 from rnnc.streams import Observer, Stream, start_qnet
 from rnnc.verification.batches import Batch
 from rnnc.verification.saved import saved_state
+from rnnc.verification.tools import run_tool
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O2")
@@ -59,7 +60,6 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const
 MAIN = """
 #include <stdio.h>
 #include "{name}.h"
-int {name}_selftest({name}_t *s);
 int main(void)
 {{
     static {name}_t s;
@@ -89,13 +89,13 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(as_bytes(text))
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:
     """Compile ``sources`` of ``folder``; raises VerificationError with the compiler's first error."""
     command = [find_compiler(), *FLAGS, *flags, "-I", ".", *sources, "-o", str(output)]
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    done = run_tool(command, folder)
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
         raise VerificationError(f"the generated C does not compile: {first}")
@@ -103,12 +103,12 @@ def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> No
 
 def selftest(program: Program, files: Mapping[str, str]) -> None:
     """Build the self-test as a program of its own and run it; raises VerificationError where it fails."""
-    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         here = Path(folder)
         n = program.name
         write_files(here, {**files, "selftest_main.c": MAIN.format(name=n)})
         build(here, here / "selftest", [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "selftest_main.c"])
-        done = subprocess.run([here / "selftest"], check=False, capture_output=True, text=True)
+        done = run_tool([here / "selftest"])
         if done.returncode:
             raise VerificationError(f"{n}_selftest fails: {done.stdout.strip() or f'exit code {done.returncode}'}")
 
@@ -130,7 +130,7 @@ class HostPackage:
     def __init__(self, program: Program, files: Mapping[str, str]) -> None:
         self.program = program
         find_compiler()
-        self._folder = tempfile.TemporaryDirectory(prefix="rnnc-")
+        self._folder = Scratch()
         here = Path(self._folder.name)
         write_files(here, {**files, "driver.c": _driver(program)})
         library = here / "package.so"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from rnnc.backend.program import Port, Program
 from rnnc.fixed import Floats, Ints
+from rnnc.interruption import Scratch
 from rnnc.net import Array
 from rnnc.streams import start_net, start_qnet
 from rnnc.verification.host import build, find_compiler, write_files
@@ -98,7 +98,7 @@ class LiveC(Live):
     def __init__(self, program: Program, files: Mapping[str, str]) -> None:
         self.program = program
         find_compiler()
-        self._folder = tempfile.TemporaryDirectory(prefix="rnnc-")
+        self._folder = Scratch()
         here = Path(self._folder.name)
         write_files(here, {**files, "live.c": _shim(program)})
         library = here / "live.so"

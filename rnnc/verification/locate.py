@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from rnnc.backend.program import Place, Program
 from rnnc.fixed import Format
+from rnnc.interruption import Scratch
 from rnnc.net import Array
 from rnnc.qnet import QOp
 from rnnc.streams import Stream, stream_qnet
@@ -99,7 +99,7 @@ def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int
 
     Raises VerificationError where the C with its looks does not compile.
     """
-    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         trace = _Trace(program, files, Path(folder))
         oracle = _Oracle(program)
         for t in range(run.batch.steps):

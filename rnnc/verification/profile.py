@@ -6,12 +6,12 @@ for each block of the step, its instructions and those of what it calls; the deb
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnc.backend.program import Program
+from rnnc.verification.tools import run_tool
 
 AROUND = "step"
 """What is between the ops: guards, counters, entry and exit."""
@@ -35,7 +35,7 @@ class Counts:
 def read_counts(path: Path) -> Counts:
     """The file's content; nothing where there is none."""
     counts = Counts([], [], [])
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         kind, *words = line.split()
         if kind == "R":
             counts.regions.append(int(words[0]))
@@ -71,7 +71,7 @@ def by_op(
     if not sites:
         return {}
     command = [addr2line, "-a", "-i", "-e", str(image), *(f"{address:#x}" for address, _ in sites)]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    text = run_tool(command).stdout
     frames: list[list[str]] = []
     for line in text.splitlines():
         if line.startswith("0x"):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, VerificationError
+from rnnc.interruption import Scratch
 from rnnc.verification.boards import BOARDS, PACKAGES
 from rnnc.verification.footprint import stack_frames
 from rnnc.verification.host import write_files
+from rnnc.verification.tools import run_tool
 
 
 def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
@@ -27,13 +27,13 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
     if not shutil.which(board.compiler):
         hint = f"apt-get install {PACKAGES[board.compiler]}"
         raise MissingTool(f"{board.compiler} is not installed: it tells the stack for {program.target.name}", hint=hint)
-    with tempfile.TemporaryDirectory(prefix="rnnc-") as folder:
+    with Scratch() as folder:
         here, is_avr = Path(folder), board.machine == "avr"
         write_files(here, files)
         asked = ["-fstack-usage", *([] if is_avr else ["-fcallgraph-info=su"])]
         standard = "-std=gnu99" if is_avr else "-std=c99"
         command = [board.compiler, *board.flags, standard, "-O2", *asked, "-I", ".", "-c", f"{program.name}.c"]
-        done = subprocess.run(command, cwd=here, check=False, capture_output=True, text=True)
+        done = run_tool(command, here)
         frames = None if done.returncode else stack_frames(here, f"{program.name}_step", is_avr)
         if frames is None:
             raise VerificationError(f"{board.compiler} does not tell the stack: {done.stderr.strip()[:300]}")

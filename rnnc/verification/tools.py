@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from rnnc.interruption import cleaned, whole
 
 TOOLS = (
     ("cc", "build and run the C on this machine: compile, verify, simulate, demo", "gcc"),
@@ -31,6 +38,48 @@ class Tool:
     version: str
 
 
+def run_tool(
+    command: Sequence[str | Path], folder: Path | None = None, seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, in ``folder``, where its temporary files go as well.
+
+    It and all that it has started end when this process is interrupted, or gives up.
+
+    Raises subprocess.TimeoutExpired after ``seconds``, OSError where it does not start.
+    """
+    pipe = subprocess.PIPE
+    with ExitStack() as stack:
+        with whole():
+            child = stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env={**os.environ, "TMPDIR": str(folder)} if folder else None,
+                    stdin=subprocess.DEVNULL,
+                    stdout=pipe,
+                    stderr=pipe,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+            )
+            stack.enter_context(cleaned(lambda: _end(child.pid)))
+        try:
+            out, err = child.communicate(timeout=seconds)
+        except BaseException:
+            _end(child.pid)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _end(group: int) -> None:
+    """End a program and all that it has started, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(group, 0)
+
+
 def find_tools() -> list[Tool]:
     """Every tool, found or not."""
     return [_find(*tool) for tool in TOOLS]
@@ -44,7 +93,7 @@ def _find(name: str, purpose: str, package: str) -> Tool:
 def _version(path: str) -> str:
     """What the tool says of itself; simavr knows no --version and says nothing useful."""
     try:
-        done = subprocess.run([path, "--version"], check=False, capture_output=True, text=True, timeout=10)
+        done = run_tool([path, "--version"], seconds=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout else ""

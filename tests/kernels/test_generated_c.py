@@ -72,6 +72,30 @@ def test_headers_are_cpp(folder: Path, compiler: str, standard: str) -> None:
     run([require(compiler), f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("standard", ["c++98", "c++17"])
+def test_the_self_test_is_cpp_and_is_declared(
+    packages: list[tuple[Program, dict[str, str]]], folder: Path, compiler: str, standard: str
+) -> None:
+    sources = [f"{program.name}_selftest.c" for program, _ in packages]
+    warnings = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-declarations", "-Werror"]
+    run([require(compiler), "-x", "c++", f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
+
+
+def test_no_leftovers(packages: list[tuple[Program, dict[str, str]]]) -> None:
+    """Arithmetic, conditions and loops that a person would not have written."""
+    leftover = re.compile(
+        r"[-+] 0\b(?!\.)|\b1 \* |\* 1\b(?!\.)|if \(1\)|\|\| 0\b|&& 1\b|for \(int i = 0; i < 1;|STEPS \+ 0"
+    )
+    for program, files in packages:
+        n = program.name
+        for file in (f"{n}.h", f"{n}.c", f"{n}_state.c", f"{n}_float.h", f"{n}_selftest.c"):
+            code = re.sub(r"\{\n[^;]*?\n\};|/\*.*?\*/", "", files[file], flags=re.S)
+            assert not leftover.search(code), (file, leftover.search(code))
+        told = "wrote" in files[f"{n}_selftest.c"]
+        assert told == (program.returns or program.flush is not None)
+
+
 def undefined(folder: Path, command: list[str], nm: str, own: set[str]) -> set[str]:
     names = run([nm, "-u", *objects(folder, command)], folder)
     return {line.split()[-1] for line in names.splitlines() if " U " in line or line.strip().startswith("U ")} - own
@@ -135,7 +159,7 @@ def test_only_the_kernels_used_are_emitted() -> None:
 
 def test_the_self_test_passes_and_finds_a_wrong_bit(tmp_path: Path) -> None:
     _, files = package(draw_integers(4, ("gru_after", "dense")), "net", steps=8)
-    main = '#include "net.h"\nint net_selftest(net_t *s);\nint main(void) { net_t s; return net_selftest(&s); }\n'
+    main = '#include "net.h"\nint main(void) { net_t s; return net_selftest(&s); }\n'
     sources = ["net.c", "net_state.c", "net_selftest.c", "main.c"]
     write_files(tmp_path, {**files, "main.c": main})
     run(["gcc", "-O1", *sources, "-o", "good"], tmp_path)

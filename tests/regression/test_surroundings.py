@@ -48,7 +48,7 @@ def test_the_id_of_a_blob_is_the_same_under_any_name_on_any_target() -> None:
     for name in ("net", "other"):
         for target in TARGETS:
             _, files = package(qnet, name, target)
-            ids |= set(re.findall(r"#define MODEL_ID (\w+)", files[f"{name}_state.c"]))
+            ids |= set(re.findall(r"_MODEL_ID (\w+)", files[f"{name}.h"]))
     assert len(ids) == 1
 
 

@@ -64,7 +64,7 @@ def test_a_bound_rate_leaves_one_branch(rate: int, dtype: str, shape: list[int],
 
 
 def test_an_open_branch_says_what_to_do() -> None:
-    with pytest.raises(Refused, match=r"'by rate' \(If\)(.|\n)*--bind"):
+    with pytest.raises(Refused, match=r"'by rate' \(If\)(.|\n)*bind=\{'NAME': VALUE\}"):
         rnnc.load_net(by_rate("i", []))
 
 

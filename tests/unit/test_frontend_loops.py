@@ -69,7 +69,7 @@ def test_scan(cell: str, start: Array) -> None:
 
 
 def test_scan_backwards_is_refused() -> None:
-    with pytest.raises(Refused, match=r"'the scan' \(Scan\)(.|\n)*--window"):
+    with pytest.raises(Refused, match=r"'the scan' \(Scan\)(.|\n)*window=T"):
         rnnc.load_net(scan_model("gru", np.zeros((1, H)), backward=True))
 
 

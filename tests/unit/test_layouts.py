@@ -24,7 +24,6 @@ from tests.support.packages import WARNINGS, package, run
 Built = tuple[Program, dict[str, str]]
 MAIN = """
 #include "fan.h"
-int fan_selftest(fan_t *s);
 int main(void)
 {
     static fan_t s;

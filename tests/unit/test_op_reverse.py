@@ -147,7 +147,7 @@ def test_refused_without_a_window(direction: str) -> None:
 
 
 def test_another_window_than_the_file_has() -> None:
-    with pytest.raises(Refused, match=f"{T} steps at once, and --window says 7"):
+    with pytest.raises(Refused, match=f"{T} steps at once, and window says 7"):
         imported(sequence_model("LSTM", "reverse"), window=7)
 
 

@@ -45,8 +45,9 @@ def test_changes_replace_options() -> None:
 
 @pytest.mark.parametrize("option", ["input_range", "input_format", "input_affine"])
 def test_options_for_an_input_that_is_not_there_are_refused(option: str) -> None:
-    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')}: the network has no input 'z'"):
-        rnnc.compile_model(small(), verify=False, **{option: {"z": (0, 1)}})
+    value = 11 if option == "input_format" else (1, 2)
+    with pytest.raises(UsageError, match=f"{option}: the network has no input 'z'"):
+        rnnc.compile_model(small(), verify=False, **{option: {"z": value}})
 
 
 # ------------------------------------------------------------------- the report
@@ -106,9 +107,9 @@ def test_budgets(package: Package) -> None:
     cost = package.report["cost"]
     flash, ram = cost["flash_weights"] + cost["flash_tables"], cost["ram_state"] + cost["ram_scratch"]
     package.check_budget(flash, ram)
-    with pytest.raises(BudgetError, match=f"flash: {flash} B, 1 B above --max-flash {flash - 1}"):
+    with pytest.raises(BudgetError, match=f"flash: {flash} B, 1 B above max_flash={flash - 1}"):
         package.check_budget(max_flash=flash - 1)
-    with pytest.raises(BudgetError, match=f"ram: {ram} B, 1 B above --max-ram {ram - 1}"):
+    with pytest.raises(BudgetError, match=f"ram: {ram} B, 1 B above max_ram={ram - 1}"):
         package.check_budget(max_ram=ram - 1)
 
 
@@ -123,7 +124,7 @@ def test_a_limit_for_the_stack_is_held_against_the_compilers_figure(monkeypatch:
     stack = package.report["cost"]["stack"]
     assert 16 < stack < 4096 and json.loads(package.files["report.json"])["cost"]["stack"] == stack
     package.check_budget(max_stack=stack)
-    with pytest.raises(BudgetError, match=f"stack: {stack} B, 1 B above --max-stack {stack - 1}") as error:
+    with pytest.raises(BudgetError, match=f"stack: {stack} B, 1 B above max_stack={stack - 1}") as error:
         package.check_budget(max_stack=stack - 1)
     assert f"{package.name}_step  frame" in error.value.hint
     assert sum(package.stack_frames.values()) == stack
@@ -218,12 +219,12 @@ def test_the_command_line_is_normalised() -> None:
         time_axis={"x": 1},
         outputs=("y", "z"),
         input_range={"x": (-2, 2)},
-        input_format={"x": 11},
-        input_affine={"x": (0.5, -1)},
+        input_format={"u": 11},
+        input_affine={"v": (0.5, -1)},
     )
     assert command_line("fan.onnx", "/some/where/c.npz", options) == (
         "rnnc compile fan.onnx --calib c.npz --name 'a b' --precision a8 --search 3 --bind sr=16000 --state h=hn "
-        "--time-axis x=1 --output y --output z --input-range x=-2:2 --input-format x=q4.11 --input-affine x=0.5,-1"
+        "--time-axis x=1 --output y --output z --input-range x=-2:2 --input-format u=q4.11 --input-affine v=0.5,-1"
     )
 
 
@@ -231,3 +232,31 @@ def test_the_banner_says_how_it_was_made(package: Package) -> None:
     source = package.files[f"{package.name}.c"]
     assert "rnnc compile model --calib data --name 'Lift door!'" in source
     assert package.model.sha256 in source and "SQNR against onnxruntime over 300 steps: y " in source
+
+
+# ------------------------------------------------------------------- flash with its code
+
+
+def test_the_code_counts_as_flash_where_the_targets_compiler_is_there() -> None:
+    require("arm-none-eabi-gcc")
+    package = rnnc.build(small(), None, Options(target="cortex-m4"), verify=False)
+    constants = package.flash
+    package.check_budget(max_flash=constants)
+    package.measure_code()
+    code = package.report["cost"]["flash_code"]
+    assert 500 < code == package.flash - constants and package.code_note == f"code {code} B"
+    assert json.loads(package.files["report.json"])["cost"]["flash_code"] == code
+    package.check_budget(max_flash=constants + code)
+    with pytest.raises(BudgetError, match=rf"1 B above max_flash=\d+ \(code {code} B\)"):
+        package.check_budget(max_flash=constants + code - 1)
+
+
+@pytest.mark.parametrize("target", ["portable", "host", "cortex-m4"])
+def test_code_that_is_not_counted_is_told_in_the_same_line(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    package = rnnc.build(small(), None, Options(target=target), verify=False)
+    package.measure_code()
+    assert package.report["cost"]["flash_code"] is None
+    why = "arm-none-eabi-gcc is not installed" if target == "cortex-m4" else f"target {target} names no part"
+    with pytest.raises(BudgetError, match=rf"above max_flash=1 \(code not counted: {why}\)"):
+        package.check_budget(max_flash=1)

@@ -37,6 +37,7 @@ extern "C" {
 #define TINY_Y_LEN 4
 #define TINY_Y_FRAC 15
 
+#define TINY_MODEL_ID 0x5d95f179u /* of the weights, formats and structure; a saved state carries it */
 #define TINY_BLOB_LEN 32 /* bytes of a saved state */
 
 /* One stream. Plain data without pointers: it survives memcpy and sleep with RAM retained. The work arrays hold nothing
@@ -50,7 +51,8 @@ typedef struct {
 /* Starts a new stream. */
 void tiny_reset(tiny_t *s);
 
-/* Takes one frame, writes one. */
+/* Takes one frame, writes one.
+ * x and y may be the same array, of the longer one's length. */
 void tiny_step(tiny_t *s, const int16_t x[TINY_X_LEN], int16_t y[TINY_Y_LEN]);
 
 enum {
@@ -65,6 +67,10 @@ size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN]);
 
 /* Returns TINY_OK, or a negative number and leaves s as it was. */
 int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n);
+
+/* tiny_selftest.c: streams golden frames through s and compares bit for bit; returns 0, or the number of the first step
+ * that differs, from 1. */
+int tiny_selftest(tiny_t *s);
 
 #ifdef __cplusplus
 }

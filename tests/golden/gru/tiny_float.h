@@ -37,7 +37,7 @@ static inline void tiny_y_to_float(const int16_t q[4], float real[4])
 {
     int i;
     for (i = 0; i < 4; i++) {
-        real[i] = (float)(q[i] - 0) * 3.05175781e-05f;
+        real[i] = (float)q[i] * 3.05175781e-05f;
     }
 }
 

@@ -9,12 +9,11 @@
 #include "rnnc/blob.h"
 #include "rnnc/fixed.h"
 
-#define MODEL_ID 0x5d95f179u
 #define VERSION 0x000100u
 
 size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN])
 {
-    uint8_t *p = rnnc_blob_header(blob, MODEL_ID, VERSION);
+    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID, VERSION);
     p = rnnc_put32(p, s->gru0_s, 4);
     return rnnc_blob_seal(blob, p);
 }
@@ -25,7 +24,7 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
     if (n < TINY_BLOB_LEN) {
         return TINY_TRUNCATED;
     }
-    if (!rnnc_blob_is(blob, MODEL_ID, VERSION) || n > TINY_BLOB_LEN) {
+    if (!rnnc_blob_is(blob, TINY_MODEL_ID, VERSION) || n > TINY_BLOB_LEN) {
         return TINY_FOREIGN;
     }
     if (!rnnc_blob_sealed(blob, TINY_BLOB_LEN)) {

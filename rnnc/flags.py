@@ -1,0 +1,164 @@
+"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags; here is the other."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+WORD_BITS = 15
+"""m + n of an int16 Qm.n, which does not count the sign."""
+AXIS_NONE = "none"
+"""What a flag says where Python says None."""
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """An option.
+
+    Args:
+        keyword: its name in Python.
+        written: the value as a word of the shell; of a mapping's entry or of an element of a tuple, each.
+        in_python: that word as Python has it; "" where it is none of this option's.
+        takes: "value", or "entries" (NAME=VALUE) or "elements" where the flag is given again and again, or "nothing".
+    """
+
+    keyword: str
+    written: Callable[[Any], str] = str
+    in_python: Callable[[str], str] = str
+    takes: str = "value"
+
+
+def _number(text: str) -> str:
+    return text if re.fullmatch(r"[+-]?(\d[\w.+-]*|inf|nan|[A-Z]+\d?)", text) else ""
+
+
+def _pair(mark: str) -> Callable[[str], str]:
+    """ "-3:3" as "(-3, 3)"."""
+
+    def read(text: str) -> str:
+        first, found, second = text.partition(mark)
+        return f"({first}, {second})" if found and _number(first) and _number(second) else ""
+
+    return read
+
+
+def _text(text: str) -> str:
+    return text if text.isupper() else repr(text)
+
+
+def _qmn(text: str) -> str:
+    fraction = re.fullmatch(r"q-?\w+\.(\w+)", text)
+    return fraction[1] if fraction else ""
+
+
+def _axis(text: str) -> str:
+    return "None" if text == AXIS_NONE else _number(text)
+
+
+def _two(mark: str) -> Callable[[tuple[float, float]], str]:
+    return lambda pair: f"{pair[0]:g}{mark}{pair[1]:g}"
+
+
+def _count(keyword: str) -> Spelling:
+    return Spelling(keyword, in_python=_number)
+
+
+FLAGS: Mapping[str, Spelling] = {
+    "--name": Spelling("name", in_python=_text),
+    "--precision": Spelling("precision", in_python=_text),
+    "--layer-precision": Spelling("layer_precision", in_python=_text, takes="entries"),
+    "--target": Spelling("target", in_python=_text),
+    "--search": _count("search"),
+    "--window": _count("window"),
+    "--bind": Spelling("bind", "{:g}".format, _number, "entries"),
+    "--state": Spelling("states", in_python=_text, takes="entries"),
+    "--wav-hop": _count("wav_hop"),
+    "--time-axis": Spelling("time_axis", lambda axis: AXIS_NONE if axis is None else str(axis), _axis, "entries"),
+    "--output": Spelling("outputs", in_python=_text, takes="elements"),
+    "--external-data": Spelling("external_data", in_python=lambda _: "True", takes="nothing"),
+    "--input-range": Spelling("input_range", _two(":"), _pair(":"), "entries"),
+    "--input-format": Spelling("input_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
+    "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),
+    "--calib": Spelling("calibration", in_python=_text),
+    "--link": Spelling("links", in_python=_text, takes="entries"),
+    "--package": Spelling("layout", in_python=_text),
+    "--max-flash": _count("max_flash"),
+    "--max-ram": _count("max_ram"),
+    "--max-stack": _count("max_stack"),
+    "--min-sqnr": _count("min_sqnr"),
+    "--budget-flash": _count("flash"),
+    "--budget-instructions": _count("instructions"),
+    "--no-verify": Spelling("verify", in_python=lambda _: "False", takes="nothing"),
+}
+KEYWORDS: Mapping[str, str] = {spelling.keyword: flag for flag, spelling in FLAGS.items()}
+"""The flag of each keyword."""
+
+
+def flag_of(keyword: str) -> str:
+    """The flag of a keyword."""
+    return KEYWORDS.get(keyword, f"--{keyword.replace('_', '-')}")
+
+
+def words(keyword: str, value: Any) -> list[str]:
+    """What a command line says for an option: ["--state", "h=hn", "--state", "c=cn"]."""
+    flag = flag_of(keyword)
+    spelling = FLAGS.get(flag, Spelling(keyword))
+    if value is True:
+        return [flag]
+    given: list[str]
+    if spelling.takes == "entries":
+        given = [f"{name}={spelling.written(v)}" for name, v in value.items()]
+    else:
+        given = [spelling.written(v) for v in (value if spelling.takes == "elements" else [value])]
+    return [word for text in given for word in (flag, text)]
+
+
+def said(keyword: str, text: str) -> str:
+    """An option and its value as the subject of a message: "--input-range x=3:3"; quoted where the shell wants it so."""
+    return f"{flag_of(keyword)} {shlex.quote(text) if set(text) & set(string.whitespace) else text}"
+
+
+MENTION = re.compile(
+    r"""`[^`]*` | (?<![\w-])(--[a-z]+(?:-[a-z]+)*)(?![\w-])  # a flag
+        (?:[ ]('[^'\n]*'|[^\s'"();=]+=\.\.\.|[^\s'"();]*[^\s'"();:,.])(:?))?  # what may be its value""",
+    re.VERBOSE,
+)
+
+
+def in_python(text: str) -> str:
+    """A message for who calls rnnc from Python: each flag that has a keyword as that, "--bind n=3" as "bind={'n': 3}"."""
+    return MENTION.sub(_mention, text)
+
+
+def _mention(found: re.Match[str]) -> str:
+    flag, word, colon = found[1] or "", found[2] or "", found[3] or ""
+    if flag not in FLAGS:  # another program's, or code in backquotes
+        return found[0]
+    spelling = FLAGS[flag]
+    after = f" {word}{colon}" if word else ""
+    if found.string[found.end(1) :].startswith(":"):
+        return spelling.keyword
+    if spelling.takes == "nothing":
+        return f"{spelling.keyword}={spelling.in_python(word)}{after}"
+    value = _value(spelling, word.strip("'"), bool(colon) or word.startswith("'"))
+    return f"{spelling.keyword}={value}{colon}" if value else f"{spelling.keyword}{after}"
+
+
+def _value(spelling: Spelling, word: str, subject: bool) -> str:
+    """What follows a flag as Python has it; "" where it is the message's next word and no value.
+
+    A text can only be told from it as the ``subject`` of a message, before its colon, and as a placeholder in capitals.
+    """
+    name, found, value = word.rpartition("=")
+    if bool(found) != (spelling.takes == "entries"):
+        return ""
+    if not found and spelling.in_python is _text and not (subject or value.isupper()):
+        return ""
+    python = value if value == "..." else spelling.in_python(value)
+    if spelling.takes == "entries":
+        return f"{{{name!r}: {python}}}" if python else ""
+    return f"({python},)" if python and spelling.takes == "elements" else python
