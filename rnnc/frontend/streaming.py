@@ -85,7 +85,8 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = roll_up(canonical(complete_shapes(unloop(canonical(without_lengths(graph))))))
+    graph = roll_up(complete_shapes(without_lengths(graph)))
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))))
     graph = forward_only(graph) if options.window else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
     feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}

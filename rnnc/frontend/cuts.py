@@ -1,0 +1,147 @@
+"""Where one step of an unrolled loop ends and the next begins: what is computed late is part of the next step.
+
+A node belongs at first to the step whose frame it depends on; what only prepares a state for the next step (R h, a decay,
+substeps of an ODE solver) may as well be part of that. Where it is decides which tensors are the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rnnc.frontend.copies import Copies
+from rnnc.tracing import Node
+from rnnc.views import VIEWS
+
+MATRICES = ("Dense", "Gemm", "MatMul")
+PREPARING = (*MATRICES, *VIEWS)
+"""What prepares a state for the next step."""
+SCALING = ("Neg", "Add", "Sub", "Mul", "Div")
+"""The same, where the next step reads the state as it is as well; else it may be the end of an activation."""
+Place = tuple[str, str]
+Capacities = dict[Place, dict[Place, int]]
+SOURCE, SINK = ("step", "this"), ("step", "next")
+NO_LIMIT = 1 << 30
+
+
+class Cuts:
+    """The nodes of a step in the middle that can be left to the next one.
+
+    Args:
+        copies: of which ``nodes`` are those of a loop in one step, in order.
+    """
+
+    def __init__(self, copies: Copies, nodes: list[Node]) -> None:
+        self.copies, self.nodes = copies, nodes
+        self.own = {name: n for n in nodes for name in n.outputs}
+        self.readers: dict[str, list[Node]] = {name: [] for name in self.own}
+        """In the same step."""
+        self.later: dict[str, list[Node]] = {}
+        """In the next step, each by its copy in this one."""
+        self.starting: set[str] = set()
+        """First outputs of nodes that read a frame, the step before, or that something outside of the loop reads."""
+        step, inside = copies.at(nodes[-1].outputs[0]), self._inside()
+        for node in nodes:
+            for name in node.inputs:
+                if name in self.own:
+                    self.readers[name].append(node)
+                elif copies.at(name) == step - 1:
+                    self.later.setdefault(copies.after.get(name, ""), []).append(node)
+                if name in copies.frames or 0 <= copies.at(name) < step:
+                    self.starting.add(node.outputs[0])
+            if any(n in copies.editor.results or self._outside(n, inside) for n in node.outputs):
+                self.starting.add(node.outputs[0])
+
+    def _inside(self) -> set[int]:
+        producers = (self.copies.editor.producer(n) for node in self.nodes for n in self._orbit(node.outputs[0]))
+        return {id(n) for n in producers if n is not None}
+
+    def _orbit(self, name: str) -> Iterator[str]:
+        yield from (n for _, n in self.copies.chain(name))
+        while name := self.copies.after.get(name, ""):
+            yield name
+
+    def _outside(self, name: str, inside: set[int]) -> bool:
+        return any(id(r) not in inside for r in self.copies.editor.uses(name))
+
+    def all(self) -> Iterator[frozenset[str]]:
+        """The first outputs of the nodes to postpone: likely choices first, none twice."""
+        found = dict.fromkeys([self._linear(), *self._fewest(), frozenset[str]()])
+        yield from found
+
+    # ----------------------------------------------------------------- R h and its like
+
+    def _linear(self) -> frozenset[str]:
+        """What only matrices, views and factors do to a state."""
+        late: set[str] = set()
+        for node in reversed(self.nodes):
+            moving = [n for n in node.inputs if n and self.copies.editor.constant(n) is None]
+            if node.op_type not in (*PREPARING, *SCALING) or len(moving) != 1 or node.outputs[0] in self.starting:
+                continue
+            if moving[0] not in self.own or not self._only_later(node, late):
+                continue
+            others = [r for r in self.readers[moving[0]] if r is not node and r.outputs[0] in late]
+            if node.op_type in SCALING and not (self.later.get(moving[0]) or others):
+                continue
+            if node.op_type in MATRICES and all(r.op_type in MATRICES for r in self._behind_views([node])):
+                continue
+            late.add(node.outputs[0])
+        return frozenset(late)
+
+    def _only_later(self, node: Node, late: set[str]) -> bool:
+        readers = [r for name in node.outputs for r in self.readers[name]]
+        read = bool(readers) or any(self.later.get(name) for name in node.outputs)
+        return read and all(r.outputs[0] in late for r in readers)
+
+    def _behind_views(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """What reads nodes through views: a matrix that only matrices read is a projection of the state."""
+        for node in nodes:
+            for name in node.outputs:
+                readers = [*self.readers[name], *self.later.get(name, ())]
+                yield from (r for r in readers if r.op_type not in VIEWS)
+                yield from self._behind_views(r for r in readers if r.op_type in VIEWS and name in self.own)
+
+    # ----------------------------------------------------------------- as few states as can be
+
+    def _fewest(self) -> Iterator[frozenset[str]]:
+        """The latest and the earliest place at which the fewest tensors go from one step to the next."""
+        left = self._flow()
+        back: Capacities = {}
+        for a, ends in left.items():
+            for b, capacity in ends.items():
+                back.setdefault(b, {})[a] = capacity
+        now, late = _reached(left, SOURCE), _reached(back, SINK)
+        firsts = [n.outputs[0] for n in self.nodes]
+        yield frozenset(n for n in firsts if ("node", n) not in now)
+        yield frozenset(n for n in firsts if ("node", n) in late)
+
+    def _flow(self) -> Capacities:
+        """What a largest flow leaves of the capacities: one for each tensor, no limit along the nodes."""
+        left: Capacities = {SINK: {}, SOURCE: {("node", n): NO_LIMIT for n in self.starting}}
+        for node in self.nodes:
+            me = left.setdefault(("node", node.outputs[0]), {})
+            me.update((("node", self.own[n].outputs[0]), NO_LIMIT) for n in node.inputs if n in self.own)
+            for name in node.outputs:
+                me["given", name] = NO_LIMIT
+                left["given", name] = {("taken", name): 1}
+                taken = left.setdefault(("taken", name), {})
+                taken.update((("node", r.outputs[0]), NO_LIMIT) for r in self.readers[name])
+                if self.later.get(name):
+                    taken[SINK] = NO_LIMIT
+        while SINK in (path := _reached(left, SOURCE)):
+            place = SINK
+            while place != SOURCE:
+                before = path[place]
+                left[before][place] -= 1
+                left[place][before] = left[place].get(before, 0) + 1
+                place = before
+        return left
+
+
+def _reached(left: Capacities, start: Place) -> dict[Place, Place]:
+    """The places that capacity leads to, each with the one before it."""
+    path, queue = {start: start}, [start]
+    for place in queue:
+        fresh = [p for p, capacity in left.get(place, {}).items() if capacity > 0 and p not in path]
+        path.update((p, place) for p in fresh)
+        queue += fresh
+    return path

@@ -1,0 +1,222 @@
+"""One unrolled loop: its nodes with their copies, which tensors are its states, and who reads its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.frontend.copies import BEFORE, Copies
+from rnnc.frontend.editor import topological
+from rnnc.tracing import Node
+
+MOST_FIRST = 4
+"""Steps at the start that may look different."""
+Reading = tuple[str, int, str]
+"""("role", how many steps back, as a negative number, role), or ("constant" or "outside", 0, which)."""
+Readings = dict[tuple[str, int], Reading]
+"""What each input of each role's node is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A Concat that joins a role's tensors of all steps, and whether it does so backwards."""
+
+    role: str
+    join: Node
+    turned: bool
+
+
+def bodies(copies: Copies) -> Iterator[list[Node]]:
+    """Connected groups of the nodes of the step before the last that nearly all steps before have copies of."""
+    middle = copies.length - 2
+    first = min(MOST_FIRST, copies.length - 3)
+    nodes = [n for n in copies.blocks[middle] if min(at for at, _ in copies.chain(n.outputs[0])) <= first]
+    group = {name: n.outputs[0] for n in nodes for name in n.outputs}
+
+    def top(name: str) -> str:
+        while group[name] != name:
+            group[name] = name = group[group[name]]
+        return name
+
+    for node in nodes:
+        for name in node.inputs:
+            role = name if name in group else copies.after.get(name, "")
+            if role in group:
+                group[top(role)] = top(node.outputs[0])
+    found: dict[str, list[Node]] = {}
+    for node in nodes:
+        found.setdefault(top(node.outputs[0]), []).append(node)
+    yield from found.values()
+
+
+class Body:
+    """A loop with one choice of what is left to the next step.
+
+    Args:
+        copies: all copies.
+        nodes: those of the loop in the step before the last.
+        late: first outputs of those of them that belong to the next step.
+    """
+
+    def __init__(self, copies: Copies, nodes: list[Node], late: frozenset[str]) -> None:
+        self.copies = copies
+        self.tables: list[dict[str, str]] = [{} for _ in range(copies.length)]
+        """For each step the tensor that plays each role."""
+        self.place: dict[str, tuple[int, str]] = {}
+        """The step and role of each tensor of the loop, frames included."""
+        self.own = [name for n in nodes for name in n.outputs]
+        middle = copies.length - 2
+        roles = {name: int(n.outputs[0] in late) for n in nodes for name in n.outputs}
+        roles |= dict.fromkeys((name for name in copies.frames if copies.at(name) == middle), 0)
+        for role, shift in roles.items():
+            names = [*copies.chain(role)]
+            if role in copies.after:
+                names.append((middle + 1, copies.after[role]))
+            for at, name in names:
+                if BEFORE < at + shift < copies.length:
+                    self.tables[at + shift][role] = name
+                    self.place[name] = at + shift, role
+        self.nodes = topological([self._node(n.outputs[0], middle) for n in nodes])
+        """The loop's nodes in the step before the last, as they are shared out in the end."""
+        self.states: list[str] = []
+        self.frames: list[str] = []
+        self.first = 0
+        """The first step that looks like all others."""
+        self.firsts: dict[str, str] = {}
+        """What that step reads in the place of each state."""
+        self.uses: list[Use] = []
+        self.late: list[str] = []
+        """Roles whose tensors of the last step something reads."""
+
+    def _node(self, role: str, step: int) -> Node:
+        node = self.copies.editor.producer(self.tables[step][role])
+        assert node is not None
+        return node
+
+    # ----------------------------------------------------------------- whether it is one
+
+    def repeats(self) -> bool:
+        """Whether all steps but some at the start are the same, and all that reads the results is a Concat or late."""
+        last = self.copies.length - 1
+        pattern = self._readings(last - 1)
+        self.states = list(dict.fromkeys(r[2] for r in pattern.values() if r[0] == "role" and r[1] == -1))
+        self.frames = list(
+            dict.fromkeys(r[2] for r in pattern.values() if r[0] == "role" and r[2] in self.copies.frames)
+        )
+        self.frames += [r for r in self.states if r in self.copies.frames and r not in self.frames]
+        if any(r[0] == "role" and r[1] not in (0, -1) for r in pattern.values()):
+            return False
+        if not self._covers(pattern, self._readings(last)):
+            return False
+        step = last - 1
+        while step > 0 and self._readings(step - 1) == pattern:
+            step -= 1
+        if step > 0 and self._starts(pattern, self._readings(step - 1)):
+            step -= 1
+        self.first = step
+        if step > min(MOST_FIRST, last - 2):
+            return False
+        self._find_firsts()
+        return len(self.firsts) == len(self.states) and self._find_uses()
+
+    def _readings(self, step: int) -> Readings:
+        """What each input of each role's node is in a step: a constant, a tensor from outside, or a role and how far back."""
+        found: Readings = {}
+        done: set[str] = set()
+        for role in self.own:
+            name = self.tables[step].get(role)
+            node = self.copies.editor.producer(name) if name else None
+            if node is None or node.outputs[0] in done:
+                continue
+            done.add(node.outputs[0])
+            for i, read in enumerate(node.inputs):
+                found[role, i] = self._reading(read, step)
+            found[role, -1] = ("node", 0, "")
+        return found
+
+    def _reading(self, name: str, step: int) -> Reading:
+        constant = self.copies.constant(name)
+        if not name or constant is not None:
+            return ("constant", 0, constant or "")
+        if name in self.place:
+            at, role = self.place[name]
+            return ("role", at - step, role)
+        return ("outside", 0, name)
+
+    @staticmethod
+    def _covers(pattern: Readings, here: Readings) -> bool:
+        return all(pattern.get(key) == reading for key, reading in here.items())
+
+    @staticmethod
+    def _starts(pattern: Readings, here: Readings) -> bool:
+        """Whether a step differs in no more than what it reads in the place of states."""
+        return pattern.keys() == here.keys() and all(
+            reading == here[key] or reading[:2] == ("role", -1) for key, reading in pattern.items()
+        )
+
+    def _find_firsts(self) -> None:
+        middle = self.copies.length - 2
+        for node in self.nodes:
+            there = self._node_of(node, self.first)
+            for i, name in enumerate(node.inputs):
+                at, role = self.place.get(name, (middle, ""))
+                if at == middle - 1 and self.firsts.setdefault(role, there.inputs[i]) != there.inputs[i]:
+                    self.firsts = {}
+                    return
+
+    def _node_of(self, node: Node, step: int) -> Node:
+        return self._node(self.place[node.outputs[0]][1], step)
+
+    def _find_uses(self) -> bool:
+        editor, last = self.copies.editor, self.copies.length - 1
+        steps = range(self.first, last + 1)
+        producers = (editor.producer(n) for t in steps for role, n in self.tables[t].items() if role in self.own)
+        inside = {id(n) for n in producers if n is not None}
+        joins: dict[tuple[str, int], Use] = {}
+        for t in steps:
+            for role in self.own:
+                name = self.tables[t].get(role, "")
+                readers = [r for r in editor.uses(name) if id(r) not in inside] if name else []
+                left = [r for r in readers if (role, id(r)) not in joins]
+                for reader in left:
+                    use = self._join(role, reader)
+                    if use is not None:
+                        joins[role, id(reader)] = use
+                    elif t < last:
+                        return False
+                if t < last and name in editor.results:
+                    return False
+                late = name in editor.results or any((role, id(r)) not in joins for r in left)
+                if t == last and late and role not in self.states:
+                    self.late.append(role)
+        self.uses = list(joins.values())
+        return bool(self.uses or self.late or any(self._read_last(role) for role in self.states))
+
+    def _read_last(self, role: str) -> bool:
+        name = self.tables[-1].get(role, "")
+        return name in self.copies.editor.results or bool(self.copies.editor.uses(name))
+
+    def _join(self, role: str, reader: Node) -> Use | None:
+        """A Concat of a role's tensors of all steps; those of the first steps may be any."""
+        if reader.op_type != "Concat" or len(reader.inputs) != self.copies.length:
+            return None
+        order = reader.inputs[::-1] if self.copies.backward else reader.inputs
+        for names, turned in ((order, False), (order[::-1], True)):
+            if all(self.tables[t].get(role) == names[t] for t in range(self.first, self.copies.length)):
+                return Use(role, reader, turned)
+        return None
+
+    def joined(self, use: Use, step: int) -> str:
+        """What a Concat joins of a step."""
+        return use.join.inputs[-1 - step if use.turned != self.copies.backward else step]
+
+    def outside(self) -> dict[str, NDArray[np.float32]]:
+        """Zeros in the shapes of the computed tensors that the loop reads from outside."""
+        editor = self.copies.editor
+        names = {
+            n for node in self.nodes for n in node.inputs if n and n not in self.place and n not in editor.constants
+        }
+        return {n: np.zeros(editor.shape(n) or (), np.float32) for n in names}
