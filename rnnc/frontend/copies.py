@@ -6,7 +6,7 @@ the same tensors of their own step are copies; and what copies read are copies t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from itertools import pairwise
 from typing import Any
 
@@ -43,6 +43,11 @@ class Copies:
                 self.blocks[at].append(node)
         self._pair_all()
 
+    @property
+    def middle(self) -> int:
+        """A step that all nodes of a loop have copies in: near the end, where all is read that the last step needs."""
+        return max(self.length - 3, 2)
+
     def at(self, name: str) -> int:
         """The step of a tensor."""
         return self.step.get(name, BEFORE)
@@ -61,11 +66,16 @@ class Copies:
             self._constants[name] = digest(array)
         return self._constants[name]
 
-    def chain(self, name: str) -> Iterator[tuple[int, str]]:
-        """A tensor and its copies in the steps before, backwards, each with its step."""
-        while name:
-            yield self.at(name), name
-            name = self.before.get(name, "")
+    def orbit(self, name: str) -> dict[int, str]:
+        """A tensor and its copies by step."""
+        first = name
+        while first in self.before:
+            first = self.before[first]
+        found = {self.at(first): first}
+        while first in self.after:
+            first = self.after[first]
+            found[self.at(first)] = first
+        return found
 
     # ----------------------------------------------------------------- pairs
 

@@ -39,7 +39,7 @@ class Cuts:
         """In the next step, each by its copy in this one."""
         self.starting: set[str] = set()
         """First outputs of nodes that read a frame, the step before, or that something outside of the loop reads."""
-        step, inside = copies.at(nodes[-1].outputs[0]), self._inside()
+        step, inside = copies.middle, self._inside()
         for node in nodes:
             for name in node.inputs:
                 if name in self.own:
@@ -52,13 +52,8 @@ class Cuts:
                 self.starting.add(node.outputs[0])
 
     def _inside(self) -> set[int]:
-        producers = (self.copies.editor.producer(n) for node in self.nodes for n in self._orbit(node.outputs[0]))
-        return {id(n) for n in producers if n is not None}
-
-    def _orbit(self, name: str) -> Iterator[str]:
-        yield from (n for _, n in self.copies.chain(name))
-        while name := self.copies.after.get(name, ""):
-            yield name
+        names = (name for node in self.nodes for name in self.copies.orbit(node.outputs[0]).values())
+        return {id(n) for n in map(self.copies.editor.producer, names) if n is not None}
 
     def _outside(self, name: str, inside: set[int]) -> bool:
         return any(id(r) not in inside for r in self.copies.editor.uses(name))

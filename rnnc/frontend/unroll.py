@@ -37,26 +37,30 @@ def roll_up(graph: Graph) -> Graph:
 def _roll_one(graph: Graph) -> Graph | None:
     """Roll up one loop; None where there is none."""
     editor = Editor(graph)
-    for body in _loops(editor):
-        start = find_start(body)
-        if start is not None:
+    for choices in _loops(editor):
+        found = [(body, start) for body in choices if (start := find_start(body)) is not None]
+        if found:
+            body, start = min(found, key=lambda f: (_computed(editor, f[1]), len(f[1])))
             _Rolling(body, start).apply()
             return editor.finish()
     return None
 
 
-def _loops(editor: Editor) -> Iterator[Body]:
-    """The loops that the graph may hold, likeliest first."""
+def _loops(editor: Editor) -> Iterator[list[Body]]:
+    """The loops that the graph may hold, likeliest first, each in all the ways to cut it into steps."""
     for frames in frame_sets(editor):
         for backward in (False, True):
             copies = Copies(editor, frames, backward)
             if copies.length < SHORTEST:
                 continue
             for nodes in bodies(copies):
-                for late in Cuts(copies, nodes).all():
-                    body = Body(copies, nodes, late)
-                    if body.repeats():
-                        yield body
+                ways = [Body(copies, nodes, late) for late in Cuts(copies, nodes).all()]
+                yield [body for body in ways if body.repeats()]
+
+
+def _computed(editor: Editor, start: dict[str, str]) -> int:
+    """How many states start from what the graph computes."""
+    return sum(editor.constant(name) is None and editor.producer(name) is not None for name in start.values())
 
 
 class _Rolling:
@@ -72,22 +76,26 @@ class _Rolling:
         scans = self._scans()
         inner = self._inner(results, scans)
         finals = [last.get(role, "") if role not in body.copies.frames else "" for role in body.states]
-        stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late)]
+        stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late, *body.before)]
         attributes = {
             "body": inner,
             "num_scan_inputs": len(scans),
             "scan_input_axes": [f.axis for f in scans.values()],
             "scan_input_directions": [int(body.copies.backward)] * len(scans),
-            "scan_output_directions": [*(int(use.turned) for use in body.uses), *[0] * len(body.late)],
+            "scan_output_directions": [
+                *(int(use.turned) for use in body.uses),
+                *[0] * (len(body.late) + len(body.before)),
+            ],
         }
         inputs = (*(self.start[role] for role in body.states), *(f.sequence for f in scans.values()))
         scan = Node(body.nodes[-1].name, "Scan", "", inputs, (*finals, *stacked), attributes)
         for name, tensor in zip(stacked, inner.outputs[len(body.states) :], strict=True):
             editor.shapes[name] = (body.copies.length, *tensor.shape)
         joins = [n for use, name in zip(body.uses, stacked, strict=False) for n in self._unjoin(use.join, name)]
-        late = [self._last(n, last[role]) for role, n in zip(body.late, stacked[len(body.uses) :], strict=True)]
-        ends = [editor.producer(name) for name in (*finals, *(last[role] for role in body.late)) if name]
-        gone = [*(n for n in ends if n is not None), *(use.join for use in body.uses)]
+        ends = [*(last[role] for role in body.late), *(body.tables[-2][role] for role in body.before)]
+        late = [self._last(n, name) for name, n in zip(ends, stacked[len(body.uses) :], strict=True)]
+        producers = [editor.producer(name) for name in (*finals, *ends) if name]
+        gone = [*(n for n in producers if n is not None), *(use.join for use in body.uses)]
         editor.replace(list({id(n): n for n in gone}.values()), [scan, *joins, *late])
 
     def _scans(self) -> dict[str, Frame]:
@@ -105,19 +113,18 @@ class _Rolling:
         for role, frame in scans.items():
             shape, name = editor.shape(frame.sequence) or (), editor.fresh("frame")
             inputs.append(Tensor(name, (*shape[: frame.axis], *shape[frame.axis + 1 :]), "float32"))
-            renamed[role] = name
             if frame.kept:
-                renamed[role] = editor.fresh("kept")
                 axes = editor.add_constant(np.asarray([frame.axis], np.int64), "axes")
-                nodes.append(Node("", "Unsqueeze", "", (name, axes), (renamed[role],)))
+                nodes.append(Node("", "Unsqueeze", "", (name, axes), (name := editor.fresh("kept"),)))
+            renamed[body.tables[-2][role]] = name
         nodes += [replace(n, inputs=tuple(renamed.get(i, i) for i in n.inputs)) for n in body.nodes]
-        names = [renamed.get(role, body.tables[-2][role]) for role in results]
-        for k, role in enumerate(results):
-            if role in scans:
-                name = editor.fresh("kept")
-                nodes.append(Node("", "Identity", "", (names[k],), (name,)))
-                names[k] = name
-        outputs = tuple(Tensor(n, editor.shape(role) or (), "float32") for n, role in zip(names, results, strict=True))
+        names = [body.tables[-2][role] for role in results] + [body.tables[-3][role] for role in body.before]
+        for k, name in enumerate(names):
+            if name in renamed:
+                names[k] = editor.fresh("same")
+                nodes.append(Node("", "Identity", "", (renamed[name],), (names[k],)))
+        roles = [*results, *body.before]
+        outputs = tuple(Tensor(n, editor.shape(role) or (), "float32") for n, role in zip(names, roles, strict=True))
         shapes = {t.name: t.shape for t in inputs}
         needed = {name for node in nodes for name in node.inputs}
         constants = {name: editor.constants[name] for name in needed if name in editor.constants}

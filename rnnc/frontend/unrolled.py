@@ -30,10 +30,9 @@ class Use:
 
 
 def bodies(copies: Copies) -> Iterator[list[Node]]:
-    """Connected groups of the nodes of the step before the last that nearly all steps before have copies of."""
-    middle = copies.length - 2
+    """Connected groups of the nodes of a step in the middle that nearly all steps before have copies of."""
     first = min(MOST_FIRST, copies.length - 3)
-    nodes = [n for n in copies.blocks[middle] if min(at for at, _ in copies.chain(n.outputs[0])) <= first]
+    nodes = [n for n in copies.blocks[copies.middle] if min(copies.orbit(n.outputs[0])) <= first]
     group = {name: n.outputs[0] for n in nodes for name in n.outputs}
 
     def top(name: str) -> str:
@@ -57,7 +56,7 @@ class Body:
 
     Args:
         copies: all copies.
-        nodes: those of the loop in the step before the last.
+        nodes: those of the loop in a step in the middle.
         late: first outputs of those of them that belong to the next step.
     """
 
@@ -68,18 +67,16 @@ class Body:
         self.place: dict[str, tuple[int, str]] = {}
         """The step and role of each tensor of the loop, frames included."""
         self.own = [name for n in nodes for name in n.outputs]
-        middle = copies.length - 2
+        middle = copies.middle
         roles = {name: int(n.outputs[0] in late) for n in nodes for name in n.outputs}
         roles |= dict.fromkeys((name for name in copies.frames if copies.at(name) == middle), 0)
         for role, shift in roles.items():
-            names = [*copies.chain(role)]
-            if role in copies.after:
-                names.append((middle + 1, copies.after[role]))
-            for at, name in names:
+            for at, name in copies.orbit(role).items():
                 if BEFORE < at + shift < copies.length:
                     self.tables[at + shift][role] = name
                     self.place[name] = at + shift, role
-        self.nodes = topological([self._node(n.outputs[0], middle) for n in nodes])
+        step = copies.length - 2
+        self.nodes = topological([self._node(n.outputs[0], step) for n in nodes if n.outputs[0] in self.tables[step]])
         """The loop's nodes in the step before the last, as they are shared out in the end."""
         self.states: list[str] = []
         self.frames: list[str] = []
@@ -90,6 +87,8 @@ class Body:
         self.uses: list[Use] = []
         self.late: list[str] = []
         """Roles whose tensors of the last step something reads."""
+        self.before: list[str] = []
+        """States that something reads of the step before the last, beside the last step."""
 
     def _node(self, role: str, step: int) -> Node:
         node = self.copies.editor.producer(self.tables[step][role])
@@ -185,13 +184,11 @@ class Body:
                     use = self._join(role, reader)
                     if use is not None:
                         joins[role, id(reader)] = use
-                    elif t < last:
-                        return False
-                if t < last and name in editor.results:
-                    return False
                 late = name in editor.results or any((role, id(r)) not in joins for r in left)
-                if t == last and late and role not in self.states:
-                    self.late.append(role)
+                if late and (t < last - 1 or (t == last - 1 and role not in self.states)):
+                    return False
+                if late and (t < last or role not in self.states):
+                    (self.late if t == last else self.before).append(role)
         self.uses = list(joins.values())
         return bool(self.uses or self.late or any(self._read_last(role) for role in self.states))
 
