@@ -33,20 +33,21 @@ class Cuts:
     def __init__(self, copies: Copies, nodes: list[Node]) -> None:
         self.copies, self.nodes = copies, nodes
         self.own = {name: n for n in nodes for name in n.outputs}
-        self.readers: dict[str, list[Node]] = {name: [] for name in self.own}
+        self.frames = [name for name in copies.frames if copies.at(name) == copies.middle]
+        self.readers: dict[str, list[Node]] = {name: [] for name in (*self.own, *self.frames)}
         """In the same step."""
         self.later: dict[str, list[Node]] = {}
         """In the next step, each by its copy in this one."""
         self.starting: set[str] = set()
-        """First outputs of nodes that read a frame, the step before, or that something outside of the loop reads."""
+        """First outputs of nodes that something outside of the loop reads, or that read what is before it."""
         step, inside = copies.middle, self._inside()
         for node in nodes:
             for name in node.inputs:
-                if name in self.own:
+                if name in self.readers:
                     self.readers[name].append(node)
-                elif copies.at(name) == step - 1:
-                    self.later.setdefault(copies.after.get(name, ""), []).append(node)
-                if name in copies.frames or 0 <= copies.at(name) < step:
+                elif copies.after.get(name, "") in self.readers:
+                    self.later.setdefault(copies.after[name], []).append(node)
+                elif 0 <= copies.at(name) < step:
                     self.starting.add(node.outputs[0])
             if any(n in copies.editor.results or self._outside(n, inside) for n in node.outputs):
                 self.starting.add(node.outputs[0])
@@ -110,18 +111,25 @@ class Cuts:
         yield frozenset(n for n in firsts if ("node", n) in late)
 
     def _flow(self) -> Capacities:
-        """What a largest flow leaves of the capacities: one for each tensor, no limit along the nodes."""
+        """What a largest flow leaves of the capacities.
+
+        One for each tensor that goes to the next step. What is left to that step needs what it reads of the step before
+        left to it as well; what stays needs all that it reads of its own step.
+        """
         left: Capacities = {SINK: {}, SOURCE: {("node", n): NO_LIMIT for n in self.starting}}
+        for name in self.frames:
+            left[SOURCE]["given", name] = NO_LIMIT
+            self._pass_on(left, name)
+        for name, readers in self.later.items():
+            left[SOURCE]["again", name] = 1
+            left["again", name] = {("node", r.outputs[0]): NO_LIMIT for r in readers}
         for node in self.nodes:
             me = left.setdefault(("node", node.outputs[0]), {})
             me.update((("node", self.own[n].outputs[0]), NO_LIMIT) for n in node.inputs if n in self.own)
             for name in node.outputs:
                 me["given", name] = NO_LIMIT
-                left["given", name] = {("taken", name): 1}
-                taken = left.setdefault(("taken", name), {})
-                taken.update((("node", r.outputs[0]), NO_LIMIT) for r in self.readers[name])
-                if self.later.get(name):
-                    taken[SINK] = NO_LIMIT
+                me.update((("node", r.outputs[0]), NO_LIMIT) for r in self.later.get(name, ()))
+                self._pass_on(left, name)
         while SINK in (path := _reached(left, SOURCE)):
             place = SINK
             while place != SOURCE:
@@ -130,6 +138,12 @@ class Cuts:
                 left[place][before] = left[place].get(before, 0) + 1
                 place = before
         return left
+
+    def _pass_on(self, left: Capacities, name: str) -> None:
+        left["given", name] = {("taken", name): 1}
+        left["taken", name] = {("node", r.outputs[0]): NO_LIMIT for r in self.readers[name]}
+        if self.later.get(name):
+            left["taken", name][SINK] = NO_LIMIT
 
 
 def _reached(left: Capacities, start: Place) -> dict[Place, Place]:

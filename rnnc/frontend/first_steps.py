@@ -7,7 +7,6 @@ the loop's body, run over the first frames, gives all that the file's first step
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from rnnc.frontend.unrolled import Body
 from rnnc.tracing import Node
 
 MOST_STARTS = 64
+"""Of one state, that are tried."""
 TOLERANCE = 1e-5
 Arrays = dict[str, NDArray[Any]]
 
@@ -67,11 +67,23 @@ class _Search:
         choices = [self._candidates(role, s) for role, s in zip(body.states, shapes, strict=True) if s is not None]
         if wanted is None or len(choices) != len(body.states):
             return None
-        for arrays in islice(product(*choices), MOST_STARTS):
-            start = dict(zip(body.states, arrays, strict=True))
-            if self._fits(start, wanted):
-                return start
-        return None
+        with np.errstate(all="ignore"):
+            return self._best(dict(zip(body.states, choices, strict=True)), wanted)
+
+    def _best(self, choices: dict[str, list[NDArray[Any]]], wanted: list[Arrays]) -> Arrays | None:
+        """From the first choices on, changes one state after the other as long as more becomes right."""
+        start = {role: arrays[0] for role, arrays in choices.items()}
+        right, all_right = self._right(start, wanted), sum(len(step) for step in wanted)
+        improved = True
+        while improved and right < all_right:
+            improved = False
+            for role, arrays in choices.items():
+                for array in arrays[:MOST_STARTS]:
+                    changed = {**start, role: array}
+                    now = self._right(changed, wanted)
+                    if now > right:
+                        start, right, improved = changed, now, True
+        return start if right == all_right else None
 
     def _frames(self, step: int) -> Arrays:
         """The frames of a step, by role."""
@@ -105,7 +117,7 @@ class _Search:
         return [n for n in self.editor.nodes if id(n) in needed]
 
     def _candidates(self, role: str, shape: tuple[int, ...]) -> list[NDArray[Any]]:
-        """Zeros, what the state is where something before it is zero, and the constants that the first steps read."""
+        """Zeros, what the state is where something before it is zero, the constants that the first steps read, and ones."""
         size = int(np.prod(shape, dtype=np.int64))
         found = [np.zeros(shape, np.float32), *self._behind_zeros(role)]
         for step in range(self.body.first + 1):
@@ -114,6 +126,7 @@ class _Search:
                 found += [a.reshape(shape) for a in arrays if a is not None and a.size == size and a.dtype.kind == "f"]
         first = self.editor.constant(self.body.firsts[role])
         found += [first.reshape(shape)] if first is not None and first.size == size else []
+        found.append(np.ones(shape, np.float32))
         return list({a.astype(np.float32).tobytes(): a for a in found}.values())
 
     def _behind_zeros(self, role: str) -> Iterator[NDArray[Any]]:
@@ -131,22 +144,21 @@ class _Search:
             if self.body.tables[-2][role] in values:
                 yield values[self.body.tables[-2][role]]
 
-    def _fits(self, start: Arrays, wanted: list[Arrays]) -> bool:
-        """Whether the body, from the initial states on, gives what the first steps give."""
-        body, states = self.body, start
+    def _right(self, start: Arrays, wanted: list[Arrays]) -> int:
+        """How much of what the first steps give the body gives, from the initial states on."""
+        body, states, right = self.body, start, 0
         before, now = body.tables[-3], body.tables[-2]
         for t in range(body.first):
             frames = {now[role]: self.first[t][name] for role, name in body.tables[t].items() if name in self.first[t]}
             given = {before[role]: array for role, array in states.items()}
             known = {**self.editor.constants, **self.outside, **given, **frames}
             values = evaluate(body.nodes, known, self.editor.graph.opset)
-            if any(not _close(values.get(now[role]), array) for role, array in wanted[t].items()):
-                return False
+            right += sum(_close(values.get(now[role]), array) for role, array in wanted[t].items())
             states = {role: values[now[role]] for role in body.states if now[role] in values}
-        return all(_close(states.get(role), array) for role, array in wanted[-1].items())
+        return right + sum(_close(states.get(role), array) for role, array in wanted[-1].items())
 
 
 def _close(got: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
-    if got is None or got.size != wanted.size:
-        return got is not None and wanted.size == 1 and bool(np.allclose(got, wanted, rtol=TOLERANCE, atol=TOLERANCE))
+    if got is None or wanted.size not in (1, got.size):
+        return False
     return bool(np.allclose(got.ravel(), wanted.ravel(), rtol=TOLERANCE, atol=TOLERANCE))
