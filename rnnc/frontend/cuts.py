@@ -12,7 +12,7 @@ from rnnc.frontend.copies import Copies
 from rnnc.tracing import Node
 from rnnc.views import VIEWS
 
-MATRICES = ("Dense", "Gemm", "MatMul")
+MATRICES = ("Dense", "Gemm", "MatMul", "Einsum")
 PREPARING = (*MATRICES, *VIEWS)
 """What prepares a state for the next step."""
 SCALING = ("Neg", "Add", "Sub", "Mul", "Div")
@@ -67,39 +67,53 @@ class Cuts:
     # ----------------------------------------------------------------- R h and its like
 
     def _linear(self) -> frozenset[str]:
-        """What only matrices, views and factors do to a state."""
+        """What only matrices, views and factors do to a state, but for factors that may be the end of an activation."""
         late: set[str] = set()
         for node in reversed(self.nodes):
-            moving = [n for n in node.inputs if n and self.copies.editor.constant(n) is None]
+            moving = self._moving(node)
             if node.op_type not in (*PREPARING, *SCALING) or len(moving) != 1 or node.outputs[0] in self.starting:
                 continue
             if moving[0] not in self.own or not self._only_later(node, late):
                 continue
-            others = [r for r in self.readers[moving[0]] if r is not node and r.outputs[0] in late]
-            if node.op_type in SCALING and not (self.later.get(moving[0]) or others):
-                continue
-            if node.op_type in MATRICES and all(r.op_type in MATRICES for r in self._behind_views([node])):
+            if node.op_type in MATRICES and all(self._is_matrix(r) for r in self._behind([node])):
                 continue
             late.add(node.outputs[0])
+        for node in self.nodes:
+            if node.op_type in SCALING and node.outputs[0] in late:
+                source = self._moving(node)[0]
+                before = self.own[source].outputs[0] in late
+                others = [r for r in self.readers[source] if r is not node and r.outputs[0] in late]
+                if not (before or others or self.later.get(source)):
+                    late.remove(node.outputs[0])
         return frozenset(late)
+
+    def _is_matrix(self, node: Node) -> bool:
+        return node.op_type in MATRICES and len(self._moving(node)) == 1
+
+    def _is_factor(self, node: Node) -> bool:
+        return node.op_type in SCALING and len(self._moving(node)) == 1
+
+    def _moving(self, node: Node) -> list[str]:
+        return [n for n in node.inputs if n and self.copies.editor.constant(n) is None]
 
     def _only_later(self, node: Node, late: set[str]) -> bool:
         readers = [r for name in node.outputs for r in self.readers[name]]
         read = bool(readers) or any(self.later.get(name) for name in node.outputs)
         return read and all(r.outputs[0] in late for r in readers)
 
-    def _behind_views(self, nodes: Iterable[Node]) -> Iterator[Node]:
-        """What reads nodes through views: a matrix that only matrices read is a projection of the state."""
+    def _behind(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """What reads nodes through views and biases: a matrix that only matrices read is a projection of the state."""
         for node in nodes:
             for name in node.outputs:
                 readers = [*self.readers[name], *self.later.get(name, ())]
-                yield from (r for r in readers if r.op_type not in VIEWS)
-                yield from self._behind_views(r for r in readers if r.op_type in VIEWS and name in self.own)
+                passing = [r for r in readers if r.op_type in VIEWS or self._is_factor(r)]
+                yield from (r for r in readers if r not in passing)
+                yield from self._behind(r for r in passing if set(r.outputs) <= self.own.keys())
 
     # ----------------------------------------------------------------- as few states as can be
 
     def _fewest(self) -> Iterator[frozenset[str]]:
-        """The latest and the earliest place at which the fewest tensors go from one step to the next."""
+        """The places at which the fewest tensors go from one step to the next: near the next one, near this one."""
         left = self._flow()
         back: Capacities = {}
         for a, ends in left.items():
@@ -107,8 +121,8 @@ class Cuts:
                 back.setdefault(b, {})[a] = capacity
         now, late = _reached(left, SOURCE), _reached(back, SINK)
         firsts = [n.outputs[0] for n in self.nodes]
-        yield frozenset(n for n in firsts if ("node", n) not in now)
         yield frozenset(n for n in firsts if ("node", n) in late)
+        yield frozenset(n for n in firsts if ("node", n) not in now)
 
     def _flow(self) -> Capacities:
         """What a largest flow leaves of the capacities.

@@ -101,7 +101,7 @@ class _Search:
         named.append(body.firsts)
         known = {**self.editor.constants, **self.outside, **{n: a for step in self.first for n, a in step.items()}}
         names = {name for step in named for name in step.values()}
-        values = evaluate(self._cone(names, known), known, self.editor.graph.opset)
+        values = _values(self._cone(names, known), known, self.editor.graph.opset)
         if any(name not in values for name in names):
             return None
         return [{role: values[name] for role, name in step.items()} for step in named]
@@ -140,7 +140,7 @@ class _Search:
             chain.insert(0, node)
             name = moving[0]
             zeros = {name: np.zeros(self.editor.shape(name) or (), np.float32)}
-            values = evaluate(chain, {**self.editor.constants, **zeros}, self.editor.graph.opset)
+            values = _values(chain, {**self.editor.constants, **zeros}, self.editor.graph.opset)
             if self.body.tables[-2][role] in values:
                 yield values[self.body.tables[-2][role]]
 
@@ -152,10 +152,25 @@ class _Search:
             frames = {now[role]: self.first[t][name] for role, name in body.tables[t].items() if name in self.first[t]}
             given = {before[role]: array for role, array in states.items()}
             known = {**self.editor.constants, **self.outside, **given, **frames}
-            values = evaluate(body.nodes, known, self.editor.graph.opset)
+            values = _values(body.nodes, known, self.editor.graph.opset)
             right += sum(_close(values.get(now[role]), array) for role, array in wanted[t].items())
             states = {role: values[now[role]] for role in body.states if now[role] in values}
         return right + sum(_close(states.get(role), array) for role, array in wanted[-1].items())
+
+
+def _values(nodes: Iterable[Node], known: Arrays, opset: int) -> Arrays:
+    """What nodes compute, truth values as the numbers 1 and 0 that the rewritten graph takes them for."""
+    values = dict(known)
+    for node in nodes:
+        truths = {n: values[n].astype(bool) for k, n in enumerate(node.inputs) if n in values and _is_truth(node, k)}
+        for name, array in evaluate([node], {**values, **truths}, opset).items():
+            if name in node.outputs:
+                values[name] = array.astype(np.float32) if array.dtype == bool else array
+    return values
+
+
+def _is_truth(node: Node, index: int) -> bool:
+    return node.op_type in ("Not", "And", "Or", "Xor") or (node.op_type == "Where" and index == 0)
 
 
 def _close(got: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
