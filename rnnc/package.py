@@ -265,7 +265,7 @@ FORMATTED: dict[str, Callable[[Any], list[str]]] = {
     "layer_precision": lambda v: [f"{k}={x}" for k, x in v.items()],
     "bind": lambda v: [f"{k}={x:g}" for k, x in v.items()],
     "states": lambda v: [f"{k}={x}" for k, x in v.items()],
-    "time_axis": lambda v: [f"{k}={x}" for k, x in v.items()],
+    "time_axis": lambda v: [f"{k}={'none' if x is None else x}" for k, x in v.items()],
     "outputs": list,
     "input_range": lambda v: [f"{k}={lo:g}:{hi:g}" for k, (lo, hi) in v.items()],
     "input_format": lambda v: [f"{k}=q{15 - n}.{n}" for k, n in v.items()],

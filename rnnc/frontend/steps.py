@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rnnc.frontend.editor import Editor
+from rnnc.frontend.states import all_inputs
 from rnnc.views import slices, split_sizes
 
 
@@ -20,14 +21,20 @@ class Frame:
 
 
 Frames = dict[str, Frame]
+SHORTEST = 4
+"""Steps that an unrolled loop must have to be told from a coincidence."""
 
 
-def frame_sets(editor: Editor) -> Iterator[Frames]:
+def frame_sets(editor: Editor, fixed: frozenset[str] = frozenset()) -> Iterator[Frames]:
     """Tensors that may be the steps of one loop, likeliest first: all of sequences of one length.
 
     The gates of a cell are taken out of one tensor too: sequences that depend on no frame themselves come first.
+    ``fixed``: inputs that have no time; what depends on no others is no sequence.
     """
     frames = _find_frames(editor)
+    if fixed:
+        timeless = {f.sequence for f in frames.values() if sources(editor, f.sequence) <= fixed}
+        frames = {name: frame for name, frame in frames.items() if frame.sequence not in timeless}
     lengths: dict[int, Frames] = {}
     for name, frame in frames.items():
         length = (editor.shape(frame.sequence) or (0,))[frame.axis]
@@ -38,6 +45,17 @@ def frame_sets(editor: Editor) -> Iterator[Frames]:
         yield from [outer] if outer else []
         if len(outer) < len(lengths[length]):
             yield lengths[length]
+
+
+def sources(editor: Editor, name: str) -> set[str]:
+    """The inputs of the graph that a tensor depends on."""
+    inputs, queue, seen = {t.name for t in editor.graph.inputs}, [name], {name}
+    for tensor in queue:
+        node = editor.producer(tensor)
+        fresh = [n for n in (all_inputs(node) if node is not None else ()) if n not in seen]
+        seen.update(fresh)
+        queue += fresh
+    return seen & inputs
 
 
 def _depend(editor: Editor, frames: Frames) -> set[str]:

@@ -19,25 +19,22 @@ from rnnc.frontend.editor import Editor
 from rnnc.frontend.evaluate import measure
 from rnnc.frontend.first_steps import find_start
 from rnnc.frontend.rewrite import canonical
-from rnnc.frontend.steps import Frame, frame_sets
+from rnnc.frontend.steps import SHORTEST, Frame, frame_sets
 from rnnc.frontend.unrolled import Body, Use, bodies
 from rnnc.tracing import Graph, Node, Tensor
 
-SHORTEST = 4
-"""Steps that an unrolled loop must have to be told from a coincidence."""
 
-
-def roll_up(graph: Graph) -> Graph:
-    """The graph with its unrolled loops as Scans."""
-    while (rolled := _roll_one(without_twins(graph))) is not None:
+def roll_up(graph: Graph, fixed: frozenset[str] = frozenset()) -> Graph:
+    """The graph with its unrolled loops as Scans; ``fixed``: inputs that have no time."""
+    while (rolled := _roll_one(without_twins(graph), fixed)) is not None:
         graph = rolled
     return graph
 
 
-def _roll_one(graph: Graph) -> Graph | None:
+def _roll_one(graph: Graph, fixed: frozenset[str]) -> Graph | None:
     """Roll up one loop; None where there is none."""
     editor = Editor(graph)
-    for choices in _loops(editor):
+    for choices in _loops(editor, fixed):
         found = [(body, start) for body in choices if (start := find_start(body)) is not None]
         if found:
             body, start = min(found, key=lambda f: (_computed(editor, f[1]), len(f[1])))
@@ -46,9 +43,9 @@ def _roll_one(graph: Graph) -> Graph | None:
     return None
 
 
-def _loops(editor: Editor) -> Iterator[list[Body]]:
+def _loops(editor: Editor, fixed: frozenset[str]) -> Iterator[list[Body]]:
     """The loops that the graph may hold, likeliest first, each in all the ways to cut it into steps."""
-    for frames in frame_sets(editor):
+    for frames in frame_sets(editor, fixed):
         for backward in (False, True):
             copies = Copies(editor, frames, backward)
             if copies.length < SHORTEST:

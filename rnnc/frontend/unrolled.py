@@ -85,6 +85,8 @@ class Body:
         self.firsts: dict[str, str] = {}
         """What that step reads in the place of each state."""
         self.uses: list[Use] = []
+        self.trouble: tuple[Node, str] | None = None
+        """Where and why it is no loop."""
         self.late: list[str] = []
         """Roles whose tensors of the last step something reads."""
         self.before: list[str] = []
@@ -106,10 +108,11 @@ class Body:
             dict.fromkeys(r[2] for r in pattern.values() if r[0] == "role" and r[2] in self.copies.frames)
         )
         self.frames += [r for r in self.states if r in self.copies.frames and r not in self.frames]
-        if any(r[0] == "role" and r[1] not in (0, -1) for r in pattern.values()):
-            return False
+        far = next((key for key, r in pattern.items() if r[0] == "role" and r[1] not in (0, -1)), None)
+        if far is not None:
+            return self._fails(self._node(far[0], last - 1), "this node reads more than a step back")
         if not self._covers(pattern, self._readings(last)):
-            return False
+            return self._differs(pattern, last)
         step = last - 1
         while step > 0 and self._readings(step - 1) == pattern:
             step -= 1
@@ -117,9 +120,23 @@ class Body:
             step -= 1
         self.first = step
         if step > min(MOST_FIRST, last - 2):
-            return False
+            return self._differs(pattern, step - 1)
         self._find_firsts()
-        return len(self.firsts) == len(self.states) and self._find_uses()
+        if len(self.firsts) < len(self.states):
+            return self._fails(self._node(self.own[0], step), "it starts from several tensors in one's place")
+        return self._find_uses()
+
+    def _fails(self, node: Node, why: str) -> bool:
+        self.trouble = node, why
+        return False
+
+    def _differs(self, pattern: Readings, step: int) -> bool:
+        """Note the first node of a step that is not as in the step before the last."""
+        here = self._readings(step)
+        role = next(key[0] for key in (*here, *pattern) if here.get(key) != pattern.get(key))
+        at = step if role in self.tables[step] else self.copies.length - 2
+        node = self._node(role, at)
+        return self._fails(node, f"step {step} is not like the others here")
 
     def _readings(self, step: int) -> Readings:
         """What each input of each role's node is in a step: a constant, a tensor from outside, or a role and how far back."""
@@ -186,7 +203,9 @@ class Body:
                         joins[role, id(reader)] = use
                 late = name in editor.results or any((role, id(r)) not in joins for r in left)
                 if late and (t < last - 1 or (t == last - 1 and role not in self.states)):
-                    return False
+                    return self._fails(
+                        self._node(role, t), f"of step {t} alone something else reads what this node gives"
+                    )
                 if late and (t < last or role not in self.states):
                     (self.late if t == last else self.before).append(role)
         self.uses = list(joins.values())
