@@ -33,7 +33,11 @@ class Copies:
         """The copy of a tensor in the step after its own."""
         self.before: dict[str, str] = {}
         """The copy of a tensor in the step before its own."""
+        self.early: dict[str, int] = {}
+        """Negative steps of what depends on no frame, but whose copies do."""
         self.blocks: list[list[Node]] = [[] for _ in range(self.length)]
+        self._waiting: list[tuple[str, str]] = []
+        """Pairs of which neither has a step yet."""
         self._numbers: dict[Hashable, int] = {}
         self._constants: dict[str, str] = {}
         for node in editor.nodes:
@@ -50,7 +54,7 @@ class Copies:
 
     def at(self, name: str) -> int:
         """The step of a tensor."""
-        return self.step.get(name, BEFORE)
+        return self.step.get(name, self.early.get(name, BEFORE))
 
     def slot(self, name: str) -> Hashable:
         """What frames of different steps have in common."""
@@ -89,10 +93,14 @@ class Copies:
                     self._link(name, found[at + 1])
         keys: dict[str, int] = {}
         alone = [self._alone(block, keys) for block in self.blocks]
-        for here, there in pairwise(alone):
+        for here, there in reversed(list(pairwise(alone))):
             for key, node in here.items():
                 if key in there:
                     self._pair(node.outputs[0], there[key].outputs[0])
+        while any(b in self.early for _, b in self._waiting):
+            waiting, self._waiting = self._waiting, []
+            for a, b in waiting:
+                self._pair(a, b)
 
     def _alone(self, block: list[Node], keys: dict[str, int]) -> dict[int, Node]:
         """The nodes of a step that no other node of it looks like, as far as one sees in that step."""
@@ -123,7 +131,11 @@ class Copies:
         queue = [(first, second)]
         while queue:
             a, b = queue.pop()
-            if a in self.after or b in self.before or self.at(b) != self.at(a) + 1:
+            known = a in self.step or a in self.early
+            if a == b or a in self.after or b in self.before or (known and self.at(b) != self.at(a) + 1):
+                continue
+            if not known and b not in self.step and b not in self.early:
+                self._waiting.append((a, b))
                 continue
             here, there = self.editor.producer(a), self.editor.producer(b)
             framed = a in self.frames or b in self.frames
@@ -133,6 +145,8 @@ class Copies:
                 continue
             for x, y in zip(here.outputs, there.outputs, strict=True):
                 self._link(x, y)
+                if not known:
+                    self.early[x] = self.at(b) - 1
             queue += [(x, y) for x, y in zip(here.inputs, there.inputs, strict=True) if x and self.constant(x) is None]
 
     def _alike(self, a: Node, b: Node) -> bool:

@@ -21,6 +21,10 @@ Place = tuple[str, str]
 Capacities = dict[Place, dict[Place, int]]
 SOURCE, SINK = ("step", "this"), ("step", "next")
 NO_LIMIT = 1 << 30
+MOST_STEPS = 4
+"""By which something is postponed."""
+Late = dict[str, int]
+"""First outputs of nodes, and by how many steps each is left to later ones."""
 
 
 class Cuts:
@@ -59,10 +63,10 @@ class Cuts:
     def _outside(self, name: str, inside: set[int]) -> bool:
         return any(id(r) not in inside for r in self.copies.editor.uses(name))
 
-    def all(self) -> Iterator[frozenset[str]]:
-        """The first outputs of the nodes to postpone: likely choices first, none twice."""
-        found = dict.fromkeys([self._linear(), *self._fewest(), frozenset[str]()])
-        yield from found
+    def all(self) -> Iterator[Late]:
+        """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""
+        single = (dict.fromkeys(late, 1) for late in (self._linear(), *self._fewest()))
+        yield from {frozenset(late.items()): late for late in (*single, self._shown(), {})}.values()
 
     # ----------------------------------------------------------------- R h and its like
 
@@ -109,6 +113,58 @@ class Cuts:
                 passing = [r for r in readers if r.op_type in VIEWS or self._is_factor(r)]
                 yield from (r for r in readers if r not in passing)
                 yield from self._behind(r for r in passing if set(r.outputs) <= self.own.keys())
+
+    # ----------------------------------------------------------------- where inputs of the graph stand
+
+    def _shown(self) -> Late:
+        """What is computed from states alone, where the first step reads an input of the graph in their place."""
+        states, left = self._states(), set[str]()
+        late = {n.outputs[0] for n in self.nodes if self._moving(n)} - self.starting if states else left
+        while left != late:
+            left = set(late)
+            for node in self.nodes:
+                known = all(n in states or self._made(n) in late for n in self._moving(node))
+                if not known or not self._only_later(node, late):
+                    late.discard(node.outputs[0])
+        return self._as_late_as_read(late, states)
+
+    def _as_late_as_read(self, late: set[str], states: dict[str, int]) -> Late:
+        """Each node as many steps later as what reads it; a state in the step that it is of."""
+        middle, shift = self.copies.middle, dict.fromkeys(late, 1)
+        for _ in range(MOST_STEPS):
+            for node in reversed(self.nodes):
+                first = node.outputs[0]
+                if first in late:
+                    fixed = [states[n] for n in node.outputs if n in states]
+                    here = [shift.get(r.outputs[0], 0) for n in node.outputs for r in self.readers[n]]
+                    there = [1 + shift.get(r.outputs[0], 0) for n in node.outputs for r in self.later.get(n, ())]
+                    shift[first] = fixed[0] - middle if fixed else min(here + there)
+        return shift
+
+    def _made(self, name: str) -> str:
+        """The first output of the node, or of its copy in this step, that computes what a node of this step reads."""
+        node = self.own.get(name) or self.own.get(self.copies.after.get(name, ""))
+        return node.outputs[0] if node is not None else ""
+
+    def _states(self) -> dict[str, int]:
+        """The tensors that copies read where the first of them reads an input of the graph, and of which step each is."""
+        copies, found = self.copies, dict[str, int]()
+        for node in self.nodes:
+            orbit = sorted(copies.orbit(node.outputs[0]).items())
+            pair = [copies.editor.producer(name) for _, name in orbit[:2]]
+            if len(pair) < 2 or pair[0] is None or pair[1] is None:
+                continue
+            for a, b in zip(pair[0].inputs, pair[1].inputs, strict=True):
+                if a != b and a not in copies.step and self._given(a):
+                    found.update((name, at - copies.at(b)) for at, name in copies.orbit(b).items())
+        return found
+
+    def _given(self, name: str) -> bool:
+        """Whether a tensor is an input of the graph, or a view of one."""
+        editor = self.copies.editor
+        while (node := editor.producer(name)) is not None and node.op_type in VIEWS and node.op_type != "Concat":
+            name = node.inputs[0]
+        return node is None and editor.constant(name) is None
 
     # ----------------------------------------------------------------- as few states as can be
 

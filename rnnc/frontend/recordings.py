@@ -16,12 +16,10 @@ from rnnc.frontend.cuts import Cuts
 from rnnc.frontend.editor import Editor
 from rnnc.frontend.evaluate import complete_shapes
 from rnnc.frontend.steps import SHORTEST, Frames, frame_sets, sources
-from rnnc.frontend.unrolled import Body, bodies
+from rnnc.frontend.unrolled import MOST_FIRST, Body, bodies
 from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 
-LAG = 3
-"""Steps after which each reads from one before."""
 SHARE = 0.5
 """Of the nodes of a step that the next step has as well, where one body is repeated."""
 HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
@@ -68,13 +66,14 @@ def _axis(editor: Editor, frames: Frames, inputs: list[Tensor]) -> tuple[Tensor,
 
 
 def _is_chain(copies: Copies) -> bool:
-    """Whether each step in the middle has mostly the nodes of the one before, weights included, and reads from it."""
-    steps = copies.blocks[1:-1]
+    """Whether each step in the middle has mostly the nodes of the one before, weights included, and reads from before."""
+    first = _first(copies)
+    steps = copies.blocks[first:-1]
     if copies.length < SHORTEST or not all(steps):
         return False
-    before = {name for name in copies.step if name not in copies.frames}
-    for t, block in enumerate(steps, 1):
-        if t > LAG and not any(n in before and copies.at(n) < t for node in block for n in node.inputs):
+    for t, block in enumerate(steps, first):
+        read = (name for node in block for name in node.inputs if name not in copies.frames)
+        if not any(0 <= copies.at(name) < t for name in read):
             return False
     weighted = any(_weights(copies, n) for n in steps[0])
     counts = [Counter(_local(copies, n) for n in block if _weights(copies, n) or not weighted) for block in steps]
@@ -91,13 +90,18 @@ def _local(copies: Copies, node: Node) -> Hashable:
     return kind(node), *(copies.constant(n) for n in node.inputs)
 
 
+def _first(copies: Copies) -> int:
+    """The first step whose nodes are compared with the next one's: those at the start may look different."""
+    return max(1, min(MOST_FIRST, copies.length - 4))
+
+
 def _difference(copies: Copies) -> tuple[Node, str]:
     """The node where the copies differ, and how."""
-    for t, (here, there) in enumerate(zip(copies.blocks[1:], copies.blocks[2:-1], strict=False)):
-        left = Counter(_local(copies, n) for n in here)
-        for node in there:
+    for t in range(_first(copies), copies.length - 2):
+        left = Counter(_local(copies, n) for n in copies.blocks[t])
+        for node in copies.blocks[t + 1]:
             if not left[_local(copies, node)]:
-                return node, f"step {t + 1} has no copy of this node of step {t + 2}"
+                return node, f"step {t} has no copy of this node of step {t + 1}"
             left[_local(copies, node)] -= 1
     for body in _loops(copies):
         if body.trouble is not None:

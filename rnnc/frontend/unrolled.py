@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.copies import BEFORE, Copies
+from rnnc.frontend.copies import Copies
 from rnnc.frontend.editor import topological
 from rnnc.tracing import Node
 
@@ -57,10 +57,10 @@ class Body:
     Args:
         copies: all copies.
         nodes: those of the loop in a step in the middle.
-        late: first outputs of those of them that belong to the next step.
+        late: by how many steps those of them are postponed, by first output, that belong to a later one.
     """
 
-    def __init__(self, copies: Copies, nodes: list[Node], late: frozenset[str]) -> None:
+    def __init__(self, copies: Copies, nodes: list[Node], late: Mapping[str, int]) -> None:
         self.copies = copies
         self.tables: list[dict[str, str]] = [{} for _ in range(copies.length)]
         """For each step the tensor that plays each role."""
@@ -68,11 +68,11 @@ class Body:
         """The step and role of each tensor of the loop, frames included."""
         self.own = [name for n in nodes for name in n.outputs]
         middle = copies.middle
-        roles = {name: int(n.outputs[0] in late) for n in nodes for name in n.outputs}
+        roles = {name: late.get(n.outputs[0], 0) for n in nodes for name in n.outputs}
         roles |= dict.fromkeys((name for name in copies.frames if copies.at(name) == middle), 0)
         for role, shift in roles.items():
             for at, name in copies.orbit(role).items():
-                if BEFORE < at + shift < copies.length:
+                if 0 <= at + shift < copies.length:
                     self.tables[at + shift][role] = name
                     self.place[name] = at + shift, role
         step = copies.length - 2
