@@ -89,11 +89,20 @@ class _Rolling:
         for name, tensor in zip(stacked, inner.outputs[len(body.states) :], strict=True):
             editor.shapes[name] = (body.copies.length, *tensor.shape)
         joins = [n for use, name in zip(body.uses, stacked, strict=False) for n in self._unjoin(use.join, name)]
-        ends = [*(last[role] for role in body.late), *(body.tables[-2][role] for role in body.before)]
+        shifted = {r: editor.fresh("before") for r in body.before if r in body.copies.frames}
+        ends = [last[r] for r in body.late] + [shifted.get(r, body.tables[-2][r]) for r in body.before]
         late = [self._last(n, name) for name, n in zip(ends, stacked[len(body.uses) :], strict=True)]
         producers = [editor.producer(name) for name in (*finals, *ends) if name]
         gone = [*(n for n in producers if n is not None), *(use.join for use in body.uses)]
+        for role, name in shifted.items():
+            self._rename(body.tables[-2][role], name)
         editor.replace(list({id(n): n for n in gone}.values()), [scan, *joins, *late])
+
+    def _rename(self, frame: str, name: str) -> None:
+        """Let what is outside of the loop read another tensor in the place of a frame."""
+        for reader in self.body.readers(frame):
+            inputs = tuple(name if n == frame else n for n in reader.inputs)
+            self.editor.replace([reader], [replace(reader, inputs=inputs)])
 
     def _scans(self) -> dict[str, Frame]:
         """The frames that the body reads, by role."""

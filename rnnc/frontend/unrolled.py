@@ -87,6 +87,8 @@ class Body:
         self.uses: list[Use] = []
         self.trouble: tuple[Node, str] | None = None
         """Where and why it is no loop."""
+        self.inside: set[int] = set()
+        """The nodes of all steps from the first on that looks like the others."""
         self.late: list[str] = []
         """Roles whose tensors of the last step something reads."""
         self.before: list[str] = []
@@ -190,13 +192,12 @@ class Body:
         editor, last = self.copies.editor, self.copies.length - 1
         steps = range(self.first, last + 1)
         producers = (editor.producer(n) for t in steps for role, n in self.tables[t].items() if role in self.own)
-        inside = {id(n) for n in producers if n is not None}
+        self.inside = {id(n) for n in producers if n is not None}
         joins: dict[tuple[str, int], Use] = {}
         for t in steps:
             for role in self.own:
                 name = self.tables[t].get(role, "")
-                readers = [r for r in editor.uses(name) if id(r) not in inside] if name else []
-                left = [r for r in readers if (role, id(r)) not in joins]
+                left = [r for r in self.readers(name) if (role, id(r)) not in joins]
                 for reader in left:
                     use = self._join(role, reader)
                     if use is not None:
@@ -208,8 +209,15 @@ class Body:
                     )
                 if late and (t < last or role not in self.states):
                     (self.late if t == last else self.before).append(role)
+        framed = [role for role in self.states if role in self.copies.frames]
+        late_frames = {t: [r for r in framed if self.readers(self.tables[t][r])] for t in (last - 2, last - 1)}
+        self.before += [role for role in late_frames[last - 1] if role not in late_frames[last - 2]]
         self.uses = list(joins.values())
         return bool(self.uses or self.late or any(self._read_last(role) for role in self.states))
+
+    def readers(self, name: str) -> list[Node]:
+        """What reads a tensor outside of the loop."""
+        return [r for r in self.copies.editor.uses(name) if id(r) not in self.inside] if name else []
 
     def _read_last(self, role: str) -> bool:
         name = self.tables[-1].get(role, "")
