@@ -130,7 +130,7 @@ class Options:
         bind: values of named dimensions and of scalar inputs (``batch=1``, ``sr=16000``).
         states: graph output that feeds each state input, or "none" where an input is no state.
         wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
-        time_axis: which axis of an input is time.
+        time_axis: which axis of an input is time; None where none of them is.
         outputs: tensors to compile as outputs in place of the file's.
         external_data: read weights that lie in files beside the model's (torch writes them there by default).
         input_range: (lo, hi) of an input, real units.
@@ -150,7 +150,7 @@ class Options:
     bind: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, str] = field(default_factory=dict)
     wav_hop: int = 0
-    time_axis: Mapping[str, int] = field(default_factory=dict)
+    time_axis: Mapping[str, int | None] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     external_data: bool = False
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)

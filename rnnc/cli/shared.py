@@ -86,7 +86,7 @@ class ModelArguments:
     wav_hop: Annotated[
         int, _option("--wav-hop", "N", "Samples from one frame of a .wav to the next; a frame's size.")
     ] = 0
-    time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS", "Which axis is time.")] = None
+    time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS|none", "Which axis is time.")] = None
     output: Annotated[list[str] | None, _option("--output", "TENSOR", "A tensor to compile as output.")] = None
     external_data: Annotated[
         bool, typer.Option("--external-data", help="Read weights from files beside MODEL.", rich_help_panel=PANEL)
@@ -112,7 +112,7 @@ class ModelArguments:
             bind=pairs("--bind", self.bind, _number),
             wav_hop=self.wav_hop,
             states=pairs("--state", self.state, str),
-            time_axis=pairs("--time-axis", self.time_axis, int),
+            time_axis=pairs("--time-axis", self.time_axis, _axis),
             outputs=tuple(self.output or ()),
             external_data=self.external_data,
             input_range=pairs("--input-range", self.input_range, _range),
@@ -209,6 +209,10 @@ def _range(text: str) -> tuple[float, float]:
     if not colon:
         raise ValueError("expected LO:HI")
     return _number(lo), _number(hi)
+
+
+def _axis(text: str) -> int | None:
+    return None if text == "none" else int(text)
 
 
 def _fraction(text: str) -> int:

@@ -170,7 +170,8 @@ def _known_roles(
         if axis.symbol in values:
             fixed[axis.symbol] = int(values[axis.symbol])
         elif axis.input in options.time_axis:
-            is_time = options.time_axis[axis.input] % rank == axis.index
+            chosen = options.time_axis[axis.input]
+            is_time = chosen is not None and chosen % rank == axis.index
             fixed[axis.symbol] = time if is_time else fixed.get(axis.symbol, 1)
     for symbol in {a.symbol for a in axes} - fixed.keys() - {""}:
         named = "[" not in symbol and _role(symbol)

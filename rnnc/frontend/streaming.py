@@ -20,6 +20,7 @@ from rnnc.frontend.editor import prune
 from rnnc.frontend.evaluate import complete_shapes
 from rnnc.frontend.lengths import without_lengths
 from rnnc.frontend.loops import unloop
+from rnnc.frontend.recordings import check_recording
 from rnnc.frontend.rewrite import canonical
 from rnnc.frontend.states import States, find_states
 from rnnc.frontend.trace import NeedsWindow, Parts, Trace, WrongAxis
@@ -64,6 +65,7 @@ def _check_hop(net: Net, options: Options, file: str) -> None:
 
 
 def _stream(graph: Graph, options: Options) -> Net:
+    loaded = graph
     graph, states = prepared(graph, options)
     attempts = _Attempts(options)
     plain = without_caches(graph, states) if states.feedback else None
@@ -78,7 +80,13 @@ def _stream(graph: Graph, options: Options) -> Net:
     if net is None:
         reason = attempts.likeliest()
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
+    check_recording(without_lengths(loaded), net, _timeless(options))
     return net
+
+
+def _timeless(options: Options) -> frozenset[str]:
+    """The inputs of which the user says that no axis is time."""
+    return frozenset(name for name, axis in options.time_axis.items() if axis is None)
 
 
 def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused | None:
@@ -98,7 +106,8 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = roll_up(canonical(complete_shapes(unloop(canonical(without_lengths(graph))))))
+    graph = roll_up(complete_shapes(without_lengths(graph)), _timeless(options))
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))), _timeless(options))
     graph = forward_only(graph) if options.window or options.hop else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
     feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}
@@ -187,6 +196,8 @@ def _axes(tensor: Tensor, graph: Graph, options: Options) -> list[int | None]:
     rank = len(tensor.shape)
     if tensor.name in options.time_axis:
         axis = options.time_axis[tensor.name]
+        if axis is None:
+            return [None]
         if not -rank <= axis < rank:
             raise Refused(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
         return [None if tensor.shape[axis % rank] == 1 else axis % rank]

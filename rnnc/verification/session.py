@@ -172,7 +172,9 @@ class Session:
         found = list(_layouts([d or 1 for d in item.dims], value, None, timeless=False))
         found += _layouts([d or 1 for d in item.dims], value, None, timeless=True) if stepwise else []
         named = self.options.time_axis.get(value.name)
-        if named is not None:
+        if value.name in self.options.time_axis and named is None:
+            found = [a for a in found if a.time is None]
+        elif named is not None:
             found = [a for a in found if a.time == named % len(item.dims)] or [Axes(named % len(item.dims))]
         else:
             found = [a for a in found if a.time is None or item.symbols[a.time] not in of_state] or found
