@@ -70,6 +70,8 @@ def task(net: Net, measured: Measurement, data: Data, labels: str | None) -> Tas
             hint="Name an array of numbers, or a column of CSV.",
         )
     compared = [pair for pair in _compared(net, measured) if output in ("", pair[0].name)]
+    if not compared and not output:
+        return None
     if not compared:
         names = ", ".join(o.name for o in net.outputs)
         raise DataError(f"--labels: no output {output!r} was compared", hint=f"The outputs are {names}.")
