@@ -22,7 +22,7 @@ from rnnc.package import Model, Package, command_line, golden, input_frames, out
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
-from rnnc.quantization.quantize import quantize
+from rnnc.quantization.quantize import check_counts, quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions
@@ -83,6 +83,7 @@ def compile_stages(
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
+    check_counts(net)
     given = None if calibration is None else read_data(calibration, input_frames(graph, net, options))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))

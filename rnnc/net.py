@@ -22,6 +22,10 @@ from rnnc.rows import Block
 if TYPE_CHECKING:
     from rnnc.qnet import QOp
 
+MOST_COUNTED = 65_535
+"""What the C counts frames and steps to, in 16 bits."""
+MOST_ELEMENTS = MOST_COUNTED - 63
+"""Of a value in one step: loops that take up to 64 rows at once must not pass the end of 16 bits."""
 Array = NDArray[Any]
 Kind = Literal["stream", "last", "window"]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import first_line
 from rnnc.options import Options
 
@@ -208,10 +209,8 @@ def _dims(value: ValueInfoProto):  # type: ignore[no-untyped-def]
 
 def _recurrent_shapes(model: ModelProto) -> list[tuple[int, int]]:
     """(steps, batch) that each recurrent node sees; 0 where shape inference does not tell."""
-    from onnx import shape_inference
-
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        inferred = infer_shapes(model)
     except Exception:
         return []
     known = {v.name: _dims(v) for v in [*inferred.graph.value_info, *inferred.graph.input]}
@@ -239,8 +238,6 @@ def _unbatch(
     model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str
 ) -> tuple[dict[str, int], ModelProto]:
     """Lengths with the fixed batch of the file set to 1, and the model for them; refused where they are not found."""
-    from onnx import shape_inference
-
     from rnnc.frontend.batch import same_lanes, without_batch
 
     together = _apply(model, axes, lengths)
@@ -253,7 +250,7 @@ def _unbatch(
         trial = {**lengths, **{f"{a.input}[{a.index}]": 1 for a in chosen}}
         bound = _apply(candidate, axes, trial)
         try:
-            shape_inference.infer_shapes(bound, strict_mode=True, data_prop=True)
+            infer_shapes(bound, strict=True)
         except Exception as error:
             reason = first_line(error)
             continue

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.external import embed_external
-from rnnc.frontend.limits import MAX_FILE_BYTES, check_domains, check_limits, first_line, node_label, subgraphs
+from rnnc.frontend.inference import infer_shapes
+from rnnc.frontend.limits import (
+    MAX_FILE_BYTES,
+    check_domains,
+    check_inlined_size,
+    check_limits,
+    first_line,
+    node_label,
+    subgraphs,
+)
 from rnnc.options import Options
 from rnnc.tracing import Graph
 
@@ -107,27 +116,13 @@ def _content(source: str | Path | bytes) -> tuple[bytes, str]:
 def _inline_functions(model: ModelProto, file: str) -> ModelProto:
     from onnx import inliner
 
-    if _calls_itself(model):
-        raise UnreadableModel("a model-local function calls itself", where=file)
+    check_inlined_size(model, file)
     try:
         inlined = inliner.inline_local_functions(model)
     except Exception as error:
         raise UnreadableModel(f"its functions cannot be inlined: {first_line(error)}", where=file) from error
     check_limits(inlined, file)
     return inlined
-
-
-def _calls_itself(model: ModelProto) -> bool:
-    """Whether the calls among the model's functions have a cycle."""
-    names = {(f.domain, f.name) for f in model.functions}
-    calls = {(f.domain, f.name): {(n.domain, n.op_type) for n in f.node} & names for f in model.functions}
-    while calls:
-        leaves = [name for name, called in calls.items() if not called & calls.keys()]
-        if not leaves:
-            return True
-        for name in leaves:
-            del calls[name]
-    return False
 
 
 def _strip_shapes(model: ModelProto) -> None:
@@ -163,10 +158,10 @@ def _check(model: ModelProto, file: str) -> None:
 
 def _check_shapes(model: ModelProto, file: str) -> None:
     """Raise UnreadableModel where the shapes of a model that onnxruntime does not run do not fit together."""
-    from onnx import shape_inference
-
     try:
-        shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        infer_shapes(model, file, strict=True)
+    except UnreadableModel:
+        raise
     except Exception as error:
         raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=file) from error
 
