@@ -127,13 +127,15 @@ class Traced:
 class InitialState:
     """The initial value of an op's state ``[size]``; ``alias`` and ``window`` as in ``State``.
 
-    ``given``: the value of the net that it is at the first step, "" where ``value`` says what it is.
+    ``given``: the value of the net that it is at the first step, "" where ``value`` says what it is; ``every``: that it is
+    at every step.
     """
 
     value: NDArray[np.float64]
     alias: str = ""
     window: NDArray[np.int64] | None = None
     given: str = ""
+    every: bool = False
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)
