@@ -17,6 +17,7 @@ import numpy as np
 from rnnc.errors import Refused, UsageError
 from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import first_line
+from rnnc.frontend.swapped import RECURRENT, check_not_swapped
 from rnnc.options import Options
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ TIME_WORDS = {
 }
 SHORTEST = 29
 MOST_TRIALS = 64
-RECURRENT = ("LSTM", "GRU", "RNN")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,8 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     trials = list(islice(_trials(axes, fixed, time), MOST_TRIALS))
     best = trials[0] if len(trials) == 1 else min(trials, key=lambda trial: _misfit(_apply(copy, axes, trial)))
     result = _apply(copy, axes, best)
+    if not options.time_axis:
+        check_not_swapped(copy, result, _recurrent_shapes(result), where)
     if _batches(result):
         best, copy = _unbatch(copy, axes, best, where)
         result = _apply(copy, axes, best)

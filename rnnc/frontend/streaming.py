@@ -52,6 +52,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
 
 def _stream(graph: Graph, options: Options) -> Net:
     graph, states = prepared(graph, options)
+    _check_inputs(graph, states)
     attempts = _Attempts(options)
     plain = without_caches(graph, states) if states.feedback else None
     if plain and plain.frames:
@@ -66,6 +67,21 @@ def _stream(graph: Graph, options: Options) -> Net:
         reason = attempts.likeliest()
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     return net
+
+
+def _check_inputs(graph: Graph, states: States) -> None:
+    """Refuse a graph of states alone: nothing tells it when a step comes, or how many there are."""
+    fed = [t.name for t in graph.inputs if t.name in states.initial | states.feedback]
+    if len(fed) < len(graph.inputs):
+        return
+    if not fed:
+        raise Refused("it has no input: what it computes never changes", where=graph.file)
+    free = next((name for name in fed if name in states.feedback), fed[0])
+    raise Refused(
+        f"no input is left: {', '.join(map(repr, fed))} are all states that outputs feed",
+        where=graph.file,
+        hint=f"Leave one free, and hand it its output in the firmware: --state {free}=none.",
+    )
 
 
 def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused | None:
