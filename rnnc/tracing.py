@@ -57,6 +57,7 @@ class Graph:
         file: how messages name the file.
         notes: what could not be checked or was assumed, to show to the user.
         broken: why onnxruntime does not run the file, "" where it does.
+        guessed: the lengths of open axes that nothing tells, as --bind would say them.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Graph:
     wanted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     broken: str = ""
+    guessed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         def shape(name: str) -> str:

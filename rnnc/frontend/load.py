@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.external import embed_external
 from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import (
@@ -53,25 +54,26 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     other, counts = to_single(model), real_inputs(model)
     _check(model, file)
     _strip_shapes(model)
+    fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
     found = []
     for multiple in MULTIPLES:
         bound = bind(model, options, file, multiple)
-        found.append((bound.time, simplify(bound.model, file)))
+        found.append((bound, simplify(bound.model, file)))
         if not found[-1][1].broken or not bound.time or options.window:
             break
-    time, slim = found[0] if found[-1][1].broken else found[-1]
+    bound, slim = found[0] if found[-1][1].broken else found[-1]
     if slim.broken:
         _check_shapes(slim.model, file)
     name = options.name or (Path(file).stem if file else "model")
-    graph = convert(slim.model, name, file, wanted, time, slim.notes)
+    graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
-    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken)
+    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken, guessed=bound.guessed)
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:

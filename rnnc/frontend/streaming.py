@@ -42,12 +42,22 @@ def to_stream(graph: Graph, options: Options) -> Net:
     """
     try:
         return _stream(graph, options)
-    except RnncError:
+    except RnncError as error:
+        if graph.guessed:
+            error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
     except Exception as error:
         if not graph.broken:
             raise
-        raise UnreadableModel(f"the model contradicts itself: {graph.broken}", where=graph.file) from error
+        what = f"the model contradicts itself: {graph.broken}"
+        raise UnreadableModel(what, where=graph.file, hint=_guess(graph)) from error
+
+
+def _guess(graph: Graph) -> str:
+    """What to say of open axes whose lengths were guessed."""
+    if not graph.guessed:
+        return ""
+    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {graph.guessed[-1].rpartition('=')[0]}=N says else."
 
 
 def _stream(graph: Graph, options: Options) -> Net:

@@ -13,7 +13,7 @@ import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.finish import finish
 from rnnc.frontend.fold import fold
-from rnnc.frontend.reasons import advice
+from rnnc.frontend.reasons import advice, whole_numbers
 from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
@@ -279,9 +279,8 @@ class Trace:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
                 value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
                 if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
-                    where = f"{self.graph.file}: input {tensor.name!r}"
-                    hint = "Export the network with an input of floats; --input-affine takes raw counts."
-                    raise Refused("it holds whole numbers, and no table is looked up with them", where=where, hint=hint)
+                    what, hint = whole_numbers(self.graph, tensor)
+                    raise Refused(what, where=f"{self.graph.file}: input {tensor.name!r}", hint=hint)
             value = replace(value, held=traced.time is None and not self.single_step)
             self.inputs.append(value)
         self.values[tensor.name] = value
