@@ -13,6 +13,7 @@ from rnnc.backend.lower import lower
 from rnnc.backend.program import Program
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
+from rnnc.frontend.around import ZIP_MAP, without_rounding
 from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.precision import real_inputs, to_single
@@ -204,7 +205,14 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
-    changed = [to_single(parsed), *real_inputs(parsed), *missing, fix_lengths(parsed, options.bind, file)]
+    changed = [
+        ZIP_MAP.encode() in content,
+        to_single(parsed),
+        *real_inputs(parsed),
+        without_rounding(parsed),
+        *missing,
+        fix_lengths(parsed, options.bind, file),
+    ]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.around import without_maps, without_rounding
 from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.external import embed_external
 from rnnc.frontend.inference import infer_shapes
@@ -51,7 +52,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     from rnnc.frontend.simplify import simplify
 
     model, file = read_model(source, options.external_data)
-    other, counts = to_single(model), real_inputs(model)
+    other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
     fix_lengths(model, options.bind, file)
@@ -70,6 +71,9 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
+    if rounded:
+        what = "the file rounds what it computes to fewer bits and back (QuantizeLinear, DequantizeLinear)"
+        notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
@@ -77,7 +81,9 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:
-    """Parse a model, check its tensors, inline its functions. Returns it with the file's name for messages.
+    """Parse a model, check its tensors, inline its functions, give scores for maps of them.
+
+    Returns it with the file's name for messages.
 
     Args:
         external_data: take in weights that lie in files beside the model's.
@@ -95,6 +101,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple
     check_limits(model, file)
     if model.functions:
         model = _inline_functions(model, file)
+    without_maps(model)
     check_domains(model, file)
     return model, file
 

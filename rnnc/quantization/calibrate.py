@@ -78,6 +78,8 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
     factors = _factors(net)
     if factors and _grows(net, ranges):
         ranges.factors = factors
+        if grown := _grows(net, ranges):
+            raise grown
     _observe(net, noise_sequences(net, ranges), ranges)
     probe = Ranges(False, inputs, ranges.bounds)
     _observe(net, _constant_sequences(net, ranges), probe)
@@ -85,15 +87,24 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
     return ranges
 
 
-def _grows(net: Net, ranges: Ranges) -> bool:
-    """Whether a value grows without end on noise, or on inputs at their limits."""
+def _grows(net: Net, ranges: Ranges) -> DataError | None:
+    """What to say of a value that grows without end on noise, or on inputs at their limits; None where none does."""
     tried = Ranges(False, ranges.inputs, ranges.bounds)
     try:
         _observe(net, noise_sequences(net, ranges), tried)
         _observe(net, _constant_sequences(net, ranges), tried)
-    except DataError:
-        return True
-    return any(peak.max(initial=0) > GROWN for peak in tried.peaks.values())
+    except DataError as error:
+        return error
+    grown = (name for name, peak in tried.peaks.items() if peak.max(initial=0) > GROWN)
+    return next(map(_without_end, grown), None)
+
+
+def _without_end(name: str) -> DataError:
+    return DataError(
+        "grows without end on the noise that stands in for calibration data",
+        where=f"value {name!r}",
+        hint="--calib DATA with typical recordings; --input-range INPUT=LO:HI narrows the noise.",
+    )
 
 
 def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interval]:
@@ -248,12 +259,9 @@ class _Notes:
         if not len(flat):
             return
         if not np.all(np.isfinite(flat)):
-            if self.ranges.measured:
-                raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data.")
-            raise DataError(
-                f"value {name!r} becomes infinite on the noise that stands in for calibration data",
-                hint="--calib DATA with typical recordings; --input-range INPUT=LO:HI narrows the noise.",
-            )
+            if not self.ranges.measured:
+                raise _without_end(name)
+            raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data.")
         peak, peaks = np.abs(flat).max(0), self.ranges.peaks
         peaks[name] = np.maximum(peaks.get(name, peak), peak)
         self.kept.setdefault(name, []).append(flat[-self.rows.get(name, 0) % self.stride :: self.stride])
