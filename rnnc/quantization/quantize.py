@@ -127,11 +127,20 @@ class _Builder:
             if accept in ("gate", "logit") and float(have.scale[0]) < FINEST_GAIN * GATE.scale[0]:
                 return self._preactivation(name, accept)
             return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
+        if have.bits == 32 and have.hi != WIDE_MAX and not satisfies(have, "gate", ()) and accept not in PREACTIVATIONS:
+            return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.widens and op.outputs[0] in self.wide:
             accept = "common"
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _cell(self, name: str) -> Format:
+        """Of a layer's own state that is read elsewhere, the cell of an LSTM: 16 bits over what it reaches."""
+        have, peaks = self.formats[name], self.ranges.peaks[name]
+        headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+        reach = float((have.scale * have.amax).max())
+        return Format(16, np.array([min(reach, max(headroom * float(peaks.max(initial=0.0)), SMALLEST_STATE)) / 32767]))
 
     def _preactivation(self, name: str, accept: Accept) -> str:
         """A wide value with 12 fraction bits: what is far out for a squashing function costs no LSBs of what is not."""
