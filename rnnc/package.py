@@ -27,12 +27,13 @@ from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
+from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
 from rnnc.verification.stack import step_frames
 from rnnc.verification.traces import Signal, traces
-from rnnc.verification.verify import Verification
+from rnnc.verification.verify import IMPORT_LIMIT, Verification
 
 GOLDEN_STEPS = 32
 LONGER = "It answers after as many steps as its window, or its convolutions, take: give longer sequences."
@@ -100,7 +101,16 @@ class Package:
         """Raise VerificationError where the C differs, the import is not exact, or SQNR is below ``min_sqnr`` dB."""
         problems = self.verified.problems(min_sqnr) if self.verified else []
         if problems:
-            raise VerificationError("; ".join(problems), where=self.model.file)
+            raise VerificationError("; ".join(problems), where=self.model.file, hint=self._other_axes())
+
+    def _other_axes(self) -> str:
+        """What to say of an import that computes something else: whether another choice of the time axis is right."""
+        if self.verified is None or not self.verified.measured.import_max_rel > FAR:
+            return ""
+        flag = better_axes(self.model.content, self.graph, self.options, IMPORT_LIMIT)
+        if flag:
+            return f"With {flag} it is equal to onnxruntime: is that the axis of time?"
+        return "No other choice of the time axis is equal either: a fault of rnnc, if the model is sound; please report it."
 
     def measure_stack(self) -> None:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""

@@ -31,6 +31,10 @@ TIME_WORDS = {
 }
 SHORTEST = 29
 MOST_TRIALS = 64
+INNER = (
+    "Export the part that runs inside a frame as a network of its own, with that axis as time, and call it for every frame. "
+    "If the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +291,13 @@ def _unbatch(
             continue
         if not _batches(bound) and same_lanes(together, bound, {a.input: a.index for a in chosen}):
             return trial, candidate
+    inner = next((steps for steps, lanes in _recurrent_shapes(together) if steps > 1 and batch in (steps, lanes)), 0)
+    if inner and (not batched or any(steps == batch for steps, _ in _recurrent_shapes(together))):
+        raise Refused(
+            f"a recurrent layer scans {inner} elements of each frame, not time: a recurrence inside a step is not supported",
+            where=where,
+            hint=INNER,
+        )
     raise Refused(
         f"recurrent layers see a batch of {batch}, and it cannot be set to 1{f' ({reason})' if reason else ''}",
         where=where,

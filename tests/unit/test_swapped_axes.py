@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from rnnc.compiler import load_net
-from rnnc.errors import Refused
+from rnnc.compiler import compile_model, load_net
+from rnnc.errors import Refused, VerificationError
+from rnnc.frontend.load import load
 from rnnc.options import Options
+from rnnc.verification import axes
+from rnnc.verification.axes import better_axes
+from rnnc.verification.verify import IMPORT_LIMIT
 from tests.support.graphs import Builder
 from tests.support.small import small
 
@@ -68,3 +76,25 @@ def test_no_input_beside_states() -> None:
         load_net(content, Options(states={"x": "y"}))
     assert "--state x=none" in refused.value.hint
     assert [v.name for v in load_net(content, Options(states={"x": "none"})).inputs] == ["x"]
+
+
+def test_after_a_failed_import_the_axes_are_tried_the_other_way() -> None:
+    """One step of 24 lanes, its axes guessed wrongly: the choice that is equal to onnxruntime is named."""
+    content = small(1, T)
+    options = Options(time_axis={"x": 0})
+    graph = load(content, options)
+    assert better_axes(content, graph, Options(), IMPORT_LIMIT) == "--time-axis x=0"
+
+
+def test_a_package_with_a_wrong_import_says_which_axis_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: Any = SimpleNamespace(
+        problems=lambda _: ["the import differs"], measured=SimpleNamespace(import_max_rel=0.9)
+    )
+    package = replace(compile_model(small(), verify=False), verified=wrong)
+    with pytest.raises(VerificationError) as failed:
+        package.check()
+    assert "With --time-axis x=0 it is equal to onnxruntime" in failed.value.hint
+    monkeypatch.setattr(axes, "to_stream", lambda *_: load_net(small(2)))
+    with pytest.raises(VerificationError) as failed:
+        package.check()
+    assert "No other choice of the time axis" in failed.value.hint
