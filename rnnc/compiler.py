@@ -15,6 +15,8 @@ from rnnc.backend.targets import find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
+from rnnc.frontend.around import ZIP_MAP, without_rounding
+from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.load import load, read_model
 from rnnc.frontend.precision import real_inputs, to_single
 from rnnc.frontend.streaming import to_stream
@@ -24,7 +26,7 @@ from rnnc.package import Model, Package, command_line, golden, input_frames, out
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
-from rnnc.quantization.quantize import quantize
+from rnnc.quantization.quantize import check_counts, quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions, restart_cautions
@@ -92,6 +94,7 @@ def compile_stages(
     graph: Graph = made("load", load(source, options))
     net: Net = made("stream", to_stream(graph, options))
     _check_names(net, options)
+    check_counts(net)
     frames = input_frames(graph, net, options)
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
@@ -260,7 +263,14 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
-    changed = [to_single(parsed), *real_inputs(parsed), *missing]
+    changed = [
+        ZIP_MAP.encode() in content,
+        to_single(parsed),
+        *real_inputs(parsed),
+        without_rounding(parsed),
+        *missing,
+        fix_lengths(parsed, options.bind, file),
+    ]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
 
 

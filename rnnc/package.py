@@ -28,10 +28,12 @@ from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
+from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.emulator import linked_code, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
+from rnnc.verification.single import EXACT
 from rnnc.verification.stack import step_frames
 from rnnc.verification.traces import Signal, traces
 from rnnc.verification.verdict import Verdict
@@ -119,9 +121,18 @@ class Package:
 
     def _raise(self, problems: Sequence[str], hint: str = "") -> None:
         if problems:
-            error = VerificationError("; ".join(problems), where=self.model.file, hint=hint)
+            error = VerificationError("; ".join(problems), where=self.model.file, hint=hint or self._other_axes())
             error.package = self
             raise error
+
+    def _other_axes(self) -> str:
+        """What to say of an import that computes something else: whether another choice of the time axis is right."""
+        if self.verified is None or (self.verified.measured.import_max_rel or 0.0) <= FAR:
+            return ""
+        flag = better_axes(self.model.content, self.graph, self.options, EXACT)
+        if flag:
+            return f"With {flag} it is equal to onnxruntime: is that the axis of time?"
+        return "No other choice of the time axis is equal either: a fault of rnnc, if the model is sound; please report it."
 
     def measure_stack(self) -> None:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""

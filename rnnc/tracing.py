@@ -57,6 +57,7 @@ class Graph:
         file: how messages name the file.
         notes: what could not be checked or was assumed, to show to the user.
         broken: why onnxruntime does not run the file, "" where it does.
+        guessed: the lengths of open axes that nothing tells, as --bind would say them.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Graph:
     wanted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     broken: str = ""
+    guessed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         def shape(name: str) -> str:
@@ -127,13 +129,15 @@ class Traced:
 class InitialState:
     """The initial value of an op's state ``[size]``; ``alias`` and ``window`` as in ``State``.
 
-    ``given``: the value of the net that it is at the first step, "" where ``value`` says what it is.
+    ``given``: the value of the net that it is at the first step, "" where ``value`` says what it is; ``every``: that it is
+    at every step.
     """
 
     value: NDArray[np.float64]
     alias: str = ""
     window: NDArray[np.int64] | None = None
     given: str = ""
+    every: bool = False
 
 
 AnyOp = TypeVar("AnyOp", bound=Op)

@@ -27,6 +27,7 @@ from rnnc.backend.program import (
     Ring,
 )
 from rnnc.backend.signals import Counter, Signals
+from rnnc.backend.structs import overflows
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
 from rnnc.fixed import Format
@@ -288,6 +289,9 @@ class _Lowering:
     def _params(self, op: QOp, call: KernelCall) -> str:
         taken = sum(p.symbol.startswith(f"{self.name}_{op.name}_p") for p in self.params)
         symbol = f"{self.name}_{op.name}_p{taken or ''}"
+        for field_name, value, ctype in overflows(call.struct, call.fields):
+            what = f"its {field_name.replace('_', ' ')}, {value:,}, does not fit in the C ({ctype})"
+            raise Refused(what, where=op.name, hint="Make the layer smaller, or leave it outside: --output TENSOR.")
         self.params.append(Params(symbol, call.struct, tuple((n, self._initializer(v)) for n, v in call.fields)))
         return symbol
 

@@ -81,7 +81,10 @@ class ModelArguments:
         int | None,
         _option("--hop", "K", "Steps from one window to the next; alone for windows as long as the file has."),
     ] = None
-    bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "A dimension's length, a scalar input.")] = None
+    bind: Annotated[
+        list[str] | None,
+        _option("--bind", "NAME=VALUE", "The length of a dimension (its name, or INPUT.AXIS), a scalar input."),
+    ] = None
     state: Annotated[list[str] | None, _option("--state", "IN=OUT|none", "The output that feeds a state input.")] = None
     wav_hop: Annotated[
         int, _option("--wav-hop", "N", "Samples from one frame of a .wav to the next; a frame's size.")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.simplify import TOLERANCE, random_inputs, run
+from rnnc.errors import UnreadableModel
+from rnnc.frontend.running import run
+from rnnc.frontend.simplify import TOLERANCE, random_inputs
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -56,6 +58,8 @@ def same_lanes(model: ModelProto, single: ModelProto, axes: Mapping[str, int]) -
     inputs = random_inputs(model)
     try:
         together = run(model, inputs, names)
+    except UnreadableModel:
+        raise
     except Exception:
         return True
     lanes = max(inputs[name].shape[axis] for name, axis in axes.items())

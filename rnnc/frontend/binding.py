@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.demands import addressed
+from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import first_line
+from rnnc.frontend.swapped import RECURRENT, check_not_swapped
 from rnnc.options import Options
 
 if TYPE_CHECKING:
@@ -28,15 +31,24 @@ TIME_WORDS = {
 }
 SHORTEST = 29
 MOST_TRIALS = 64
-RECURRENT = ("LSTM", "GRU", "RNN")
+INNER = (
+    "Export the part that runs inside a frame as a network of its own, with that axis as time, and call it for every frame. "
+    "If the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A model whose inputs have known lengths. ``time``: that of the open time axis, 0 where the file fixes it."""
+    """A model whose inputs have known lengths.
+
+    Args:
+        time: the length of the open time axis, 0 where the file fixes it.
+        guessed: the lengths that neither the user nor a name nor the graph tells, as --bind would say them.
+    """
 
     model: ModelProto
     time: int
+    guessed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
 
     copy = ModelProto()
     copy.CopyFrom(model)
-    values = dict(options.bind)
+    values = {name: n for name, n in options.bind.items() if not addressed(copy.graph, name)}
     _bind_scalars(copy.graph, values, where)
     axes = _axes(copy.graph, where)
     _check_names(axes, values, copy.graph, where)
@@ -69,12 +81,17 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     trials = list(islice(_trials(axes, fixed, time), MOST_TRIALS))
     best = trials[0] if len(trials) == 1 else min(trials, key=lambda trial: _misfit(_apply(copy, axes, trial)))
     result = _apply(copy, axes, best)
+    if not options.time_axis:
+        check_not_swapped(copy, result, _recurrent_shapes(result), where)
     if _batches(result):
         best, copy = _unbatch(copy, axes, best, where)
         result = _apply(copy, axes, best)
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
-    return Bound(result, time if is_open else 0)
+    guessed = [a for a in axes if a.symbol in best and a.symbol not in fixed]
+    return Bound(
+        result, time if is_open else 0, tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
+    )
 
 
 def _bind_scalars(graph: GraphProto, values: dict[str, float], where: str) -> None:
@@ -111,6 +128,16 @@ def _axes(graph: GraphProto, where: str) -> list[_Axis]:
     return axes
 
 
+def _address(axis: _Axis) -> str:
+    """How --bind names an axis: by its own name, or as INPUT.AXIS."""
+    return f"{axis.input}.{axis.index}" if "[" in axis.symbol else axis.symbol
+
+
+def _leading(axes: list[_Axis]) -> frozenset[str]:
+    """Symbols of the first axes of inputs that have more: likely batches."""
+    return frozenset(a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1)
+
+
 def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphProto, where: str) -> None:
     symbols = {a.symbol for a in axes if a.symbol}
     for name, value in values.items():
@@ -118,7 +145,8 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
             if value < 1 or value != int(value):
                 raise UsageError(f"--bind {name}={value:g}: a length is a positive integer", where=where)
         elif name.lower() not in BATCH_WORDS or value != 1:
-            choice = ", ".join(sorted(symbols) + [v.name for v in graph.input]) or "none"
+            choices = sorted({_address(a) for a in axes if a.symbol}) + [v.name for v in graph.input]
+            choice = ", ".join(choices) or "none"
             raise UsageError(f"--bind {name}: no such dimension or input", where=where, hint=f"There are: {choice}")
 
 
@@ -183,7 +211,7 @@ def _known_roles(
 def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dict[str, int]]:
     """Lengths for all symbols: first the likeliest (a leading axis is the batch, any other time), then all others."""
     unknown = [s for s in dict.fromkeys(a.symbol for a in axes) if s and s not in fixed]
-    leading = {a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1}
+    leading = _leading(axes)
     choices = [(1, time) if s in leading else (time, 1) for s in unknown]
     for choice in product(*choices):
         yield {**fixed, **dict(zip(unknown, choice, strict=True))}
@@ -209,26 +237,32 @@ def _dims(value: ValueInfoProto):  # type: ignore[no-untyped-def]
 
 def _recurrent_shapes(model: ModelProto) -> list[tuple[int, int]]:
     """(steps, batch) that each recurrent node sees; 0 where shape inference does not tell."""
-    from onnx import shape_inference
-
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        return [(steps, batch) for steps, batch, _ in _recurrent_axes(infer_shapes(model))]
     except Exception:
         return []
+
+
+def _recurrent_axes(inferred: ModelProto) -> Iterator[tuple[int, int, int]]:
+    """(steps, batch, initial states of another batch) of each recurrent node."""
     known = {v.name: _dims(v) for v in [*inferred.graph.value_info, *inferred.graph.input]}
-    shapes = []
-    for node in model.graph.node:
+    for node in inferred.graph.node:
         if node.op_type in RECURRENT and node.input[0] in known and len(known[node.input[0]]) == 3:
             layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
             dims = [d.dim_value for d in known[node.input[0]]]
-            shapes.append((dims[1], dims[0]) if layout else (dims[0], dims[1]))
-    return shapes
+            steps, batch = (dims[1], dims[0]) if layout else (dims[0], dims[1])
+            states = [known[name] for name in node.input[5:7] if len(known.get(name, ())) == 3]
+            yield steps, batch, sum(s[0 if layout else 1].dim_value != batch for s in states)
 
 
-def _misfit(model: ModelProto) -> tuple[int, int]:
-    """How many recurrent nodes see more than one sequence, and how many see a single step."""
-    shapes = _recurrent_shapes(model)
-    return sum(batch > 1 for _, batch in shapes), sum(steps == 1 for steps, _ in shapes)
+def _misfit(model: ModelProto) -> tuple[bool, int, int, int]:
+    """Whether its shapes contradict, how many recurrent nodes see several sequences, how many a single step, and others."""
+    try:
+        found = list(_recurrent_axes(infer_shapes(model, strict=True)))
+    except Exception:
+        return True, 0, 0, 0
+    batches, single = sum(batch > 1 for _, batch, _ in found), sum(steps == 1 for steps, _, _ in found)
+    return False, batches, sum(other for *_, other in found), single
 
 
 def _batches(model: ModelProto) -> int:
@@ -240,8 +274,6 @@ def _unbatch(
     model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str
 ) -> tuple[dict[str, int], ModelProto]:
     """Lengths with the fixed batch of the file set to 1, and the model for them; refused where they are not found."""
-    from onnx import shape_inference
-
     from rnnc.frontend.batch import same_lanes, without_batch
 
     together = _apply(model, axes, lengths)
@@ -254,12 +286,19 @@ def _unbatch(
         trial = {**lengths, **{f"{a.input}[{a.index}]": 1 for a in chosen}}
         bound = _apply(candidate, axes, trial)
         try:
-            shape_inference.infer_shapes(bound, strict_mode=True, data_prop=True)
+            infer_shapes(bound, strict=True)
         except Exception as error:
             reason = first_line(error)
             continue
         if not _batches(bound) and same_lanes(together, bound, {a.input: a.index for a in chosen}):
             return trial, candidate
+    inner = next((steps for steps, lanes in _recurrent_shapes(together) if steps > 1 and batch in (steps, lanes)), 0)
+    if inner and (not batched or any(steps == batch for steps, _ in _recurrent_shapes(together))):
+        raise Refused(
+            f"a recurrent layer scans {inner} elements of each frame, not time: a recurrence inside a step is not supported",
+            where=where,
+            hint=INNER,
+        )
     raise Refused(
         f"recurrent layers see a batch of {batch}, and it cannot be set to 1{f' ({reason})' if reason else ''}",
         where=where,

@@ -152,6 +152,20 @@ def sign(editor: Editor, node: Node) -> bool:
     return writer.put()
 
 
+def remainder(editor: Editor, node: Node) -> bool:
+    """Mod of real numbers (fmod=1) by a constant: x less the divisor as often as it goes into x, towards 0."""
+    x, divisor = node.inputs[0], editor.constant(node.inputs[1])
+    if not node.attributes.get("fmod", 0) or divisor is None or not np.all(divisor) or not _computed(editor, x):
+        return False
+    writer = _Writer(editor, node)
+    inverse = editor.add_constant((1 / divisor).astype(np.float32), "inverse")
+    times = writer.op("Mul", x, inverse)
+    above = writer.op("Floor", writer.op("Relu", times))
+    below = writer.op("Floor", writer.op("Relu", writer.op("Neg", times)))
+    writer.op("Sub", x, writer.op("Mul", writer.op("Sub", above, below), node.inputs[1]), out=node.outputs[0])
+    return writer.put()
+
+
 def limit_by_element(editor: Editor, node: Node) -> bool:
     """Max or Min with a constant vector: of what is above or below it, by ReLU."""
     constants = [editor.constant(n) for n in node.inputs]
@@ -178,6 +192,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ThresholdedRelu": (thresholded,),
     "Shrink": (shrink,),
     "Sign": (sign,),
+    "Mod": (remainder,),
     "Max": (limit_by_element,),
     "Min": (limit_by_element,),
 }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel
+from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import first_line, node_label
 from rnnc.tracing import Graph, Node, Tensor
 
@@ -41,7 +42,7 @@ def convert(
     from onnx import shape_inference
 
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        inferred = infer_shapes(model, file)
     except shape_inference.InferenceError as error:
         raise UnreadableModel(f"its types do not fit together: {first_line(error)}", where=file) from error
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)

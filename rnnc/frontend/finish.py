@@ -111,20 +111,30 @@ def _runs_for(pick: Shift, source: Op, ops: Sequence[Op], kept: set[str]) -> boo
 
 def fuse(ops: Sequence[Op], results: set[str]) -> list[Op]:
     """Let each op absorb the only op that reads it (``Op.absorb``), where no result of the network lies between."""
-    merged = list(ops)
+    slots: list[Op | None] = list(ops)
+    producers = {name: k for k, op in enumerate(ops) for name in op.outputs}
+    readers: dict[str, set[int]] = {}
+    for k, op in enumerate(ops):
+        for name in op.inputs:
+            readers.setdefault(name, set()).add(k)
     k = 0
-    while k < len(merged):
-        op = merged[k]
-        readers = [r for r in merged if op.outputs[0] in r.inputs]
-        one = len(op.outputs) == 1 and op.outputs[0] not in results and len(readers) == 1
-        absorbed = op.absorb(readers[0]) if one else None
-        if absorbed is None:
+    while k < len(slots):
+        first = slots[k]
+        reading = readers.get(first.outputs[0], ()) if first and len(first.outputs) == 1 else ()
+        at = min(reading, default=k)
+        reader = slots[at]
+        one = first and reader and len(reading) == 1 and first.outputs[0] not in results
+        absorbed = first.absorb(reader) if first and reader and one else None
+        if first is None or reader is None or absorbed is None:
             k += 1
             continue
-        merged[merged.index(readers[0])] = absorbed
-        del merged[k]
-        k = 0
-    return merged
+        slots[k], slots[at] = None, absorbed
+        for name in {*first.inputs, *reader.inputs}:
+            readers[name] -= {k, at}
+        for name in absorbed.inputs:
+            readers[name].add(at)
+        k = min([k, *(producers[name] for name in {*first.inputs, *reader.inputs} if name in producers)])
+    return [op for op in slots if op is not None]
 
 
 class _Aligner:

@@ -43,7 +43,8 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", newest)])
     try:
-        results = ReferenceEvaluator(model).run(None, {n: a for n, a in zip(names, inputs, strict=True) if n})
+        with np.errstate(all="ignore"):
+            results = ReferenceEvaluator(model).run(None, {n: a for n, a in zip(names, inputs, strict=True) if n})
     except Exception:
         return None
     return [np.asarray(r) for r in results]

@@ -5,7 +5,9 @@ onnx.checker accepts external data, NaN weights, sizes that do not fit their dat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from rnnc.errors import Refused, UnreadableModel
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 MAX_FILE_BYTES = 256 << 20
 MAX_NODES = 50_000
@@ -73,6 +75,36 @@ def node_label(node: NodeProto) -> str:
     return f"node {name!r} ({node.op_type})"
 
 
+def check_inlined_size(model: ModelProto, where: str) -> None:
+    """Raise UnreadableModel where a model-local function calls itself, or where inlining them all makes too large a graph."""
+    functions = {(f.domain, f.name): f for f in model.functions}
+    calls = {key: _calls(f.node, where) for key, f in functions.items()}
+    nodes, sizes = dict.fromkeys(functions, 0), dict.fromkeys(functions, 0)
+    try:
+        order = list(
+            TopologicalSorter({key: called.keys() & functions.keys() for key, called in calls.items()}).static_order()
+        )
+    except CycleError as error:
+        raise UnreadableModel("a model-local function calls itself", where=where) from error
+    for key, called in [*((key, calls[key]) for key in order), (("", ""), _calls(model.graph.node, where))]:
+        nodes[key] = sum(n * nodes.get(callee, 1) for callee, n in called.items())
+        own = functions[key].ByteSize() if key in functions else 0
+        sizes[key] = own + sum(n * sizes.get(callee, 0) for callee, n in called.items())
+        if nodes[key] > MAX_NODES or sizes[key] > MAX_FILE_BYTES:
+            name = f"function {key[1]!r}" if key in functions else "the graph"
+            what = f"{name} comes to {nodes[key]:,} nodes and {sizes[key] >> 20:,} MiB with all that it calls"
+            raise UnreadableModel(f"{what}: more than {MAX_NODES:,} nodes or {MAX_FILE_BYTES >> 20} MiB", where=where)
+
+
+def _calls(nodes: Iterable[NodeProto], where: str) -> Counter[tuple[str, str]]:
+    """How often nodes, and those of graphs inside them, call each operator or function."""
+    called = Counter[tuple[str, str]]()
+    for node in nodes:
+        called[node.domain, node.op_type] += 1
+        called.update((n.domain, n.op_type) for graph in _inner(node, where, 1) for n in graph.node)
+    return called
+
+
 def check_domains(model: ModelProto, where: str) -> None:
     """Refuse operators that the ONNX standard does not define; model-local functions must be inlined before."""
     for graph in subgraphs(model.graph, where):
@@ -97,6 +129,7 @@ def _check_graph(graph: GraphProto, where: str) -> None:
         for attribute in node.attribute:
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
                 raise Refused("sparse tensors are not supported", where=f"{where}: {node_label(node)}")
+            _check_numbers(attribute, node, where)
             for tensor in [attribute.t] * attribute.HasField("t") + list(attribute.tensors):
                 _check_tensor(tensor, f"{where}: {node_label(node)}: attribute {attribute.name!r}")
     for value in graph.input:
@@ -108,6 +141,18 @@ def _check_graph(graph: GraphProto, where: str) -> None:
         dims = value.type.tensor_type.shape.dim
         if len(dims) > MAX_RANK or any(d.dim_value < 0 or d.dim_value > MAX_ELEMENTS for d in dims):
             raise UnreadableModel("absurd dimensions", where=f"{where}: input {value.name!r}")
+
+
+def _check_numbers(attribute: AttributeProto, node: NodeProto, where: str) -> None:
+    """Refuse NaN; only bounds may be infinite."""
+    numbers = np.asarray([attribute.f, *attribute.floats])
+    bound = attribute.name in ("min", "max") and not np.any(np.isnan(numbers))
+    if not np.all(np.isfinite(numbers)) and not bound:
+        raise Refused(
+            f"its attribute {attribute.name!r} is NaN or infinite",
+            where=f"{where}: {node_label(node)}",
+            hint="The file is damaged, or what it was exported from is: check the layer's parameters.",
+        )
 
 
 def _check_tensor(tensor: TensorProto, where: str) -> None:

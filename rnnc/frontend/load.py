@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.around import without_maps, without_rounding
+from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.external import embed_external
 from rnnc.frontend.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
-from rnnc.frontend.limits import MAX_FILE_BYTES, check_domains, check_limits, first_line, node_label, subgraphs
+from rnnc.frontend.inference import infer_shapes
+from rnnc.frontend.limits import (
+    MAX_FILE_BYTES,
+    check_domains,
+    check_inlined_size,
+    check_limits,
+    first_line,
+    node_label,
+    subgraphs,
+)
 from rnnc.options import Options
 from rnnc.tracing import Graph
 
@@ -42,32 +53,38 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     from rnnc.frontend.simplify import simplify
 
     model, file = read_model(source, options.external_data)
-    other, counts = to_single(model), real_inputs(model)
+    other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
+    fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
     found = []
     for multiple in MULTIPLES:
         bound = bind(model, options, file, multiple)
-        found.append((bound.time, simplify(bound.model, file)))
+        found.append((bound, simplify(bound.model, file)))
         if not found[-1][1].broken or not bound.time or options.window:
             break
-    time, slim = found[0] if found[-1][1].broken else found[-1]
+    bound, slim = found[0] if found[-1][1].broken else found[-1]
     if slim.broken:
         _check_shapes(slim.model, file)
     name = options.name or (Path(file).stem if file else "model")
-    graph = convert(slim.model, name, file, wanted, time, slim.notes)
+    graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
+    if rounded:
+        what = "the file rounds what it computes to fewer bits and back (QuantizeLinear, DequantizeLinear)"
+        notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
-    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken)
+    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken, guessed=bound.guessed)
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:
-    """Parse a model, check its tensors, inline its functions. Returns it with the file's name for messages.
+    """Parse a model, check its tensors, inline its functions, give scores for maps of them.
+
+    Returns it with the file's name for messages.
 
     Args:
         external_data: take in weights that lie in files beside the model's.
@@ -90,6 +107,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple
     check_limits(model, file)
     if model.functions:
         model = _inline_functions(model, file)
+    without_maps(model)
     check_domains(model, file)
     return model, file
 
@@ -115,27 +133,13 @@ def _content(source: str | Path | bytes) -> tuple[bytes, str]:
 def _inline_functions(model: ModelProto, file: str) -> ModelProto:
     from onnx import inliner
 
-    if _calls_itself(model):
-        raise UnreadableModel("a model-local function calls itself", where=file)
+    check_inlined_size(model, file)
     try:
         inlined = inliner.inline_local_functions(model)
     except Exception as error:
         raise UnreadableModel(f"its functions cannot be inlined: {first_line(error)}", where=file) from error
     check_limits(inlined, file)
     return inlined
-
-
-def _calls_itself(model: ModelProto) -> bool:
-    """Whether the calls among the model's functions have a cycle."""
-    names = {(f.domain, f.name) for f in model.functions}
-    calls = {(f.domain, f.name): {(n.domain, n.op_type) for n in f.node} & names for f in model.functions}
-    while calls:
-        leaves = [name for name, called in calls.items() if not called & calls.keys()]
-        if not leaves:
-            return True
-        for name in leaves:
-            del calls[name]
-    return False
 
 
 def _strip_shapes(model: ModelProto) -> None:
@@ -171,10 +175,10 @@ def _check(model: ModelProto, file: str) -> None:
 
 def _check_shapes(model: ModelProto, file: str) -> None:
     """Raise UnreadableModel where the shapes of a model that onnxruntime does not run do not fit together."""
-    from onnx import shape_inference
-
     try:
-        shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        infer_shapes(model, file, strict=True)
+    except UnreadableModel:
+        raise
     except Exception as error:
         raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=file) from error
 

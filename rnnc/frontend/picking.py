@@ -10,6 +10,8 @@ from rnnc.views import view
 
 MOST_ELEMENTS = 1 << 16
 """Of a tensor whose parts are compared with it."""
+MOST_ROWS = 64
+"""That one node sets."""
 PARTS = ("Slice", "Split")
 
 
@@ -24,6 +26,47 @@ def gather_nd(editor: Editor, node: Node) -> bool:
         return False
     inputs = (node.inputs[0], editor.add_constant(rows[0].astype(np.int64), "indices"))
     editor.replace([node], [Node(node.name, "Gather", "", inputs, node.outputs, {"axis": axis})])
+    return True
+
+
+def scattered(editor: Editor, node: Node) -> bool:
+    """ScatterND that sets whole entries of the first axis, always the same, is a Concat of those that stay and the new ones."""
+    x, indices, updates = node.inputs
+    rows, shape, new = editor.constant(indices), editor.shape(x), editor.shape(updates)
+    if (
+        rows is None
+        or shape is None
+        or new is None
+        or rows.shape[-1:] != (1,)
+        or node.attributes.get("reduction", "none") != "none"
+    ):
+        return False
+    at = [int(r) % shape[0] for r in rows.ravel()]
+    if len(set(at)) < len(at) or len(at) > MOST_ROWS:
+        return False
+    nodes: list[Node] = []
+
+    def part(source: str, begin: int, end: int) -> str:
+        cut = editor.fresh("part")
+        editor.shapes[cut] = (end - begin, *shape[1:])
+        bounds = [editor.add_constant(np.asarray([n], np.int64), "number") for n in (begin, end, 0)]
+        nodes.append(Node(node.name, "Slice", "", (source, *bounds), (cut,)))
+        return cut
+
+    flat = updates
+    if new != (len(at), *shape[1:]):
+        flat = editor.fresh("rows")
+        editor.shapes[flat] = (len(at), *shape[1:])
+        target = editor.add_constant(np.asarray(editor.shapes[flat], np.int64), "shape")
+        nodes.append(Node(node.name, "Reshape", "", (updates, target), (flat,)))
+    parts, done = list[str](), 0
+    for row in sorted(at):
+        parts += [part(x, done, row)] if done < row else []
+        parts.append(flat if len(at) == 1 else part(flat, at.index(row), at.index(row) + 1))
+        done = row + 1
+    parts += [part(x, done, shape[0])] if done < shape[0] else []
+    nodes.append(Node(node.name, "Concat", "", tuple(parts), node.outputs, {"axis": 0}))
+    editor.replace([node], nodes)
     return True
 
 

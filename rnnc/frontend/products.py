@@ -30,13 +30,13 @@ def vector_product(editor: Editor, node: Node) -> bool:
 
 
 def vector_einsum(editor: Editor, node: Node) -> bool:
-    """Einsum of two computed tensors, one of which has no axis of its own in the result but those of length 1."""
+    """Einsum of two tensors that adds nothing up, or one of which has no axis of its own but those of length 1."""
     terms, arrow, result = str(node.attributes.get("equation", "")).replace(" ", "").partition("->")
     labels = terms.split(",")
     known = [editor.shape(name) for name in node.inputs]
     if not arrow or len(labels) != 2 or "." in terms or any(s is None for s in known):
         return False
-    if any(len(set(t)) < len(t) for t in (*labels, result)) or any(editor.constant(n) is not None for n in node.inputs):
+    if any(len(set(t)) < len(t) for t in (*labels, result)) or all(editor.constant(n) is not None for n in node.inputs):
         return False
     return _summed(editor, node, (labels[0], labels[1]), result)
 

@@ -31,7 +31,7 @@ from rnnc.frontend.arithmetic import (
 )
 from rnnc.frontend.editor import Editor, scalar_of
 from rnnc.frontend.norms import magnitude, norm
-from rnnc.frontend.picking import gather_nd, rejoined
+from rnnc.frontend.picking import gather_nd, rejoined, scattered
 from rnnc.frontend.products import vector_einsum, vector_product
 from rnnc.frontend.row_numbers import compared, embedding, one_hot, row_numbers
 from rnnc.tracing import Graph, Node
@@ -360,6 +360,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Einsum": (einsum, vector_einsum),
     "Concat": (rejoined,),
     "GatherND": (gather_nd,),
+    "ScatterND": (scattered,),
     "Equal": (compared,),
     "ReverseSequence": (reverse_sequence,),
     "Gemm": (gemm,),

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.limits import MAX_ELEMENTS, first_line
+from rnnc.frontend.inference import infer_shapes, inferred
+from rnnc.frontend.limits import first_line
+from rnnc.frontend.running import run
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
+Arrays = dict[str, NDArray[Any]]
 TOLERANCE = 1e-5
 NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 LISTS = {"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence"}
@@ -41,41 +44,32 @@ class Simplified:
 def simplify(model: ModelProto, where: str) -> Simplified:
     """A smaller equal of a model whose inputs have known shapes.
 
-    Raises UnreadableModel where its tensors would be too large.
+    Raises UnreadableModel where its tensors would be too large, or running it takes too long.
     """
-    check_sizes(model, where)
+    inferred(model, where)
+    try:
+        return _simplify(model, where)
+    except UnreadableModel as error:
+        raise UnreadableModel(error.what, where=error.where or where, hint=error.hint) from error
+
+
+def _simplify(model: ModelProto, where: str) -> Simplified:
+    inputs = random_inputs(model)
+    reference = _reference(model, inputs)  # first: what has no end is not handed on
     folded = _fold(_copy(model))
     plain = all(n.op_type in PLAIN for n in folded.graph.node)
     slim, notes = (folded, []) if plain else _slim(folded)
     slim = _fold(slim)
-    difference = _difference(model, slim)
+    difference = _difference(reference, slim, inputs)
     if difference.startswith("simplification changes"):
         notes.append(f"{difference}: the graph is used as it is")
         slim = _fold(_copy(model))
-        difference = _difference(model, slim)
+        difference = _difference(reference, slim, inputs)
         if difference.startswith("simplification changes"):
             raise UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
     if difference:
         notes.append(difference)
     return Simplified(slim, tuple(notes), difference if RUNS_NOT in difference else "")
-
-
-def check_sizes(model: ModelProto, where: str) -> None:
-    """Refuse tensors whose inferred size no network of a microcontroller has, before anything computes them."""
-    from onnx import shape_inference
-
-    try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:
-        raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=where) from error
-    for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
-        elements = 1
-        for dim in value.type.tensor_type.shape.dim:
-            elements *= max(dim.dim_value, 1)
-        if elements > MAX_ELEMENTS:
-            raise UnreadableModel(
-                f"{elements} elements are more than {MAX_ELEMENTS}", where=f"{where}: tensor {value.name!r}"
-            )
 
 
 def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
@@ -110,16 +104,18 @@ def _fold(model: ModelProto) -> ModelProto:
 
 
 def _fold_shapes(model: ModelProto) -> bool:
-    from onnx import numpy_helper, shape_inference
+    from onnx import numpy_helper
 
     graph = model.graph
     if not any(n.op_type in ("Shape", "Size") for n in graph.node):
         return False
     try:
-        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        shaped = infer_shapes(model)
+    except UnreadableModel:
+        raise
     except Exception:
         return False
-    values = [v for v in [*inferred.graph.value_info, *graph.input] if v.type.tensor_type.HasField("shape")]
+    values = [v for v in [*shaped.graph.value_info, *graph.input] if v.type.tensor_type.HasField("shape")]
     known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
     asked = [n for n in graph.node if n.op_type in ("Shape", "Size")]
     unknown = [n.input[0] for n in asked if not all(known.get(n.input[0], [0]))]
@@ -149,6 +145,8 @@ def _measure_shapes(model: ModelProto, names: list[str]) -> dict[str, list[int]]
     for seed in range(2 if names else 0):
         try:
             results = run(probe, random_inputs(model, seed), [o.name for o in probe.graph.output])
+        except UnreadableModel:
+            raise
         except Exception:
             return {}
         measured.append({name: list(array.shape) for name, array in results.items()})
@@ -180,6 +178,8 @@ def _fold_constants(graph: GraphProto, model: ModelProto) -> bool:
     )
     try:
         results = run(helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version), {}, names)
+    except UnreadableModel:
+        raise
     except Exception:
         return False
     for node in foldable:
@@ -188,34 +188,28 @@ def _fold_constants(graph: GraphProto, model: ModelProto) -> bool:
     return True
 
 
-def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) -> dict[str, NDArray[Any]]:
-    """Run a model in onnxruntime, without its own optimisations and messages."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    quiet = ort.RunOptions()
-    quiet.log_severity_level = 4
-    return dict(zip(outputs, session.run(outputs, inputs, quiet), strict=True))
-
-
-def _difference(original: ModelProto, slim: ModelProto) -> str:
-    """What keeps the simplified model from being proven equal to the original; "" where it is equal."""
-    names = [o.name for o in original.graph.output]
-    inputs = random_inputs(original)
-    kept = {v.name for v in slim.graph.input}
+def _reference(model: ModelProto, inputs: Arrays) -> Arrays | str:
+    """What onnxruntime computes of a model, or why it does not run it; raises UnreadableModel where it takes too much."""
     try:
-        reference = run(original, inputs, names)
+        return run(model, inputs, [o.name for o in model.graph.output])
+    except UnreadableModel:
+        raise
     except Exception as error:
         return f"simplification could not be verified, {RUNS_NOT}: {first_line(error)}"
+
+
+def _difference(reference: Arrays | str, slim: ModelProto, inputs: Arrays) -> str:
+    """What keeps the simplified model from being proven equal to the original; "" where it is equal."""
+    if isinstance(reference, str):
+        return reference
+    kept = {v.name for v in slim.graph.input}
     try:
-        got = run(slim, {k: v for k, v in inputs.items() if k in kept}, names)
+        got = run(slim, {k: v for k, v in inputs.items() if k in kept}, list(reference))
+    except UnreadableModel:
+        raise
     except Exception as error:
         return f"simplification could not be verified, onnxruntime does not run its result: {first_line(error)}"
-    for name in names:
+    for name in reference:
         want, have = np.asarray(reference[name], np.float64), np.asarray(got[name], np.float64)
         limit = TOLERANCE * max(float(np.abs(want[np.isfinite(want)]).max(initial=0)), 1e-6)
         if want.shape != have.shape or not np.allclose(have, want, rtol=0, atol=limit, equal_nan=True):

@@ -43,14 +43,24 @@ def to_stream(graph: Graph, options: Options) -> Net:
     """
     try:
         net = _stream(graph, options)
-    except RnncError:
+    except RnncError as error:
+        if graph.guessed:
+            error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
     except Exception as error:
         if not graph.broken:
             raise
-        raise UnreadableModel(f"the model contradicts itself: {graph.broken}", where=graph.file) from error
+        what = f"the model contradicts itself: {graph.broken}"
+        raise UnreadableModel(what, where=graph.file, hint=_guess(graph)) from error
     _check_hop(net, options, graph.file)
     return net
+
+
+def _guess(graph: Graph) -> str:
+    """What to say of open axes whose lengths were guessed."""
+    if not graph.guessed:
+        return ""
+    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {graph.guessed[-1].rpartition('=')[0]}=N says else."
 
 
 def _check_hop(net: Net, options: Options, file: str) -> None:
@@ -67,6 +77,7 @@ def _check_hop(net: Net, options: Options, file: str) -> None:
 def _stream(graph: Graph, options: Options) -> Net:
     loaded = graph
     graph, states = prepared(graph, options)
+    _check_inputs(graph, states)
     attempts = _Attempts(options)
     plain = without_caches(graph, states) if states.feedback else None
     if plain and plain.frames:
@@ -87,6 +98,21 @@ def _stream(graph: Graph, options: Options) -> Net:
 def _timeless(options: Options) -> frozenset[str]:
     """The inputs of which the user says that no axis is time."""
     return frozenset(name for name, axis in options.time_axis.items() if axis is None)
+
+
+def _check_inputs(graph: Graph, states: States) -> None:
+    """Refuse a graph of states alone: nothing tells it when a step comes, or how many there are."""
+    fed = [t.name for t in graph.inputs if t.name in states.initial | states.feedback]
+    if len(fed) < len(graph.inputs):
+        return
+    if not fed:
+        raise Refused("it has no input: what it computes never changes", where=graph.file)
+    free = next((name for name in fed if name in states.feedback), fed[0])
+    raise Refused(
+        f"no input is left: {', '.join(map(repr, fed))} are all states that outputs feed",
+        where=graph.file,
+        hint=f"Leave one free, and hand it its output in the firmware: --state {free}=none.",
+    )
 
 
 def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused | None:

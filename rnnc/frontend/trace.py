@@ -13,7 +13,7 @@ import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.finish import finish
 from rnnc.frontend.fold import fold
-from rnnc.frontend.reasons import advice
+from rnnc.frontend.reasons import advice, whole_numbers
 from rnnc.frontend.scan import scan
 from rnnc.frontend.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
@@ -24,6 +24,11 @@ from rnnc.views import VIEWS, moved_inputs, view
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
 BACKWARD_HINT = "It needs the whole sequence. Compile with --window T, or retrain without it."
+
+COMPUTED_START = (
+    "A state that the file works on before the layer takes it (episode starts, say) compiles in a file of one step a call; "
+    "else export the layer with its state as it is, and call reset where a sequence starts."
+)
 
 
 class WrongAxis(Refused):
@@ -155,7 +160,8 @@ class Trace:
             self.refuse(node, f"input {name!r} is not known here")
         traced = self.tensors[name]
         if traced.kind == "state":
-            self.refuse(node, f"changes the initial state {traced.value!r} before a recurrent layer takes it")
+            what = f"changes the initial state {traced.value!r} before a recurrent layer takes it"
+            self.refuse(node, what, f"If an output is its next value, say which: --state {traced.value}=OUTPUT.")
         if traced.flat is not None and node.op_type not in FLAT_READERS:
             self.refuse(
                 node, "reads all steps of a sequence side by side", "Only a Dense layer can follow: it is added up."
@@ -207,8 +213,9 @@ class Trace:
         if not name:
             return InitialState(np.zeros(size))
         traced = self.tensors[name]
-        if self._once_a_sequence(traced) and self.values[traced.value].size == size:
-            return InitialState(np.zeros(size), given=traced.value)
+        computed = traced.kind == "stream" and self.values[traced.value].dtype == "real"
+        if computed and (self.single_step or self._once_a_sequence(traced)) and self.values[traced.value].size == size:
+            return InitialState(np.zeros(size), given=traced.value, every=self.single_step)
         return self.start(node, name, size)
 
     def _once_a_sequence(self, traced: Traced) -> bool:
@@ -217,7 +224,7 @@ class Trace:
         for op in self.ops:
             if held.issuperset(op.inputs) and not op.states():
                 held.update(op.outputs)
-        return traced.kind == "stream" and traced.value in held and self.values[traced.value].dtype == "real"
+        return traced.value in held
 
     def start(self, node: Node, name: str, size: int) -> InitialState:
         """The initial state that a tensor is."""
@@ -232,7 +239,7 @@ class Trace:
         if traced.const is not None:
             return InitialState(np.asarray(traced.const, np.float64).ravel())
         if traced.kind != "state" or traced.window is None:
-            self.refuse(node, f"its initial state {name!r} is computed from the network's inputs")
+            self.refuse(node, f"its initial state {name!r} is computed from the network's inputs", COMPUTED_START)
         window = traced.window.ravel()
         whole = traced.size == window.size and np.array_equal(window, np.arange(window.size))
         return InitialState(np.zeros(size), traced.value, None if whole else window)
@@ -276,9 +283,8 @@ class Trace:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
                 value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
                 if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
-                    where = f"{self.graph.file}: input {tensor.name!r}"
-                    hint = "Export the network with an input of floats; --input-affine takes raw counts."
-                    raise Refused("it holds whole numbers, and no table is looked up with them", where=where, hint=hint)
+                    what, hint = whole_numbers(self.graph, tensor)
+                    raise Refused(what, where=f"{self.graph.file}: input {tensor.name!r}", hint=hint)
             value = replace(value, held=traced.time is None and not self.single_step)
             self.inputs.append(value)
         self.values[tensor.name] = value

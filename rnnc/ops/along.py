@@ -49,7 +49,7 @@ def along(node: Node, trace: Tracer, x: Traced, axes: Sequence[int]) -> Along:
         trace.refuse(
             node,
             "works along time, over the whole sequence",
-            "A stream has one step at a time: work along the features.",
+            "A stream has one step at a time: work along the features, or compile what comes before it (--output TENSOR).",
         )
     places = [x.frame_axes.index(a) for a in chosen if x.shape[a] != 1]
     frame = x.frame

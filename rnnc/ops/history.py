@@ -7,16 +7,25 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.clock import Timing
+from rnnc.errors import Refused
 from rnnc.fixed import Format
-from rnnc.net import Array, State
+from rnnc.net import MOST_COUNTED, Array, State
 from rnnc.ops.geometry import Geometry
 from rnnc.qnet import Arg, KernelCall, QState
 from rnnc.tracing import InitialState
 
 
 def history_state(name: str, geometry: Geometry, initial: InitialState | None = None, fill: float = 0.0) -> State:
-    """The state: ``[frames, size]``, oldest first, ``fill`` or what the graph keeps in a cache of its own."""
+    """The state: ``[frames, size]``, oldest first, ``fill`` or what the graph keeps in a cache of its own.
+
+    Raises Refused where it is longer than the C can count.
+    """
     shape = (geometry.frames, geometry.size)
+    if max(shape) > MOST_COUNTED:
+        what = (
+            f"looks {geometry.frames - 1:,} steps of {geometry.size:,} elements back: the C counts to {MOST_COUNTED:,}"
+        )
+        raise Refused(what, where=name, hint="Shorten the kernel, its dilation, or the padding.")
     if initial is None:
         return State(name, shape, np.full(shape, fill))
     return State(name, shape, initial.value.reshape(shape), initial.alias, initial.window)

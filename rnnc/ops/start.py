@@ -1,6 +1,8 @@
-"""Started: a recurrent layer whose initial state is computed from inputs that the file has once for a whole sequence.
+"""Started: a recurrent layer whose initial state is computed.
 
-The layer is the one of lstm.py, gru.py or rnn.py. Its states are set once, before its first tick after a reset.
+The layer is the one of lstm.py, gru.py or rnn.py. Its states are set once, before its first tick after a reset, where they
+are computed from inputs that the file has once for a whole sequence. In a file of one step they are set at every tick: the
+file works on its state before the layer takes it, as where an episode starts and the state is multiplied by 0.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.fixed import Floats, Format, int32, multiplier
+from rnnc.fixed import Floats, Format, Ints, int32, multiplier
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import RecurrentNode, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
@@ -30,7 +32,9 @@ FLAG = Format(8, np.ones(1), 0, 0, 1)
 """Whether a state has been set."""
 SUFFIXES = ("h", "c")
 LARGEST_RATIO = 2**15 - 1
-"""Of an LSB of the value to one of the state: a multiplier holds less."""
+"""Of an LSB of the value to one of the state: a multiplier holds less, what is above is shifted."""
+MOST_LEFT = 14
+"""A value coarser than that would leave the state no bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +44,14 @@ class Started(Op):
     Args:
         layer: the layer; its name, inputs and outputs become those of this op.
         given: the states that are set, "h" or "c", in the order of the inputs after the first.
+        every: whether they are set at every tick; else at the first.
 
     Inputs: x as the layer's, then the value of each given state, of as many elements. Outputs: the layer's.
     """
 
     layer: Layer
     given: tuple[str, ...]
+    every: bool = False
     kind: ClassVar[str] = "started"
 
     def __post_init__(self) -> None:
@@ -59,7 +65,7 @@ class Started(Op):
         return self.layer.states()
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        if tick == 0:
+        if tick == 0 or self.every:
             for suffix, value in zip(self.given, inputs[1:], strict=True):
                 state[f"{self.name}_{suffix}"] = value.reshape(state[f"{self.name}_{suffix}"].shape)
         return self.layer.step(inputs[:1], state, tick, probe)
@@ -88,16 +94,20 @@ class Started(Op):
         if any(f.bits == 32 for f in sources):
             raise Refused("its initial state has 32 bits", where=self.node)
         reach = [float(f.scale.max() * max(abs(f.lo - f.zero), abs(f.hi - f.zero))) for f in sources]
+        if self.every:  # the values have room of their own for what calibration has not seen; the state clips it
+            seen = [float(q.peak(1 + k).max(initial=0.0)) for k in range(len(sources))]
+            reach = [r if p > 1 else min(r, 1.0) for r, p in zip(reach, seen, strict=True)]
         layer = self._with_room(reach).quantize(q)
         result = QStarted(self, self.inputs, layer.formats, layer, sources)
         for (suffix, target, _), source, most in zip(result.targets(), sources, reach, strict=True):
-            if _ratio(source, target.format).max() >= LARGEST_RATIO:
+            if _left(source, target.format) > MOST_LEFT:
                 what = f"its initial {suffix} reaches {most:.3g}; the state holds {target.format}"
                 raise Refused(what, where=self.node)
         return result
 
     def describe(self) -> str:
-        return f"{self.layer.describe()}, {' and '.join(self.given)} started from {', '.join(self.inputs[1:])}"
+        when = "set to" if self.every else "started from"
+        return f"{self.layer.describe()}, {' and '.join(self.given)} {when} {', '.join(self.inputs[1:])}"
 
 
 def _reach(source: Format) -> int:
@@ -119,9 +129,18 @@ def _ratio(source: Format, target: Format) -> Floats:
     return np.asarray(source.scale / 2.0 ** _up(source) / unit)
 
 
+def _left(source: Format, target: Format) -> int:
+    """By how many bits the product is shifted up where the value is much coarser than the state, once it is clipped."""
+    return max(0, int(np.ceil(np.log2(_ratio(source, target).max() / LARGEST_RATIO))))
+
+
+def _multiplier(source: Format, target: Format) -> tuple[Ints, Ints]:
+    return multiplier(_ratio(source, target) / 2.0 ** _left(source, target))
+
+
 @dataclass(frozen=True, eq=False)
 class QStarted(QOp):
-    """``state = clip(((x - zero) 2^up m + round) >> s)`` with a 15-bit m where the flag is 0, then the layer's integers.
+    """``state = clip(((x - zero) 2^up m + round) >> s) << left``, m of 15 bits, unless flagged; then the layer's integers.
 
     An 8-bit h is computed in 16 bits and narrowed; one that follows a wider state is made of that.
     """
@@ -145,35 +164,41 @@ class QStarted(QOp):
     def states(self) -> tuple[QState, ...]:
         set_here = {s.name for _, state, follower in self.targets() for s in (state, follower) if s}
         own = [replace(s, initial=np.zeros_like(s.initial)) if s.name in set_here else s for s in self.layer.states()]
-        flags = [QState(f"{self.name}_{g}_started", (1,), FLAG, np.zeros(1, np.int64)) for g in self.op.given]
+        once = () if self.op.every else self.op.given
+        flags = [QState(f"{self.name}_{g}_started", (1,), FLAG, np.zeros(1, np.int64)) for g in once]
         return (*own, *flags)
 
     def output_state(self, index: int) -> str:
         return self.layer.output_state(index)
 
     @staticmethod
-    def _limits(target: QState) -> tuple[int, int]:
-        return (-32767, 32767) if target.format.bits == 8 else (target.format.lo, target.format.hi)
+    def _limits(target: QState, left: int) -> tuple[int, int]:
+        """What a value is clipped to before it is shifted up."""
+        lo, hi = (-32767, 32767) if target.format.bits == 8 else (target.format.lo, target.format.hi)
+        return -(-lo >> left), hi >> left
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         for (suffix, target, follower), x, source in zip(self.targets(), inputs[1:], self.sources, strict=True):
-            flag = state[f"{self.name}_{suffix}_started"]
-            if flag.any():
+            flag = state.get(f"{self.name}_{suffix}_started")
+            if flag is not None and flag.any():
                 continue
-            m, s = multiplier(_ratio(source, target.format))
+            m, s = _multiplier(source, target.format)
             up = (x.reshape(len(x), -1) - source.zero_point) << _up(source)
             y = int32(up * m + ((1 << s) >> 1), f"{self.name} {suffix} product") >> s
-            y = np.clip(y, *self._limits(target))
+            left = _left(source, target.format)
+            lo, hi = self._limits(target, left)
+            y = np.clip(y, lo, hi) << left
             state[target.name] = narrow(y, target.format) if target.format.bits == 8 else y
             if follower:
                 state[follower.name] = narrow(upper(y), follower.format)
-            state[f"{self.name}_{suffix}_started"] = np.ones_like(flag)
+            if flag is not None:
+                state[f"{self.name}_{suffix}_started"] = np.ones_like(flag)
         return self.layer.step(inputs[:1], state, tick, probe)
 
     def bounds(self) -> list[Bound]:
         own = []
         for (suffix, target, _), source in zip(self.targets(), self.sources, strict=True):
-            m, s = multiplier(_ratio(source, target.format))
+            m, s = _multiplier(source, target.format)
             reach = _reach(source) << _up(source)
             own.append(Bound(self.name, f"{suffix} start", int((reach * m + ((1 << s) >> 1)).max())))
         return [*own, *self.layer.bounds()]
@@ -186,8 +211,9 @@ class QStarted(QOp):
         return [*starts, *self.layer.calls()]
 
     def _start(self, index: int, suffix: str, target: QState, follower: QState | None, source: Format) -> KernelCall:
-        m, s = multiplier(_ratio(source, target.format))
-        lo, hi = self._limits(target)
+        m, s = _multiplier(source, target.format)
+        left = _left(source, target.format)
+        lo, hi = self._limits(target, left)
         scale = Constant(f"{self.name}_{suffix}_start", "rnnc_scale1", np.stack([m, s], 1), "multipliers and shifts")
         fields: tuple[tuple[str, Any], ...] = (
             ("scale", scale),
@@ -197,13 +223,14 @@ class QStarted(QOp):
             ("y_bits", target.format.bits),
             ("h_bits", follower.format.bits if follower else 0),
             ("up", _up(source)),
+            ("left", left),
             ("x_zero", source.zero_point),
             ("lo", lo),
             ("hi", hi),
         )
         args = (
             Arg("input", str(index)),
-            Arg("state", f"{self.name}_{suffix}_started"),
+            Arg("null") if self.op.every else Arg("state", f"{self.name}_{suffix}_started"),
             Arg("state", target.name),
             Arg("state", follower.name) if follower else Arg("null"),
         )
@@ -215,8 +242,12 @@ class QStarted(QOp):
 
 def add_layer(node: Node, trace: Tracer, read: RecurrentNode, make: type[Layer], outputs: int = 1, **fields: Any) -> Op:
     """Add a layer of ``make``, over ``read.x``; a ``Started`` one where its initial state is computed."""
-    given = {suffix: s.given for suffix, s in zip(SUFFIXES, read.initial, strict=False) if s.given}
+    starts = {suffix: s for suffix, s in zip(SUFFIXES, read.initial, strict=False) if s.given}
+    given = {suffix: s.given for suffix, s in starts.items()}
+    every = any(s.every for s in starts.values())
     if not given:
         return trace.add(node, make, [read.x.value], outputs, **fields)
     layer = make("", ("",), ("",) * outputs, **fields)
-    return trace.add(node, Started, [read.x.value, *given.values()], outputs, layer=layer, given=tuple(given))
+    return trace.add(
+        node, Started, [read.x.value, *given.values()], outputs, layer=layer, given=tuple(given), every=every
+    )

@@ -27,6 +27,8 @@ PEAKED = 0.9
 MANY = 10
 """Of fewer channels that quantile would be the most peaked one: their own peaks count."""
 INPUT_FLOOR = 1 / 256
+GROWN = 1e9
+"""No sum or double sum of inputs comes this far in the steps of noise."""
 UNSEEN_FLOOR = 1 / 4
 """Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
 
@@ -53,6 +55,8 @@ class Ranges:
     peaks: dict[str, Floats] = field(default_factory=dict)
     extremes: dict[str, Floats] = field(default_factory=dict)
     samples: dict[str, Floats] = field(default_factory=dict)
+    factors: frozenset[str] = frozenset()
+    """Inputs that noise keeps within 0..1: they multiply a fed-back state, which grew without end else."""
 
     def __str__(self) -> str:
         source = "calibration data" if self.measured else "noise (no calibration data)"
@@ -73,11 +77,36 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
     if calibration is not None:
         _observe(net, calibration, ranges, told)
         return ranges
+    factors = _factors(net)
+    if factors and _grows(net, ranges):
+        ranges.factors = factors
+        if grown := _grows(net, ranges):
+            raise grown
     _observe(net, noise_sequences(net, ranges), ranges)
     probe = Ranges(False, inputs, ranges.bounds)
     _observe(net, _constant_sequences(net, ranges), probe)
     ranges.extremes, ranges.samples = probe.peaks, {}
     return ranges
+
+
+def _grows(net: Net, ranges: Ranges) -> DataError | None:
+    """What to say of a value that grows without end on noise, or on inputs at their limits; None where none does."""
+    tried = Ranges(False, ranges.inputs, ranges.bounds)
+    try:
+        _observe(net, noise_sequences(net, ranges), tried)
+        _observe(net, _constant_sequences(net, ranges), tried)
+    except DataError as error:
+        return error
+    grown = (name for name, peak in tried.peaks.items() if peak.max(initial=0) > GROWN)
+    return next(map(_without_end, grown), None)
+
+
+def _without_end(name: str) -> DataError:
+    return DataError(
+        "grows without end on the noise that stands in for calibration data",
+        where=f"value {name!r}",
+        hint="--calib DATA with typical recordings; --input-range INPUT=LO:HI narrows the noise.",
+    )
 
 
 def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interval]:
@@ -142,6 +171,9 @@ def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
             noise[v.name] = [rng.integers(0, v.rows, (steps, *v.shape))]
             continue
         f = ranges.inputs[v.name]
+        if v.name in ranges.factors:
+            noise[v.name] = [f.dequantize(f.quantize(rng.uniform(0, 1, (steps, *v.shape))))]
+            continue
         spread = np.minimum(1.0, ranges.bounds[v.name].magnitude / 4).reshape(v.shape)
         noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((steps, *v.shape)) * spread))]
     return noise
@@ -155,9 +187,24 @@ def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
         if v.dtype == "index":
             constant[v.name] = [np.full((steps, *v.shape), row) for row in (0, v.rows - 1)]
             continue
-        bound = ranges.bounds[v.name]
+        bound = Interval.of(0, 1, v.size) if v.name in ranges.factors else ranges.bounds[v.name]
         constant[v.name] = [np.broadcast_to(end.reshape(v.shape), (steps, *v.shape)) for end in (bound.lo, bound.hi)]
     return constant
+
+
+def _factors(net: Net) -> frozenset[str]:
+    """The inputs that fed-back states are multiplied by, themselves or what ops without memory make of them."""
+    fed = {f.state.name for f in net.feedback}
+    sources = {v.name: frozenset([v.name]) for v in net.inputs}
+    found = frozenset[str]()
+    for op in net.ops:
+        if op.kind == "mul" and fed.intersection(op.inputs):
+            found |= frozenset().union(*(sources.get(n, frozenset()) for n in op.inputs if n not in fed))
+        if fed.intersection(op.inputs):
+            fed.update(op.outputs)
+        elif not op.states():
+            sources |= dict.fromkeys(op.outputs, frozenset().union(*(sources.get(n, frozenset()) for n in op.inputs)))
+    return found
 
 
 def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_told) -> None:
@@ -173,7 +220,8 @@ def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_to
         stream = start_net(_seldom(net), len(lengths), view)
         for t in range(0, int(lengths.max()), CHUNK):
             count = min(CHUNK, int(lengths.max()) - t)
-            stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
+            with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told by name
+                stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
             told(sum(steps[:k]) + t + count, sum(steps))
         stream.drain()
     if missing := [name for name in net.values if name not in ranges.peaks]:
@@ -218,7 +266,9 @@ class _Notes:
         if not len(flat):
             return
         if not np.all(np.isfinite(flat)):
-            raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data, or give --calib.")
+            if not self.ranges.measured:
+                raise _without_end(name)
+            raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data.")
         peak, peaks = np.abs(flat).max(0), self.ranges.peaks
         peaks[name] = np.maximum(peaks.get(name, peak), peak)
         self.kept.setdefault(name, []).append(flat[-self.rows.get(name, 0) % self.stride :: self.stride])

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format
-from rnnc.net import Accept, Feedback, Net, Op, Value
+from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
+from rnnc.net import MOST_COUNTED, MOST_ELEMENTS, Accept, Feedback, Net, Op, Value
 from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.ops.wide import WIDE_MAX, wide_copy, wide_format
 from rnnc.options import Options
@@ -29,8 +29,10 @@ STATE_HEADROOM = 2.0
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
 JITTER = 0.08
-MOST_ELEMENTS = MOST_STEPS = 65535
-"""The kernels count elements, and a stream its steps, with 16 bits."""
+STILL = (
+    "What it computes hardly moves in the calibration data, far less than what it is computed from: "
+    "--calib DATA with typical recordings, or leave the layer out."
+)
 HALF, WIDEST = 2**14, 2**15
 """LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
 FINEST_GAIN = 2.0**10
@@ -63,7 +65,7 @@ class _Builder:
 
     def build(self) -> QNet:
         net = self.net
-        _check_counts(net)
+        check_counts(net)
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
         self.wide = wide_values(net)
@@ -75,9 +77,12 @@ class _Builder:
             try:
                 q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
                 _check_states(q)
+                q.bounds()
             except Refused as error:
                 error.where = error.where or f"{op.name}, {op.describe()}"
                 raise
+            except OverflowInOracle as error:
+                raise Refused(str(error), where=f"{op.name}, {op.describe()}", hint=STILL) from error
             self.ops.append(q)
             self.formats.update(zip(op.outputs, q.formats, strict=True))
         feedback = []
@@ -122,11 +127,20 @@ class _Builder:
             if accept in ("gate", "logit") and float(have.scale[0]) < FINEST_GAIN * GATE.scale[0]:
                 return self._preactivation(name, accept)
             return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
+        if have.bits == 32 and have.hi != WIDE_MAX and not satisfies(have, "gate", ()) and accept not in PREACTIVATIONS:
+            return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.widens and op.outputs[0] in self.wide:
             accept = "common"
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _cell(self, name: str) -> Format:
+        """Of a layer's own state that is read elsewhere, the cell of an LSTM: 16 bits over what it reaches."""
+        have, peaks = self.formats[name], self.ranges.peaks[name]
+        headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+        reach = float((have.scale * have.amax).max())
+        return Format(16, np.array([min(reach, max(headroom * float(peaks.max(initial=0.0)), SMALLEST_STATE)) / 32767]))
 
     def _preactivation(self, name: str, accept: Accept) -> str:
         """A wide value with 12 fraction bits: what is far out for a squashing function costs no LSBs of what is not."""
@@ -175,14 +189,26 @@ class _Builder:
         return fresh
 
 
-def _check_counts(net: Net) -> None:
-    """Raise Refused where 16 bits do not count the elements of a value, or the steps until it is due."""
-    for value in net.values.values():
+def check_counts(net: Net) -> None:
+    """Raise Refused where 16 bits do not count the elements of a value or of a history, or the steps until a value is due."""
+    for op in net.ops:
+        where = f"{op.name}, {op.describe()}"
+        try:
+            op.states()
+        except Refused as error:
+            error.where = where
+            raise
+        for value in (net.values[name] for name in op.outputs):
+            if value.size > MOST_ELEMENTS:
+                what = f"gives {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
+                raise Refused(what, where=where, hint="A smaller layer, or leave it outside: --output TENSOR.")
+    for value in net.inputs:
         if value.size > MOST_ELEMENTS:
-            raise Refused(f"value {value.name!r} has {value.size} elements in one step; {MOST_ELEMENTS} are supported")
+            what = f"has {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
+            raise Refused(what, where=f"input {value.name!r}", hint="If they are a sequence: --time-axis INPUT=AXIS.")
     steps = max(net.window, net.drain_steps, *(max(v.clock.rate, v.clock.phase) for v in net.values.values()))
-    if steps > MOST_STEPS:
-        raise Refused(f"it counts {steps} steps; {MOST_STEPS} are supported", hint="Take shorter windows or strides.")
+    if steps > MOST_COUNTED:
+        raise Refused(f"it counts {steps} steps; {MOST_COUNTED} are supported", hint="Take shorter windows or strides.")
 
 
 def _check_states(op: QOp) -> None:

@@ -118,7 +118,11 @@ class Session:
             else:
                 value = self.options.bind.get(item.name, 0)
                 feeds[item.name] = np.full([d or 1 for d in item.dims], value, item.dtype)
-        return dict(zip(self.outputs, self._session.run(None, feeds), strict=True))
+        try:
+            return dict(zip(self.outputs, self._session.run(None, feeds), strict=True))
+        except Exception as error:
+            shapes = ", ".join(f"{name} {list(x.shape)}" for name, x in feeds.items())
+            raise UnreadableModel(f"onnxruntime does not run it with {shapes}: {str(error).splitlines()[0]}") from error
 
     @staticmethod
     def _lengths(item: FileInput, axes: Axes, steps: Array) -> list[int]:

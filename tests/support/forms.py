@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto
 
 from rnnc.options import Options
+from tests.support.control_forms import control
 from tests.support.graphs import Builder
-from tests.support.models import IR
 from tests.support.recurrent import DEFAULT, Layer, layer, model
 from tests.support.supported import Form
 
@@ -148,6 +148,7 @@ def products() -> list[Form]:
         over_frames("MatMul", "a constant by it", lambda b: b.op("MatMul", b.const(np.ones((5, 6))), "x"), 6, 3),
         over_frames("MatMul", "of two computed tensors", lambda b: b.op("MatMul", "x", "x"), 4, 4),
         over_frames("Einsum", "one contraction with a constant matrix", node("Einsum", w, equation="bti,io->bto")),
+        over_frames("Einsum", "no sum, with a constant", node("Einsum", w, equation="bti,io->btio")),
         Form("Gemm", "alpha, beta, transB, C", _gemm, Options()),
         over_frames("Gather", "rows of a constant table (embedding)", lambda b: b.op("Gather", b.const(w), "x"), types="i"),
         over_frames("OneHot", "along a new last axis", _one_hot, types="i"),
@@ -334,52 +335,6 @@ def shapes() -> list[Form]:
 def _flattened(b: Builder) -> str:
     flat = b.op("Reshape", "x", b.const(np.array([1, -1])))
     return b.op("MatMul", flat, b.const(np.ones((6 * STEPS, 2))))
-
-
-def control() -> list[Form]:
-    """Loops and states."""
-    return [
-        Form("Scan", "over the steps of a sequence", lambda: _scan(1)),
-        Form("Scan", "two steps apart", lambda: _scan(2)),
-        Form("inputs fed by outputs", "a cell of primitive operators", lambda: _cell("Tanh")),
-        Form("inputs fed by outputs", "a cell of its own", lambda: _cell("Softsign")),
-        Form("inputs fed by outputs", "--state h=none", lambda: _cell("Tanh"), Options(states={"h": "none"})),
-        Form("com.microsoft::FusedMatMul", "any operator of another domain", _foreign),
-    ]
-
-
-def _scan(length: int) -> bytes:
-    body = Builder(prefix="b_")
-    total = body.op("Add", body.op("Mul", "h", body.const(0.5)), "s")
-    result = body.op("Identity", total, out="h_out")
-    body.op("Identity", result, out="y_out")
-    inner = body.graph({"h": (1, 3), "s": (1, 3)}, ["h_out", "y_out"])
-    b = Builder()
-    start = b.const(np.zeros((1, 3)))
-    y = b.ops("Scan", 2, start, "x", body=inner, num_scan_inputs=1)[1]
-    if length > 1:
-        y = b.op("Slice", y, *(b.const(np.array([v])) for v in (0, STEPS, 0, length)))
-    return b.model({"x": (STEPS, 1, 3)}, [y])
-
-
-def _cell(function: str) -> bytes:
-    b = Builder()
-    total = b.op("Add", b.op("MatMul", "x", b.const(b.weights(3, 4))), b.op("MatMul", "h", b.const(b.weights(4, 4))))
-    b.op(function, total, out="h_out")
-    return b.model({"x": (1, 3), "h": (1, 4)}, ["h_out", b.op("Mul", "h_out", b.const(2.0), out="y")])
-
-
-def _foreign() -> bytes:
-    made = helper.make_node("FusedMatMul", ["x", "x"], ["y"], name="fused", domain="com.microsoft")
-    floats = TensorProto.FLOAT
-    graph = helper.make_graph(
-        [made],
-        "g",
-        [helper.make_tensor_value_info("x", floats, [3, 3])],
-        [helper.make_tensor_value_info("y", floats, [3, 3])],
-    )
-    sets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return bytes(helper.make_model(graph, opset_imports=sets, ir_version=IR).SerializeToString())
 
 
 SECTIONS: Sequence[tuple[str, Callable[[], list[Form]]]] = (

@@ -225,6 +225,7 @@ ARITHMETIC = [
     Case("mean_of_two", lambda b, x: b.op("Mean", b.op("Abs", x), x), 70, kind="add"),
     Case("max_of_three", lambda b, x: b.op("Max", b.op("Neg", x), x, b.const(0.5)), 70),
     Case("max", _with_itself("Max"), 75, kind="minmax"),
+    Case("outer_constant", lambda b, x: b.op("Einsum", x, b.const(_B), equation="btf,f->btf"), 70),
     Case("min", _with_itself("Min"), 75, kind="minmax"),
     Case("div", _quotient, 66, kind="div"),
     Case("constant_over", _positive(lambda b, x: b.op("Div", b.const(2.0), x), 1.0), 60, kind="power"),
@@ -284,6 +285,7 @@ COMPARISONS = [
     Case("shrink", op("Shrink", lambd=0.3, bias=0.3), 60),
     Case("hard_shrink", op("Shrink", lambd=0.3), 30),
     Case("sign", op("Sign"), 20),
+    Case("remainder", lambda b, x: b.op("Mod", x, b.const(0.75), fmod=1), 15),
 ]
 
 

@@ -1,0 +1,66 @@
+"""onnxruntime on a model that nobody has looked at: within a time and a memory of its own."""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from rnnc.errors import UnreadableModel
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MOST_SECONDS = 5.0
+MOST_BYTES = 768 << 20
+"""Three times the largest file."""
+ARENA = "bfc_arena"
+"""What onnxruntime's messages name where its memory does not reach."""
+
+
+def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) -> dict[str, NDArray[Any]]:
+    """Run a model in onnxruntime, without its own optimisations and messages.
+
+    Raises UnreadableModel where it takes more than ``MOST_SECONDS`` or ``MOST_BYTES``; what onnxruntime raises otherwise
+    is passed on.
+    """
+    import onnxruntime as ort
+
+    _bound_memory()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    quiet = ort.RunOptions()
+    quiet.log_severity_level = 4
+    late = Timer(MOST_SECONDS, lambda: setattr(quiet, "terminate", True))
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        late.start()
+        return dict(zip(outputs, session.run(outputs, inputs, quiet), strict=True))
+    except Exception as error:
+        if quiet.terminate:
+            what = f"onnxruntime takes more than {MOST_SECONDS:g} s for one sequence: does a loop of it end?"
+            raise UnreadableModel(what) from error
+        if ARENA in str(error):
+            what = (
+                f"onnxruntime takes more than {MOST_BYTES >> 20} MiB for one sequence: a tensor of it grows too large"
+            )
+            raise UnreadableModel(what) from error
+        raise
+    finally:
+        late.cancel()
+
+
+@cache
+def _bound_memory() -> None:
+    """Give sessions that ask for it an allocator with a limit, which all of them share."""
+    import onnxruntime as ort
+
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    as_asked = 1
+    arena = ort.OrtArenaCfg({"max_mem": MOST_BYTES, "arena_extend_strategy": as_asked})
+    ort.create_and_register_allocator(memory, arena)

@@ -1,0 +1,143 @@
+"""Open axes: features that the graph tells, axes without a name, lengths of sequences; what is asked for is named exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from onnx import ModelProto
+
+from rnnc.compiler import compile_model, load_net
+from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.options import Options
+from tests.support.graphs import Builder
+
+F, H, BLOCK = 3, 4, 24
+Axis = int | str | None
+
+
+def opened(content: bytes, axes: dict[str, Sequence[Axis]]) -> bytes:
+    """The model with other axes of its inputs: a length, a name, or None for neither."""
+    model = ModelProto.FromString(content)
+    for value in model.graph.input:
+        for dim, axis in zip(value.type.tensor_type.shape.dim, axes.get(value.name, ()), strict=False):
+            dim.Clear()
+            if isinstance(axis, int):
+                dim.dim_value = axis
+            elif axis:
+                dim.dim_param = axis
+    return model.SerializeToString()
+
+
+def rnn(b: Builder, x: str, features: int, *rest: str) -> str:
+    weights = [b.const(b.weights(1, H, n)) for n in (features, H)]
+    return b.ops("RNN", 2, x, *weights, "", *rest, hidden_size=H)[0]
+
+
+def recurrent() -> bytes:
+    b = Builder(1)
+    b.op("Identity", rnn(b, "x", F), out="y")
+    return opened(b.model({"x": [12, 1, F]}, ["y"]), {"x": ["T", 1, "F"]})
+
+
+def behind_a_product() -> bytes:
+    b = Builder(2)
+    x = b.op("MatMul", "x", b.const(b.weights(F, 5)))
+    b.op("Identity", rnn(b, x, 5), out="y")
+    return opened(b.model({"x": [12, 1, F]}, ["y"]), {"x": ["T", 1, None]})
+
+
+def behind_a_convolution() -> bytes:
+    b = Builder(3)
+    x = b.op("Conv", b.op("Transpose", "x", perm=[1, 2, 0]), b.const(b.weights(5, F, 3)), pads=[2, 0])
+    b.op("Identity", rnn(b, b.op("Transpose", x, perm=[2, 0, 1]), 5), out="y")
+    return opened(b.model({"x": [12, 1, F]}, ["y"]), {"x": ["T", 1, None]})
+
+
+def blocks() -> bytes:
+    """A step file: a block of samples, its axes without names, is cut by a Conv; the state's batch has no name either."""
+    b = Builder(4)
+    x = b.op("Reshape", "x", b.const(np.array([1, 1, BLOCK])))
+    x = b.op(
+        "ReduceMean", b.op("Conv", x, b.const(b.weights(F, 1, 8)), strides=[8]), b.const(np.array([2])), keepdims=0
+    )
+    x = b.op("Unsqueeze", x, b.const(np.array([0])))
+    b.op("Identity", rnn(b, x, F, "", "h"), out="y")
+    b.op("Identity", b.nodes[-2].output[1], out="hn")
+    return opened(b.model({"x": [1, BLOCK], "h": [1, 1, H]}, ["y", "hn"]), {"x": [None, None], "h": [1, None, H]})
+
+
+@pytest.mark.parametrize("make", [recurrent, behind_a_product, behind_a_convolution, blocks])
+def test_the_graph_tells_the_features(make: Callable[[], bytes]) -> None:
+    package = compile_model(make())
+    assert package.program.inputs[0].size == (BLOCK if make is blocks else F)
+    assert package.verified is not None and not package.verified.problems()
+
+
+def test_an_axis_without_a_name_is_bound_by_its_place() -> None:
+    content = blocks()
+    assert load_net(content, Options(bind={"x.1": BLOCK, "h.1": 1})).inputs[0].size == BLOCK
+    assert load_net(recurrent(), Options(bind={"x.2": F})).inputs[0].size == F
+
+
+@pytest.mark.parametrize(
+    ("bind", "message"),
+    [
+        ({"h.0": 2.0}, r"--bind h.0=2: that axis has length 1"),
+        ({"x.1": 0.0}, r"--bind x.1=0: a length is a positive integer"),
+        ({"x.7": 1.0}, r"--bind x.7: no such dimension or input"),
+        ({"z.0": 1.0}, r"--bind z.0: no such dimension or input"),
+    ],
+)
+def test_a_place_that_is_none_is_told(bind: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_net(blocks(), Options(bind=bind))
+
+
+def test_a_wrong_length_names_what_was_guessed() -> None:
+    """Nothing tells how long a block is that is cut by slices: the guess, and the flag that says it, are named."""
+    b = Builder(5)
+    first, then, axis = (b.const(np.array([n])) for n in (0, BLOCK // 2, 1))
+    halves = b.op(
+        "Add", b.op("Slice", "x", first, then, axis), b.op("Slice", "x", then, b.const(np.array([BLOCK])), axis)
+    )
+    x = b.op("Unsqueeze", b.op("MatMul", halves, b.const(b.weights(BLOCK // 2, F))), b.const(np.array([0])))
+    b.op("Identity", rnn(b, x, F, "", "h"), out="y")
+    b.op("Identity", b.nodes[-2].output[1], out="hn")
+    content = opened(b.model({"x": [1, BLOCK], "h": [1, 1, H]}, ["y", "hn"]), {"x": [1, None]})
+    with pytest.raises((Refused, UnreadableModel)) as refused:
+        load_net(content)
+    assert "--bind x.1=N" in f"{refused.value}"
+    assert load_net(content, Options(bind={"x.1": BLOCK})).inputs[0].size == BLOCK
+
+
+def with_lengths(*axes: Axis) -> bytes:
+    b = Builder(6)
+    weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
+    _, last = b.ops("RNN", 2, "x", *weights, "", "lens", hidden_size=H)
+    b.op("Identity", last, out="y")
+    model = ModelProto.FromString(b.model({"x": [12, 1, F], "lens": [1]}, ["y"], "fi"))
+    model.graph.input[1].type.tensor_type.elem_type = 6
+    return opened(model.SerializeToString(), {"x": axes})
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "bind"),
+    [
+        (with_lengths(12, 1, F), "--bind lens=12", {"lens": 12.0}),
+        (with_lengths("T", 1, F), "--bind lens=T --bind x.0=T", {"lens": 16.0, "x.0": 16.0}),
+    ],
+    ids=["fixed", "open"],
+)
+def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bind: dict[str, float]) -> None:
+    with pytest.raises(Refused, match="it tells how long a sequence is") as refused:
+        load_net(content)
+    assert flags in refused.value.hint
+    package = compile_model(content, options=Options(bind=bind))
+    assert package.verified is not None and not package.verified.problems()
+
+
+def test_a_length_that_the_sequence_does_not_have_is_told() -> None:
+    with pytest.raises(UnreadableModel, match="onnxruntime does not run it with"):
+        compile_model(with_lengths("T", 1, F), options=Options(bind={"lens": 24.0}))
