@@ -215,6 +215,8 @@ def _range(text: str) -> tuple[float, float]:
 
 
 def _axis(text: str) -> int | None:
+    if text != "none" and not text.removeprefix("-").isdecimal():
+        raise ValueError("expected the number of an axis, or none")
     return None if text == "none" else int(text)
 
 

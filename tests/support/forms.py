@@ -13,6 +13,7 @@ from tests.support.control_forms import control
 from tests.support.graphs import Builder
 from tests.support.recurrent import DEFAULT, Layer, layer, model
 from tests.support.supported import Form
+from tests.support.unrolled import forms as unrolled
 
 Nodes = Callable[[Builder], str]
 STEPS = 12
@@ -347,4 +348,5 @@ SECTIONS: Sequence[tuple[str, Callable[[], list[Form]]]] = (
     ("Comparisons", comparisons),
     ("Moving elements", shapes),
     ("Loops, states and other domains", control),
+    ("Unrolled loops", unrolled),
 )

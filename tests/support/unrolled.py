@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.options import Options
 from tests.support.graphs import Builder
+from tests.support.supported import Form
 
 X, H, T = 3, 4, 7
 Step = Callable[["Unrolled", str, list[str]], tuple[str, list[str]]]
@@ -244,3 +246,46 @@ def unrolled_cell(name: str, start: str = "zeros", result: str = "all", steps: i
     if start == "input":
         outputs += [b.op("Identity", s, out=f"h{i}_out") for i, s in enumerate(states)]
     return b.model(inputs, outputs)
+
+
+# --------------------------------------------------------------------------- forms of docs/supported.md
+
+
+def forms() -> list[Form]:
+    """A form for each cell, for the ways in which a loop begins and ends, and for what is refused."""
+    words = {
+        "where": "minGRU: a Where on the step's own product",
+        "delta": "gated DeltaNet: a matrix as state, normalised keys",
+        "stabilised": "sLSTM: four states, one a running maximum",
+        "low rank": "FastGRNN: low-rank gates",
+        "spiking": "leaky integrate-and-fire, reset by subtraction",
+        "reset later": "the same with a synaptic current, reset in the next step",
+        "substeps": "ODE-RNN: substeps of a solver between the inputs",
+        "shifted": "RWKV: the last input as a state",
+        "rotating": "S4D, LRU: a complex state as a pair",
+        "normalised": "an LSTM with LayerNormalization of R h",
+        "caching": "Mamba: a cache of inputs and a selective state",
+    }
+    made = [Form("a step, copied", what, lambda name=name: unrolled_cell(name)) for name, what in words.items()]
+    return [
+        *made,
+        Form(
+            "a step, copied", "from a state of zeros that is folded away", lambda: unrolled_cell("rotating", "folded")
+        ),
+        Form("a step, copied", "from states that are inputs", lambda: unrolled_cell("where", "input")),
+        Form("a step, copied", "only the last result", lambda: unrolled_cell("delta", result="last")),
+        Form("a step, copied", "copies that differ by a constant", differing),
+        Form("a step, copied", "the same with --time-axis x=none", differing, Options(time_axis={"x": None})),
+    ]
+
+
+def differing() -> bytes:
+    """A decaying sum whose factor is another one in each step."""
+    b, every = Unrolled(), list[str]()
+    h = b.const(np.zeros((1, H)))
+    for t in range(T):
+        u = b.rows("w", b.op("Gather", "x", b.const(np.asarray(t)), axis=1), X, H)
+        h = b.op("Tanh", b.op("Add", b.op("Mul", h, b.const(1 / (t + 2))), u))
+        every.append(b.op("Unsqueeze", h, b.fixed("axes", [1])))
+    b.op("Concat", *every, axis=1, out="y")
+    return b.model({"x": (1, T, X)}, ["y"])
