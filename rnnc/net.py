@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnc.clock import ALWAYS, EVERY_STEP, Clock, Timing, common_clock
 from rnnc.fixed import Floats, Format, Ints
+from rnnc.pace import Pace
 from rnnc.rows import Block
 
 if TYPE_CHECKING:
@@ -375,29 +376,11 @@ class Net:
         """How many values an output gives for a sequence of ``steps`` steps, those that come after its end included."""
         if output.kind == "window":
             return self.windows(steps) * max(output.ticks, 1)
-        counts: dict[str, int] = {}
-        for op, sources in self._paced:
-            counts[op.outputs[0]] = op.timing.count(min(counts.get(n, steps) for n in sources))
-        return min(counts.get(n, steps) for n in self._pace[output.value])
+        return self._pace.ticks(output.value, steps)
 
     @cached_property
-    def _pace(self) -> dict[str, frozenset[str]]:
-        """For each value, those it comes as often as the rarest of: inputs, and what ops give that change the pace."""
-        pace = {name: frozenset([name]) for name in self.values}
-        for op in self.ops:
-            for name in op.outputs:
-                paced = op.elastic or op.timing != Timing()
-                pace[name] = frozenset(op.outputs[:1]) if paced else frozenset().union(*(pace[n] for n in op.inputs))
-        return pace
-
-    @cached_property
-    def _paced(self) -> list[tuple[Op, frozenset[str]]]:
-        """The ops that change the pace, with what each comes as often as the rarest of before it."""
-        changing = [op for op in self.ops if op.elastic or op.timing != Timing()]
-        return [
-            (op, frozenset().union(*(self._pace[n] for n in (op.inputs[:1] if op.elastic else op.inputs))))
-            for op in changing
-        ]
+    def _pace(self) -> Pace:
+        return Pace(self.values, self.ops)
 
     def __str__(self) -> str:
         windows = f", {self.window} steps at a time" if self.window else ""

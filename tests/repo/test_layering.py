@@ -22,6 +22,7 @@ LAYERS = (
     "errors",
     "fixed wav files",
     "clock rows functions",
+    "pace",
     "activations net",
     "qnet options",
     "streams tracing data",
