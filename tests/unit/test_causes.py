@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from rnnc.options import Options
-from rnnc.verification.slow import feedback_gain, still_rising
+from rnnc.verification.slow import _followed, feedback_gain, longest, still_rising
 from tests.support.faults import FAULTS, GAINS, OBSERVER, Fault, slow_recurrence
 from tests.support.small import FEATURES, small
 
@@ -128,6 +128,9 @@ def test_the_feedback_of_a_linear_recurrence_is_its_largest_eigenvalue() -> None
     gain = feedback_gain(net, {"s"}, x)
     assert gain == pytest.approx(np.abs(np.linalg.eigvals(matrix.astype(np.float32))).max(), rel=1e-4)
     assert feedback_gain(net, {"nothing"}, x) is None
+    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=3e-3), (
+        "an error that is followed fades alike"
+    )
 
 
 def test_a_state_that_settles_is_not_rising() -> None:
