@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ from rnnc.cli import app
 from rnnc.options import Options
 from rnnc.verification.slow import _followed, feedback_gain, longest, still_rising
 from tests.support.faults import FAULTS, GAINS, OBSERVER, Fault, slow_recurrence
-from tests.support.small import FEATURES, small
+from tests.support.graphs import Builder
+from tests.support.small import FEATURES, recording, small
 
 
 def run(*words: str) -> Any:
@@ -139,3 +140,17 @@ def test_a_state_that_settles_is_not_rising() -> None:
     assert still_rising(net, {"x": [fault.calib[:, None]]}) == {"s"}
     back_and_forth = np.sin(np.arange(2000) / 30)[:, None]
     assert still_rising(net, {"x": [back_and_forth]}) == set()
+
+
+@pytest.mark.parametrize("precision", ["a16", "a8"])
+def test_a_saturated_gru_is_not_clipped(precision: Literal["a16", "a8"]) -> None:
+    """Its state lies at +-1 for long, which is as far as it goes in real numbers."""
+    b = Builder(3)
+    w, r = b.const(40 * b.weights(1, 12, 3)), b.const(b.weights(1, 12, 4))
+    h = b.op("Squeeze", b.ops("GRU", 2, "x", w, r, hidden_size=4)[0], b.const(np.array([1])))
+    model = b.model({"x": ["time", 1, 3]}, [b.op("MatMul", h, b.const(b.weights(4, 2)), out="y")])
+    x = np.repeat(recording(10), 30, axis=0)
+    made = rnnc.build(model, x, Options(precision=precision))
+    assert made.verified is not None
+    states = [o for o in made.verified.measured.occupancy if o.state]
+    assert states and max(o.used for o in states) > 0.99 and not any(o.saturated.any() for o in states)
