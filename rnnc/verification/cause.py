@@ -25,6 +25,8 @@ from rnnc.verification.units import crowded_input, crowded_output
 from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Measurement
 
+MOSTLY = 0.5
+"""Share of what all layers' weights cost from which one layer is named alone."""
 NEARLY = 0.8
 """Of suspects that explain about as much the first is named: what is clipped early is clipped in all that follows."""
 EXPLAINS = 0.3
@@ -238,7 +240,7 @@ class _Diagnosis:
         name = max(errors, key=lambda n: errors[n])
         op = next(o for o in self.net.ops if o.name == name)
         words = f"the int8 weights of {name} ({op.describe()}){self._gate(runs, op, rounded[name])}"
-        if errors[name] < EXPLAINS * sum(errors.values()):
+        if errors[name] < MOSTLY * sum(errors.values()):
             words = f"the int8 weights of {len(rounded)} layers together, of {name} most"
         return self._lasting(op, words, self._finer_weights())
 

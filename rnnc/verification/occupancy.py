@@ -147,9 +147,10 @@ def _hidden(state: QState) -> bool:
 
 
 def _shown(state: QState, op: QOp) -> str:
-    """The output that has what a state has: its own, or the upper part of it; "" for none."""
-    same = {state.name, *(s.name for s in op.states() if s.follows == state.name)}
-    return next((name for k, name in enumerate(op.outputs) if op.output_state(k) in same), "")
+    """The output that has what a state has: the first is the upper part of a state that another follows; "" for none."""
+    if any(s.follows == state.name for s in op.states()):
+        return op.outputs[0]
+    return next((name for k, name in enumerate(op.outputs) if op.output_state(k) == state.name), "")
 
 
 def input_occupancy(qnet: QNet, sequences: Sequences) -> tuple[Occupancy, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +23,10 @@ POINTS = 5
 MOST_ELEMENTS = 512
 """A state of more elements is not measured: its matrix takes as many runs."""
 NUDGE = 1e-6
+ALIKE = 1e-3
+"""Eigenvalues that differ by no more, beside the largest, are of one matrix: the feedback is linear."""
+SETTLING, FOLLOWED = 32, 96
+"""Steps until an error points where it grows most, and steps over which it is then followed."""
 
 
 def longest(sequences: Sequences) -> dict[str, Array]:
@@ -53,10 +57,11 @@ def _rises(magnitudes: Floats) -> bool:
 
 
 def feedback_gain(net: Net, names: Collection[str], sequences: Sequences) -> float | None:
-    """The largest magnitude of an eigenvalue of one step of some states, in the median along the longest sequence.
+    """By what an error in some states is multiplied at each step, along the longest sequence.
 
-    An error of a step lasts for about 1 / (1 - this) steps. None where it cannot be measured: no such states, too many
-    elements, windows.
+    Where the states' own matrix is the same everywhere it is its largest eigenvalue; else how a small error goes on, in the
+    geometric mean over stretches of steps. An error lasts for about 1 / (1 - this) steps. None where it cannot be measured: no
+    such states, too many elements, windows.
     """
     chosen = [s for s in net.states() if s.name in names]
     size = sum(int(np.prod(s.shape, dtype=np.int64)) for s in chosen)
@@ -69,7 +74,45 @@ def feedback_gain(net: Net, names: Collection[str], sequences: Sequences) -> flo
         frames = {name: s[t : t + ticks] for name, s in x.items()}
         if len(next(iter(frames.values()))) == ticks:
             found.append(_largest_eigenvalue(net, stream, [s.name for s in chosen], frames))
-    return float(np.median(found)) if found else None
+    if not found:
+        return None
+    alike = max(found) - min(found) <= ALIKE * max(found)
+    return float(np.median(found)) if alike else _followed(net, [s.name for s in chosen], x, ticks)
+
+
+def _followed(net: Net, names: Sequence[str], x: Mapping[str, Array], ticks: int) -> float:
+    """How much a small error in some states grows, or fades, in a tick of theirs: the geometric mean over several stretches."""
+    rates = []
+    steps = len(next(iter(x.values())))
+    for stream, t in _along(net, x, POINTS):
+        pair = _copies(net, stream, 2)
+        rng = np.random.default_rng(0)
+        _set_error(pair, names, {n: rng.standard_normal(pair.state[n].shape[1:]) for n in names})
+        for k, at in enumerate(range(t, min(steps - ticks, t + (SETTLING + FOLLOWED) * ticks), ticks)):
+            pair.advance({name: np.repeat(s[at : at + ticks, None], 2, axis=1) for name, s in x.items()})
+            error = {n: pair.state[n][1] - pair.state[n][0] for n in names}
+            size = float(np.sqrt(sum(float(np.sum(e**2)) for e in error.values())))
+            if not 0 < size < np.inf:
+                break
+            if k >= SETTLING:
+                rates.append(np.log(size / NUDGE))
+            _set_error(pair, names, error)
+    return float(np.exp(np.mean(rates))) if rates else 0.0
+
+
+def _set_error(pair: Stream, names: Sequence[str], error: Mapping[str, Array]) -> None:
+    """Let the second of two streams be the first but for an error of length NUDGE in some states."""
+    size = np.sqrt(sum(float(np.sum(e**2)) for e in error.values()))
+    for name, state in pair.state.items():
+        state[1] = state[0] + (error[name] * (NUDGE / size) if name in names else 0)
+
+
+def _copies(net: Net, at: Stream, lanes: int) -> Stream:
+    """Many of a running stream."""
+    stream = stream_net(net, lanes)
+    stream.state = {name: np.repeat(array[:1], lanes, axis=0) for name, array in at.state.items()}
+    stream.ticks, stream.steps = dict(at.ticks), at.steps
+    return stream
 
 
 def _along(net: Net, x: Mapping[str, Array], pieces: int) -> Iterator[tuple[Stream, int]]:
@@ -95,9 +138,7 @@ def _largest_eigenvalue(net: Net, at: Stream, names: list[str], frames: Mapping[
     start = np.concatenate([at.state[n][0].ravel() for n in names])
     nudge = NUDGE * max(1.0, float(np.abs(start).max(initial=0.0)))
     lanes = np.concatenate([start[None], start + nudge * np.eye(start.size)])
-    stream = stream_net(net, len(lanes))
-    stream.state = {name: np.repeat(array[:1], len(lanes), axis=0) for name, array in at.state.items()}
-    stream.ticks, stream.steps = dict(at.ticks), at.steps
+    stream = _copies(net, at, len(lanes))
     done = 0
     for n in names:
         shape = at.state[n].shape[1:]

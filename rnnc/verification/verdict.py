@@ -139,7 +139,7 @@ def judge_output(o: OutputFigures, form: Format, *, classes: bool = False) -> Ou
     worst = min(known, key=lambda k: known[k])
     name = o.name if len(channels) == 1 else f"{o.name}[{worst}]"
     level = _grade(known[worst], GOOD_DB, FAIR_DB)
-    return OutputVerdict(o.name, "channels", channels, ignored, worst, level, f"{name} has {known[worst]:.1f} dB")
+    return OutputVerdict(o.name, "channels", channels, ignored, worst, level, f"{name} has {_decibels(known[worst])}")
 
 
 def _judge_classes(name: str, db: float | None, agreement: float | None) -> tuple[Level | None, str]:
@@ -147,7 +147,7 @@ def _judge_classes(name: str, db: float | None, agreement: float | None) -> tupl
         return "poor", f"{name} has its largest score in the same place in {_percent(agreement)}"
     if db is None:
         return None, ""
-    return _grade(db, GOOD_DB, FAIR_DB), f"{name} has {db:.1f} dB"
+    return _grade(db, GOOD_DB, FAIR_DB), f"{name} has {_decibels(db)}"
 
 
 def too_still(reference: Floats, scale: Floats) -> tuple[int, ...]:
@@ -186,6 +186,11 @@ def most_clipped(occupancy: Sequence[Occupancy]) -> Occupancy | None:
 
 def _clipping(o: Occupancy) -> str:
     return f"{'state' if o.state else 'input'} {o.value} was clipped in {o.share_saturated:.1%} of its numbers"
+
+
+def _decibels(db: float) -> str:
+    """As a terminal shows what the report has with five digits."""
+    return f"{float(f'{db:.5g}'):.1f} dB"
 
 
 def _grade(x: float, good: float, fair: float) -> Level:

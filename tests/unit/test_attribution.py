@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rnnc
 from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.ops.lstm import Lstm
@@ -16,12 +17,13 @@ from rnnc.quantization.calibrate import INPUT_HEADROOM, calibrate
 from rnnc.quantization.quantize import quantize
 from rnnc.streams import run_net, run_qnet
 from rnnc.tracing import InitialState
-from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, excerpts
+from rnnc.verification.attribution import ByTable, affordable_steps, attribute, by_table, excerpts, over_same_steps
 from rnnc.verification.batches import batches
 from rnnc.verification.host import run_oracle
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Counting
 from tests.support.nets import draw, noise, to_integers
+from tests.support.small import recording, small
 
 Array = np.ndarray[Any, Any]
 STEPS = 96
@@ -144,3 +146,14 @@ def test_saturation_is_counted_where_it_happens() -> None:
     assert calm["x"] == (pytest.approx(1 / INPUT_HEADROOM, abs=0.01), 0.0)
     assert loud["x"][0] == 1.0 and loud["x"][1] > 0.1
     assert loud["lstm0.y"][1] == 0.0, "a tanh fills its range by nature"
+
+
+def test_all_layers_together_are_verifys_figure_over_the_same_pieces() -> None:
+    package = rnnc.build(small(), {"x": recording(400)}, Options())
+    assert package.verified is not None
+    measured, qnet = package.verified.measured, package.program.qnet
+    found = over_same_steps(attribute(qnet, {"x": [recording(400)]}, 12), measured, qnet.net)
+    steps = [t for _, a, b in found.stretches for t in range(a, b)]
+    assert len(steps) == found.steps < 400
+    (o,) = measured.outputs
+    assert found.network == sqnr_db(o.asked.reference[steps], o.got[steps]) != o.difference.sqnr_db

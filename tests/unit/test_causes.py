@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from rnnc.options import Options
-from rnnc.verification.slow import feedback_gain, still_rising
+from rnnc.verification.slow import _followed, feedback_gain, longest, still_rising
 from tests.support.faults import FAULTS, GAINS, OBSERVER, Fault, slow_recurrence
-from tests.support.small import FEATURES, small
+from tests.support.graphs import Builder
+from tests.support.small import FEATURES, recording, small
 
 
 def run(*words: str) -> Any:
@@ -128,6 +129,9 @@ def test_the_feedback_of_a_linear_recurrence_is_its_largest_eigenvalue() -> None
     gain = feedback_gain(net, {"s"}, x)
     assert gain == pytest.approx(np.abs(np.linalg.eigvals(matrix.astype(np.float32))).max(), rel=1e-4)
     assert feedback_gain(net, {"nothing"}, x) is None
+    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=3e-3), (
+        "an error that is followed fades alike"
+    )
 
 
 def test_a_state_that_settles_is_not_rising() -> None:
@@ -136,3 +140,17 @@ def test_a_state_that_settles_is_not_rising() -> None:
     assert still_rising(net, {"x": [fault.calib[:, None]]}) == {"s"}
     back_and_forth = np.sin(np.arange(2000) / 30)[:, None]
     assert still_rising(net, {"x": [back_and_forth]}) == set()
+
+
+@pytest.mark.parametrize("precision", ["a16", "a8"])
+def test_a_saturated_gru_is_not_clipped(precision: Literal["a16", "a8"]) -> None:
+    """Its state lies at +-1 for long, which is as far as it goes in real numbers."""
+    b = Builder(3)
+    w, r = b.const(40 * b.weights(1, 12, 3)), b.const(b.weights(1, 12, 4))
+    h = b.op("Squeeze", b.ops("GRU", 2, "x", w, r, hidden_size=4)[0], b.const(np.array([1])))
+    model = b.model({"x": ["time", 1, 3]}, [b.op("MatMul", h, b.const(b.weights(4, 2)), out="y")])
+    x = np.repeat(recording(10), 30, axis=0)
+    made = rnnc.build(model, x, Options(precision=precision))
+    assert made.verified is not None
+    states = [o for o in made.verified.measured.occupancy if o.state]
+    assert states and max(o.used for o in states) > 0.99 and not any(o.saturated.any() for o in states)
