@@ -12,7 +12,8 @@ def usage(program: Program) -> list[str]:
     lines += [f"// {line}" for line in going_on(program)]
     lines += [f"static {n}_t s; // one stream; each sensor has its own"]
     taken = _free("taken", program)
-    lines += [f"static uint16_t {taken}; // frames since the start"] if net.restarts else []
+    counter = "uint16_t" if net.restarts < 1 << 16 else "uint32_t"
+    lines += [f"static {counter} {taken}; // frames since the start"] if net.restarts else []
     lines += ["", "void start(void)", "{", f"    {n}_reset(&s);"]
     lines += [*([f"    {taken} = 0;"] if net.restarts else []), "}", ""]
     lines += [*_signature("on_frame", [f"const {_array(program, p)}" for p in program.inputs]), "{"]

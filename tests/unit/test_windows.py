@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import rnnc
 from rnnc.backend.lower import lower
+from rnnc.backend.usage import usage
 from rnnc.cli import app
 from rnnc.errors import Refused, UsageError
 from rnnc.options import Options
@@ -22,7 +23,7 @@ from rnnc.report.terminal import description, summary
 from rnnc.streams import Windows, run_net, run_qnet, start_net, start_qnet
 from tests.support.nets import integers
 from tests.support.operators import quantized, sequence
-from tests.support.packages import Built, blob_of, package
+from tests.support.packages import WARNINGS, Built, blob_of, package, run
 from tests.support.sequences import LIMIT, imported
 from tests.support.windows import KINDS, T, many_to_many, many_to_one, outputs_of_unlike_rates
 
@@ -158,6 +159,15 @@ def test_the_header_s_example_is_the_use_that_was_compared() -> None:
     window = compiled(hop=3).files["model.h"]
     assert "taken" not in window and f"y: the answer to the newest {T} frames" in window
     assert f"Frame {T}, and every 3 frames after it, writes the outputs" in window
+
+
+@pytest.mark.parametrize("hop", [0, 3])
+@pytest.mark.parametrize("kind", ["many_to_one", "behind_a_convolution", "outputs_of_unlike_rates"])
+def test_the_header_s_example_compiles(kind: str, hop: int, tmp_path: Path) -> None:
+    package = rnnc.compile_model(KINDS[kind](), hop=hop, verify=False)
+    package.write(tmp_path / "m")
+    (tmp_path / "use.c").write_text("\n".join(usage(package.program)) + "\n")
+    run(["gcc", *WARNINGS, "-Im", "-c", "use.c", "-o", "use.o"], tmp_path)
 
 
 def test_verify_names_the_use_that_it_compared() -> None:
