@@ -59,7 +59,9 @@ class ModelArguments:
     ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
     window: Annotated[int, _option("--window", "T", "Steps that a network with a backward pass sees at once.")] = 0
-    bind: Annotated[list[str] | None, _option("--bind", "NAME=VALUE", "The length of a dimension (its name, or INPUT.AXIS), a scalar input.")] = None
+    bind: Annotated[
+        list[str] | None, _option("--bind", "NAME=VALUE", "Length of a dimension (or INPUT.AXIS); scalar input.")
+    ] = None
     state: Annotated[list[str] | None, _option("--state", "IN=OUT|none", "The output that feeds a state input.")] = None
     wav_hop: Annotated[
         int, _option("--wav-hop", "N", "Samples from one frame of a .wav to the next; a frame's size.")
