@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
+import rnnc
 from rnnc.cli import complete
 from rnnc.cli.output import Output
-from rnnc.errors import RnncError, UsageError
+from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import WORD_BITS
 from rnnc.interruption import INTERRUPTED
 from rnnc.options import Options, Precision
@@ -288,6 +289,10 @@ def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, 
         what = f"{error.where}: {error.what}" if error.where else error.what
         output.error(what, error.hint, error.exit_code)
         raise typer.Exit(error.exit_code) from None
+    except MemoryError:
+        code = ModelError.exit_code
+        output.error("the machine's memory does not suffice for this model and data", "Give shorter recordings.", code)
+        raise typer.Exit(code) from None
     except KeyboardInterrupt:
         output.note("interrupted")
         raise typer.Exit(INTERRUPTED) from None
@@ -306,7 +311,10 @@ def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, 
         if os.environ.get("RNNC_TRACEBACK"):
             traceback.print_exc()
         what = f"internal error, a fault of rnnc: {type(error).__name__}: {error}".splitlines()[0]
-        output.error(what, "Set RNNC_TRACEBACK=1 to see where, and report it.", INTERNAL_ERROR)
+        hint = (
+            f"Set RNNC_TRACEBACK=1 to see where, and report that with the model and rnnc's version, {rnnc.__version__}."
+        )
+        output.error(what, hint, INTERNAL_ERROR)
         raise typer.Exit(INTERNAL_ERROR) from None
 
 

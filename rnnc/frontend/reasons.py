@@ -80,7 +80,7 @@ def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
     told = any(
         n.op_type in ("LSTM", "GRU", "RNN") and made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in graph.nodes
     )
-    if told:
+    if told or "len" in tensor.name.lower():
         what = "it tells how long a sequence is, and a stream has no end"
         return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
     if np.prod(tensor.shape, dtype=np.int64) == 1:

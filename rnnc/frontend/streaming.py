@@ -109,7 +109,7 @@ def _check_inputs(graph: Graph, states: States) -> None:
         raise Refused("it has no input: what it computes never changes", where=graph.file)
     free = next((name for name in fed if name in states.feedback), fed[0])
     raise Refused(
-        f"no input is left: {', '.join(map(repr, fed))} are all states that outputs feed",
+        f"no input is left: outputs feed them all ({', '.join(fed)})",
         where=graph.file,
         hint=f"Leave one free, and hand it its output in the firmware: --state {free}=none.",
     )

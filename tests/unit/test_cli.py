@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rnnc import __version__ as version
 from rnnc.cli import app, main, shared
 from rnnc.cli.shared import INTERNAL_ERROR
 from tests.support.small import recording, small
@@ -237,6 +238,16 @@ def test_a_fault_of_rnnc_is_one_line_and_exit_70(here: Path, monkeypatch: pytest
     answer = rnnc("compile", "fan.onnx", "--json")
     assert answer.code == INTERNAL_ERROR and "internal error, a fault of rnnc: KeyError: 'h0'" in answer.err
     assert "Traceback" not in answer.err and answer.json["error"]["exit_code"] == INTERNAL_ERROR
+    assert version in answer.json["error"]["hint"]
+
+
+def test_too_little_memory_is_no_fault_of_rnnc(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 32. GiB")
+
+    monkeypatch.setattr("rnnc.compiler.build", broken)
+    answer = rnnc("compile", "fan.onnx")
+    assert answer.code == 3 and "memory does not suffice" in answer.err
 
 
 @pytest.mark.parametrize("arguments", [["compile"], ["compile", "--nonsense", "x.onnx"], ["explode"]])

@@ -233,8 +233,9 @@ def attention(b: Builder) -> None:
 
 
 def quantized(b: Builder) -> None:
-    scale, zero = b.const(np.array(0.1)), b.const(np.array(0, np.int8))
-    b.op("DequantizeLinear", b.op("QuantizeLinear", "x", scale, zero), scale, zero, out="y")
+    """There and back with scales of unlike size: more than rounding."""
+    first, then, zero = b.const(np.array(0.1)), b.const(np.array(0.2)), b.const(np.array(0, np.int8))
+    b.op("DequantizeLinear", b.op("QuantizeLinear", "x", first, zero), then, zero, out="y")
 
 
 def noise(b: Builder) -> None:
