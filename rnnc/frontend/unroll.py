@@ -31,13 +31,22 @@ def roll_up(graph: Graph, fixed: frozenset[str] = frozenset()) -> Graph:
     return graph
 
 
-def _roll_one(graph: Graph, fixed: frozenset[str]) -> Graph | None:
-    """Roll up one loop; None where there is none."""
+def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Graph | None:
+    """Roll up one loop; None where there is none.
+
+    ``doubled``: what the graph computes of states for this step and the next stands there twice already; no state may
+    start from what is computed any more.
+    """
     editor = Editor(graph)
     for choices in _loops(editor, fixed):
         found = [(body, start) for body in choices if (start := find_start(body)) is not None]
         if found:
             body, start = min(found, key=lambda f: (_computed(editor, f[1]), len(f[1])))
+            if _computed(editor, start):
+                twice = None if doubled else Cuts(body.copies, body.own_nodes).doubled()
+                rolled = None if twice is None else _roll_one(twice, fixed, doubled=True)
+                if rolled is not None or doubled:
+                    return rolled
             _Rolling(body, start).apply()
             return editor.finish()
     return None
