@@ -140,7 +140,7 @@ class Cuts:
         """The graph with nodes of states that this step and the next read twice, once for each; None where none are."""
         states, editor = self._states(), self.copies.editor
         late = self._of_states(states, shared=False)
-        shared = self._of_states(states, shared=True) - late
+        shared = self._read_later(self._of_states(states, shared=True) - late - states.keys())
         inside, second, twins = self._inside(), dict[str, str](), list[Node]()
         for node in [n for n in self.nodes if n.outputs[0] in shared]:
             for name in self.copies.orbit(node.outputs[0]).values():
@@ -163,6 +163,15 @@ class Cuts:
         shapes = {**editor.shapes, **{new: editor.shapes[old] for old, new in second.items() if old in editor.shapes}}
         changed = replace(editor.graph, nodes=tuple(nodes), constants=editor.constants, shapes=shapes)
         return Editor(changed).finish() if twins else None
+
+    def _read_later(self, firsts: set[str]) -> set[str]:
+        """Those of some nodes that the next step reads, directly or through others of them."""
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            later = any(self.later.get(n) or found & {r.outputs[0] for r in self.readers[n]} for n in node.outputs)
+            if later and node.outputs[0] in firsts:
+                found.add(node.outputs[0])
+        return found
 
     def _as_late_as_read(self, late: set[str], states: dict[str, int]) -> Late:
         """Each node as many steps later as what reads it; a state in the step that it is of."""
