@@ -7,9 +7,11 @@ substeps of an ODE solver) may as well be part of that. Where it is decides whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from rnnc.frontend.copies import Copies
-from rnnc.tracing import Node
+from rnnc.frontend.editor import Editor
+from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS
 
 MATRICES = ("Dense", "Gemm", "MatMul", "Einsum")
@@ -118,15 +120,58 @@ class Cuts:
 
     def _shown(self) -> Late:
         """What is computed from states alone, where the first step reads an input of the graph in their place."""
-        states, left = self._states(), set[str]()
-        late = {n.outputs[0] for n in self.nodes if self._moving(n)} - self.starting if states else left
+        states = self._states()
+        return self._as_late_as_read(self._of_states(states, shared=False), states)
+
+    def _of_states(self, states: dict[str, int], *, shared: bool) -> set[str]:
+        """The nodes that compute from states alone; ``shared``: also those that this step reads itself."""
+        late = {n.outputs[0] for n in self.nodes if self._moving(n)} if states else set[str]()
+        left = None
         while left != late:
             left = set(late)
             for node in self.nodes:
                 known = all(n in states or self._made(n) in late for n in self._moving(node))
-                if not known or not self._only_later(node, late):
+                free = shared or (node.outputs[0] not in self.starting and self._only_later(node, late))
+                if not known or not free:
                     late.discard(node.outputs[0])
-        return self._as_late_as_read(late, states)
+        return late
+
+    def doubled(self) -> Graph | None:
+        """The graph with nodes of states that this step and the next read twice, once for each; None where none are."""
+        states, editor = self._states(), self.copies.editor
+        late = self._of_states(states, shared=False)
+        shared = self._read_later(self._of_states(states, shared=True) - late - states.keys())
+        inside, second, twins = self._inside(), dict[str, str](), list[Node]()
+        for node in [n for n in self.nodes if n.outputs[0] in shared]:
+            for name in self.copies.orbit(node.outputs[0]).values():
+                original = editor.producer(name)
+                if original is not None:
+                    second.update((n, editor.fresh("twin")) for n in original.outputs)
+                    twins.append(original)
+        of_late = {
+            name for n in self.nodes if n.outputs[0] in late for name in self.copies.orbit(n.outputs[0]).values()
+        }
+
+        def own(node: Node, name: str) -> str:
+            later = id(node) in inside and self.copies.at(node.outputs[0]) > self.copies.at(name)
+            return second.get(name, name) if later or node.outputs[0] in of_late else name
+
+        nodes = [replace(n, inputs=tuple(own(n, name) for name in n.inputs)) for n in editor.nodes]
+        for node in twins:
+            inputs, outputs = (tuple(second.get(n, n) for n in names) for names in (node.inputs, node.outputs))
+            nodes.append(replace(node, inputs=inputs, outputs=outputs))
+        shapes = {**editor.shapes, **{new: editor.shapes[old] for old, new in second.items() if old in editor.shapes}}
+        changed = replace(editor.graph, nodes=tuple(nodes), constants=editor.constants, shapes=shapes)
+        return Editor(changed).finish() if twins else None
+
+    def _read_later(self, firsts: set[str]) -> set[str]:
+        """Those of some nodes that the next step reads, directly or through others of them."""
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            later = any(self.later.get(n) or found & {r.outputs[0] for r in self.readers[n]} for n in node.outputs)
+            if later and node.outputs[0] in firsts:
+                found.add(node.outputs[0])
+        return found
 
     def _as_late_as_read(self, late: set[str], states: dict[str, int]) -> Late:
         """Each node as many steps later as what reads it; a state in the step that it is of."""

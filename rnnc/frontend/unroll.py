@@ -31,13 +31,22 @@ def roll_up(graph: Graph, fixed: frozenset[str] = frozenset()) -> Graph:
     return graph
 
 
-def _roll_one(graph: Graph, fixed: frozenset[str]) -> Graph | None:
-    """Roll up one loop; None where there is none."""
+def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Graph | None:
+    """Roll up one loop; None where there is none.
+
+    ``doubled``: what the graph computes of states for this step and the next stands there twice already; no state may
+    start from what is computed any more.
+    """
     editor = Editor(graph)
     for choices in _loops(editor, fixed):
         found = [(body, start) for body in choices if (start := find_start(body)) is not None]
         if found:
             body, start = min(found, key=lambda f: (_computed(editor, f[1]), len(f[1])))
+            if _computed(editor, start):
+                twice = None if doubled else Cuts(body.copies, body.own_nodes).doubled()
+                rolled = None if twice is None else _roll_one(twice, fixed, doubled=True)
+                if rolled is not None or doubled:
+                    return rolled
             _Rolling(body, start).apply()
             return editor.finish()
     return None
@@ -72,7 +81,7 @@ class _Rolling:
         last, results = body.tables[-1], [*body.states, *(use.role for use in body.uses), *body.late]
         scans = self._scans()
         inner = self._inner(results, scans)
-        finals = [last.get(role, "") if role not in body.copies.frames else "" for role in body.states]
+        finals = [self._final(role) for role in body.states]
         stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late, *body.before)]
         attributes = {
             "body": inner,
@@ -97,6 +106,15 @@ class _Rolling:
         for role, name in shifted.items():
             self._rename(body.tables[-2][role], name)
         editor.replace(list({id(n): n for n in gone}.values()), [scan, *joins, *late])
+
+    def _final(self, role: str) -> str:
+        """The name of a state after the last step, "" where another node gives it: a frame that others read as well."""
+        name, editor = self.body.tables[-1].get(role, ""), self.editor
+        if name not in self.body.copies.frames:
+            return name
+        taken = editor.producer(name)
+        alone = taken is not None and len(taken.outputs) == 1 and not self.body.readers(name)
+        return name if alone and name in editor.results else ""
 
     def _rename(self, frame: str, name: str) -> None:
         """Let what is outside of the loop read another tensor in the place of a frame."""

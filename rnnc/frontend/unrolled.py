@@ -61,7 +61,7 @@ class Body:
     """
 
     def __init__(self, copies: Copies, nodes: list[Node], late: Mapping[str, int]) -> None:
-        self.copies = copies
+        self.copies, self.own_nodes = copies, nodes
         self.tables: list[dict[str, str]] = [{} for _ in range(copies.length)]
         """For each step the tensor that plays each role."""
         self.place: dict[str, tuple[int, str]] = {}

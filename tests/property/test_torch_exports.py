@@ -79,13 +79,17 @@ def exported(choose: Random, dynamo: bool) -> bytes:
     for _ in range(choose.randint(1, 4)):
         module, n = layer(choose, n)
         layers.append(module)
-    model = nn.Sequential(*layers).eval()
+    return content(nn.Sequential(*layers).eval(), first, dynamo)
+
+
+def content(model: Any, columns: int, dynamo: bool) -> bytes:
+    """A module of x ``[1, STEPS, columns]`` as a file."""
     file = io.BytesIO()
     names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"], "verbose": False}
     if dynamo:
-        torch.onnx.export(model, (torch.randn(1, STEPS, first),), dynamo=True, **names).save(file)
+        torch.onnx.export(model, (torch.randn(1, STEPS, columns),), dynamo=True, **names).save(file)
     else:
-        torch.onnx.export(model, (torch.randn(1, STEPS, first),), file, dynamo=False, opset_version=17, **names)
+        torch.onnx.export(model, (torch.randn(1, STEPS, columns),), file, dynamo=False, opset_version=17, **names)
     return file.getvalue()
 
 
@@ -100,3 +104,92 @@ def test_torchscript_exports(seed: int) -> None:
 def test_dynamo_exports(seed: int) -> None:
     pytest.importorskip("onnxscript")
     follows(exported(Random(seed), dynamo=True))
+
+
+# --------------------------------------------------------------------------- cells in a Python loop
+
+
+class Loop(nn.Module):  # type: ignore[misc, name-defined]
+    """A cell, called for each step from zeros on: from x and the states to an output and the new states."""
+
+    columns, hidden = 3, 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.x, self.h = nn.Linear(self.columns, 4 * self.hidden), nn.Linear(self.hidden, 4 * self.hidden, bias=False)
+        self.out = nn.Linear(self.hidden, 2)
+
+    def forward(self, x: Any) -> Any:
+        states, results = self.start(), []
+        for t in range(STEPS):
+            result, states = self.step(self.x(x[:, t]).chunk(4, -1), *states)
+            results.append(self.out(result))
+        return torch.stack(results, 1)
+
+    def start(self) -> Any:
+        """The first states."""
+        return [torch.zeros(1, self.hidden)]
+
+    def step(self, gates: Any, *states: Any) -> Any:
+        """One step."""
+        raise NotImplementedError
+
+
+class MinGru(Loop):
+    """A candidate chosen by its own sign."""
+
+    def step(self, gates: Any, *states: Any) -> Any:
+        z, n = torch.sigmoid(gates[0]), gates[1]
+        h = (1 - z) * states[0] + z * torch.where(n >= 0, n + 0.5, torch.sigmoid(n))
+        return h, [h]
+
+
+class Stabilised(Loop):
+    """sLSTM."""
+
+    def start(self) -> Any:
+        return [torch.zeros(1, self.hidden) for _ in range(4)]
+
+    def step(self, gates: Any, *states: Any) -> Any:
+        h, c, n, m = states
+        z, i, f, o = (a + b for a, b in zip(gates, self.h(h).chunk(4, -1), strict=True))
+        f = nn.functional.logsigmoid(f)
+        top = torch.maximum(f + m, i)
+        keep, take = torch.exp(f + m - top), torch.exp(i - top)
+        c, n = keep * c + take * torch.tanh(z), keep * n + take
+        h = torch.sigmoid(o) * c / n
+        return h, [h, c, n, top]
+
+
+class Delta(Loop):
+    """Gated DeltaNet."""
+
+    def start(self) -> Any:
+        return [torch.zeros(1, self.hidden, self.hidden)]
+
+    def step(self, gates: Any, *states: Any) -> Any:
+        q, k, v, a = gates
+        k = nn.functional.normalize(k, dim=-1).unsqueeze(-1)
+        s = torch.sigmoid(a[:, :1, None]) * states[0]
+        s = s + (v.unsqueeze(-1) - s @ k) @ k.transpose(1, 2)
+        return (s @ q.unsqueeze(-1)).squeeze(-1), [s]
+
+
+class Spiking(Loop):
+    """Leaky integrate-and-fire."""
+
+    def step(self, gates: Any, *states: Any) -> Any:
+        v = 0.9 * states[0] + gates[0]
+        spike = (v > 0.5).float()
+        return spike, [v - 0.5 * spike]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("cell", [MinGru, Stabilised, Delta, Spiking])
+def test_unrolled_cells(cell: type[Loop], dynamo: bool) -> None:
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    net = follows(content(cell().eval(), Loop.columns, dynamo))
+    assert net.inputs[0].shape == (Loop.columns,) and net.feedback

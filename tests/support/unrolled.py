@@ -129,12 +129,12 @@ def spiking(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
 
 
 def reset_later(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
-    """The same, reset by the next step, where the membrane's last value is above the threshold."""
+    """The same, reset by the next step where this one gives a spike: both compare the membrane with the threshold."""
     current, v = states
     reset = b.op("Greater", v, b.fixed("threshold", 0.5))
     current = b.op("Add", b.times(current, 0.8), b.rows("w", x, X, H))
     v = b.op("Add", b.op("Where", reset, b.fixed("nil", 0.0), b.times(v, 0.9)), current)
-    return v, [current, v]
+    return b.op("Cast", b.op("Greater", v, b.fixed("threshold", 0.5)), to=1), [current, v]
 
 
 def substeps(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
