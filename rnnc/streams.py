@@ -125,6 +125,8 @@ class Stream:
         for read, written in self.feedback:
             if len(values[written]):
                 self.state[read] = values[written][0].reshape(self.state[read].shape)
+            if self.watch:
+                self.watch(read, self.state[read][None])
         self.steps += steps
         return values
 

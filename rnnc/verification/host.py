@@ -20,6 +20,7 @@ from rnnc.net import Array
 from rnnc.qnet import QNet
 from rnnc.streams import Observer, Stream, start_qnet
 from rnnc.verification.batches import Batch
+from rnnc.verification.digests import Digest, Digests, c_digest, compared
 from rnnc.verification.saved import saved_state
 from rnnc.verification.tools import run_tool
 
@@ -33,9 +34,9 @@ DRIVER = """
 #include "{name}.h"
 
 /* Runs lanes one after the other to the end: arrays are [time][lane][element], blobs [lane][bytes], limits [output] how
- * often each output is to be written. The state is saved after the last frame. Returns how often step or flush wrote an
- * output when it was not due, or did not write it when it was. */
-int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const int32_t *limits)
+ * often each output is to be written, sums [time][lane] of the states after each step. The state is saved after the last
+ * frame. Returns how often step or flush wrote an output when it was not due, or did not write it when it was. */
+int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const int32_t *limits, uint32_t *sums)
 {{
     static {name}_t s;
     int wrong = 0;
@@ -48,6 +49,9 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const
         for (int32_t t = 0; t < steps; t++) {{
             {call}
             {stores}
+            uint32_t sum = 0;
+            {digest}
+            sums[(size_t)t * (size_t)lanes + (size_t)lane] = sum;
         }}
         {name}_save(&s, blobs + (size_t)lane * {blob});
         {flush}
@@ -115,10 +119,17 @@ def selftest(program: Program, files: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class HostRun:
-    """What the C made of a batch: ``[ticks, lanes, *shape]`` of each output, and the saved state ``[lanes, bytes]``."""
+    """What the C made of a batch.
+
+    Args:
+        outputs: ``[ticks, lanes, *shape]`` of each output.
+        blobs: the saved state, ``[lanes, bytes]``.
+        sums: the check sum of the states after each step, ``[steps, lanes]``.
+    """
 
     outputs: dict[str, Array]
     blobs: Array
+    sums: Digest
 
 
 class HostPackage:
@@ -159,13 +170,13 @@ class HostPackage:
         writes = [p.qnet.net.ticks(o, steps) // max(o.ticks, 1) for o in p.qnet.outputs]
         results = [np.zeros((max(1, n), lanes, o.size), _dtype(o)) for n, o in zip(writes, p.outputs, strict=True)]
         blobs = np.zeros((lanes, blob_length(p)), np.uint8)
-        limits = np.array(writes, np.int32)
-        pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs, limits]]
+        limits, sums = np.array(writes, np.int32), np.zeros((steps, lanes), np.uint32)
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, *results, blobs, limits, sums]]
         wrong = self._drive(ctypes.c_int32(steps), ctypes.c_int32(lanes), *pointers)
         if wrong:
             raise VerificationError(f"{p.name} does not write its outputs when they are due: {wrong} times")
         found = zip(p.outputs, results, writes, strict=True)
-        return HostRun({o.name: _by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs)
+        return HostRun({o.name: _by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs, sums)
 
 
 def _by_tick(port: Port, written: Array) -> Array:
@@ -189,13 +200,15 @@ def blob_length(program: Program) -> int:
 class OracleRun:
     """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end.
 
-    ``state`` is empty where windows overlap: each has its own.
+    ``state`` is empty where windows overlap: each has its own. ``sums`` are the check sums of the states after each step,
+    ``[steps, lanes]``, empty where they cannot be told (rnnc.verification.digests).
     """
 
     batch: Batch
     inputs: dict[str, Array]
     outputs: dict[str, Array]
     state: dict[str, Array]
+    sums: Digest
 
 
 def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
@@ -206,23 +219,25 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
 def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None, watch: Observer | None = None) -> OracleRun:
     """Run a batch from the initial state in NumPy; ``observe`` sees every value, ``watch`` every state of an op."""
     inputs = quantized(qnet, batch)
-    stream = start_qnet(qnet, len(batch.members), observe, watch)
+    digests = Digests(qnet, batch.steps, len(batch.members)) if compared(qnet) else None
+    stream = start_qnet(qnet, len(batch.members), observe, digests.observer(watch) if digests else watch)
     outputs = stream.advance(inputs)
     state = {n: array.copy() for n, array in stream.state.items()} if isinstance(stream, Stream) else {}
+    sums = digests.found() if digests else np.zeros((0, len(batch.members)), np.uint32)
     late = stream.drain()
-    return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state)
+    return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state, sums)
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where outputs, or the states at the end, first differ, and in which lane of the batch."""
+    """Where an output or a state first differs, and in which lane of the batch."""
 
     lane: int
     where: str
 
 
 def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
-    """Run the same batch in C; the earliest value of an output that differs, else the saved state, None for nowhere."""
+    """Run the same batch in C; the earliest step whose output or state differs, else the saved bytes, None for nowhere."""
     got, found = host.run(run.inputs), list[tuple[int, Mismatch]]()
     for port in host.program.outputs:
         c = got.outputs[port.name]
@@ -233,6 +248,7 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
             numbers = f"C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
             step = port.clock.phase + tick * port.clock.rate
             found.append((step, Mismatch(lane, f"{where}: {numbers}")))
+    found += _states_differ(run, got)
     if found:
         return min(found, key=lambda f: f[0])[1]
     saved = saved_state(host.program, run.inputs, run.state)
@@ -241,6 +257,15 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
         return None
     lane = int(np.argmax(wrong))
     return Mismatch(lane, f"the saved state of sequence {run.batch.members[lane]} after the last step")
+
+
+def _states_differ(run: OracleRun, got: HostRun) -> list[tuple[int, Mismatch]]:
+    """The first step after which the states differ, if any."""
+    differ = np.argwhere(run.sums != got.sums[: len(run.sums)])
+    if not len(differ):
+        return []
+    step, lane = (int(i) for i in differ[0])
+    return [(step, Mismatch(lane, f"the states of sequence {run.batch.members[lane]} after step {step + 1}"))]
 
 
 def _driver(program: Program) -> str:
@@ -263,6 +288,7 @@ def _driver(program: Program) -> str:
         flush=flush,
         checks=" ".join(f"wrong += n{k} != limits[{k}];" for k, _ in outputs),
         blob=blob_length(program),
+        digest=" ".join(c_digest(program)) if compared(program.qnet) else "",
     )
 
 

@@ -187,6 +187,6 @@ def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: 
         return found.where
     first = locate(program, files, run, found.lane)
     if first:
-        return f"{first}. It shows at {found.where}"
+        return f"{first}. It shows in {found.where}"
     around = "the fault is in what writes them out, or in what the C compiler makes of the step"
     return f"{found.where}; no value or state differs where each is looked at: {around}"
