@@ -64,7 +64,9 @@ def test_a_state_is_told_where_no_value_differs_yet() -> None:
     around = f"{text}\nplanted(s->{state.name});"
     found = told(program, {**files, name: plant + files[name].replace(text, around)}, oracle_run(qnet, 1))
     assert f"differs first: state {state.name!r}, element 1: C " in found and "step 7 of sequence 0" in found, found
-    assert found.startswith(f"{qnet.ops[-1].name} (GRU") and "It shows in the states of sequence 0 after step 7" in found
+    assert (
+        found.startswith(f"{qnet.ops[-1].name} (GRU") and "It shows in the states of sequence 0 after step 7" in found
+    )
 
 
 def test_a_state_that_the_graph_feeds_back_is_told_with_the_op_that_gives_it() -> None:
