@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments, pairs, tell_verdict
+from rnnc.cli.shared import Labels, ModelArguments, pairs, tell_verdict
 from rnnc.errors import UsageError
 from rnnc.options import Layout, check_limits
 
@@ -48,13 +48,7 @@ def run(
     max_stack: Annotated[
         int | None, typer.Option(metavar="B", help="Fail where a step can use more stack; needs the target's compiler.")
     ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The array (or CSV column) of labels; label by default. OUTPUT=NAME for one of several.",
-        ),
-    ] = None,
+    labels: Labels = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments, tell_verdict
+from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.options import check_limits
 
 
@@ -21,13 +21,7 @@ def run(
     by_layer: Annotated[
         bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
     ] = False,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The array (or CSV column) of labels; label by default. OUTPUT=NAME for one of several.",
-        ),
-    ] = None,
+    labels: Labels = None,
     min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail where an output's SQNR is lower.")] = None,
 ) -> None:
     """Hold the integers against onnxruntime and the C against the integers, over all steps of the data."""
