@@ -155,6 +155,8 @@ def _value(spelling: Spelling, word: str, subject: bool) -> str:
 
     A text can only be told from it as the ``subject`` of a message, before its colon, and as a placeholder in capitals.
     """
+    if spelling.takes != "entries" and spelling.in_python is _text and "=" in word:
+        return repr(word)
     name, found, value = word.rpartition("=")
     if bool(found) != (spelling.takes == "entries"):
         return ""

@@ -147,7 +147,9 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
         elif name.lower() not in BATCH_WORDS or value != 1:
             choices = sorted({_address(a) for a in axes if a.symbol}) + [v.name for v in graph.input]
             choice = ", ".join(choices) or "none"
-            raise UsageError(f"--bind {name}: no such dimension or input", where=where, hint=f"There are: {choice}")
+            raise UsageError(
+                f"--bind {name}={value:g}: no such dimension or input", where=where, hint=f"There are: {choice}"
+            )
 
 
 def _time_length(graph: GraphProto) -> int:

@@ -14,7 +14,7 @@ from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Net, Op, Probe, States, no_probe
 from rnnc.qnet import QNet, QOp
-from rnnc.streams import Stream, stream_net
+from rnnc.streams import Stream, Windows, stream_net
 from rnnc.verification.attribution import InIntegers
 from rnnc.verification.batches import Batch, by_sequence
 from rnnc.verification.oracle import Points
@@ -92,13 +92,17 @@ class Experiments:
             inputs: what becomes of inputs before they are given.
             clamped: ops of which results and states are kept within limits.
         """
-        net = replace(self.net, ops=tuple((ops or {}).get(op.name, op) for op in self.net.ops))
-        found = []
-        for batch in self.groups:
-            stream = stream_net(net, len(batch.members))
+        net, found = replace(self.net, ops=tuple((ops or {}).get(op.name, op) for op in self.net.ops)), []
+
+        def start(lanes: int) -> Stream:
+            stream = stream_net(net, lanes)
             self._in_integers(stream, integers)
-            limited = clamped or {}
-            stream.ops = [limited.get(op.name, op) for op in stream.ops]
+            stream.ops = [(clamped or {}).get(op.name, op) for op in stream.ops]
+            return stream
+
+        for batch in self.groups:
+            lanes = len(batch.members)
+            stream = Windows(net, start, lanes) if net.overlaps else start(lanes)
             given = {name: inputs(name, x) for name, x in batch.inputs.items()}
             outputs, late = stream.advance(given), stream.drain()
             found.append((batch, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}))

@@ -96,7 +96,7 @@ def test_what_cannot_be_is_refused_with_the_node_s_name(nodes: Any) -> None:
 def test_a_value_that_16_bits_cannot_count_is_refused() -> None:
     x = Value("x", (300, 220))
     net = Net("large", (x,), (Clip("clip0", ("x",), ("y",), 0.0, 1.0),), (Output("y", "y"),))
-    with pytest.raises(Refused, match="66000 elements"):
+    with pytest.raises(Refused, match="66,000 elements"):
         quantize(net, Ranges(False, {}, {}), Options())
 
 

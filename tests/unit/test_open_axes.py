@@ -84,10 +84,10 @@ def test_an_axis_without_a_name_is_bound_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("bind", "message"),
     [
-        ({"h.0": 2.0}, r"--bind h.0=2: that axis has length 1"),
-        ({"x.1": 0.0}, r"--bind x.1=0: a length is a positive integer"),
-        ({"x.7": 1.0}, r"--bind x.7: no such dimension or input"),
-        ({"z.0": 1.0}, r"--bind z.0: no such dimension or input"),
+        ({"h.0": 2.0}, r"bind=\{'h.0': 2\}: that axis has length 1"),
+        ({"x.1": 0.0}, r"bind=\{'x.1': 0\}: a length is a positive integer"),
+        ({"x.7": 1.0}, r"bind=\{'x.7': 1\}: no such dimension or input"),
+        ({"z.0": 1.0}, r"bind=\{'z.0': 1\}: no such dimension or input"),
     ],
 )
 def test_a_place_that_is_none_is_told(bind: dict[str, float], message: str) -> None:
@@ -108,7 +108,7 @@ def test_a_wrong_length_names_what_was_guessed() -> None:
     content = opened(b.model({"x": [1, BLOCK], "h": [1, 1, H]}, ["y", "hn"]), {"x": [1, None]})
     with pytest.raises((Refused, UnreadableModel)) as refused:
         load_net(content)
-    assert "--bind x.1=N" in f"{refused.value}"
+    assert "bind={'x.1': N}" in f"{refused.value}"
     assert load_net(content, Options(bind={"x.1": BLOCK})).inputs[0].size == BLOCK
 
 

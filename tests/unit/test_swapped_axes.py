@@ -14,7 +14,7 @@ from rnnc.frontend.load import load
 from rnnc.options import Options
 from rnnc.verification import axes
 from rnnc.verification.axes import better_axes
-from rnnc.verification.verify import IMPORT_LIMIT
+from rnnc.verification.single import EXACT
 from tests.support.graphs import Builder
 from tests.support.small import small
 
@@ -82,7 +82,7 @@ def test_after_a_failed_import_the_axes_are_tried_the_other_way() -> None:
     content = small(1, T)
     options = Options(time_axis={"x": 0})
     graph = load(content, options)
-    assert better_axes(content, graph, Options(), IMPORT_LIMIT) == "--time-axis x=0"
+    assert better_axes(content, graph, Options(), EXACT) == "--time-axis x=0"
 
 
 def test_a_package_with_a_wrong_import_says_which_axis_is_right(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,7 +243,7 @@ def test_of_several_outputs_labels_are_for_the_one_with_as_many_classes() -> Non
 
 def test_labels_that_fit_several_outputs_are_refused_until_one_is_named() -> None:
     x, _, labels = classifier()
-    with pytest.raises(DataError, match=r"fits several outputs: y, h_y(.|\n)*--labels y=label"):
+    with pytest.raises(DataError, match=r"fits several outputs: y, h_y(.|\n)*labels='y=label'"):
         verified(two_outputs(), {"x": x, "label": 0 * labels})
     assert verified(two_outputs(), {"x": x, "label": 0 * labels}, labels="h_y=label")["task"]["output"] == "h_y"
     with pytest.raises(DataError, match="no output 'z'"):

@@ -249,7 +249,7 @@ def test_a_hop_alone_needs_a_file_of_fixed_length() -> None:
 
 
 def test_a_window_of_another_length_than_the_file_s_is_refused() -> None:
-    with pytest.raises(Refused, match=f"the file takes {T} steps at once, and --window says 7") as error:
+    with pytest.raises(Refused, match=f"the file takes {T} steps at once, and window says 7") as error:
         imported(many_to_one(), window=7)
     assert f"--window {T}" in error.value.hint
 
