@@ -246,7 +246,9 @@ class Trace:
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Give up this choice of axes unless time is axis ``axis`` of a stream."""
-        if self.single_step and traced.kind == "stream" and traced.shape[axis] == 1:
+        one_step = self.single_step and traced.kind == "stream"
+        one_step |= self.windowed and traced.kind == "last" and self._ticks(traced.value) == 1
+        if one_step and traced.shape[axis] == 1:
             self.confirmed += 1
             return
         if traced.kind == "last":

@@ -338,7 +338,7 @@ def stays_single(net: Net, x: dict[str, Any]) -> None:
     def seen(name: str, value: Any) -> None:
         assert value.dtype != np.float64, name
 
-    stream = stream_net(single(net), next(iter(x.values())).shape[1], seen, np.float32)
+    stream = stream_net(single(net), next(iter(x.values())).shape[1], seen, dtype=np.float32)
     stream.advance({k: v if v.dtype.kind == "i" else v.astype(np.float32).view(Watched) for k, v in x.items()})
     stream.drain()
     assert {name for name, s in stream.state.items() if s.dtype != np.float32} == set()
