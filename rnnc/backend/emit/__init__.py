@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
-from rnnc.backend.hop import reset_lines
+from rnnc.backend.emit.hop import reset_lines
+from rnnc.backend.emit.spelling import initializer
+from rnnc.backend.emit.state_access import accessor_context, state_context
+from rnnc.backend.emit.step import flush_head, initial_lines, start_of_window, step_functions, step_head
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.memory import WORK_TYPE
-from rnnc.backend.program import ConstantArray, Overlap, Port, Program
-from rnnc.backend.state_access import accessors, state_context
-from rnnc.backend.step import flush_head, initial_lines, start_of_window, step_functions, step_head
-from rnnc.backend.usage import usage
+from rnnc.backend.program import ConstantArray, Overlap, Params, Port, Program
 from rnnc.fixed import Floats
 from rnnc.net import Array
 
@@ -54,7 +55,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "upper": program.name.upper(),
         "banner": _banner(program, banner or Banner()),
         "step_prototype": step_head(program),
-        "accessors": accessors(program),
+        "accessors": accessor_context(program),
     }
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
@@ -225,7 +226,7 @@ def _source(program: Program) -> dict[str, Any]:
         "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
         "group": program.target.group,
         "arrays": [_array(a) for a in program.arrays],
-        "params": program.params,
+        "params": [_params(p) for p in program.params],
         "helpers": [start_of_window(program)] if program.overlap else [],
         "reset": _reset(program),
         "functions": step_functions(program),
@@ -249,6 +250,11 @@ def _array(array: ConstantArray) -> dict[str, Any]:
         "length": len(array.data),
         "text": _lines(items),
     }
+
+
+def _params(params: Params) -> dict[str, Any]:
+    fields = [(name, initializer(value)) for name, value in params.fields]
+    return {"ctype": params.ctype, "symbol": params.symbol, "fields": fields}
 
 
 def _lines(items: Sequence[str]) -> str:
