@@ -15,6 +15,7 @@ from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
 from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PortPlace, StatePlace
 from rnnc.backend.program import (
+    ITEM_BYTES,
     Call,
     Computed,
     ConstantArray,
@@ -22,6 +23,7 @@ from rnnc.backend.program import (
     Cost,
     Initializer,
     Member,
+    OperandBytes,
     Overlap,
     Params,
     Port,
@@ -87,6 +89,7 @@ class _Lowering:
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
+    operands: set[OperandBytes] = field(default_factory=set)
     macs: int = 0
     namer: Namer = field(init=False)
 
@@ -133,6 +136,7 @@ class _Lowering:
             params=tuple(self.params),
             regions=_regions(steps),
             headers=tuple(sorted(self.headers)),
+            operands=tuple(sorted(self.operands)),
             cost=self._cost(members, counters, pool, overlap),
             computed=tuple(
                 Computed(op.name, value, self._place(value, pool), guards.values[value])
@@ -276,8 +280,11 @@ class _Lowering:
 
     def _scratch(self, scratch: Scratch | Operand) -> Scratch:
         if isinstance(scratch, Operand):
+            if scratch.borrowed and self.target.direct:
+                return Scratch(scratch.name, "int8_t", 0)
             ctype, length = self.target.operand(scratch.columns, scratch.bits)
-            return Scratch(scratch.name, ctype, 0 if scratch.borrowed and self.target.direct else length)
+            self.operands.add(OperandBytes(scratch.columns, scratch.bits, length * ITEM_BYTES[ctype]))
+            return Scratch(scratch.name, ctype, length)
         return scratch
 
     def _params(self, op: QOp, call: KernelCall) -> Params:

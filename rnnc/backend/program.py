@@ -231,6 +231,15 @@ class Computed:
     guard: Guard
 
 
+@dataclass(frozen=True, order=True)
+class OperandBytes:
+    """How many bytes a target takes for a vector of ``columns`` elements of ``bits`` bits as an operand of its rows."""
+
+    columns: int
+    bits: int
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Cost:
     """What is known without compiling: multiply-accumulates of a call of step at most, bytes of constants and of the struct."""
@@ -254,6 +263,7 @@ class Program:
             step returns as a sum of 2^i. In a window these are its outputs of several values, if it has any.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
+        operands: each size of buffer that a vector is taken into.
         computed: every value that an op computes, in order.
         overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
     """
@@ -275,6 +285,7 @@ class Program:
     params: tuple[Params, ...]
     regions: tuple[Region, ...]
     headers: tuple[str, ...]
+    operands: tuple[OperandBytes, ...]
     cost: Cost
     computed: tuple[Computed, ...]
     overlap: Overlap | None = None

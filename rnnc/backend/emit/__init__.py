@@ -224,13 +224,21 @@ def _flush_comment(program: Program) -> str:
 def _source(program: Program) -> dict[str, Any]:
     return {
         "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
-        "group": program.target.group,
+        "mismatch": _mismatch(program),
         "arrays": [_array(a) for a in program.arrays],
         "params": [_params(p) for p in program.params],
         "helpers": [start_of_window(program)] if program.overlap else [],
         "reset": _reset(program),
         "functions": step_functions(program),
     }
+
+
+def _mismatch(program: Program) -> str:
+    """A condition of the preprocessor: the kernels are not those that the constants and buffers are laid out for."""
+    t = program.target
+    signs = [f"RNNC_GROUP != {t.group}", f"RNNC_LANES != {t.lanes}", *(["!defined RNNC_DIRECT"] if t.direct else [])]
+    signs += [f"RNNC_OPERAND_BYTES({o.columns}, {o.bits}) != {o.bytes}" for o in program.operands]
+    return " || \\\n    ".join(signs)
 
 
 def _reset(program: Program) -> list[str]:
