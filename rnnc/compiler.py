@@ -154,18 +154,18 @@ def build(
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
     return Package(
-        files,
-        content,
-        model,
-        made.graph,
-        made.program,
-        options,
-        verified,
-        verdict,
-        tuple(dict.fromkeys(notes)),
-        (*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
-        attribution,
-        made.ranges.measured,
+        files=files,
+        report=content,
+        model=model,
+        graph=made.graph,
+        program=made.program,
+        options=options,
+        verified=verified,
+        verdict=verdict,
+        notes=tuple(dict.fromkeys(notes)),
+        cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
+        attribution=attribution,
+        calibrated=made.ranges.measured,
     )
 
 

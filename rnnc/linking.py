@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rnnc.backend.link import handovers, link_header
+from rnnc.backend.emit.link import link_header
+from rnnc.backend.link import handovers
 from rnnc.compiler import Stage, build, no_watch
 from rnnc.data import Source
 from rnnc.errors import UsageError

@@ -52,7 +52,7 @@ class Model:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Package:
     """A compiled network.
 

@@ -101,11 +101,16 @@ Field = tuple[str, "int | Constant | WeightRows | UnitRows | tuple[Field, ...]"]
 
 @dataclass(frozen=True)
 class Arg:
-    """An argument of a kernel call: where a pointer goes, or a C constant, from which the compiler sees what is not needed."""
+    """An argument of a kernel call: where a pointer goes, or an activation, from which the compiler sees what is not needed."""
 
-    place: Literal["input", "output", "state", "scratch", "null", "constant"]
+    place: Literal["input", "output", "state", "scratch", "null", "activation"]
     name: str = ""
-    """Index of the input or output as a string, name of the state, of the scratch buffer, or of the constant."""
+    """Index of the input or output as a string, name of the state, of the scratch buffer, or of the activation."""
+
+    @property
+    def index(self) -> int:
+        """Which input or output."""
+        return int(self.name)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@
  *
  * A target replaces rnnc_take and rnnc_product together with the packing of the weights and the size of a taken operand
  * (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
- * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes. */
+ * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes.
+ * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_take writes. contract.h checks all of it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,9 +14,13 @@
 #include "rom.h"
 
 #ifndef RNNC_GROUP
+#if defined RNNC_LANES || defined RNNC_OPERAND_BYTES
+#error "contract of a target: RNNC_GROUP, the rows that its packing takes together, is missing"
+#endif
 #define RNNC_GROUP 1
 #define RNNC_LANES 4 /* four rows at a time share the loads of v */
 #define RNNC_DIRECT  /* an operand is taken as it is */
+#define RNNC_OPERAND_BYTES(columns, bits) ((columns) * ((bits) / 8))
 
 /* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
@@ -98,6 +103,8 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
                      : rnnc_product16(acc, w, (const int16_t *)v, columns, rows);
 }
 #endif
+
+#include "contract.h"
 
 /* Units of 1 to 4 rows each that fill whole groups. */
 #define RNNC_COMMON(rows)                             \

@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import rnnc
 from rnnc.backend.emit import render
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
-from rnnc.backend.usage import usage
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from rnnc.backend.expressions import size_of
+from rnnc.backend.guards import Counter, Guard, Guards, counters_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
+from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PortPlace, StatePlace
 from rnnc.backend.program import (
+    ITEM_BYTES,
     Call,
+    Computed,
     ConstantArray,
+    Copy,
     Cost,
+    Initializer,
     Member,
+    OperandBytes,
     Overlap,
     Params,
-    Place,
     Port,
     Program,
     Region,
     Ring,
 )
-from rnnc.backend.signals import Counter, Signals
 from rnnc.backend.structs import overflows
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
-from rnnc.fixed import Format
 from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, UnitRows, WeightRows
 
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
@@ -38,6 +41,8 @@ RESERVED = frozenset("s i k n blob memcpy memset work8 work16 work32 real q step
 OF_WINDOWS = frozenset("w wait at read left due last".split())
 """What the C of overlapping windows names besides."""
 
+NULL = Literal(0)
+"""The null pointer."""
 MOST_APART = 15
 """Outputs that come at unlike steps: a bit of step's result for each, an int of 16 bits."""
 
@@ -80,72 +85,67 @@ class _Lowering:
     qnet: QNet
     target: Target
     name: str
-    places: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     arrays: list[ConstantArray] = field(default_factory=list)
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
+    operands: set[OperandBytes] = field(default_factory=set)
     macs: int = 0
     namer: Namer = field(init=False)
-    owner: str = field(init=False)
-    """The C pointer to the states."""
 
     def __post_init__(self) -> None:
         self.namer = Namer(self.name, RESERVED | (OF_WINDOWS if self.qnet.net.overlaps else frozenset()))
-        self.owner = "w" if self.qnet.net.overlaps else "s"
 
     def lower(self) -> Program:
         q = self.qnet
         inputs = tuple(self._port(v.name, v.name, "stream") for v in q.inputs)
         outputs = tuple(self._port(o.name, o.value, o.kind, o.ticks) for o in q.outputs)
         members = tuple(Member(self.namer.name(s.name), s) for s in q.states())
-        states = {m.state.name: f"{self.owner}->{m.c_name}" for m in members}
-        self.places.update({p.value: p.c_name for p in inputs})
+        states = {m.state.name: StatePlace(m.c_name) for m in members}
+        self.places.update({p.value: PortPlace(p.c_name) for p in inputs})
         self.places.update({f.state.name: states[f.state.name] for f in q.feedback})
-        signals = Signals(q, self.namer, self.owner)
-        copies = self._place_outputs(outputs, states, signals)
+        guards = Guards(q, self.namer)
+        copies = self._place_outputs(outputs, states, guards)
         pool = self._allocate()
-        steps = [
-            (self._guard(op, call, signals), self._call(op, call, states, pool, signals.source(op)))
+        steps: list[tuple[Guard, Call | Copy]] = [
+            (self._guard(op, call, guards), self._call(op, call, states, pool, guards.source(op)))
             for op in q.ops
             for call in op.calls()
         ]
-        steps += copies
-        steps += self._feedback(states, pool, signals)
-        several = [o for o in q.outputs if o.ticks]
-        wrote = signals.wrote(several or q.outputs)
-        lines, counters = signals.declarations([wrote, *(guard for guard, _ in steps)])
+        steps += [*copies, *self._feedback(states, pool, guards)]
+        wrote = guards.wrote([o for o in q.outputs if o.ticks] or q.outputs)
+        declared = guards.declared([*wrote, *(guard for guard, _ in steps)])
         flush, frames = self._ends()
-        counters += [c for c in (flush, frames) if c]
+        counters = (*counters_of(declared), *(c for c in (flush, frames) if c))
         overlap = self._overlap(inputs, members, counters)
         return Program(
-            self.name,
-            self.target,
-            q,
-            inputs,
-            outputs,
-            members,
-            tuple(counters),
-            tuple(lines),
-            signals.live,
-            wrote,
-            not (q.net.window or signals.together(q.outputs)),
-            bool(q.net.window) and not signals.together(several),
-            flush,
-            frames,
-            pool.sizes,
-            tuple(self.arrays),
-            tuple(self.params),
-            _regions(steps),
-            tuple(sorted(self.headers)),
-            self._cost(members, counters, pool, overlap),
-            tuple(
-                Place(op.name, value, self._expression(value, pool), signals.values[value])
+            name=self.name,
+            target=self.target,
+            qnet=q,
+            inputs=inputs,
+            outputs=outputs,
+            members=members,
+            counters=counters,
+            guards=declared,
+            live=guards.live,
+            wrote=wrote,
+            flush=flush,
+            frames=frames,
+            scratch=pool.sizes,
+            arrays=tuple(self.arrays),
+            params=tuple(self.params),
+            regions=_regions(steps),
+            headers=tuple(sorted(self.headers)),
+            operands=tuple(sorted(self.operands)),
+            cost=self._cost(members, counters, pool, overlap),
+            computed=tuple(
+                Computed(op.name, value, self._place(value, pool), guards.values[value])
                 for op in q.ops
                 if op.calls()
                 for value in op.outputs
             ),
-            overlap,
+            overlap=overlap,
         )
 
     def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:
@@ -180,8 +180,8 @@ class _Lowering:
         return min(apart, kept, key=lambda overlap: overlap.bytes(one))
 
     def _place_outputs(
-        self, outputs: Sequence[Port], states: dict[str, str], signals: Signals
-    ) -> list[tuple[str, Call]]:
+        self, outputs: Sequence[Port], states: Mapping[str, StatePlace], guards: Guards
+    ) -> list[tuple[Guard, Copy]]:
         """Let values be computed where the caller wants them, or copied there from where they lie anyway."""
         for op in self.qnet.ops:
             for i, value in enumerate(op.outputs):
@@ -189,13 +189,11 @@ class _Lowering:
                     self.places[value] = states[op.output_state(i)]
         copies = []
         for port in outputs:
-            size, root = self.qnet.values[port.value].size, self._root(port.value)
+            size, root, own = self.qnet.values[port.value].size, self._root(port.value), PortPlace(port.c_name)
             if root in self.places:
-                copies.append(
-                    (signals.values[port.value], self._copy(port.c_name, self.places[root], size, port.format))
-                )
+                copies.append((guards.values[port.value], Copy(own, self.places[root], size, port.format.ctype)))
             else:
-                self.places[root] = port.c_name
+                self.places[root] = own
         return copies
 
     @cached_property
@@ -208,10 +206,6 @@ class _Lowering:
         while value in self._views:
             value = self._views[value]
         return value
-
-    @staticmethod
-    def _copy(to: str, source: str, size: int, form: Format) -> Call:
-        return Call("", "memcpy", (to, source, size_of(size, form.ctype)))
 
     def _allocate(self) -> Pool:
         """Give every value without a place, and every call's scratch, room in the work arrays by lifetime.
@@ -232,102 +226,112 @@ class _Lowering:
             for name, form in zip(op.outputs, op.formats, strict=True):
                 if name not in self.places and name not in self._views:
                     until = last.get(name, after - 1)
-                    pool[name] = (name, POOLS[form.ctype], self.qnet.values[name].size, start, until)
+                    pool[name] = Request(name, POOLS[form.ctype], self.qnet.values[name].size, start, until)
             for now, call in enumerate(op.calls(), start):
                 for s in map(self._scratch, call.scratch):
                     name = f"{op.name}.{s.name}"
-                    first = pool[name][3] if name in pool else now
+                    first = pool[name].first if name in pool else now
                     if s.length:
-                        pool[name] = (name, POOLS[s.ctype], s.length, first, now)
+                        pool[name] = Request(name, POOLS[s.ctype], s.length, first, now)
         for f in self.qnet.feedback:
-            if self.places.get(self._root(f.next), "").startswith(f"{self.owner}->"):
+            if self._in_state(f.next):
                 name = f"{f.state.name}.next"
-                pool[name] = (name, POOLS[f.state.format.ctype], f.state.size, end, end)
+                pool[name] = Request(name, POOLS[f.state.format.ctype], f.state.size, end, end)
         return allocate(pool.values())
 
-    @staticmethod
-    def _guard(op: QOp, call: KernelCall, signals: Signals) -> str:
-        if call.when == "output":
-            return signals.values[op.outputs[0]]
-        return signals.source(op) if call.when == "input" else signals.ticks[op.name]
+    def _in_state(self, value: str) -> bool:
+        """Whether a value lies in a state of the struct."""
+        return isinstance(self.places.get(self._root(value)), StatePlace)
 
-    def _call(self, op: QOp, call: KernelCall, states: dict[str, str], pool: Pool, source: str) -> Call:
+    @staticmethod
+    def _guard(op: QOp, call: KernelCall, guards: Guards) -> Guard:
+        if call.when == "output":
+            return guards.values[op.outputs[0]]
+        return guards.source(op) if call.when == "input" else guards.ticks[op.name]
+
+    def _call(self, op: QOp, call: KernelCall, states: Mapping[str, StatePlace], pool: Pool, source: Guard) -> Call:
         self.headers.add(call.header)
         self.tables.update(call.tables)
         self.macs += call.macs
-        args = [f"RNNC_PARAMS({call.struct}, {self._params(op, call)})"] if call.struct else []
+        params = self._params(op, call) if call.struct else None
+        args: list[Argument] = []
         for arg in call.args:
-            text = self._argument(op, call, arg, states, pool)
-            ends = arg.place == "input" and call.when == "tick" and op.timing.tail
-            args.append(f"{source} ? {text} : 0" if ends else text)
-        return Call(op.name, call.function, tuple(args))
+            if arg.place == "input" and call.when == "tick" and op.timing.tail:
+                args.append(Guarded(self._place(op.inputs[arg.index], pool), source))
+            else:
+                args.append(self._argument(op, call, arg, states, pool))
+        return Call(op.name, call.function, params, tuple(args))
 
-    def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: dict[str, str], pool: Pool) -> str:
+    def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: Mapping[str, StatePlace], pool: Pool) -> Argument:
         if arg.place == "null":
-            return "0"
-        if arg.place == "constant":
-            return arg.name
+            return NULL
+        if arg.place == "activation":
+            return ActivationCode(arg.name)
         if arg.place == "state":
             return states[arg.name]
         if arg.place == "scratch":
             buffer = next(self._scratch(s) for s in call.scratch if s.name == arg.name)
-            return pool.expression(f"{op.name}.{arg.name}", buffer.ctype) if buffer.length else "0"
-        name = (op.inputs if arg.place == "input" else op.outputs)[int(arg.name)]
-        return self._expression(name, pool)
+            return pool.place(f"{op.name}.{arg.name}", buffer.ctype) if buffer.length else NULL
+        return self._place((op.inputs if arg.place == "input" else op.outputs)[arg.index], pool)
 
-    def _expression(self, value: str, pool: Pool) -> str:
-        """The C expression of a value's address."""
+    def _place(self, value: str, pool: Pool) -> Place:
+        """Where a value lies."""
         root = self._root(value)
-        return self.places.get(root) or pool.expression(root, self.qnet.formats[value].ctype)
+        return self.places.get(root) or pool.place(root, self.qnet.formats[value].ctype)
 
     def _scratch(self, scratch: Scratch | Operand) -> Scratch:
         if isinstance(scratch, Operand):
+            if scratch.borrowed and self.target.direct:
+                return Scratch(scratch.name, "int8_t", 0)
             ctype, length = self.target.operand(scratch.columns, scratch.bits)
-            return Scratch(scratch.name, ctype, 0 if scratch.borrowed and self.target.direct else length)
+            self.operands.add(OperandBytes(scratch.columns, scratch.bits, length * ITEM_BYTES[ctype]))
+            return Scratch(scratch.name, ctype, length)
         return scratch
 
-    def _params(self, op: QOp, call: KernelCall) -> str:
-        taken = sum(p.symbol.startswith(f"{self.name}_{op.name}_p") for p in self.params)
+    def _params(self, op: QOp, call: KernelCall) -> Params:
+        taken = sum(p.op == op.name for p in self.params)
         symbol = f"{self.name}_{op.name}_p{taken or ''}"
         for field_name, value, ctype in overflows(call.struct, call.fields):
             what = f"its {field_name.replace('_', ' ')}, {value:,}, does not fit in the C ({ctype})"
             raise Refused(what, where=op.name, hint="Make the layer smaller, or leave it outside: --output TENSOR.")
-        self.params.append(Params(symbol, call.struct, tuple((n, self._initializer(v)) for n, v in call.fields)))
-        return symbol
+        params = Params(op.name, symbol, call.struct, tuple((n, self._initializer(v)) for n, v in call.fields))
+        self.params.append(params)
+        return params
 
-    def _initializer(self, value: Any) -> str:
-        """The C initialiser of a field: an integer, an array's address, or a struct in braces."""
+    def _initializer(self, value: Any) -> Initializer:
         if isinstance(value, int | np.integer):
-            return str(value)
+            return int(value)
         if isinstance(value, tuple):
-            return "{" + ", ".join(f".{n} = {self._initializer(v)}" for n, v in value) + "}"
+            return tuple((n, self._initializer(v)) for n, v in value)
         return self._constant(value)
 
-    def _constant(self, value: Constant | WeightRows | UnitRows) -> str:
+    def _constant(self, value: Constant | WeightRows | UnitRows) -> ConstantArray:
         symbol = f"{self.name}_{value.name}"
-        if any(a.symbol == symbol for a in self.arrays):
-            return symbol
+        known = next((a for a in self.arrays if a.symbol == symbol), None)
+        if known:
+            return known
         t = self.target
         if isinstance(value, WeightRows):
             data = pack_weights(value, t.group, t.lanes, t.pack, t.pack_batch)
-            self.arrays.append(ConstantArray(symbol, "int8_t", data, value.comment, "weights"))
+            array = ConstantArray(symbol, "int8_t", data, value.comment, "weights")
         elif isinstance(value, UnitRows):
-            data = pack_units(value, self.target.group, self.target.lanes)
-            self.arrays.append(ConstantArray(symbol, value.ctype, data, value.comment, "weights"))
+            data = pack_units(value, t.group, t.lanes)
+            array = ConstantArray(symbol, value.ctype, data, value.comment, "weights")
         else:
-            self.arrays.append(ConstantArray(symbol, value.ctype, value.data, value.comment, value.role))
-        return symbol
+            array = ConstantArray(symbol, value.ctype, value.data, value.comment, value.role)
+        self.arrays.append(array)
+        return array
 
-    def _feedback(self, states: dict[str, str], pool: Pool, signals: Signals) -> list[tuple[str, Call]]:
+    def _feedback(self, states: Mapping[str, StatePlace], pool: Pool, guards: Guards) -> list[tuple[Guard, Copy]]:
         """Set every fed-back state at the end of a step; what lies in a state itself goes through scratch first."""
         first, then = [], []
         for f in self.qnet.feedback:
-            guard, source = signals.values[f.next], self._expression(f.next, pool)
-            if source.startswith(f"{self.owner}->") and self._root(f.next) in self.places:
-                through = pool.expression(f"{f.state.name}.next", f.state.format.ctype)
-                first.append((guard, self._copy(through, source, f.state.size, f.state.format)))
+            guard, source, ctype = guards.values[f.next], self._place(f.next, pool), f.state.format.ctype
+            if self._in_state(f.next):
+                through = pool.place(f"{f.state.name}.next", ctype)
+                first.append((guard, Copy(through, source, f.state.size, ctype)))
                 source = through
-            then.append((guard, self._copy(states[f.state.name], source, f.state.size, f.state.format)))
+            then.append((guard, Copy(states[f.state.name], source, f.state.size, ctype)))
         return first + then
 
     def _cost(
@@ -345,11 +349,11 @@ class _Lowering:
         )
 
 
-def _regions(steps: Sequence[tuple[str, Call]]) -> tuple[Region, ...]:
-    """Consecutive calls of one guard as one region."""
-    regions: list[tuple[str, list[Call]]] = []
-    for guard, call in steps:
+def _regions(steps: Sequence[tuple[Guard, Call | Copy]]) -> tuple[Region, ...]:
+    """What runs under one guard, one after the other, as one region."""
+    regions: list[tuple[Guard, list[Call | Copy]]] = []
+    for guard, work in steps:
         if not regions or regions[-1][0] != guard:
             regions.append((guard, []))
-        regions[-1][1].append(call)
-    return tuple(Region(guard, tuple(calls)) for guard, calls in regions)
+        regions[-1][1].append(work)
+    return tuple(Region(guard, tuple(work)) for guard, work in regions)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rnnc.backend.places import PoolPlace
+
 WORK_BYTES = {"work8": 1, "work16": 2, "work32": 4}
 WORK_TYPE = {"work8": "int8_t", "work16": "int16_t", "work32": "int32_t"}
 
-Request = tuple[str, str, int, int, int]
-"""Name, work array, length, and the first and last op during which it lives."""
+
+@dataclass(frozen=True)
+class Request:
+    """``length`` elements of a work array for what lives from the ``first`` call to the ``last``, both included."""
+
+    name: str
+    array: str
+    length: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -24,28 +34,26 @@ class Pool:
         """Of all arrays."""
         return sum(WORK_BYTES[name] * n for name, n in self.sizes.items())
 
-    def expression(self, name: str, ctype: str) -> str:
-        """The C expression of a value's address as ``ctype *``."""
-        array, offset = self.offsets[name]
-        plain = f"s->{array}" + (f" + {offset}" if offset else "")
-        if WORK_TYPE[array] == ctype:
-            return plain
-        return f"({ctype} *)({plain})" if offset else f"({ctype} *){plain}"
+    def place(self, name: str, ctype: str) -> PoolPlace:
+        """Where a value lies, as elements of ``ctype``."""
+        return PoolPlace(*self.offsets[name], ctype)
 
 
 def allocate(requests: Iterable[Request]) -> Pool:
     """First fit, the largest first: two values overlap in memory only where they do not in time."""
-    placed: list[tuple[str, int, int, int, int]] = []
-    offsets: dict[str, tuple[str, int]] = {}
+    placed: list[tuple[Request, int]] = []
     sizes: dict[str, int] = {}
-    for name, array, length, first, last in sorted(requests, key=lambda r: -r[2]):
-        rivals = sorted((p[1], p[2]) for p in placed if p[0] == array and p[3] <= last and first <= p[4])
+    for r in sorted(requests, key=lambda r: -r.length):
+        rivals = sorted(
+            (start, start + p.length)
+            for p, start in placed
+            if p.array == r.array and p.first <= r.last and r.first <= p.last
+        )
         offset = 0
         for start, end in rivals:
-            if offset + length <= start:
+            if offset + r.length <= start:
                 break
             offset = max(offset, end)
-        placed.append((array, offset, offset + length, first, last))
-        offsets[name] = (array, offset)
-        sizes[array] = max(sizes.get(array, 0), offset + length)
-    return Pool(dict(sorted(sizes.items())), offsets)
+        placed.append((r, offset))
+        sizes[r.array] = max(sizes.get(r.array, 0), offset + r.length)
+    return Pool(dict(sorted(sizes.items())), {r.name: (r.array, offset) for r, offset in placed})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from rnnc.backend.program import ITEM_BYTES, Port, Program
+from rnnc.backend.places import PortPlace, place_of
+from rnnc.backend.program import ITEM_BYTES, Call, Copy, Port, Program
 
 
 def may_overlap(program: Program, given: Port, made: Port) -> bool:
@@ -16,8 +16,8 @@ def may_overlap(program: Program, given: Port, made: Port) -> bool:
     """
     if given.clock.rate != 1 or ITEM_BYTES[given.format.ctype] != ITEM_BYTES[made.format.ctype]:
         return False
-    calls = [" ".join(call.args) for region in program.regions for call in region.calls]
-    reads, writes = (_mentions(calls, port.c_name) for port in (given, made))
+    work = [w for region in program.regions for w in region.work]
+    reads, writes = (_mentions(work, PortPlace(port.c_name)) for port in (given, made))
     return not reads or not writes or max(reads) < min(writes)
 
 
@@ -32,7 +32,6 @@ def overlap_comment(program: Program) -> str:
     return f"{shared}{length}.{others}"
 
 
-def _mentions(calls: Sequence[str], name: str) -> list[int]:
-    """Which calls are given a parameter of step."""
-    word = re.compile(rf"(?<![\w>.]){re.escape(name)}(?!\w)")
-    return [i for i, arguments in enumerate(calls) if word.search(arguments)]
+def _mentions(work: Sequence[Call | Copy], place: PortPlace) -> list[int]:
+    """Which calls and copies are given a parameter of step."""
+    return [i for i, w in enumerate(work) if place in map(place_of, w.args)]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.backend.signals import Counter
+from rnnc.backend.guards import Always, Counter, Declared, Guard, Live
+from rnnc.backend.places import Argument, Place, place_of
 from rnnc.backend.targets import Target
 from rnnc.clock import Clock
 from rnnc.fixed import Format, Ints
@@ -94,30 +95,58 @@ class ConstantArray:
         return len(self.data) * ITEM_BYTES[self.ctype]
 
 
+Initializer = int | ConstantArray | tuple[tuple[str, "Initializer"], ...]
+"""What a field of a parameter struct holds: an integer, the address of an array, or the fields of a struct inside."""
+
+
 @dataclass(frozen=True, eq=False)
 class Params:
-    """The parameter struct of a call: field name and initialiser."""
+    """The parameter struct of a call of ``op``: field name and what it holds."""
 
+    op: str
     symbol: str
     ctype: str
-    fields: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, Initializer], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """``function(args)``, C expressions; ``op`` is what it computes a part of."""
+    """A call of a kernel with the address of ``params``, if any, and ``args``; ``op`` is what it computes a part of."""
 
     op: str
     function: str
-    args: tuple[str, ...]
+    params: Params | None
+    args: tuple[Argument, ...]
+
+    def __str__(self) -> str:
+        params = [self.params.symbol] if self.params else []
+        return f"{self.function}({', '.join([*params, *map(str, self.args)])})"
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """``size`` elements of ``ctype`` from one place to another."""
+
+    to: Place
+    source: Place
+    size: int
+    ctype: str
+
+    @property
+    def args(self) -> tuple[Argument, ...]:
+        """As a call's."""
+        return (self.to, self.source)
+
+    def __str__(self) -> str:
+        return f"{self.to} = {self.source}, {self.size} of {self.ctype}"
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Calls that run when ``guard``, a C expression, is not 0; "" for every step."""
+    """What runs under ``guard``, in order."""
 
-    guard: str
-    calls: tuple[Call, ...]
+    guard: Guard
+    work: tuple[Call | Copy, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,13 +222,22 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a value lies when the calls of its op have run: a C expression, and the flag that tells whether it is new."""
+class Computed:
+    """Where a value lies when the calls of its op have run, and what tells whether it is new."""
 
     op: str
     value: str
-    address: str
-    guard: str
+    place: Place
+    guard: Guard
+
+
+@dataclass(frozen=True, order=True)
+class OperandBytes:
+    """How many bytes a target takes for a vector of ``columns`` elements of ``bits`` bits as an operand of its rows."""
+
+    columns: int
+    bits: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -213,20 +251,20 @@ class Cost:
     ram_scratch: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Program:
     """All that the C says, without its text.
 
     Args:
         counters: of the struct: what tells when values are due, and how far a flush or a window is.
-        signals: statements at the begin of a step that compute the guards of the regions.
-        live: the guards' name for "a frame has come", "" where nothing goes on past the end of the input.
-        wrote: C expression: whether a step wrote the outputs.
-        apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
-        apart_in_window: the same of a window's outputs of several values, while they are written.
+        guards: what a step computes first, in order.
+        live: the guard of the inputs, None where nothing goes on past their end.
+        wrote: whether a step wrote the outputs; one guard for each where they are not all written at the same steps, which
+            step returns as a sum of 2^i. In a window these are its outputs of several values, if it has any.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
-        places: of every value that an op computes, in order.
+        operands: each size of buffer that a vector is taken into.
+        computed: every value that an op computes, in order.
         overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
     """
 
@@ -237,11 +275,9 @@ class Program:
     outputs: tuple[Port, ...]
     members: tuple[Member, ...]
     counters: tuple[Counter, ...]
-    signals: tuple[str, ...]
-    live: str
-    wrote: str
-    apart: bool
-    apart_in_window: bool
+    guards: tuple[Declared, ...]
+    live: Live | None
+    wrote: tuple[Guard, ...]
     flush: Counter | None
     frames: Counter | None
     scratch: dict[str, int]
@@ -249,8 +285,9 @@ class Program:
     params: tuple[Params, ...]
     regions: tuple[Region, ...]
     headers: tuple[str, ...]
+    operands: tuple[OperandBytes, ...]
     cost: Cost
-    places: tuple[Place, ...]
+    computed: tuple[Computed, ...]
     overlap: Overlap | None = None
 
     @property
@@ -259,14 +296,30 @@ class Program:
         return any(o.clock.rate != 1 or o.clock.phase or o.kind == "window" for o in self.outputs)
 
     @property
+    def apart(self) -> bool:
+        """Whether outputs of a stream are not all written at the same steps: step returns a bit for each."""
+        return not self.window and len(self.wrote) > 1
+
+    @property
+    def apart_in_window(self) -> bool:
+        """The same of a window's outputs of several values, while they are written."""
+        return bool(self.window) and len(self.wrote) > 1 and any(o.ticks for o in self.outputs)
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of kernels, in order."""
+        return [c for region in self.regions for c in region.work if isinstance(c, Call)]
+
+    @property
+    def touched(self) -> list[Place]:
+        """Every place that a step reads or writes."""
+        places = (place_of(a) for region in self.regions for c in region.work for a in c.args)
+        return [p for p in places if p]
+
+    @property
     def window(self) -> int:
         """The steps of a window, 0 for an endless stream."""
         return self.qnet.net.window
-
-    @property
-    def owner(self) -> str:
-        """The C pointer to what ``members`` and ``counters`` are fields of."""
-        return "w" if self.overlap else "s"
 
     @property
     def saved_bytes(self) -> int:
@@ -285,8 +338,8 @@ class Program:
         lines += [f"  counter {c.c_name}: {c.comment}" for c in self.counters]
         lines += [f"  scratch {name}[{n}]" for name, n in self.scratch.items()]
         lines += [f"  const {a.ctype} {a.symbol}[{len(a.data)}]" for a in self.arrays]
-        lines += [f"  {line}" for line in self.signals]
+        lines += [f"  guard {g}: {g.meaning}" for g in self.guards]
         for region in self.regions:
-            lines.append(f"  {f'if {region.guard}' if region.guard else 'every step'}:")
-            lines += [f"    {c.function}({', '.join(c.args)})" for c in region.calls]
+            lines.append(f"  {'' if isinstance(region.guard, Always) else 'if '}{region.guard}:")
+            lines += [f"    {c}" for c in region.work]
         return "\n".join(lines)

@@ -255,7 +255,7 @@ class QGru(QOp):
             args.append(Arg("scratch", "z"))
             scratch.append(Scratch("z", "uint16_t", op.hidden))
         args.append(Arg("null") if self.output_state(0) else Arg("output", "0"))
-        args.append(Arg("constant", f"RNNC_{candidate.upper()}"))
+        args.append(Arg("activation", candidate))
         fields = batched(gru_fields(n, self.zr, self.candidate), op.hidden)
         shape = (
             ("columns", op.columns),

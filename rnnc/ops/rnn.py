@@ -182,7 +182,7 @@ class QRnn(QOp):
                     Arg("scratch", "vx"),
                     Arg("scratch", "vh"),
                     Arg("null") if self.output_state(0) else Arg("output", "0"),
-                    Arg("constant", f"RNNC_{op.activation.name.upper()}"),
+                    Arg("activation", op.activation.name),
                 ),
                 operands(op.columns, self.input_format.bits, op.hidden, self.h.operand.bits),
                 macs=op.hidden * (op.columns + op.hidden),

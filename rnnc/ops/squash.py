@@ -58,7 +58,7 @@ class QSquash(QOp):
 
     def calls(self) -> list[KernelCall]:
         function = self.op.function
-        args = (Arg("input", "0"), Arg("output", "0"), Arg("constant", f"RNNC_{function.upper()}"))
+        args = (Arg("input", "0"), Arg("output", "0"), Arg("activation", function))
         fields, tables = (("size", self.size),), TABLES_OF[function]
         return [KernelCall("rnnc_squash", "squash.h", "rnnc_squash_params", fields, args, tables=tables)]
 

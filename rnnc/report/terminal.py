@@ -12,8 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
-from rnnc.backend.usage import usage
 from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
 
 if TYPE_CHECKING:

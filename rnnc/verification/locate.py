@@ -8,7 +8,6 @@ run side by side, a step at a time, to the first number that differs.
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnc.backend.program import Place, Program
+from rnnc.backend.emit.spelling import address, condition, statement
+from rnnc.backend.guards import ALWAYS_NEW, Always
+from rnnc.backend.program import Computed, Program
 from rnnc.fixed import Format
 from rnnc.interruption import Scratch
 from rnnc.net import Array
@@ -112,33 +113,33 @@ def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int
         return f"{found}, after the last step of sequence {run.batch.members[lane]}" if found else ""
 
 
-def looked_at(program: Program, source: str, looks: Sequence[Place]) -> str:
+def looked_at(program: Program, source: str, looks: Sequence[Computed]) -> str:
     """NAME.c with a look at each value after the last call that has its address; where that is not found there is none."""
-    calls = [c for region in program.regions for c in region.calls if c.op]
+    calls = program.calls
     after: dict[int, list[str]] = {}
-    for number, place in enumerate(looks):
-        own = [k for k, c in enumerate(calls) if c.op == place.op]
-        k = max((k for k in own if place.address in calls[k].args), default=own[-1])
-        after.setdefault(k, []).append(_look(program, number, place))
+    for number, look in enumerate(looks):
+        own = [k for k, c in enumerate(calls) if c.op == look.op]
+        k = max((k for k in own if look.place in calls[k].args), default=own[-1])
+        after.setdefault(k, []).append(_look(program, number, look))
     lines, at = list[str](), 0
     for line in source.splitlines():
         lines.append(line)
-        if at < len(calls) and line.strip() == f"{calls[at].function}({', '.join(calls[at].args)});":
+        if at < len(calls) and line.strip() == statement(program, calls[at]):
             lines += after.get(at, [])
             at += 1
     return DECLARED + "\n".join(lines) + "\n"
 
 
-def _look(program: Program, number: int, place: Place) -> str:
-    form, size = program.qnet.formats[place.value], program.qnet.values[place.value].size
-    look = f"{LOOK}({number}, {place.address}, {size} * sizeof({form.ctype}));"
-    return f"if ({place.guard}) {{ {look} }}" if place.guard else look
+def _look(program: Program, number: int, value: Computed) -> str:
+    form, size = program.qnet.formats[value.value], program.qnet.values[value.value].size
+    look = f"{LOOK}({number}, {address(program, value.place)}, {size} * sizeof({form.ctype}));"
+    return look if isinstance(value.guard, Always) else f"if ({condition(value.guard)}) {{ {look} }}"
 
 
-def visible(program: Program) -> list[Place]:
-    """The values whose flag the C computes."""
-    declared = {*re.findall(r"\w+", " ".join(program.signals)), program.live}
-    return [p for p in program.places if not p.guard or set(re.findall(r"[A-Za-z_]\w*", p.guard)) <= declared]
+def visible(program: Program) -> list[Computed]:
+    """The values whose guard the C computes."""
+    known = {ALWAYS_NEW, program.live, *program.guards}
+    return [c for c in program.computed if c.guard in known]
 
 
 class _Oracle:

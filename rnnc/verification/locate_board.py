@@ -57,18 +57,18 @@ def locate_on_board(
 
     Raises MissingTool, NoRoom, VerificationError as ``measure`` does.
     """
-    name, places = f"{program.name}.c", visible(program)
-    text = looked_at(program, files[name], places) + PRINT
+    name, values = f"{program.name}.c", visible(program)
+    text = looked_at(program, files[name], values) + PRINT
     seen = _looks(selftest_output(program, {**files, name: text}, board, optimize))
     oracle, q = _values(program, golden), program.qnet
     found: list[tuple[int, int, Difference]] = []
-    for number, place in enumerate(places):
-        op = next(op for op in q.ops if op.name == place.op)
-        form, clock = q.formats[place.value], q.values[place.value].clock
-        ticks = zip(seen.get(number, []), oracle.get(place.value, []), strict=False)
+    for number, value in enumerate(values):
+        op = next(op for op in q.ops if op.name == value.op)
+        form, clock = q.formats[value.value], q.values[value.value].clock
+        ticks = zip(seen.get(number, []), oracle.get(value.value, []), strict=False)
         for tick, ((order, data), right) in enumerate(ticks):
             c = np.frombuffer(data, dtype(form).newbyteorder(order))
-            if wrong := differs(op, f"value {place.value!r}", c, right):
+            if wrong := differs(op, f"value {value.value!r}", c, right):
                 found.append((clock.phase + tick * clock.rate + 1, number, wrong))
                 break
     step, _, first = min(found, key=lambda f: f[:2], default=(0, 0, None))

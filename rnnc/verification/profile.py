@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnc.backend.program import Program
+from rnnc.backend.emit.spelling import statement
+from rnnc.backend.program import Call, Program
 from rnnc.verification.tools import run_tool
 
 AROUND = "step"
@@ -54,7 +55,9 @@ def per_step(total: Mapping[str, int], steps: int) -> dict[str, int]:
 
 def lines_of_ops(program: Program, source: str) -> dict[int, str]:
     """The lines of NAME.c, counted from 1, that call the kernels of an op."""
-    calls = {f"{c.function}({', '.join(c.args)});": c.op for region in program.regions for c in region.calls}
+    calls = {
+        statement(program, work): work.op if isinstance(work, Call) else "" for r in program.regions for work in r.work
+    }
     found = ((number, calls.get(line.strip())) for number, line in enumerate(source.splitlines(), 1))
     return {number: op for number, op in found if op is not None}
 

@@ -74,6 +74,7 @@ static inline void rnnc_avr_rows(int32_t *acc, const int8_t *w, const int16_t *v
 
 #define RNNC_GROUP 1
 #define RNNC_LANES 1
+#define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
 
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {

@@ -15,6 +15,7 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 1
+#define RNNC_OPERAND_BYTES(columns, bits) (4 * (2 + ((columns) + 3) / 4 * 2))
 #define RNNC_DSP_COL4_BYTES 56 /* of the code for four columns */
 
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) && \

@@ -11,6 +11,7 @@
 #define RNNC_GROUP 4
 #define RNNC_LANES 4
 #define RNNC_OPERAND_LENGTH(columns) (((columns) + 7) / 8 * 8)
+#define RNNC_OPERAND_BYTES(columns, bits) (RNNC_OPERAND_LENGTH(columns) * ((bits) / 8))
 
 #if defined(__ARM_FEATURE_MVE)
 #include "mve_gates.h"

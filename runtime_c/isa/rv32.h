@@ -9,6 +9,7 @@
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 2 /* two blocks at a time share the loads of activations */
+#define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
 
 #ifndef RNNC_UNUSED
 #define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */

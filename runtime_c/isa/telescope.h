@@ -17,6 +17,7 @@
 #define RNNC_LANES 1
 #define RNNC_TELESCOPE_PADDED(columns) \
     (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)
+#define RNNC_OPERAND_BYTES(columns, bits) (4 * (3 + RNNC_TELESCOPE_PADDED(columns)))
 
 #ifndef RNNC_TELESCOPE_BLOCK
 /* acc[0 .. 3] of one block; returns the address behind its weights. */

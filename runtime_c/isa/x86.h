@@ -12,6 +12,7 @@
 
 #define RNNC_GROUP 8
 #define RNNC_LANES 8
+#define RNNC_OPERAND_BYTES(columns, bits) (2 * (((columns) + 1) / 2 * 2))
 
 static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {

@@ -137,6 +137,21 @@ def test_libraries_stay_in_their_packages() -> None:
     assert not strays
 
 
+C_TEXT = re.compile(r"->|RNNC_|\bsizeof\(|\bmem(cpy|set)\(|\breturn\b.*;|\w \*\)|\w\(\w*$")
+
+
+def test_c_is_written_by_emit_alone() -> None:
+    """The rest of the back end holds values: no string in it is a piece of C, and none is searched for one."""
+    found = []
+    for file, tree in python_files("rnnc/backend").items():
+        if file.startswith("rnnc/backend/emit/"):
+            continue
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        strings = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        found += [f"{file}:{n.lineno}" for n in strings if id(n) not in documented and C_TEXT.search(n.value)]
+    assert not found
+
+
 def test_python_files_and_functions_are_short() -> None:
     long = []
     for folder in ("rnnc", "tests", "examples", "benchmarks", "tools"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rnnc.backend.program import Place, Program
+from rnnc.backend.emit.spelling import address, condition, statement
+from rnnc.backend.guards import Always
+from rnnc.backend.program import Computed, Program
 
 TICK = 4
 PLANT = """
@@ -17,15 +19,15 @@ static void planted({ctype} *p)
 """
 
 
-def planted(program: Program, files: dict[str, str], place: Place, element: int, tick: int = TICK) -> dict[str, str]:
+def planted(program: Program, files: dict[str, str], value: Computed, element: int, tick: int = TICK) -> dict[str, str]:
     """The package with the last bit of one element of a value flipped, from its tick-th tick on."""
     name = f"{program.name}.c"
-    own = [c for region in program.regions for c in region.calls if c.op == place.op]
-    call = next((c for c in reversed(own) if place.address in c.args), own[-1])
-    text = f"{call.function}({', '.join(call.args)});"
+    own = [c for c in program.calls if c.op == value.op]
+    call = next((c for c in reversed(own) if value.place in c.args), own[-1])
+    text, ctype = statement(program, call), program.qnet.formats[value.value].ctype
     assert files[name].count(text) == 1
-    look = f"planted(({program.qnet.formats[place.value].ctype} *)({place.address}))"
-    guarded = f"({place.guard}) ? {look} : (void)0" if place.guard else look
+    look = f"planted(({ctype} *)({address(program, value.place)}))"
+    guarded = look if isinstance(value.guard, Always) else f"({condition(value.guard)}) ? {look} : (void)0"
     around = f"#define {call.function}(...) ({call.function}(__VA_ARGS__), {guarded})\n{text}\n#undef {call.function}"
-    plant = PLANT.format(ctype=program.qnet.formats[place.value].ctype, tick=tick, element=element, bit=1)
+    plant = PLANT.format(ctype=ctype, tick=tick, element=element, bit=1)
     return {**files, name: plant + files[name].replace(text, around)}

@@ -113,7 +113,7 @@ def test_what_differs_on_a_board_is_told_with_its_op_step_and_element(board: str
     need(board)
     qnet = draw_integers(0, ("gru_after", "dense"))
     program, files = package(qnet, target=board if board in TARGETS else "portable", steps=STEPS)
-    place = next(p for p in program.places if p.op.startswith("dense"))
+    place = next(p for p in program.computed if p.op.startswith("dense"))
     wrong = planted(program, files, place, 2)
     assert not measure(program, wrong, BOARDS[board]).equal
     found = locate_on_board(program, wrong, vectors(qnet), BOARDS[board])

@@ -11,9 +11,9 @@ from typing import get_args
 
 import pytest
 
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.layouts import LAYOUTS, arrange
 from rnnc.backend.program import Program
-from rnnc.backend.usage import usage
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 from rnnc.verification.host import write_files

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from rnnc.backend.emit.spelling import statement
 from rnnc.backend.program import Program
 from rnnc.qnet import QNet
 from rnnc.verification.batches import Batch
@@ -31,7 +32,7 @@ def test_a_flipped_bit_is_told_with_its_op_value_step_and_element(layer: str) ->
     drawn = (draw_integers(seed, (layer,)) for seed in count(number, len(LAYERS)))
     qnet = next(q for q in drawn if not q.net.overlaps)
     program, files = package(qnet)
-    place = max(program.places, key=lambda p: (p.op.startswith(layer), qnet.values[p.value].size))
+    place = max(program.computed, key=lambda p: (p.op.startswith(layer), qnet.values[p.value].size))
     assert place in visible(program)
     value, tick = qnet.values[place.value], 1 if qnet.net.window else TICK
     element = value.size - 1
@@ -58,8 +59,8 @@ def test_a_state_is_told_where_no_value_differs_yet() -> None:
     qnet = draw_integers(list(LAYERS).index("gru_after"), ("gru_after",))
     program, files = package(qnet)
     state = next(s for s in qnet.ops[-1].states() if s.name.endswith("_s"))
-    call = next(c for region in program.regions for c in region.calls if c.op == qnet.ops[-1].name)
-    text, name = f"{call.function}({', '.join(call.args)});", f"{program.name}.c"
+    call = next(c for c in program.calls if c.op == qnet.ops[-1].name)
+    text, name = statement(program, call), f"{program.name}.c"
     plant = PLANT.format(ctype="int32_t", tick=7, element=1, bit=1 << 14)
     around = f"{text}\nplanted(s->{state.name});"
     found = told(program, {**files, name: plant + files[name].replace(text, around)}, oracle_run(qnet, 1))

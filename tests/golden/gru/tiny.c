@@ -9,8 +9,14 @@
 
 #include "rnnc/gru.h"
 
-#if defined RNNC_GROUP && RNNC_GROUP != 1
+#ifdef RNNC_GROUP
+#if RNNC_GROUP != 1 || \
+    RNNC_LANES != 4 || \
+    !defined RNNC_DIRECT || \
+    RNNC_OPERAND_BYTES(3, 16) != 6 || \
+    RNNC_OPERAND_BYTES(4, 16) != 8
 #error "tiny.c was packed for another target than rnnc/ holds"
+#endif
 #endif
 
 /* gates z r n of each unit over x, then over h; -127 .. 127 */

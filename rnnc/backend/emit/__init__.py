@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnc
-from rnnc.backend.expressions import size_of, times
-from rnnc.backend.hop import reset_lines
+from rnnc.backend.emit.expressions import size_of, times
+from rnnc.backend.emit.hop import reset_lines
+from rnnc.backend.emit.spelling import initializer
+from rnnc.backend.emit.state_access import accessor_context, state_context
+from rnnc.backend.emit.step import flush_head, initial_lines, start_of_window, step_functions, step_head
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.identity import model_id
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.overlap import overlap_comment
-from rnnc.backend.program import ConstantArray, Overlap, Port, Program
-from rnnc.backend.state_access import accessors, state_context
-from rnnc.backend.step import flush_head, initial_lines, start_of_window, step_functions, step_head
-from rnnc.backend.usage import usage
+from rnnc.backend.program import ConstantArray, Overlap, Params, Port, Program
 from rnnc.fixed import Floats
 from rnnc.net import Array
 
@@ -57,7 +58,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "upper": program.name.upper(),
         "banner": _banner(program, banner or Banner()),
         "step_prototype": step_head(program),
-        "accessors": accessors(program),
+        "accessors": accessor_context(program),
         "model_id": f"0x{model_id(program.qnet):08x}u",
     }
     n = program.name
@@ -228,13 +229,21 @@ def _flush_comment(program: Program) -> str:
 def _source(program: Program) -> dict[str, Any]:
     return {
         "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
-        "group": program.target.group,
+        "mismatch": _mismatch(program),
         "arrays": [_array(a) for a in program.arrays],
-        "params": program.params,
+        "params": [_params(p) for p in program.params],
         "helpers": [start_of_window(program)] if program.overlap else [],
         "reset": _reset(program),
         "functions": step_functions(program),
     }
+
+
+def _mismatch(program: Program) -> str:
+    """A condition of the preprocessor: the kernels are not those that the constants and buffers are laid out for."""
+    t = program.target
+    signs = [f"RNNC_GROUP != {t.group}", f"RNNC_LANES != {t.lanes}", *(["!defined RNNC_DIRECT"] if t.direct else [])]
+    signs += [f"RNNC_OPERAND_BYTES({o.columns}, {o.bits}) != {o.bytes}" for o in program.operands]
+    return " || \\\n    ".join(signs)
 
 
 def _reset(program: Program) -> list[str]:
@@ -254,6 +263,11 @@ def _array(array: ConstantArray) -> dict[str, Any]:
         "length": len(array.data),
         "text": _lines(items),
     }
+
+
+def _params(params: Params) -> dict[str, Any]:
+    fields = [(name, initializer(value)) for name, value in params.fields]
+    return {"ctype": params.ctype, "symbol": params.symbol, "fields": fields}
 
 
 def _lines(items: Sequence[str]) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.backend.expressions import for_each
-from rnnc.backend.hop import step_lines
-from rnnc.backend.program import Member, Port, Program, Region
+from rnnc.backend.emit.expressions import for_each
+from rnnc.backend.emit.hop import step_lines
+from rnnc.backend.emit.spelling import guard_lines, owner, region_lines, wrote
+from rnnc.backend.places import PoolPlace, StatePlace
+from rnnc.backend.program import Member, Port, Program
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,9 @@ class Function:
 def step_functions(program: Program) -> list[Function]:
     """All of them, in an order in which each is defined before it is called."""
     if not program.live and not program.window:
-        result = [f"return {program.wrote};"] if program.returns else []
-        return [Function(step_head(program), (*_owned([*_work(program), *result]),))]
-    lines = _owned([*_work(program), f"return {program.wrote};"])
-    lines = lines if program.overlap is None or any("w->" in line for line in lines) else ["(void)w;", *lines]
-    tick = Function(_tick_head(program), tuple(lines))
+        result = [f"return {wrote(program)};"] if program.returns else []
+        return [Function(step_head(program), (*_work(program), *result))]
+    tick = Function(_tick_head(program), (*_work(program), f"return {wrote(program)};"))
     if program.overlap:
         step = Function(step_head(program), tuple(step_lines(program, program.overlap)))
         return [tick, _window_step(program, _window_head(program)), step]
@@ -55,21 +55,18 @@ def _parameter(program: Program, port: Port, const: bool = False) -> str:
     return f"{'const ' if const else ''}{port.format.ctype} {port.c_name}[{length}]"
 
 
-def _owned(lines: Sequence[str]) -> Sequence[str]:
-    """The body of a function of s."""
-    return lines if any("s->" in line for line in lines) else ["(void)s;", *lines]
-
-
 def _work(program: Program) -> list[str]:
-    lines = list(program.signals)
-    for region in program.regions:
-        lines += _region(region)
-    return lines
+    """What a step computes: its guards, then region by region."""
+    regions = [line for region in program.regions for line in region_lines(program, region)]
+    return [*(f"(void){name};" for name in _unused(program)), *guard_lines(program), *regions]
 
 
-def _region(region: Region) -> list[str]:
-    calls = [f"{c.function}({', '.join(c.args)});" for c in region.calls]
-    return [f"if ({region.guard}) {{", *(f"    {c}" for c in calls), "}"] if region.guard else calls
+def _unused(program: Program) -> list[str]:
+    """The pointers that a step is given and does not read."""
+    states = bool(program.guards) or any(isinstance(p, StatePlace) for p in program.touched)
+    used = {owner(program)} if states else set()
+    used |= {"s"} if any(isinstance(p, PoolPlace) for p in program.touched) else set()
+    return [name for name in ("w", "s") if name not in used and (name == "s" or program.overlap)]
 
 
 # --------------------------------------------------------------------------- what goes on past the end of the input
@@ -82,7 +79,7 @@ def _owners(program: Program) -> list[str]:
 
 def _tick_head(program: Program) -> str:
     args = _owners(program)
-    args += [f"int {program.live}"] if program.live else []
+    args += [f"int {program.live.c_name}"] if program.live else []
     args += [f"const {p.format.ctype} *{p.c_name}" for p in program.inputs]
     args += [f"{p.format.ctype} *{p.c_name}" for p in program.outputs]
     return f"static int {program.name}_tick({', '.join(args)})"
@@ -130,7 +127,7 @@ def start_of_window(program: Program) -> Function:
 
 def initial_lines(program: Program) -> list[str]:
     """Set all states and counters that do not start at zero."""
-    at = program.owner
+    at = owner(program)
     lines = [line for m in program.members for line in _initial(m, at)]
     return lines + [f"{at}->{c.c_name} = {c.initial};" for c in program.counters if c.initial]
 
@@ -145,7 +142,7 @@ def _initial(member: Member, at: str) -> list[str]:
 def _window_step(program: Program, head: str) -> Function:
     """Takes a frame of a window; the last one goes on to its end, answers, and starts anew."""
     assert program.frames is not None
-    frames = f"{program.owner}->{program.frames.c_name}"
+    frames = f"{owner(program)}->{program.frames.c_name}"
     several = [p for p in program.outputs if p.ticks]
     lines = ["uint16_t k;"] if program.drain_steps else []
     lines += _counts(program, several)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnc.backend.expressions import size_of
+from rnnc.backend.emit.expressions import size_of
 from rnnc.backend.program import Overlap, Program
 
 

@@ -1,0 +1,98 @@
+"""How places, guards and calls are spelled in C. In a package, s is the stream, w a window that is under way."""
+
+from __future__ import annotations
+
+from rnnc.backend.emit.expressions import size_of
+from rnnc.backend.guards import Always, Both, Due, Guard, Tail
+from rnnc.backend.memory import WORK_TYPE
+from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace
+from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
+
+
+def owner(program: Program) -> str:
+    """The pointer to what ``members`` and ``counters`` are fields of."""
+    return "w" if program.overlap else "s"
+
+
+def address(program: Program, place: Place) -> str:
+    """The address of a place."""
+    if isinstance(place, PortPlace):
+        return place.c_name
+    if not isinstance(place, PoolPlace):
+        return f"{owner(program)}->{place.c_name}"
+    plain = f"s->{place.array}" + (f" + {place.offset}" if place.offset else "")
+    if WORK_TYPE[place.array] == place.ctype:
+        return plain
+    return f"({place.ctype} *)({plain})" if place.offset else f"({place.ctype} *){plain}"
+
+
+def _argument(program: Program, argument: Argument) -> str:
+    if isinstance(argument, Literal):
+        return str(argument.value)
+    if isinstance(argument, ActivationCode):
+        return f"RNNC_{argument.activation.upper()}"
+    if isinstance(argument, Guarded):
+        return f"{condition(argument.guard)} ? {address(program, argument.place)} : 0"
+    return address(program, argument)
+
+
+def statement(program: Program, work: Call | Copy) -> str:
+    """A call of a kernel, or a copy."""
+    if isinstance(work, Copy):
+        to, source = address(program, work.to), address(program, work.source)
+        return f"memcpy({to}, {source}, {size_of(work.size, work.ctype)});"
+    params = [f"RNNC_PARAMS({work.params.ctype}, {work.params.symbol})"] if work.params else []
+    return f"{work.function}({', '.join([*params, *(_argument(program, a) for a in work.args)])});"
+
+
+def region_lines(program: Program, region: Region) -> list[str]:
+    """Statements, under their guard."""
+    lines = [statement(program, work) for work in region.work]
+    if isinstance(region.guard, Always):
+        return lines
+    return [f"if ({condition(region.guard)}) {{", *(f"    {line}" for line in lines), "}"]
+
+
+def initializer(value: Initializer) -> str:
+    """What a field of a parameter struct is initialised with."""
+    if isinstance(value, ConstantArray):
+        return value.symbol
+    if isinstance(value, int):
+        return str(value)
+    return "{" + ", ".join(f".{name} = {initializer(v)}" for name, v in value) + "}"
+
+
+# --------------------------------------------------------------------------- guards
+
+
+def condition(guard: Guard) -> str:
+    """An expression that is not 0 where a guard is true."""
+    return "1" if isinstance(guard, Always) else guard.c_name
+
+
+def wrote(program: Program) -> str:
+    """Whether a step wrote the outputs, a bit for each where they are not all written at the same steps."""
+    flags = [condition(g) for g in program.wrote]
+    if len(flags) == 1:
+        return flags[0]
+    return " | ".join(f"({flag} ? {1 << i} : 0)" for i, flag in enumerate(flags))
+
+
+def guard_lines(program: Program) -> list[str]:
+    """Declarations of the guards; counters of clocks come down by one, or start again."""
+    at = owner(program)
+    dues = [g for g in program.guards if isinstance(g, Due)]
+    lines = [f"const int {g.c_name} = {at}->{g.counter.c_name} == 0;" for g in dues]
+    for g in dues:
+        count = f"{at}->{g.counter.c_name}"
+        lines.append(f"{count} = (uint16_t)({g.c_name} ? {g.rate - 1} : {count} - 1);")
+    combined = [g for g in program.guards if not isinstance(g, Due)]
+    return lines + [f"const int {g.c_name} = {_combined(g, at)};" for g in combined]
+
+
+def _combined(guard: Tail | Both, at: str) -> str:
+    if isinstance(guard, Both):
+        return f"{condition(guard.tick)} && {condition(guard.due)}"
+    left = f"rnnc_count_down(&{at}->{guard.counter.c_name})"
+    tail = f"({condition(guard.due)} && {left})" if guard.due else left
+    return f"{condition(guard.source)} || {tail}"

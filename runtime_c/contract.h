@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_CONTRACT_H
+#define RNNC_CONTRACT_H
+/* What a target's kernels must define, checked once they are: rows.h includes this after them. Nothing here becomes code.
+ *
+ * An error below names the function or the constant; rows.h says what each of them does. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rows.h"
+
+#if RNNC_GROUP < 1 || (RNNC_GROUP & (RNNC_GROUP - 1)) != 0
+#error \
+    "contract of a target: RNNC_GROUP is no power of two, and rows of 1 to 4 a unit do not fill whole groups"
+#endif
+
+#ifndef RNNC_LANES
+#error "contract of a target: RNNC_LANES, the units whose gates are computed together, is missing"
+#elif RNNC_LANES < 1 || (RNNC_LANES & (RNNC_LANES - 1)) != 0
+#error \
+    "contract of a target: RNNC_LANES is no power of two, and a batch of units does not fill whole groups"
+#endif
+
+#ifndef RNNC_OPERAND_BYTES
+#error \
+    "contract of a target: RNNC_OPERAND_BYTES(columns, bits), the bytes that rnnc_take writes, is missing"
+#elif RNNC_OPERAND_BYTES(1, 8) < 1 || RNNC_OPERAND_BYTES(37, 8) < 37 || \
+    RNNC_OPERAND_BYTES(37, 16) < 74
+#error "contract of a target: RNNC_OPERAND_BYTES(columns, bits) is less than the columns themselves"
+#endif
+
+/* Compiles where `function` is one of the type `type`, and no other. */
+#ifdef __cplusplus
+#define RNNC_CONTRACT(function, type) \
+    typedef char function##_must_be_as_in_contract_h[sizeof(static_cast<type *>(function)) ? 1 : -1]
+#elif defined(__GNUC__)
+#define RNNC_CONTRACT(function, type)                \
+    typedef char function##_must_be_as_in_contract_h \
+        [__builtin_types_compatible_p(__typeof__(function), type) ? 1 : -1]
+#else /* declared once more: another type is a conflict */
+#define RNNC_CONTRACT(function, type)                                               \
+    typedef char function##_must_be_as_in_contract_h[sizeof(&(function)) ? 1 : -1]; \
+    static type function
+#endif
+
+typedef void rnnc_take_type(void *v, const void *x, uint8_t bits, uint16_t columns);
+typedef const int8_t *rnnc_product_type(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                        uint16_t columns, uint16_t rows);
+RNNC_CONTRACT(rnnc_take, rnnc_take_type);
+RNNC_CONTRACT(rnnc_product, rnnc_product_type);
+
+typedef int8_t rnnc_rom_i8_type(const int8_t *p);
+typedef uint8_t rnnc_rom_u8_type(const uint8_t *p);
+typedef int16_t rnnc_rom_i16_type(const int16_t *p);
+typedef uint16_t rnnc_rom_u16_type(const uint16_t *p);
+typedef int32_t rnnc_rom_i32_type(const int32_t *p);
+typedef uint32_t rnnc_rom_u32_type(const uint32_t *p);
+typedef const void *rnnc_rom_bytes_type(void *buffer, const void *p, size_t n);
+RNNC_CONTRACT(rnnc_rom_i8, rnnc_rom_i8_type);
+RNNC_CONTRACT(rnnc_rom_u8, rnnc_rom_u8_type);
+RNNC_CONTRACT(rnnc_rom_i16, rnnc_rom_i16_type);
+RNNC_CONTRACT(rnnc_rom_u16, rnnc_rom_u16_type);
+RNNC_CONTRACT(rnnc_rom_i32, rnnc_rom_i32_type);
+RNNC_CONTRACT(rnnc_rom_u32, rnnc_rom_u32_type);
+RNNC_CONTRACT(rnnc_rom_bytes, rnnc_rom_bytes_type);
+
+/* What a target may replace. */
+#ifdef RNNC_SHIFT
+typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
+RNNC_CONTRACT(rnnc_shift, rnnc_shift_type);
+#endif
+#ifdef RNNC_LUT_INDEX
+typedef uint32_t rnnc_lut_index_type(uint32_t a);
+RNNC_CONTRACT(rnnc_lut_index, rnnc_lut_index_type);
+#endif
+
+#endif
