@@ -1,46 +1,43 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_RNN_H
 #define RNNC_RNN_H
-#include <stdint.h>
+/* Written by "make golden" from rnnc/ops/cells.py; do not edit. */
+#include "cell.h"
 
-#include "fixed.h"
-#include "lut.h"
-#include "rows.h"
+/* One step. x: [columns]. h: [width], the operand, and where the new one goes. vx, vh: scratch, x and h as
+ * rnnc_product reads them. out: [units] int16, or 0 where h itself is the output. */
 
-typedef struct {
-    const int8_t *weights; /* for each batch of units: over x, then over h; packed by the target */
-    const int32_t *bias;   /* [hidden] */
-    const uint32_t *scale_x; /* [hidden], m << 16 | p */
-    const uint32_t *scale_h; /* [hidden] */
-    uint16_t columns, hidden;
-    uint8_t x_bits, h_bits;
-} rnnc_rnn_params;
-
-/* One step.  x: [columns].  h: [hidden], the operand.  vx, vh: scratch, x and h as the kernel takes them.
- * y: [hidden] int16, or 0 where h itself is the output.  activation: RNNC_TANH, RNNC_RELU or RNNC_SIGMOID. */
-static inline void rnnc_rnn(const rnnc_rnn_params *p, const void *x, void *h, void *vx, void *vh,
-                            int16_t *y, uint8_t activation)
+/* RNN. */
+static inline void rnnc_rnn_each(const int32_t *b, const uint32_t *x, const uint32_t *y,
+                                 const int32_t *ax, const int32_t *ah, int16_t *h, uint16_t batch,
+                                 uint16_t n, uint8_t activation)
 {
-    enum { UNITS = RNNC_BATCH(1) };
+    uint16_t k;
+    (void)batch;
+    for (k = 0; k < n; k++) {
+        /* h: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
+        int32_t out = rnnc_activate(activation, rnnc_gate(&b[k], &x[k], &y[k], ax[k], ah[k]));
+        h[k] = (int16_t)out;
+    }
+}
+
+static inline void rnnc_rnn(const rnnc_cell_params *p, const void *x, void *h, void *vx, void *vh,
+                            int16_t *out, uint8_t activation)
+{
+    enum { UNITS = RNNC_BATCH(1), ROWS = UNITS };
     const int8_t *w = p->weights;
-    uint16_t u, k;
-    rnnc_take(vx, x, p->x_bits, p->columns);
-    rnnc_take(vh, h, p->h_bits, p->hidden);
-    for (u = 0; u < p->hidden; u = (uint16_t)(u + UNITS)) {
-        int32_t ax[UNITS], ah[UNITS];
-        w = rnnc_product(ax, w, vx, p->x_bits, p->columns, UNITS);
-        w = rnnc_product(ah, w, vh, p->h_bits, p->hidden, UNITS);
-        for (k = u; k < u + UNITS && k < p->hidden; k++) {
-            int32_t a =
-                (rnnc_scaled(ax[k - u] + rnnc_rom_i32(&p->bias[k]), rnnc_rom_u32(&p->scale_x[k])) +
-                 rnnc_scaled(ah[k - u], rnnc_rom_u32(&p->scale_h[k]))) >>
-                8;
-            int16_t value = (int16_t)rnnc_activate(activation, a);
-            rnnc_put_hidden(h, p->h_bits, k, value);
-            if (y) {
-                y[k] = value;
-            }
-        }
+    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
+    uint16_t u;
+    rnnc_take(vh, h, p->h_bits, p->units);
+    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {
+        int32_t ax[ROWS], ah[ROWS];
+        int16_t narrow[UNITS], *value = rnnc_units_at(h, p->h_bits, u, narrow);
+        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));
+        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);
+        w = rnnc_product(ah, w, vh, p->h_bits, p->units, ROWS);
+        rnnc_rnn_each(&p->bias[u], &p->scale_x[u], &p->scale_h[u], ax, ah, value, UNITS, n,
+                      activation);
+        rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
 

@@ -196,6 +196,7 @@ def _source(program: Program) -> dict[str, Any]:
     return {
         "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live else [])],
         "group": program.target.group,
+        "kernels": program.kernels,
         "arrays": [_array(a) for a in program.arrays],
         "params": program.params,
         "reset": _reset(program),

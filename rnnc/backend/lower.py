@@ -68,6 +68,8 @@ class _Lowering:
     arrays: list[ConstantArray] = field(default_factory=list)
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
+    kernels: dict[str, str] = field(default_factory=dict)
+    """The names of functions by their definitions."""
     tables: set[str] = field(default_factory=set)
     macs: int = 0
     namer: Namer = field(init=False)
@@ -117,6 +119,7 @@ class _Lowering:
             tuple(self.params),
             _regions(steps),
             tuple(sorted(self.headers)),
+            tuple(source.replace("@", symbol) for source, symbol in self.kernels.items()),
             self._cost(members, counters, pool),
         )
 
@@ -217,7 +220,12 @@ class _Lowering:
             text = self._argument(op, call, arg, states, pool)
             ends = arg.place == "input" and call.when == "tick" and op.timing.tail
             args.append(f"{source} ? {text} : 0" if ends else text)
-        return Call(op.name, call.function, tuple(args))
+        return Call(op.name, call.function or self._kernel(op, call.source), tuple(args))
+
+    def _kernel(self, op: QOp, source: str) -> str:
+        """The name of a function that the package defines; equal definitions have one."""
+        taken = sum(name.startswith(f"{self.name}_{op.name}_kernel") for name in self.kernels.values())
+        return self.kernels.setdefault(source, f"{self.name}_{op.name}_kernel{taken or ''}")
 
     def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: dict[str, str], pool: Pool) -> str:
         if arg.place == "null":

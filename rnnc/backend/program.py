@@ -20,7 +20,6 @@ ITEM_BYTES = {
     "int32_t": 4,
     "uint32_t": 4,
     "rnnc_scale1": 4,
-    "rnnc_scale2": 6,
     "rnnc_line": 8,
     "rnnc_sum": 12,
     "rnnc_argument": 8,
@@ -140,6 +139,7 @@ class Program:
         apart: outputs are not all written at the same steps, and ``wrote`` is the sum of 2^i of those that are.
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
+        kernels: definitions of functions that runtime_c does not hold.
     """
 
     name: str
@@ -160,6 +160,7 @@ class Program:
     params: tuple[Params, ...]
     regions: tuple[Region, ...]
     headers: tuple[str, ...]
+    kernels: tuple[str, ...]
     cost: Cost
 
     @property

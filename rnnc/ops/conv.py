@@ -19,9 +19,9 @@ from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, State
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
+from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
-from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows

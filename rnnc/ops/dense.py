@@ -11,7 +11,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
-from rnnc.ops.recurrent import one_block_bounds
+from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.ops.window_dense import over_window
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, WeightRows
 from rnnc.rows import OneBlock

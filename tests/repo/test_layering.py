@@ -22,6 +22,8 @@ LAYERS = (
     "fixed wav files",
     "clock rows functions",
     "activations net",
+    "language",
+    "ctext",
     "qnet options",
     "streams tracing data",
     "views",
