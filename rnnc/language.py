@@ -13,7 +13,7 @@ A text that yields a value wants all units to have computed it before its rows a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -184,20 +184,35 @@ class Reading:
 
 @dataclass
 class Arrays(Reading):
-    """int64 arrays: the oracle. Every result, and every product and sum on the way to it, is asserted to fit 32 bits."""
+    """int64 arrays: the oracle. Every result, and every product and sum on the way to it, is asserted to fit 32 bits.
 
-    what: str = ""
+    Args:
+        what: whose integers they are.
+        short: of each mul15 in turn, whether one product does (``Ranges.short``).
+        terms: what was computed since the last value with a name.
+    """
+
+    what: str
+    short: Iterator[bool]
+    terms: list[Ints] = field(default_factory=list)
+
+    def named(self, name: str, meaning: str, x: Value) -> Any:
+        for term in self.terms:
+            int32(term, f"{self.what}.{name}, terms")
+        self.terms.clear()
+        return int32(x.raw, f"{self.what}.{name}")
 
     def apply(self, op: str, *args: Any) -> Ints:
-        what = f"{self.what} {op}"
         if op == "mul15":
-            return fixed.mul15(np.asarray(args[0]), args[1])
-        if op == "toward":
+            u, d = np.asarray(args[0]), args[1]
+            self.terms += [u * d + 16384] if next(self.short) else [u * (d >> 15), u * (d & 32767) + 16384]
+        elif op == "toward":
             s, t, w = args
-            return int32(s + fixed.mul15(w, int32(t - s, what)), what)
-        if op == "rounded":
-            int32(args[0] + (1 << args[1] >> 1), what)
-        return int32(np.asarray(OPERATIONS[op](*args)), what)
+            self.terms.append(s + self.apply("mul15", w, self.apply("sub", t, s)))
+        elif op == "rounded":
+            self.terms.append(args[0] + (1 << args[1] >> 1))
+        self.terms.append(np.asarray(OPERATIONS[op](*args)))
+        return self.terms[-1]
 
 
 @dataclass(frozen=True)
@@ -228,9 +243,11 @@ class Ranges(Reading):
 
     Args:
         worst: the reach of each named value, and of what it is made of where that is more.
+        short: of each mul15 in turn, whether one product does.
     """
 
     worst: dict[str, int] = field(default_factory=dict)
+    short: list[bool] = field(default_factory=list)
     terms: int = 0
 
     def constant(self, n: Any) -> Any:
@@ -243,11 +260,10 @@ class Ranges(Reading):
         self.terms = 0
         return x.raw
 
-    def finish(self) -> dict[str, int]:
-        """All that was recorded, with what no name followed."""
+    def finish(self) -> None:
+        """Record what no name followed."""
         if self.terms:
             self._record("output, terms", self.terms)
-        return self.worst
 
     def _record(self, name: str, worst: int) -> None:
         self.worst[name] = max(self.worst.get(name, 0), worst)
@@ -275,15 +291,19 @@ class Ranges(Reading):
         """What an operation computes on the way to its result."""
         if op == "rounded":
             self.range_of("add", args[0], Range(0, 1 << args[1].lo >> 1))
-        elif op == "mul15" and not self.short15(*args):
+        elif op == "mul15":
             u, d = args
+            self.short.append(self.short15(u, d))
+            if self.short[-1]:
+                self.range_of("add", self.range_of("mul", u, d), Range(16384, 16384))
+                return
             self.range_of("mul", u, Range(d.lo >> 15, d.hi >> 15))
             self.range_of("add", self.range_of("mul", u, Range(0, 32767)), Range(16384, 16384))
 
     @staticmethod
     def short15(u: Range, d: Range) -> bool:
         """Whether u d + 2^14 fits 32 bits: then one product does."""
-        return u.worst * d.worst + 16384 <= INT32_MAX
+        return u.worst <= 32768 and u.worst * d.worst + 16384 <= INT32_MAX
 
     def _toward(self, s: Range, t: Range, w: Range) -> Range:
         """A rounded mean of s and t lies between them."""

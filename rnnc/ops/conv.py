@@ -280,7 +280,7 @@ class QConv(QOp):
         op, y = self.op, self.formats[0]
         patches = op.geometry.patches(history, self.input_format.zero_point)
         products = op.product(patches.astype(np.float64), self._matrices).astype(np.int64)
-        results = np.clip(self._every.rescaled(products, self.name) + y.zero_point, *self.limits)
+        results = np.clip(self._every.rescaled(products, f"{self.name}.rows") + y.zero_point, *self.limits)
         size = self.op.rows * self.op.geometry.positions
         return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], size))
 

@@ -162,7 +162,7 @@ class QStarted(QOp):
                 continue
             m, s = multiplier(_ratio(source, target.format))
             up = (x.reshape(len(x), -1) - source.zero_point) << _up(source)
-            y = int32(up * m + ((1 << s) >> 1), f"{self.name} {suffix} product") >> s
+            y = int32(up * m + ((1 << s) >> 1), f"{self.name} {suffix} start") >> s
             y = np.clip(y, *self._limits(target))
             state[target.name] = narrow(y, target.format) if target.format.bits == 8 else y
             if follower:

@@ -91,15 +91,16 @@ class QRecurrent(QOp):
             return self.loops[1].preactivations(x, taken, self.name)[0]
 
         first = self.loops[0].preactivations(x, h, self.name)
-        h16, after = self._read(Arrays(self.name), first, before, later, lambda n: n)
+        h16, after = self._read(Arrays(self.name, iter(self._ranges.short)), first, before, later, lambda n: n)
         h = narrow(h16, self.h.operand)
         state[f"{self.name}_h"] = h
         if self.state:
             state[self._state_name] = after
         return [h if self.formats[0].bits == self.h.operand.bits else h16, after][: len(self.outputs)]
 
-    def bounds(self) -> list[Bound]:
-        rows = [b for loop in self.loops for b in loop.bounds(self.name)]
+    @cached_property
+    def _ranges(self) -> Ranges:
+        """The certificate of the units."""
         ranges = Ranges()
         limit = Range(-self.unit.limit, self.unit.limit)
         h, after = self._read(
@@ -110,7 +111,12 @@ class QRecurrent(QOp):
             lambda n: Range(int(n.min()), int(n.max())),
         )
         assert h.within(-32768, 32767) and (after is None or after.within(limit.lo, limit.hi)), self.name
-        return rows + [Bound(self.name, name, worst) for name, worst in ranges.finish().items()]
+        ranges.finish()
+        return ranges
+
+    def bounds(self) -> list[Bound]:
+        rows = [b for loop in self.loops for b in loop.bounds(self.name)]
+        return rows + [Bound(self.name, name, worst) for name, worst in self._ranges.worst.items()]
 
     # ----------------------------------------------------------------------- the C
 
@@ -122,7 +128,7 @@ class QRecurrent(QOp):
         return [self._call(i, kernel) for i, kernel in enumerate(self._kernels)]
 
     def _call(self, i: int, kernel: CKernel) -> KernelCall:
-        n, loop, last = f"{self.name}{i or ''}", self.loops[i], i == len(self.loops) - 1
+        n, loop, last = f"{self.name}_loop{i}" if i else self.name, self.loops[i], i == len(self.loops) - 1
         library = library_functions().get(kernel.text)
         two, projected = loop.phase.two, loop.apart
         h = Arg("state", f"{self.name}_h")
