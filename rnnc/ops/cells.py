@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rnnc.activations import SIGMOID, TANH, IntegerActivation
 from rnnc.ctext import CKernel, Phase, kernels
 from rnnc.fixed import GATE_LIMIT
 from rnnc.language import GATE, Cell, Value, activation, clip, let, mul15, output, raised, rounded, toward, upper
 
+Reset = Literal["own", "z", "1 - z", "none"]
 CELL_MAX = 2**30
 STATE_MAX = 32767 << 14
 NO_CLIP = 2**30
@@ -35,7 +37,8 @@ class Unit:
         limit: the largest magnitude of the state.
         coupled, projected: of an LSTM.
         numbers: exponent of each number of a unit: peepholes i o f.
-        reset_after: of a GRU.
+        reset: what resets a GRU: a gate of its own, z, 1 - z, or nothing.
+        reset_after: a GRU's reset multiplies the recurrent part of the candidate, not h.
         recurrent_limit: of a GRU's recurrent part, before the reset gate multiplies it.
     """
 
@@ -49,6 +52,7 @@ class Unit:
     coupled: bool = False
     projected: bool = False
     numbers: tuple[int, ...] = ()
+    reset: Reset = "own"
     reset_after: bool = True
     recurrent_limit: int = GATE_LIMIT
 
@@ -84,19 +88,25 @@ def lstm(unit: Unit, p: Sequence[Value], c: Value, peepholes: Sequence[Value]) -
 
 
 def gru(unit: Unit, p: Sequence[Value], s: Value, _: Sequence[Value]) -> Cell:
-    """Rows z r n over x and over h where the reset comes after the rows; else z r, and r h is yielded to the rows of n."""
+    """Rows z (r), then n over x and over h apart where the reset comes after the rows.
+
+    Where it comes before, r h is yielded to the rows of n; where nothing resets, n is a row as z is.
+    """
     z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
-    r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip)))
-    if unit.reset_after:
-        recurrent = mul15(r, clip(p[3], unit.recurrent_limit))
-        recurrent = raised(let("reset", "r times the recurrent part", recurrent), p[3].exponent, 2**30)
-        a = let("a", "the candidate's preactivation", p[2] + recurrent)
+    share = let("share", "1 - z", clip(z.one_less(), 32768)) if unit.reset == "1 - z" else None
+    r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip))) if unit.reset == "own" else share or z
+    if unit.reset == "none":
+        a = p[1]
+    elif unit.reset_after:
+        recurrent = mul15(r, clip(p[-1], unit.recurrent_limit))
+        recurrent = raised(let("reset", "r times the recurrent part", recurrent), p[-1].exponent, 2**30)
+        a = let("a", "the candidate's preactivation", p[-2] + recurrent)
     else:
         h = raised(let("reset", "r h", mul15(r, upper(s))), s.exponent + 14, 2**30)
         a = yield let("reset_h", "r h as an operand", clip(h, 32767))
-    new = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
-    share = let("share", "1 - z", clip(z.one_less(), 32768))
-    wide = raised(new, s.exponent, STATE_MAX)
+    candidate = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
+    share = share or let("share", "1 - z", clip(z.one_less(), 32768))
+    wide = raised(candidate, s.exponent, STATE_MAX)
     if share.exponent > -15:
         step = raised(mul15(share, wide - s), s.exponent, 2**30)
         s = clip(let("sum", "s + (1 - z) (n - s)", s + step), STATE_MAX)

@@ -21,7 +21,7 @@ from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
-from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Unit, gru
+from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
 from rnnc.ops.gate_rows import Apart, Rows, by_gate, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import (
     HiddenFormats,
@@ -47,13 +47,15 @@ class Gru(Recurrent):
     """A GRU layer.
 
     Args:
-        weights: ``[3, hidden, columns]``, gates z r h.
-        recurrence: ``[3, hidden, hidden]``.
-        bias_x, bias_h: ``[3, hidden]``.
+        weights: ``[gates, hidden, columns]``, gates z r n, or z n where ``reset`` is not "own".
+        recurrence: ``[gates, hidden, hidden]``.
+        bias_x, bias_h: ``[gates, hidden]``.
         initial_h: ``[hidden]``.
         reset_after: ONNX linear_before_reset.
         activations: f, g.
         clip: bound of what goes into them, 0 for none.
+        reset: what takes the place of r: a gate of its own; z or 1 - z (minimal gated unit, Zhou et al. 2016, with f = 1 - z);
+            or nothing (JANET, van der Westhuizen and Lasenby 2018, whose f is z).
 
     Inputs: x ``[columns]``. Outputs: h ``[hidden]``.
     """
@@ -64,6 +66,7 @@ class Gru(Recurrent):
     reset_after: bool
     activations: tuple[Activation, Activation] = (SIGMOID, TANH)
     clip: float = 0.0
+    reset: Reset = "own"
     kind: ClassVar[str] = "gru"
 
     def starts(self) -> dict[str, InitialState]:
@@ -73,14 +76,18 @@ class Gru(Recurrent):
         x, h = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"]
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
         f, g = self.activations
-        z = f(clipped(x @ w[0].T + h @ u[0].T + bx[0] + bh[0], self.clip))
-        r = f(clipped(x @ w[1].T + h @ u[1].T + bx[1] + bh[1], self.clip))
+
+        def gate(k: int) -> Array:
+            return f(clipped(x @ w[k].T + h @ u[k].T + bx[k] + bh[k], self.clip))
+
+        z = gate(0)
+        r = gate(1) if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones(())}[self.reset]
         probe("h", h)
-        if self.reset_after:
-            n = x @ w[2].T + bx[2] + r * (h @ u[2].T + bh[2])
+        if self.reset_after or self.reset == "none":
+            n = x @ w[-1].T + bx[-1] + r * (h @ u[-1].T + bh[-1])
         else:
             probe("rh", r * h)
-            n = x @ w[2].T + bx[2] + (r * h) @ u[2].T + bh[2]
+            n = x @ w[-1].T + bx[-1] + (r * h) @ u[-1].T + bh[-1]
         n = g(clipped(n, self.clip))
         probe("n", n)
         probe("z", z)
@@ -132,36 +139,40 @@ class Gru(Recurrent):
     def _rows(self, q: Quantizer, operand: Format, target: Floats) -> tuple[TwoBlock, TwoBlock | Apart]:
         """The rows of z and r, and of n, rescaled to ``target [hidden]``."""
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
-        weights, recurrence, bias = (by_unit(a[:2]) for a in (w, u, bx + bh))
-        zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(2 * self.hidden))
-        if not self.reset_after:
-            return zr, two_block(q, w[2], u[2], bx[2] + bh[2], operand, "rh", target)
+        weights, recurrence, bias = (by_unit(a[:-1]) for a in (w, u, bx + bh))
+        zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(len(weights)))
+        if not self.reset_after or self.reset == "none":
+            over = "h" if self.reset == "none" else "rh"
+            return zr, two_block(q, w[-1], u[-1], bx[-1] + bh[-1], operand, over, target)
         fx = q.input(0)
-        x, cx = q.round_block(w[2], fx.scale_for(self.columns), target, bx[2], fx.amax, q.samples(0))
-        h, ch = q.round_block(u[2], operand.scale_for(self.hidden), target, bh[2], operand.amax, q.samples("h"))
-        return zr, Apart(OneBlock.build(x, bx[2] + cx, fx.zero), OneBlock.build(h, bh[2] + ch, 0))
+        x, cx = q.round_block(w[-1], fx.scale_for(self.columns), target, bx[-1], fx.amax, q.samples(0))
+        h, ch = q.round_block(u[-1], operand.scale_for(self.hidden), target, bh[-1], operand.amax, q.samples("h"))
+        return zr, Apart(OneBlock.build(x, bx[-1] + cx, fx.zero), OneBlock.build(h, bh[-1] + ch, 0))
 
     def _integers(
         self, q: Quantizer, h: HiddenFormats, unit: Unit, zr: TwoBlock, n: TwoBlock | Apart, exponent: int
     ) -> QOp:
         """``exponent``: of the candidate's preactivation."""
-        if isinstance(n, Apart):
-            loops: tuple[Rows, ...] = (Rows((("zr", zr), ("n", n)), self.hidden, (GATE, GATE, exponent, exponent)),)
+        first, last = (GATE,) * (len(self.weights) - 1), (exponent,) * (2 if isinstance(n, Apart) else 1)
+        if isinstance(n, Apart) or self.reset == "none":
+            loops: tuple[Rows, ...] = (Rows((("zr", zr), ("n", n)), self.hidden, first + last),)
         else:
-            loops = Rows((("zr", zr),), self.hidden, (GATE, GATE)), Rows((("n", n),), self.hidden, (exponent,))
-        unit = replace(unit, reset_after=self.reset_after)
+            loops = Rows((("zr", zr),), self.hidden, first), Rows((("n", n),), self.hidden, last)
+        unit = replace(unit, reset=self.reset, reset_after=self.reset_after)
         y = (h.operand if q.wants8() else h.full,)
         return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.wide, _dequantized)
 
     def describe(self) -> str:
         when = "after" if self.reset_after else "before"
+        when = {"own": f"reset {when}", "none": "no reset"}.get(self.reset, f"reset {when} by {self.reset}")
         clip = f", clip {self.clip:g}" if self.clip else ""
-        return f"GRU {self.columns} -> {self.hidden}, reset {when}, {' '.join(a.name for a in self.activations)}{clip}"
+        return f"GRU {self.columns} -> {self.hidden}, {when}, {' '.join(a.name for a in self.activations)}{clip}"
 
 
 def _dequantized(q: QRecurrent) -> Op:
     op, fx = q.op, q.input_format
     assert isinstance(op, Gru)
+    gates = len(op.weights) - 1
     zr, rows = (part for loop in q.loops for _, part in loop.parts)
     assert isinstance(zr, TwoBlock) and not isinstance(rows, OneBlock)
     column, hidden = fx.scale_for(op.columns), q.h.operand.scale_for(op.hidden)
@@ -173,17 +184,21 @@ def _dequantized(q: QRecurrent) -> Op:
         bx, bh = rows.real_bias(fx.zero), np.zeros(op.hidden)
     return replace(
         op,
-        weights=np.concatenate([by_gate(zr.x.real(column), 2), nx[None]]),
-        recurrence=np.concatenate([by_gate(zr.h.real(hidden), 2), nh[None]]),
-        bias_x=np.concatenate([by_gate(zr.real_bias(fx.zero), 2), bx[None]]),
-        bias_h=np.concatenate([np.zeros((2, op.hidden)), bh[None]]),
+        weights=np.concatenate([by_gate(zr.x.real(column), gates), nx[None]]),
+        recurrence=np.concatenate([by_gate(zr.h.real(hidden), gates), nh[None]]),
+        bias_x=np.concatenate([by_gate(zr.real_bias(fx.zero), gates), bx[None]]),
+        bias_h=np.concatenate([np.zeros((gates, op.hidden)), bh[None]]),
     )
 
 
 @handles("GRU")
 def from_node(node: Node, trace: Tracer) -> None:
-    """ONNX GRU, forward."""
-    r = read_node(node, trace, gates=3, states=1)
+    """ONNX GRU, forward.
+
+    A cell recognised in primitive ops may have no reset gate of its own: the attribute ``reset`` (see ``Gru``).
+    """
+    reset = node.attributes.get("reset", "own")
+    r = read_node(node, trace, gates=3 if reset == "own" else 2, states=1)
     op = add_layer(
         node,
         trace,
@@ -197,6 +212,7 @@ def from_node(node: Node, trace: Tracer) -> None:
         reset_after=bool(node.attributes.get("linear_before_reset", 0)),
         activations=read_node_activations(node, trace, ["Sigmoid", "Tanh"]),
         clip=float(node.attributes.get("clip", 0.0)),
+        reset=reset,
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
     trace.result(node, 1, r.final(op.outputs[0], r.width))
