@@ -273,7 +273,12 @@ def _each(own: CKernel, phase: Phase, statements: Sequence[str], state: str, lib
     body = "\n".join(statements)
     used = [j for j in range(1, phase.constants) if re.search(rf"\b{_at(j)}\b", body)]
     at = [f"{_at(j)} = (uint16_t)(k + {_times(j)}batch)" for j in used]
-    lines = _wrapped(f"static inline void {library or '@'}_each({', '.join(arguments)})", 0)
+    over = "x, y: scales of rows over x and h, ax, ah: their sums" if phase.two else "y: scales of rows, ah: their sums"
+    lines = [
+        f"/* The n <= batch units of a batch. b: constants, {over}, [each][batch].",
+        f" * {f'{state}, ' if own.state else ''}h: [n]. */",
+    ]
+    lines += _wrapped(f"static inline void {library or '@'}_each({', '.join(arguments)})", 0)
     lines += ["{", "    uint16_t k;"]
     lines += [] if used else ["    (void)batch;"]
     lines += ["    for (k = 0; k < n; k++) {"]
@@ -312,6 +317,8 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
         take = [f"    const void *taken = rnnc_taken(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
     product = "        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);"
     return [
+        f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
+        f" * out: [units] int16, or 0 where {to} is the output. */",
         *_wrapped(f"static inline void @({', '.join(arguments)})", 0),
         "{",
         f"    enum {{ UNITS = {batch}, ROWS = {_times(rows)}UNITS }};",

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_GRU_H
 #define RNNC_GRU_H
-/* Written by "make golden" from rnnc/ops/cells.py; do not edit. */
+/* GRU, linear_before_reset = 1: rows z r, n over x and over h. Written by "make golden" from rnnc/ops/cells.py; do not edit. */
 #include "cell.h"
-
-/* One step. x: [columns]. h: [width], the operand, and where the new one goes. vx, vh: scratch, x and h as
- * rnnc_product reads them. out: [units] int16, or 0 where h itself is the output. */
 
 #ifndef RNNC_GRU_UNITS
 #define rnnc_gru_units rnnc_gru_each
 #endif
 
-/* GRU, linear_before_reset = 1: rows z r, n over x, n over h. s: [units]. */
+/* The n <= batch units of a batch. b: constants, x, y: scales of rows over x and h, ax, ah: their sums, [each][batch].
+ * s, h: [n]. */
 static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint32_t *y,
                                  const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
                                  uint16_t batch, uint16_t n, uint8_t activation)
@@ -42,6 +40,8 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
     }
 }
 
+/* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
+ * out: [units] int16, or 0 where h is the output. */
 static inline void rnnc_gru_after(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
                                   void *vx, void *vh, int16_t *out, uint8_t activation)
 {
@@ -58,88 +58,6 @@ static inline void rnnc_gru_after(const rnnc_cell_params *p, const void *x, void
         w = rnnc_product(ah, w, vh, p->h_bits, p->units, ROWS);
         rnnc_gru_units(&p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u],
                        value, UNITS, n, activation);
-        rnnc_put_units(h, p->h_bits, out, u, value, n);
-    }
-}
-
-/* GRU, linear_before_reset = 0, its first half: rows z r; r h becomes the operand. */
-static inline void rnnc_gru_reset_each(const int32_t *b, const uint32_t *x, const uint32_t *y,
-                                       const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
-                                       uint16_t *kept_z, uint16_t batch, uint16_t n)
-{
-    uint16_t k;
-    for (k = 0; k < n; k++) {
-        uint16_t k1 = (uint16_t)(k + batch);
-        /* update gate: 0 .. 32768, LSB 2^-15, 0 .. 1 */
-        int32_t z = rnnc_sigmoid(rnnc_gate(&b[k], &x[k], &y[k], ax[k], ah[k]));
-        /* reset gate: 0 .. 32768, LSB 2^-15, 0 .. 1 */
-        int32_t r = rnnc_sigmoid(rnnc_gate(&b[k1], &x[k1], &y[k1], ax[k1], ah[k1]));
-        /* r h: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
-        int32_t reset = (r * ((s[k] + 8192) >> 14) + 16384) >> 15;
-        h[k] = (int16_t)reset;
-        kept_z[k] = (uint16_t)z;
-    }
-}
-
-static inline void rnnc_gru_reset(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
-                                  void *vx, void *vh, uint16_t *kept_z, int16_t *out)
-{
-    enum { UNITS = RNNC_BATCH(2), ROWS = 2 * UNITS };
-    const int8_t *w = p->weights;
-    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
-    uint16_t u;
-    rnnc_take(vh, h, p->h_bits, p->units);
-    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {
-        int32_t ax[ROWS], ah[ROWS];
-        int16_t narrow[UNITS], *value = rnnc_units_at(h, p->h_bits, u, narrow);
-        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));
-        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);
-        w = rnnc_product(ah, w, vh, p->h_bits, p->units, ROWS);
-        rnnc_gru_reset_each(&p->bias[2 * u], &p->scale_x[2 * u], &p->scale_h[2 * u], ax, ah, &s[u],
-                            value, &kept_z[u], UNITS, n);
-        rnnc_put_units(h, p->h_bits, out, u, value, n);
-    }
-}
-
-/* Its second half: row n over x and r h. s: [units]. */
-static inline void rnnc_gru_before_each(const int32_t *b, const uint32_t *x, const uint32_t *y,
-                                        const int32_t *ax, const int32_t *ah, int32_t *s,
-                                        int16_t *h, uint16_t *kept_z, uint16_t batch, uint16_t n,
-                                        uint8_t activation)
-{
-    uint16_t k;
-    (void)batch;
-    for (k = 0; k < n; k++) {
-        /* candidate: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
-        int32_t candidate = rnnc_activate(activation, rnnc_gate(&b[k], &x[k], &y[k], ax[k], ah[k]));
-        /* 1 - z: 0 .. 32768, LSB 2^-15, 0 .. 1 */
-        int32_t share = 32768 - kept_z[k];
-        /* the new state: -536854528 .. 536854528, LSB 2^-29, -0.999969 .. 0.999969 */
-        int32_t state = s[k] + rnnc_mul15(share, (candidate * 16384) - s[k]);
-        /* h: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
-        int32_t out = (state + 8192) >> 14;
-        s[k] = state;
-        h[k] = (int16_t)out;
-    }
-}
-
-static inline void rnnc_gru_before(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
-                                   void *vx, void *vh, uint16_t *kept_z, int16_t *out,
-                                   uint8_t activation)
-{
-    enum { UNITS = RNNC_BATCH(1), ROWS = UNITS };
-    const int8_t *w = p->weights;
-    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
-    uint16_t u;
-    rnnc_take(vh, h, p->h_bits, p->units);
-    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {
-        int32_t ax[ROWS], ah[ROWS];
-        int16_t narrow[UNITS], *value = rnnc_units_at(h, p->h_bits, u, narrow);
-        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));
-        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);
-        w = rnnc_product(ah, w, vh, p->h_bits, p->units, ROWS);
-        rnnc_gru_before_each(&p->bias[u], &p->scale_x[u], &p->scale_h[u], ax, ah, &s[u], value,
-                             &kept_z[u], UNITS, n, activation);
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_LSTM_H
 #define RNNC_LSTM_H
-/* Written by "make golden" from rnnc/ops/cells.py; do not edit. */
+/* LSTM: rows i o f g. Written by "make golden" from rnnc/ops/cells.py; do not edit. */
 #include "cell.h"
-
-/* One step. x: [columns]. h: [width], the operand, and where the new one goes. vx, vh: scratch, x and h as
- * rnnc_product reads them. out: [units] int16, or 0 where h itself is the output. */
 
 #ifndef RNNC_LSTM_UNITS
 #define rnnc_lstm_units rnnc_lstm_each
 #endif
 
-/* LSTM: rows i o f g. c: [units]. */
+/* The n <= batch units of a batch. b: constants, x, y: scales of rows over x and h, ax, ah: their sums, [each][batch].
+ * c, h: [n]. */
 static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uint32_t *y,
                                   const int32_t *ax, const int32_t *ah, int32_t *c, int16_t *h,
                                   uint16_t batch, uint16_t n)
@@ -39,6 +37,8 @@ static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uin
     }
 }
 
+/* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
+ * out: [units] int16, or 0 where h is the output. */
 static inline void rnnc_lstm(const rnnc_cell_params *p, const void *x, void *h, int32_t *c,
                              void *vx, void *vh, int16_t *out)
 {

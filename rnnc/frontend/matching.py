@@ -232,16 +232,9 @@ def _resets(argument: Expression, old: Leaf) -> Iterator[tuple[Act, bool]]:
 def _gru_cell(name: str, old: Leaf, update: Act, reset: Act | None, candidate: Act, before: bool) -> Cell:
     z = _gate(update.argument, old, (old,))
     n, hidden_bias = _candidate(candidate.argument, reset, old, before)
-    turned = mirrored(update)
-    if reset is None:
-        kind = "none"
-    elif reset.key == update.key:
-        kind = "z"
-    elif turned is not None and reset.key == turned.key:
-        kind = "1 - z"
-    else:
-        kind = "own"
-    gates = [z, n]
+    gates, turned = [z, n], mirrored(update)
+    shared = {update.key: "z"} | ({} if turned is None else {turned.key: "1 - z"})
+    kind = "none" if reset is None else shared.get(reset.key, "own")
     if reset is not None and kind == "own":
         if (update.name, update.parameters) != (reset.name, reset.parameters):
             raise NoMatch

@@ -1,6 +1,6 @@
-"""The kernels of recurrent layers that runtime_c holds: those of plain layers, which targets replace in part.
+"""The kernels of recurrent layers that runtime_c holds: those whose loop over units some target replaces.
 
-Their headers are written by `make golden`; all other units become functions of the package that needs them.
+Their headers are written by `make golden`; the kernels of all other layers become functions of the package that needs them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from rnnc.ctext import Phase, Row
 from rnnc.language import GATE
-from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, SIGMOID_15, STATE_MAX, TANH_15, Unit, gru, lstm, rnn
+from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, STATE_MAX, Unit, gru, lstm
 
 
 def rows(*operands: Literal["both", "x", "h"]) -> Phase:
@@ -27,85 +27,63 @@ def rows(*operands: Literal["both", "x", "h"]) -> Phase:
 
 @dataclass(frozen=True, eq=False)
 class Plain:
-    """A unit of runtime_c.
+    """A kernel of runtime_c.
 
     Args:
-        functions: of each loop over units, with a line of what it is.
-        units: prefix of the functions NAME_each and NAME_units that a target may replace, "" for none.
+        name: of its function.
+        units: prefix of its loop over units, which a target may replace: the macro UNITS_units, the function UNITS_each.
+        what: a line about it.
     """
 
-    functions: tuple[tuple[str, str], ...]
+    name: str
+    units: str
+    what: str
     unit: Unit
-    phases: tuple[Phase, ...]
-    units: str = ""
+    phase: Phase
 
 
-HEADERS: dict[str, tuple[Plain, ...]] = {
-    "lstm.h": (
-        Plain(
-            (("rnnc_lstm", "LSTM: rows i o f g. c: [units]."),),
-            Unit(lstm, state=("c", -CELL_FRACTION), limit=CELL_MAX),
-            (rows("both", "both", "both", "both"),),
-            "rnnc_lstm",
-        ),
+HEADERS = {
+    "lstm.h": Plain(
+        "rnnc_lstm",
+        "rnnc_lstm",
+        "LSTM: rows i o f g.",
+        Unit(lstm, state=("c", -CELL_FRACTION), limit=CELL_MAX),
+        rows("both", "both", "both", "both"),
     ),
-    "gru.h": (
-        Plain(
-            (("rnnc_gru_after", "GRU, linear_before_reset = 1: rows z r, n over x, n over h. s: [units]."),),
-            Unit(gru, SIGMOID_15, TANH_15, state=("s", -29), limit=STATE_MAX),
-            (rows("both", "both", "x", "h"),),
-            "rnnc_gru",
-        ),
-        Plain(
-            (
-                ("rnnc_gru_reset", "GRU, linear_before_reset = 0, its first half: rows z r; r h becomes the operand."),
-                ("rnnc_gru_before", "Its second half: row n over x and r h. s: [units]."),
-            ),
-            Unit(gru, SIGMOID_15, TANH_15, state=("s", -29), limit=STATE_MAX, reset_after=False),
-            (rows("both", "both"), rows("both")),
-        ),
+    "gru.h": Plain(
+        "rnnc_gru_after",
+        "rnnc_gru",
+        "GRU, linear_before_reset = 1: rows z r, n over x and over h.",
+        Unit(gru, state=("s", -29), limit=STATE_MAX),
+        rows("both", "both", "x", "h"),
     ),
-    "rnn.h": (Plain((("rnnc_rnn", "RNN."),), Unit(rnn, TANH_15), (rows("both"),)),),
 }
 
 
 @cache
 def library_functions() -> dict[str, tuple[str, str]]:
     """The function and the header of each text that runtime_c holds."""
-    return {
-        kernel.text: (function, header)
-        for header, plains in HEADERS.items()
-        for plain in plains
-        for kernel, (function, _) in zip(plain.unit.kernels(plain.phases), plain.functions, strict=True)
-    }
-
-
-STEP = (
-    "One step. x: [columns]. h: [width], the operand, and where the new one goes. vx, vh: scratch, x and h as\n"
-    " * rnnc_product reads them. out: [units] int16, or 0 where h itself is the output."
-)
+    return {p.unit.kernels([p.phase])[0].text: (p.name, header) for header, p in HEADERS.items()}
 
 
 def library_headers() -> dict[str, str]:
     """The text of each header, to be formatted."""
-    found = {}
-    for header, plains in HEADERS.items():
-        guard = f"RNNC_{header.replace('.', '_').upper()}"
-        parts = [
-            "/* SPDX-License-Identifier: 0BSD */",
-            f"#ifndef {guard}",
-            f"#define {guard}",
-            '/* Written by "make golden" from rnnc/ops/cells.py; do not edit. */',
-            '#include "cell.h"',
-            f"\n/* {STEP} */",
-        ]
-        for plain in plains:
-            for kernel, (function, what) in zip(
-                plain.unit.kernels(plain.phases, plain.units), plain.functions, strict=True
-            ):
-                name = plain.units
-                macro = f"#ifndef {name.upper()}_UNITS\n#define {name}_units {name}_each\n#endif"
-                parts += [f"\n{macro}"] if name else []
-                parts.append(f"\n/* {what} */\n{kernel.text.replace('@', function)}")
-        found[header] = "\n".join([*parts, "", "#endif", ""])
-    return found
+    return {header: _header(f"RNNC_{header.replace('.', '_').upper()}", plain) for header, plain in HEADERS.items()}
+
+
+def _header(guard: str, plain: Plain) -> str:
+    (kernel,) = plain.unit.kernels([plain.phase], plain.units)
+    return f"""/* SPDX-License-Identifier: 0BSD */
+#ifndef {guard}
+#define {guard}
+/* {plain.what} Written by "make golden" from rnnc/ops/cells.py; do not edit. */
+#include "cell.h"
+
+#ifndef {plain.units.upper()}_UNITS
+#define {plain.units}_units {plain.units}_each
+#endif
+
+{kernel.text.replace("@", plain.name)}
+
+#endif
+"""
