@@ -95,6 +95,21 @@ class Rows:
                 found += one_block_bounds(op, name, part)
         return found
 
+    def real(self, column: Floats, hidden: Floats, zero: float) -> tuple[Floats, Floats, Floats, Floats]:
+        """Weights, recurrence and both biases in real units, gate by gate, given the operands' LSBs and what is 0 in x."""
+        found = []
+        for _, part in self.parts:
+            if isinstance(part, TwoBlock):
+                bias = part.real_bias(zero)
+                rows, other = (part.x.real(column), part.h.real(hidden), bias), np.zeros_like(bias)
+            else:
+                assert isinstance(part, Apart)
+                rows = (part.x.block.real(column), part.h.block.real(hidden), part.x.real_bias(zero))
+                other = part.h.real_bias(0)
+            found.append([by_gate(a, len(other) // self.units) for a in (*rows, other)])
+        weights, recurrence, bias_x, bias_h = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return weights, recurrence, bias_x, bias_h
+
     @property
     def phase(self) -> Phase:
         """Where each preactivation of the C comes from."""

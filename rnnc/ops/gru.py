@@ -22,7 +22,7 @@ from rnnc.fixed import GATE_FRACTION, Floats, Format
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
-from rnnc.ops.gate_rows import Apart, Rows, by_gate, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import Apart, Rows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -160,35 +160,16 @@ class Gru(Recurrent):
             loops = Rows((("zr", zr),), self.hidden, first), Rows((("n", n),), self.hidden, last)
         unit = replace(unit, reset=self.reset, reset_after=self.reset_after)
         y = (h.operand if q.wants8() else h.full,)
-        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.wide, _dequantized)
+        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.wide)
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        return replace(self, weights=weights, recurrence=recurrence, bias_x=bias_x, bias_h=bias_h)
 
     def describe(self) -> str:
         when = "after" if self.reset_after else "before"
         when = {"own": f"reset {when}", "none": "no reset"}.get(self.reset, f"reset {when} by {self.reset}")
         clip = f", clip {self.clip:g}" if self.clip else ""
         return f"GRU {self.columns} -> {self.hidden}, {when}, {' '.join(a.name for a in self.activations)}{clip}"
-
-
-def _dequantized(q: QRecurrent) -> Op:
-    op, fx = q.op, q.input_format
-    assert isinstance(op, Gru)
-    gates = len(op.weights) - 1
-    zr, rows = (part for loop in q.loops for _, part in loop.parts)
-    assert isinstance(zr, TwoBlock) and not isinstance(rows, OneBlock)
-    column, hidden = fx.scale_for(op.columns), q.h.operand.scale_for(op.hidden)
-    if isinstance(rows, Apart):
-        nx, nh = rows.x.block.real(column), rows.h.block.real(hidden)
-        bx, bh = rows.x.real_bias(fx.zero), rows.h.real_bias(0)
-    else:
-        nx, nh = rows.x.real(column), rows.h.real(hidden)
-        bx, bh = rows.real_bias(fx.zero), np.zeros(op.hidden)
-    return replace(
-        op,
-        weights=np.concatenate([by_gate(zr.x.real(column), gates), nx[None]]),
-        recurrence=np.concatenate([by_gate(zr.h.real(hidden), gates), nh[None]]),
-        bias_x=np.concatenate([by_gate(zr.real_bias(fx.zero), gates), bx[None]]),
-        bias_h=np.concatenate([np.zeros((gates, op.hidden)), bh[None]]),
-    )
 
 
 @handles("GRU")

@@ -22,12 +22,12 @@ from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
-from rnnc.ops.gate_rows import Rows, by_gate, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import Rows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
-from rnnc.rows import OneBlock, TwoBlock
+from rnnc.rows import OneBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
 
 CELL_ROOM = 96.0
@@ -144,7 +144,24 @@ class Lstm(Recurrent):
         loops += [] if projection is None else [Rows((("projection", projection),), self.width, (-15,), apart=True)]
         cell = Format(32, np.array([2.0 ** (ec - CELL_FRACTION)]), 0, -CELL_MAX, CELL_MAX)
         y = (formats.operand if q.wants8() else full, cell)[: len(self.outputs)]
-        return QRecurrent(self, self.inputs, y, unit, tuple(loops), q.input(0), formats, cell, _dequantized)
+        return QRecurrent(self, self.inputs, y, unit, tuple(loops), q.input(0), formats, cell)
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        numbers, projection, bias = q.loops[0].numbers, self.projection, self.projection_bias
+        if projection is not None:
+            rows = q.loops[1].parts[0][1]
+            assert isinstance(rows, OneBlock)
+            scale = np.full(self.hidden, 2.0 ** (q.unit.f.exponent + q.unit.squash.exponent - 15))
+            projection, bias = rows.block.real(scale), rows.real_bias(0)
+        return replace(
+            self,
+            weights=weights,
+            recurrence=recurrence,
+            bias=bias_x,
+            peepholes=None if numbers is None else np.asarray(numbers * 2.0 ** q.unit.numbers[0]),
+            projection=projection,
+            projection_bias=bias,
+        )
 
     def describe(self) -> str:
         options = [
@@ -190,28 +207,6 @@ def _projection(op: Lstm, q: Quantizer, exponent: int, full: Format) -> OneBlock
     bias = op._projection_bias
     block, correction = q.round_block(op.projection, scale, target, bias, 32768, q.samples("m"))
     return OneBlock.build(block, bias + correction, 0).safe(bias + correction, 0)
-
-
-def _dequantized(q: QRecurrent) -> Op:
-    op, fx, first = q.op, q.input_format, q.loops[0]
-    assert isinstance(op, Lstm)
-    rows = first.parts[0][1]
-    assert isinstance(rows, TwoBlock)
-    projection, bias = op.projection, op.projection_bias
-    if len(q.loops) > 1:
-        projected = q.loops[1].parts[0][1]
-        assert isinstance(projected, OneBlock)
-        exponent = q.unit.f.exponent + q.unit.squash.exponent - 15
-        projection, bias = projected.block.real(np.full(op.hidden, 2.0**exponent)), projected.real_bias(0)
-    return replace(
-        op,
-        weights=by_gate(rows.x.real(fx.scale_for(op.columns)), 4),
-        recurrence=by_gate(rows.h.real(q.h.operand.scale_for(op.width)), 4),
-        bias=by_gate(rows.real_bias(fx.zero), 4),
-        peepholes=None if first.numbers is None else np.asarray(first.numbers * 2.0 ** q.unit.numbers[0]),
-        projection=projection,
-        projection_bias=bias,
-    )
 
 
 @handles("LSTM")

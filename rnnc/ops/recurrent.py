@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from rnnc.activations import read_activations
 from rnnc.fixed import HIDDEN, Floats, Format, Ints, shift_round
 from rnnc.net import Op, Quantizer, State, Value
 from rnnc.tracing import InitialState, Node, Traced, Tracer
+
+if TYPE_CHECKING:
+    from rnnc.ops.units import QRecurrent
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,10 @@ class Recurrent(Op):
 
     def starts(self) -> dict[str, InitialState]:
         """The initial value of each state, by its suffix; h first."""
+        raise NotImplementedError
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        """The layer with what ``q`` has of it, given by gates: ``[gates, hidden, ...]``."""
         raise NotImplementedError
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:

@@ -96,23 +96,15 @@ class Rnn(Recurrent):
         """``exponent``: of the preactivation."""
         y = (h.operand if q.wants8() else h.full,)
         loops = (Rows((("gate", rows),), self.hidden, (exponent,)),)
-        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, None, _dequantized)
+        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, None)
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        return replace(self, weights=weights[0], recurrence=recurrence[0], bias=bias_x[0])
 
     def describe(self) -> str:
         return (
             f"RNN {self.columns} -> {self.hidden}, {self.activation.name}{f', clip {self.clip:g}' if self.clip else ''}"
         )
-
-
-def _dequantized(q: QRecurrent) -> Op:
-    op, rows = q.op, q.loops[0].parts[0][1]
-    assert isinstance(op, Rnn) and isinstance(rows, TwoBlock)
-    return replace(
-        op,
-        weights=rows.x.real(q.input_format.scale_for(op.columns)),
-        recurrence=rows.h.real(q.h.operand.scale_for(op.hidden)),
-        bias=rows.real_bias(q.input_format.zero),
-    )
 
 
 @handles("RNN")

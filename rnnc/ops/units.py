@@ -30,7 +30,6 @@ class QRecurrent(QOp):
         loops: the rows of each loop over units.
         h: the formats of h.
         state: the format of the state beside h; the one named "s" is h with 14 more fraction bits.
-        dequantize: the layer with the weights of ``loops``, in real numbers.
     """
 
     op: Recurrent
@@ -39,7 +38,6 @@ class QRecurrent(QOp):
     input_format: Format
     h: HiddenFormats
     state: Format | None
-    dequantize: Callable[[QRecurrent], Op]
 
     @cached_property
     def _state_name(self) -> str:
@@ -165,7 +163,11 @@ class QRecurrent(QOp):
         )
 
     def dequantized(self) -> Op:
-        return self.dequantize(self)
+        op, fx = self.op, self.input_format
+        column, hidden = fx.scale_for(op.columns), self.h.operand.scale_for(op.width)
+        parts = [loop.real(column, hidden, fx.zero) for loop in self.loops if not loop.apart or loop.phase.two]
+        weights, recurrence, bias_x, bias_h = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return op.dequantized(self, weights, recurrence, bias_x, bias_h)
 
 
 def curve_field(f: IntegerActivation, name: str) -> tuple[Field, ...]:
