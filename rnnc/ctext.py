@@ -35,15 +35,22 @@ FORMS = {
 }
 CALLS = ("clip", "mul15", "sigmoid", "tanh", "curve", "output")
 """Whose operands stand between commas, and need no parentheses."""
+SUMS = ("add", "sub", "mul", "shl", "toward")
+"""What may be added to as it stands."""
 
 
 @dataclass(frozen=True)
 class Written(Range):
-    """A range with the C expression that has it; ``phase`` is the loop that computes a variable, -1 for others."""
+    """A range with the C expression that has it; ``phase`` is the loop that computes a variable, -1 for others.
+
+    ``atom``: it needs no parentheses as an operand; ``additive``: none as the first operand of a sum.
+    """
 
     text: str = ""
     phase: int = -1
     atom: bool = True
+
+    additive: bool = False
 
     @property
     def inner(self) -> str:
@@ -58,13 +65,15 @@ class CText(Ranges):
     Args:
         phases: the statements of each loop over units; a yield ends a loop.
         kept: variables that a later loop reads, with their C types: each has an array.
-        named: the activation that the C is told by its name.
+        named_activation: the activation that the C is told by its name.
+        temporaries: how many variables the text has no name for.
         curves: the activations that it interpolates in tables.
     """
 
     phases: list[list[str]] = field(default_factory=lambda: [[]])
     kept: dict[str, str] = field(default_factory=dict)
     named_activation: IntegerActivation | None = None
+    temporaries: int = 0
     curves: list[IntegerActivation] = field(default_factory=list)
 
     def constant(self, n: Any) -> Any:
@@ -84,6 +93,12 @@ class CText(Ranges):
         self._write(f"int32_t {name} = {x.raw.text};")
         return Written(lo, hi, name, len(self.phases) - 1)
 
+    def kept_once(self, x: Value) -> Written:
+        if x.raw.phase >= 0:
+            return self._as(x.raw, x.raw)
+        self.temporaries += 1
+        return self.named(f"p{self.temporaries}", "a preactivation", x)
+
     def apply(self, op: str, *args: Any) -> Written:
         r = self.range_of(op, *args)
         x, y = args[0], args[-1] if len(args) == 1 else args[1]
@@ -93,21 +108,23 @@ class CText(Ranges):
             return self._as(x, r)
         if op == "clip" and x.within(y.lo, args[2].lo):
             return self._as(x, r)
+        if op == "where_less" and args[2].text == args[3].text:
+            return self._as(args[2], r)
         if op == "mul15" and x.within(32768, 32768):
             return self._as(y, r)
         if op == "mul15" and self.short15(x, y):
             op = "short15"
-        return Written(r.lo, r.hi, self._text(op, args), -1, op in CALLS)
+        return Written(r.lo, r.hi, self._text(op, args), -1, op in CALLS, op in SUMS)
 
     @staticmethod
     def _as(x: Written, r: Range) -> Written:
-        return Written(r.lo, r.hi, x.text, x.phase, x.atom)
+        return Written(r.lo, r.hi, x.text, x.phase, x.atom, x.additive)
 
     def _text(self, op: str, args: Sequence[Any]) -> str:
         if op == "shl":
             return FORMS[op].format(self._read(args[0]), 1 << args[1].lo)
         if op == "rounded":
-            x = args[0].text if args[0].phase < 0 else self._read(args[0])
+            x = self._read(args[0], bare=args[0].additive)
             return FORMS[op].format(x, 1 << args[1].lo >> 1, args[1].lo)
         if op == "output":
             self.named_activation = args[1]
@@ -204,7 +221,7 @@ class CKernel:
         state: whether it takes the state.
         kept: arrays that it writes or reads, name and C type.
         activation: the name of the activation that it is told, "" for none.
-        curves: tables that it is given.
+        curves: tables that it is given, by number.
         tables: those of runtime_c/lut.h that it reads.
     """
 
@@ -212,7 +229,7 @@ class CKernel:
     state: bool
     kept: tuple[tuple[str, str], ...]
     activation: str
-    curves: tuple[IntegerActivation, ...]
+    curves: tuple[tuple[int, IntegerActivation], ...]
     tables: tuple[str, ...]
 
 
@@ -252,7 +269,7 @@ def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel
     has_state = bool(state) and f"{state}[k]" in body
     kept = tuple((f"kept_{n}", t) for n, t in k.kept.items() if f"kept_{n}[k]" in body)
     named = k.named_activation if "(activation, " in body else None
-    curves = tuple(k.curves) if "rnnc_chord(" in body else ()
+    curves = tuple((j, f) for j, f in enumerate(k.curves) if f"rnnc_chord(curve{j}, " in body)
     used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body] + ([named.kind] if named else [])
     tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
     own = CKernel("", has_state, kept, f"RNNC_{named.kind.upper()}" if named else "", curves, tables)
@@ -268,7 +285,7 @@ def _each(own: CKernel, phase: Phase, statements: Sequence[str], state: str, lib
     arguments += [f"const int32_t *{a}" for a in operands]
     arguments += [f"int32_t *{state}"] if own.state else []
     arguments += ["int16_t *h", *(f"{t} *{n}" for n, t in own.kept)]
-    arguments += [f"const rnnc_chords *curve{j}" for j in range(len(own.curves))]
+    arguments += [f"const rnnc_chords *curve{j}" for j, _ in own.curves]
     arguments += ["uint16_t batch", "uint16_t n"] + (["uint8_t activation"] if own.activation else [])
     body = "\n".join(statements)
     used = [j for j in range(1, phase.constants) if re.search(rf"\b{_at(j)}\b", body)]
@@ -307,7 +324,7 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += ["ax", "ah"] if two else ["ah"]
     given += [f"&{state}[u]"] if own.state else []
     given += ["value", *(f"&{n}[u]" for n, _ in own.kept)]
-    given += [f"&p->curve{j}" for j in range(len(own.curves))]
+    given += [f"&p->curve{j}" for j, _ in own.curves]
     given += ["UNITS", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
     batch = f"RNNC_BATCH({rows})"

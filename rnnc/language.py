@@ -133,6 +133,7 @@ def activation(f: IntegerActivation, p: Value) -> Value:
     elif f.kind == "sigmoid":
         y = rounded(_do("sigmoid", p, exponent=-15), f.exponent - 15)
     elif f.kind == "pieces":
+        p = Value(p.reading, p.reading.kept_once(p), p.exponent)
         below, above = (_line(piece, p, f.exponent - 15) for piece in f.pieces)
         y = _do("where_less", p, f.threshold, below, above, exponent=f.exponent - 15)
     else:
@@ -175,6 +176,10 @@ class Reading:
 
     def named(self, name: str, meaning: str, x: Value) -> Any:
         """A value that the text gives a name."""
+        return x.raw
+
+    def kept_once(self, x: Value) -> Any:
+        """A value that is read more than once."""
         return x.raw
 
     def apply(self, op: str, *args: Any) -> Any:

@@ -140,7 +140,7 @@ class QRecurrent(QOp):
             ("x_bits", self.input_format.bits),
             ("h_bits", loop.operand_bits),
             ("next_bits", bits),
-            *((f"curve{j}", curve_field(f, f"{n}_curve{j}")) for j, f in enumerate(kernel.curves)),
+            *((f"curve{j}", curve_field(f, f"{n}_curve{j}")) for j, f in kernel.curves),
         )
         args = [*([Arg("input", "0")] if two else []), h if two else m]
         args += [h if last else m] if projected else []

@@ -13,7 +13,7 @@ import pytest
 from rnnc import fixed
 from rnnc.activations import Activation
 from rnnc.ctext import CText
-from rnnc.language import OPERATIONS, Arrays, Range, Ranges, Value, clip, let, rounded
+from rnnc.language import OPERATIONS, Arrays, Range, Ranges, Value, clip, let, mul15, rounded
 from rnnc.ops.cells import Unit, gru, lstm
 from rnnc.ops.library import HEADERS, rows
 
@@ -74,6 +74,15 @@ def test_what_is_idle_is_not_in_the_c() -> None:
     x = k.leaf("x[k]", 1000, -15)
     assert clip(rounded(x, -15), 1000).raw.text == "x[k]"
     assert clip(x, 999).raw.text == "rnnc_clip(x[k], -999, 999)"
+
+
+def test_the_c_means_what_it_says() -> None:
+    """Shifts bind less than sums."""
+    k = CText()
+    u, x = k.leaf("u", 100, -15), k.leaf("x", 1_000_000, -12)
+    assert rounded(mul15(u, x), -8).raw.text == "(((u * x + 16384) >> 15) + 8) >> 4"
+    assert rounded(u * x, -23).raw.text == "(u * x + 8) >> 4"
+    assert rounded(x + x, -8).raw.text == "(x + x + 8) >> 4"
 
 
 @pytest.mark.parametrize(
