@@ -232,6 +232,11 @@ class CKernel:
     curves: tuple[tuple[int, IntegerActivation], ...]
     tables: tuple[str, ...]
 
+    @property
+    def code(self) -> str:
+        """The text without comments: a candidate of ReLU has another LSB, and the same integers."""
+        return re.sub(r"\s*/\*.*?\*/", "", self.text, flags=re.S)
+
 
 def kernels(
     cell: Any, phases: Sequence[Phase], state: tuple[str, int, int] | None, numbers: Sequence[int], library: str = ""

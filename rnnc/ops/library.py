@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from rnnc.ctext import Phase, Row
+from rnnc.ctext import CKernel, Phase, Row
 from rnnc.language import GATE
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, STATE_MAX, Unit, gru, lstm
 
@@ -61,9 +61,13 @@ HEADERS = {
 
 
 @cache
-def library_functions() -> dict[str, tuple[str, str]]:
-    """The function and the header of each text that runtime_c holds."""
-    return {p.unit.kernels([p.phase])[0].text: (p.name, header) for header, p in HEADERS.items()}
+def _functions() -> dict[str, tuple[str, str]]:
+    return {p.unit.kernels([p.phase])[0].code: (p.name, header) for header, p in HEADERS.items()}
+
+
+def library_function(kernel: CKernel) -> tuple[str, str] | None:
+    """The function and the header of runtime_c that hold a kernel, None where they do not."""
+    return _functions().get(kernel.code)
 
 
 def library_headers() -> dict[str, str]:

@@ -16,7 +16,7 @@ from rnnc.language import Arrays, Range, Ranges, Reading, Value, run
 from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.cells import Unit
 from rnnc.ops.gate_rows import Rows
-from rnnc.ops.library import library_functions
+from rnnc.ops.library import library_function
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
 
@@ -127,7 +127,7 @@ class QRecurrent(QOp):
 
     def _call(self, i: int, kernel: CKernel) -> KernelCall:
         n, loop, last = f"{self.name}_loop{i}" if i else self.name, self.loops[i], i == len(self.loops) - 1
-        library = library_functions().get(kernel.text)
+        library = library_function(kernel)
         two, projected = loop.phase.two, loop.apart
         h = Arg("state", f"{self.name}_h")
         hidden, m = Operand("vh", loop.columns("h"), loop.operand_bits, borrowed=not two), Arg("scratch", "m")

@@ -16,6 +16,8 @@ from rnnc.ctext import CText
 from rnnc.language import OPERATIONS, Arrays, Range, Ranges, Value, clip, let, mul15, rounded
 from rnnc.ops.cells import Unit, gru, lstm
 from rnnc.ops.library import HEADERS, rows
+from tests.support.nets import to_integers
+from tests.support.recurrent import imported, layer
 
 Array = np.ndarray[Any, Any]
 ARGUMENTS = {"add": 2, "sub": 2, "mul": 2, "clip": 3, "where_less": 4, "mul15": 2, "toward": 3}
@@ -108,3 +110,14 @@ def test_every_variable_of_a_kernel_says_its_range_and_its_format() -> None:
         for before, line in pairwise(lines):
             if re.match(r" {8}int32_t \w+ = ", line):
                 assert re.fullmatch(r"\s+/\* .+: -?\d+ \.\. \d+, LSB 2\^-\d+, \S+ \.\. \S+ \*/", before), before
+
+
+@pytest.mark.parametrize(
+    ("kind", "g", "function"),
+    [("GRU", "Tanh", "rnnc_gru_after"), ("GRU", "Relu", "rnnc_gru_after"), ("LSTM", "Tanh", "rnnc_lstm")],
+)
+def test_a_plain_layer_takes_the_kernel_that_targets_replace(kind: str, g: str, function: str) -> None:
+    activations = ["Sigmoid", g] + (["Tanh"] if kind == "LSTM" else [])
+    attributes = {"activations": activations} | ({"linear_before_reset": 1} if kind == "GRU" else {})
+    (op,) = to_integers(imported([layer(kind, attributes)], 8)).ops
+    assert [call.function for call in op.calls()] == [function]
