@@ -12,6 +12,7 @@ from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.recurrent import DEFAULT, Layer, layer, model
+from tests.support.rewritings import written
 from tests.support.supported import Form
 
 Nodes = Callable[[Builder], str]
@@ -343,6 +344,8 @@ def control() -> list[Form]:
         Form("Scan", "two steps apart", lambda: _scan(2)),
         Form("inputs fed by outputs", "a cell of primitive operators", lambda: _cell("Tanh")),
         Form("inputs fed by outputs", "a cell of its own", lambda: _cell("Softsign")),
+        Form("inputs fed by outputs", "a minimal gated unit", lambda: written("gru_minimal")),
+        Form("inputs fed by outputs", "a gate and no reset (JANET)", lambda: written("gru_ungated")),
         Form("inputs fed by outputs", "--state h=none", lambda: _cell("Tanh"), Options(states={"h": "none"})),
         Form("com.microsoft::FusedMatMul", "any operator of another domain", _foreign),
     ]

@@ -330,6 +330,12 @@ def step_model(cell: Weights, choose: Random) -> bytes:
     return b.model(inputs, [y, *(f"{name}_out" for name in cell.states)])
 
 
+def written(kind: str) -> bytes:
+    """A model of one step, the same each time."""
+    choose = Random(0)
+    return step_model(Weights.draw(kind, choose), choose)
+
+
 def _flat(writer: Writer, state: str, size: int) -> str:
     return writer.b.op("Reshape", state, writer.indices(1, size))
 
