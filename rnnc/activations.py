@@ -17,9 +17,6 @@ import numpy as np
 from rnnc import fixed
 from rnnc.fixed import Floats, Ints, int32, mul15, round_half_up, shift_round
 
-KIND = {"tanh": 0, "relu": 1, "sigmoid": 2, "pieces": 3, "curve": 4}
-"""RNNC_TANH ... of runtime_c/lut.h and activation.h."""
-
 TABLES_OF = {"tanh": ("tanh", "slope"), "relu": (), "sigmoid": ("sigmoid", "slope")}
 """What each reads of the tables of runtime_c/lut.h."""
 GATE_TABLES = ("sigmoid", "tanh", "slope")
@@ -164,11 +161,12 @@ class Segment:
 class IntegerActivation:
     """An activation from 12 fraction bits to LSB 2^(exponent - 15), clipped to ``lo..hi``.
 
-    kind "tanh", "sigmoid": the table of fixed.py, and a shift. "pieces": a line on each side of ``threshold``.
+    kind "tanh", "sigmoid": the table of fixed.py, and a shift. "relu": from the output's own LSB.
+    "pieces": a line on each side of ``threshold``.
     "curve": chords between knots; the first and last knot hold beyond the table.
     """
 
-    kind: Literal["tanh", "sigmoid", "pieces", "curve"]
+    kind: Literal["tanh", "sigmoid", "relu", "pieces", "curve"]
     exponent: int
     lo: int
     hi: int
@@ -200,19 +198,27 @@ class IntegerActivation:
         segments, knots = _curve(activation, scale, lo, hi)
         return IntegerActivation("curve", exponent, lo, hi, segments=segments, knots=knots)
 
+    @property
+    def named(self) -> bool:
+        """Whether it is one of RNNC_TANH, RNNC_RELU and RNNC_SIGMOID, which rnnc_activate takes."""
+        return self.kind == "relu" or (self.kind in ("tanh", "sigmoid") and self.exponent == 0)
+
     def __call__(self, p: Ints) -> Ints:
         """Elementwise, |p| <= 2^30."""
         if self.kind == "tanh":
             y = shift_round(fixed.tanh(np.clip(p, -fixed.TANH_MAX, fixed.TANH_MAX)), self.exponent)
         elif self.kind == "sigmoid":
             y = shift_round(fixed.sigmoid(p), self.exponent)
+        elif self.kind == "relu":
+            y = p
         elif self.kind == "pieces":
             y = np.where(p < self.threshold, self.pieces[0](p), self.pieces[1](p))
         else:
-            y = self._interpolate(p)
+            y = self.interpolate(p)
         return np.clip(y, self.lo, self.hi)
 
-    def _interpolate(self, p: Ints) -> Ints:
+    def interpolate(self, p: Ints) -> Ints:
+        """The chords of a curve, not clipped to ``lo..hi``."""
         last = self.segments[-1]
         end = last.first + ((len(self.knots) - 1 - last.offset) << last.step)
         p = np.clip(p, self.segments[0].first, end - 1)

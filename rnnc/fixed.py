@@ -30,16 +30,21 @@ class OverflowInOracle(AssertionError):
     """An integer left the width that the C gives it: a fault of rnnc, never of the model."""
 
 
-def fits(x: Ints, bits: int, what: str) -> Ints:
-    """Return x, having checked that it is a signed integer of ``bits`` bits everywhere."""
-    if x.size and (int(x.min()) < -(1 << (bits - 1)) or int(x.max()) >= 1 << (bits - 1)):
-        raise OverflowInOracle(f"{what}: {int(x.min())}..{int(x.max())} does not fit in int{bits}")
+def fits(x: Ints, lo: int, hi: int, what: str) -> Ints:
+    """Return x, having checked that it is within ``lo..hi`` everywhere. ``what``: its op and accumulator, as in ``Bound``."""
+    if x.size and (int(x.min()) < lo or int(x.max()) > hi):
+        raise OverflowInOracle(f"{what}: {int(x.min())}..{int(x.max())} does not fit in {lo}..{hi}")
     return x
 
 
 def int32(x: Ints, what: str) -> Ints:
-    """``fits(x, 32, what)``."""
-    return fits(x, 32, what)
+    """x, a signed integer of 32 bits."""
+    return fits(x, -INT32_MAX - 1, INT32_MAX, what)
+
+
+def uint32(x: Ints, what: str) -> Ints:
+    """x, an unsigned integer of 32 bits."""
+    return fits(x, 0, 2 * INT32_MAX + 1, what)
 
 
 def shift_round(x: Ints, n: int) -> Ints:

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.fixed import INT32_MAX, Ints, OverflowInOracle, int32, shift_round
+from rnnc.fixed import INT32_MAX, Ints, int32, shift_round, uint32
 
 CHORDS = 64
 """Chords of the tables of 2^-x and log2 over [0, 1)."""
 RSQRT_KNOTS = 48
-
-
-def uint32(x: Ints, what: str) -> Ints:
-    """Return x, having checked that it is an unsigned integer of 32 bits everywhere."""
-    if x.size and (int(x.min()) < 0 or int(x.max()) >= 1 << 32):
-        raise OverflowInOracle(f"{what}: {int(x.min())}..{int(x.max())} does not fit in uint32")
-    return x
 
 
 def exp2_table() -> Ints:

@@ -140,7 +140,7 @@ class KernelCall:
     """``function(&params, args...)``: one call of a kernel from a header of runtime_c.
 
     Args:
-        function: name of the C function.
+        function: name of the C function; "" for one that ``source`` defines.
         header: file in runtime_c that defines it.
         struct: C type of its parameters ("" when it takes none).
         fields: the parameter struct's initialiser in order; an array stands for its address.
@@ -150,6 +150,7 @@ class KernelCall:
         tables: the constant tables of runtime_c that it reads, by the names of ``Target.table_bytes``.
         when: run at the ticks of the op's "input", of its input and tail ("tick"), or of its "output". Under "tick" an
             ``Arg("input", ...)`` is 0 once the input has ended.
+        source: C that defines the function under the name @; equal sources become one function.
     """
 
     function: str
@@ -161,6 +162,7 @@ class KernelCall:
     macs: int = 0
     tables: tuple[str, ...] = ()
     when: Literal["input", "tick", "output"] = "output"
+    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

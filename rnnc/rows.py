@@ -137,8 +137,8 @@ class OneBlock:
     def rescaled(self, products: Ints, what: str) -> Ints:
         """y, given W x ``[..., rows]``."""
         s = self.block.scale
-        a = int32(products + self.bias, f"{what} accumulator")
-        return int32((a >> s.p) * s.m, f"{what} product") >> self.shift
+        a = int32(products + self.bias, f"{what}.accumulator")
+        return int32((a >> s.p) * s.m, f"{what}.product") >> self.shift
 
     def worst_product(self) -> Ints:
         """The largest |(a >> p) M| of each row."""
@@ -185,11 +185,11 @@ class TwoBlock:
         return scales and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, h: Ints, what: str) -> Ints:
-        ax = self.x.accumulate(x, self.bias, f"{what} x accumulator")
-        ah = self.h.accumulate(h, 0, f"{what} h accumulator")
+        ax = self.x.accumulate(x, self.bias, f"{what}.x")
+        ah = self.h.accumulate(h, 0, f"{what}.h")
         sx, sh = self.x.scale, self.h.scale
-        px, ph = int32((ax >> sx.p) * sx.m, f"{what} x product"), int32((ah >> sh.p) * sh.m, f"{what} h product")
-        return int32(px + ph, f"{what} sum") >> self.shift
+        px, ph = int32((ax >> sx.p) * sx.m, f"{what}.sum"), int32((ah >> sh.p) * sh.m, f"{what}.sum")
+        return int32(px + ph, f"{what}.sum") >> self.shift
 
     def worst_product(self) -> Ints:
         """The largest |(ax >> px) Mx + (ah >> ph) Mh| of each row."""

@@ -16,12 +16,6 @@ typedef struct {
     uint8_t p;  /* 0 .. 24 */
 } rnnc_scale1;
 
-/* The rescaling of a row over two operands: y = ((ax >> px) * mx + (ah >> ph) * mh) >> 8. */
-typedef struct {
-    uint16_t mx, mh; /* 128 .. 65535, 8 significant bits */
-    uint8_t px, ph;  /* 0 .. 24 */
-} rnnc_scale2;
-
 static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
 {
     return x < lo ? lo : x > hi ? hi : x;
@@ -39,27 +33,6 @@ static inline int32_t rnnc_rescale1(int32_t a, const rnnc_scale1 *s)
     return ((a >> rnnc_rom_u8(&s->p)) * (int32_t)rnnc_rom_u16(&s->m)) >> 8;
 }
 
-/* Both products and their sum fit 31 bits by certificate "sum". */
-static inline int32_t rnnc_rescale2(int32_t ax, int32_t ah, const rnnc_scale2 *s)
-{
-    return ((ax >> rnnc_rom_u8(&s->px)) * (int32_t)rnnc_rom_u16(&s->mx) +
-            (ah >> rnnc_rom_u8(&s->ph)) * (int32_t)rnnc_rom_u16(&s->mh)) >>
-           8;
-}
-
-/* As rnnc_rescale1 and rnnc_rescale2 with another final shift, 0 .. 8, for rows that could leave 32 bits. */
-static inline int32_t rnnc_rescale1_by(int32_t a, const rnnc_scale1 *s, uint8_t shift)
-{
-    return ((a >> rnnc_rom_u8(&s->p)) * (int32_t)rnnc_rom_u16(&s->m)) >> shift;
-}
-
-static inline int32_t rnnc_rescale2_by(int32_t ax, int32_t ah, const rnnc_scale2 *s, uint8_t shift)
-{
-    return ((ax >> rnnc_rom_u8(&s->px)) * (int32_t)rnnc_rom_u16(&s->mx) +
-            (ah >> rnnc_rom_u8(&s->ph)) * (int32_t)rnnc_rom_u16(&s->mh)) >>
-           shift;
-}
-
 #ifndef RNNC_SHIFT
 /* x >> (s & 255), where the lowest byte of s is 0 .. 24. */
 static inline int32_t rnnc_shift(int32_t x, uint32_t s)
@@ -68,19 +41,35 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 }
 #endif
 
-/* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. */
+/* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. m: 128 .. 65535, p: 0 .. 24. */
 static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
 {
     return rnnc_shift(a, scale) * (int32_t)(scale >> 16);
 }
 
-/* The preactivation of a row, ax over x and ah over h: ((ax + bias >> px) * mx + (ah >> ph) * mh) >> 8. */
+/* The preactivation of a row, ax over x and ah over h: ((ax + bias >> px) * mx + (ah >> ph) * mh) >> 8.
+ * Both products and their sum fit 31 bits by certificate "sum". */
 static inline int32_t rnnc_gate(const int32_t *bias, const uint32_t *scale_x,
                                 const uint32_t *scale_h, int32_t ax, int32_t ah)
 {
     return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) +
             rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >>
            8;
+}
+
+/* As rnnc_gate with another final shift, 0 .. 7, for rows that could leave 32 bits. */
+static inline int32_t rnnc_gate_by(const int32_t *bias, const uint32_t *scale_x,
+                                   const uint32_t *scale_h, int32_t ax, int32_t ah, uint8_t shift)
+{
+    return (rnnc_scaled(ax + rnnc_rom_i32(bias), rnnc_rom_u32(scale_x)) +
+            rnnc_scaled(ah, rnnc_rom_u32(scale_h))) >>
+           shift;
+}
+
+/* The preactivation of a row over one operand: ((a + bias >> p) * m) >> shift. */
+static inline int32_t rnnc_row(const int32_t *bias, const uint32_t *scale, int32_t a, uint8_t shift)
+{
+    return rnnc_scaled(a + rnnc_rom_i32(bias), rnnc_rom_u32(scale)) >> shift;
 }
 
 /* int16 to its upper 8 bits, rounded half up, saturated: 128 alone is beyond. No branch: the time does not depend on h. */
@@ -133,12 +122,14 @@ static inline int16_t *rnnc_units_at(void *h, uint8_t bits, uint16_t u, int16_t 
 static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
                                   const int16_t *value, uint16_t n)
 {
-    uint16_t k;
-    for (k = 0; bits == 8 && k < n; k++) {
-        ((int8_t *)h)[u + k] = rnnc_narrow(value[k]);
-    }
-    for (k = 0; y && k < n; k++) {
-        y[u + k] = value[k];
+    for (; (bits == 8 || y) && n; n--, u++) {
+        int16_t x = *value++;
+        if (bits == 8) {
+            ((int8_t *)h)[u] = rnnc_narrow(x);
+        }
+        if (y) {
+            y[u] = x;
+        }
     }
 }
 #endif

@@ -89,6 +89,8 @@ class _Lowering:
     arrays: list[ConstantArray] = field(default_factory=list)
     params: list[Params] = field(default_factory=list)
     headers: set[str] = field(default_factory=set)
+    kernels: dict[str, str] = field(default_factory=dict)
+    """The names of functions by their definitions."""
     tables: set[str] = field(default_factory=set)
     operands: set[OperandBytes] = field(default_factory=set)
     macs: int = 0
@@ -137,6 +139,7 @@ class _Lowering:
             params=tuple(self.params),
             regions=_regions(steps),
             headers=tuple(sorted(self.headers)),
+            kernels=tuple(source.replace("@", symbol) for source, symbol in self.kernels.items()),
             operands=tuple(sorted(self.operands)),
             cost=self._cost(members, counters, pool, overlap),
             computed=tuple(
@@ -260,7 +263,15 @@ class _Lowering:
                 args.append(Guarded(self._place(op.inputs[arg.index], pool), source))
             else:
                 args.append(self._argument(op, call, arg, states, pool))
-        return Call(op.name, call.function, params, tuple(args))
+        return Call(op.name, call.function or self._kernel(op, call.source), params, tuple(args))
+
+    def _kernel(self, op: QOp, source: str) -> str:
+        """The name of a function that the package defines; equal definitions have one."""
+        stem = f"{self.name}_{op.name}_kernel"
+        names, count = self.kernels.values(), 0
+        while f"{stem}{count or ''}" in names:
+            count += 1
+        return self.kernels.setdefault(source, f"{stem}{count or ''}")
 
     def _argument(self, op: QOp, call: KernelCall, arg: Arg, states: Mapping[str, StatePlace], pool: Pool) -> Argument:
         if arg.place == "null":

@@ -21,7 +21,6 @@ ITEM_BYTES = {
     "int32_t": 4,
     "uint32_t": 4,
     "rnnc_scale1": 4,
-    "rnnc_scale2": 6,
     "rnnc_line": 8,
     "rnnc_sum": 12,
     "rnnc_argument": 8,
@@ -264,6 +263,7 @@ class Program:
         flush: the counter of the steps that a flush takes, None where it takes none.
         frames: the counter of the frames in a window, None for an endless stream.
         operands: each size of buffer that a vector is taken into.
+        kernels: definitions of functions that runtime_c does not hold.
         computed: every value that an op computes, in order.
         overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
     """
@@ -286,6 +286,7 @@ class Program:
     regions: tuple[Region, ...]
     headers: tuple[str, ...]
     operands: tuple[OperandBytes, ...]
+    kernels: tuple[str, ...]
     cost: Cost
     computed: tuple[Computed, ...]
     overlap: Overlap | None = None

@@ -209,7 +209,7 @@ def _mixtures(terms: list[tuple[Product, float]]) -> Iterator[tuple[Atom, Act, A
 
 
 def _gru_of(name: str, old: Leaf, update: Act, candidate: Act) -> Iterator[Cell]:
-    for reset, before in _resets(candidate.argument, old):
+    for reset, before in [*_resets(candidate.argument, old), (None, False)]:
         try:
             yield _gru_cell(name, old, update, reset, candidate, before)
         except NoMatch:
@@ -229,31 +229,47 @@ def _resets(argument: Expression, old: Leaf) -> Iterator[tuple[Act, bool]]:
             yield others[0], True
 
 
-def _gru_cell(name: str, old: Leaf, update: Act, reset: Act, candidate: Act, before: bool) -> Cell:
-    z, r = (_gate(act.argument, old, (old,)) for act in (update, reset))
-    argument, hidden_bias = candidate.argument, np.zeros(old.size)
+def _gru_cell(name: str, old: Leaf, update: Act, reset: Act | None, candidate: Act, before: bool) -> Cell:
+    z = _gate(update.argument, old, (old,))
+    n, hidden_bias = _candidate(candidate.argument, reset, old, before)
+    gates, turned = [z, n], mirrored(update)
+    shared = {update.key: "z"} | ({} if turned is None else {turned.key: "1 - z"})
+    kind = "none" if reset is None else shared.get(reset.key, "own")
+    if reset is not None and kind == "own":
+        if (update.name, update.parameters) != (reset.name, reset.parameters):
+            raise NoMatch
+        gates.insert(1, _gate(reset.argument, old, (old,)))
+    operands, weights, recurrence = _stack(gates)
+    if not operands:
+        raise NoMatch
+    bias = np.concatenate([g.bias for g in gates] + [np.zeros((len(gates) - 1) * old.size), hidden_bias])
+    attributes = {"hidden_size": old.size, "linear_before_reset": int(before), **_activations(update, candidate)}
+    if kind != "own":
+        attributes["reset"] = kind
+    return Cell("GRU", name, old, operands, weights, recurrence, bias, attributes)
+
+
+def _candidate(argument: Expression, reset: Act | None, old: Leaf, before: bool) -> tuple[_Gate, Vector]:
+    """The candidate's rows, and the bias of their recurrent part where ``before``: the rows come before the reset."""
+    if reset is None:
+        n = _gate(argument, old, (old,))
+        if not np.any(n.recurrence):  # an LSTM's cell, whose candidate sees h alone
+            raise NoMatch
+        return n, np.zeros(old.size)
     if before:
         terms = {k: t for k, t in argument.diagonal.items() if reset.key in {a.key for a in t[0].atoms}}
         rest = {k: t for k, t in argument.diagonal.items() if k not in terms}
-        argument = Expression(argument.constant, rest, argument.matrices)
-        n = _gate(argument, old, (old,))
+        n = _gate(Expression(argument.constant, rest, argument.matrices), old, (old,))
         if np.any(n.recurrence):
             raise NoMatch
         n.recurrence, hidden_bias = _reset_part(list(terms.values()), reset, old)
-    else:
-        gated = Product.of([reset, old])
-        n = _gate(argument, old, (old,), (gated,))
-        if np.any(n.recurrence) or gated.key not in n.others or n.others[gated.key].ndim != 2:
-            raise NoMatch
-        n.recurrence = n.others[gated.key]
-    if (update.name, update.parameters) != (reset.name, reset.parameters):
+        return n, hidden_bias
+    gated = Product.of([reset, old])
+    n = _gate(argument, old, (old,), (gated,))
+    if np.any(n.recurrence) or gated.key not in n.others or n.others[gated.key].ndim != 2:
         raise NoMatch
-    operands, weights, recurrence = _stack([z, r, n])
-    if not operands:
-        raise NoMatch
-    bias = np.concatenate([z.bias, r.bias, n.bias, np.zeros(2 * old.size), hidden_bias])
-    attributes = {"hidden_size": old.size, "linear_before_reset": int(before), **_activations(update, candidate)}
-    return Cell("GRU", name, old, operands, weights, recurrence, bias, attributes)
+    n.recurrence = n.others[gated.key]
+    return n, np.zeros(old.size)
 
 
 def _reset_part(terms: list[tuple[Product, Vector]], reset: Act, old: Leaf) -> tuple[Vector, Vector]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
+from rnnc.fixed import Floats, Format, Ints, round_half_up
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
 from rnnc.ops.elementwise import (
@@ -131,7 +131,7 @@ class QAffine(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x: Ints = broadcast(inputs[0], self.op.operand)
-        return [np.clip(int32(self.combination(x), self.name), *self.limits)]
+        return [np.clip(self.combination(x), *self.limits)]
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "sum", self.combination.worst([reach_of(self.x)]))]

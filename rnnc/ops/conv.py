@@ -19,9 +19,9 @@ from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, State
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
+from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
-from rnnc.ops.recurrent import one_block_bounds
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows
@@ -281,7 +281,7 @@ class QConv(QOp):
         op, y = self.op, self.formats[0]
         patches = op.geometry.patches(history, self.input_format.zero_point)
         products = op.product(patches.astype(np.float64), self._matrices).astype(np.int64)
-        results = np.clip(self._every.rescaled(products, self.name) + y.zero_point, *self.limits)
+        results = np.clip(self._every.rescaled(products, f"{self.name}.rows") + y.zero_point, *self.limits)
         size = self.op.rows * self.op.geometry.positions
         return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], size))
 

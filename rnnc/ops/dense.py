@@ -11,7 +11,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
-from rnnc.ops.recurrent import one_block_bounds
+from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.ops.window_dense import over_window
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, WeightRows
 from rnnc.rows import OneBlock
@@ -114,7 +114,7 @@ class QDense(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = inputs[0].reshape(*inputs[0].shape[:2], self.op.positions, self.op.columns)
-        return [np.clip(self.rows(x, self.name) + self.formats[0].zero_point, *self.limits)]
+        return [np.clip(self.rows(x, f"{self.name}.rows") + self.formats[0].zero_point, *self.limits)]
 
     def bounds(self) -> list[Bound]:
         return one_block_bounds(self.name, "rows", self.rows)

@@ -26,6 +26,7 @@ from rnnc.ops.elementwise import (
     check_loops,
     operands,
     product_interval,
+    reach_of,
     shrink,
     table_shape,
 )
@@ -80,7 +81,8 @@ class QDiv(QOp):
         return [np.where((a < 0) != (b < 0), -y, y)]
 
     def bounds(self) -> list[Bound]:
-        return [Bound(self.name, "exponent", (17 << 16) + int(np.abs(self.constant).max()), 31)]
+        a, b = (int(log2(np.asarray(reach_of(f) + abs(f.zero_point)))) for f in self.sources)
+        return [Bound(self.name, "exponent", max(a + int(self.constant.max()), b - int(self.constant.min())), 31)]
 
     def calls(self) -> list[KernelCall]:
         op, (a, b) = self.op, self.sources

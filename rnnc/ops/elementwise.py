@@ -243,10 +243,10 @@ class Combination:
         ctype = "rnnc_line" if len(self.factors) == 1 else "rnnc_sum"
         return Constant(name, ctype, np.stack(columns, 1), "offset, factors, shift"), small
 
-    def __call__(self, *operands: Ints) -> Ints:
+    def __call__(self, *operands: Ints, what: str = "sum") -> Ints:
         total = self.offset
         for factor, x in zip(self.factors, operands, strict=True):
-            total = int32(total + int32(x * factor, "product"), "sum")
+            total = int32(total + int32(x * factor, what), what)
         return np.asarray(total >> self.shift)
 
     def worst(self, reach: Sequence[int]) -> int:

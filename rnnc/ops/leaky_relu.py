@@ -84,7 +84,7 @@ class QLeakyRelu(QOp):
         x = inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape) - self.x.zero_point
         below, above = self.slopes
         y, half = self.formats[0], 1 << (self.shift - 1)
-        return [np.clip(int32(x * np.where(x < 0, below, above) + half, self.name) >> self.shift, y.lo, y.hi)]
+        return [np.clip(int32(x * np.where(x < 0, below, above) + half, "product") >> self.shift, y.lo, y.hi)]
 
     def bounds(self) -> list[Bound]:
         steepest = max(int(np.abs(s).max()) for s in self.slopes)

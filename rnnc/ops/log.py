@@ -98,9 +98,10 @@ class QLog(QOp):
 
     def bounds(self) -> list[Bound]:
         m, _ = self.multiplier
+        lo, hi = int(self.constant.min()), (m << 14) + 1 + int(self.constant.max())
         return [
             Bound(self.name, "argument", self.argument.worst(self.x), 33),
-            Bound(self.name, "logarithm", (m << 14) + 1 + int(np.abs(self.constant).max())),
+            Bound(self.name, "logarithm", max(-lo, hi)),
         ]
 
     def calls(self) -> list[KernelCall]:

@@ -16,37 +16,26 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc import fixed
-from rnnc.activations import GATE_TABLES, SIGMOID, TANH, Activation
-from rnnc.fixed import HIDDEN, Floats, Format, int32, mul15, shift_round
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
-from rnnc.ops.recurrent import (
-    batched,
-    by_gate,
-    by_unit,
-    gate_target,
-    hidden_formats,
-    narrow,
-    operands,
-    read_node,
-    read_node_activations,
-    scale2,
-    two_block,
-    two_block_bounds,
-)
+from rnnc.activations import SIGMOID, TANH, Activation
+from rnnc.errors import Refused
+from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints
+from rnnc.language import GATE
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
+from rnnc.ops.gate_rows import Rows, by_unit, gate_target, safe, two_block
+from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer
-from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState, WeightRows
-from rnnc.rows import TwoBlock
+from rnnc.ops.units import QRecurrent
+from rnnc.qnet import QOp
+from rnnc.rows import OneBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
 
-CELL = Format.q(23, 32, -(2**30), 2**30)
-"""Q8.23, saturated at +-128."""
 CELL_ROOM = 96.0
-"""A cell that calibration sees beyond this is given more integer bits (lstm_general.py)."""
+"""A cell that calibration sees beyond this is given more integer bits."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lstm(Op):
+class Lstm(Recurrent):
     """An LSTM layer.
 
     Args:
@@ -64,8 +53,6 @@ class Lstm(Op):
     Inputs: x ``[columns]``. Outputs: h ``[width]``, and c ``[hidden]`` where a second output is named.
     """
 
-    weights: Floats
-    recurrence: Floats
     bias: Floats
     initial_h: InitialState
     initial_c: InitialState
@@ -78,31 +65,8 @@ class Lstm(Op):
     kind: ClassVar[str] = "lstm"
     gates: ClassVar[tuple[str, ...]] = ("input", "output", "forget", "cell")
 
-    @property
-    def hidden(self) -> int:
-        """Number of hidden units."""
-        return int(self.weights.shape[1])
-
-    @property
-    def columns(self) -> int:
-        """Number of input features."""
-        return int(self.weights.shape[2])
-
-    @property
-    def width(self) -> int:
-        """Number of elements of h."""
-        return int(self.recurrence.shape[2])
-
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        sizes = (self.width, self.hidden)
-        return [Value("", (size,), clock=inputs[0].clock) for size, _ in zip(sizes, self.outputs, strict=False)]
-
-    def states(self) -> tuple[State, ...]:
-        h, c = self.initial_h, self.initial_c
-        return (
-            State(f"{self.name}_h", (self.width,), h.value, h.alias, h.window),
-            State(f"{self.name}_c", (self.hidden,), c.value, c.alias, c.window),
-        )
+    def starts(self) -> dict[str, InitialState]:
+        return {"h": self.initial_h, "c": self.initial_c}
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, h, c = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
@@ -112,12 +76,12 @@ class Lstm(Op):
         ai, ao, af, ag = (
             x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True)
         )
-        i = f(self._clip(ai + pi * c))
-        forget = 1 - i if self.coupled else f(self._clip(af + pf * c))
-        candidate = g(self._clip(ag))
+        i = f(clipped(ai + pi * c, self.clip))
+        forget = 1 - i if self.coupled else f(clipped(af + pf * c, self.clip))
+        candidate = g(clipped(ag, self.clip))
         c = forget * c + i * candidate
         squashed = squash(c)
-        m = f(self._clip(ao + po * c)) * squashed
+        m = f(clipped(ao + po * c, self.clip)) * squashed
         for key, value in (("i", i), ("g", candidate), ("c", c), ("hc", squashed), ("m", m)):
             probe(key, value)
         h = m if self.projection is None else m @ self.projection.T + self._projection_bias
@@ -128,16 +92,13 @@ class Lstm(Op):
     def _projection_bias(self) -> Floats:
         return np.zeros(self.width, self.recurrence.dtype) if self.projection_bias is None else self.projection_bias
 
-    def _clip(self, x: Floats) -> Floats:
-        return np.clip(x, -self.clip, self.clip) if self.clip else x
-
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         f, _, squash = self.activations
         h = max(map(abs, f.limits)) * max(map(abs, squash.limits))
         if self.projection is not None:
             bias = 0.0 if self.projection_bias is None else np.abs(self.projection_bias)
             h = float((np.abs(self.projection).sum(1) * h + bias).max())
-        h = max(h, float(np.abs(self.initial_h.value).max(initial=0.0)))
+        h = max(h, largest(self.initial_h))
         c = 128.0 if self.plain else np.inf
         return [Interval.of(-h, h, self.width), Interval.of(-c, c, self.hidden)][: len(self.outputs)]
 
@@ -147,32 +108,61 @@ class Lstm(Op):
         options = (self.peepholes is not None, self.clip, self.coupled, self.projection is not None)
         return not any(options) and self.activations == (SIGMOID, TANH, TANH)
 
-    def column_weights(self, index: int) -> Floats:
-        return self.weights.reshape(-1, self.columns)
-
-    def takes8(self, index: int) -> bool:
-        return True
-
     def quantize(self, q: Quantizer) -> QOp:
-        from rnnc.ops.lstm_general import quantize_general
-
+        """Exponents: f gives LSB 2^(ef - 15), g 2^(eg - 15), h of the cell 2^(eh - 15); the cell has LSB 2^(ec - 23)."""
+        f, g, squash = self.activations
+        start, limit = largest(self.initial_h), q.state_limit("c")
         far = q.samples(0) is not None and float(q.peak("c").max()) > CELL_ROOM
-        if far or not self.plain or np.abs(self.initial_h.value).max(initial=0.0) > 1:
-            return quantize_general(self, q)
-        operand = hidden_formats(q, self.initial_h.value, bounded=True).operand
-        rows = two_block(
-            q,
-            by_unit(self.weights),
-            by_unit(self.recurrence),
-            by_unit(self.bias),
-            operand,
-            "h",
-            gate_target(4 * self.hidden),
+        usual = self.plain and not far and start <= 1
+        ef, eg, eh = _gate_exponent(self, q), _exponent(g, q, "g"), _exponent(squash, q, "hc")
+        if self.projection is None:
+            eh = max(eh, int(np.ceil(np.log2(max(start, 1e-9)))) - ef)
+            full = Format.q(15 - ef - eh)
+        else:
+            reach = float(self.range([])[0].magnitude.max())
+            full = Format(16, np.array([max(q.state_limit("h"), start, reach / 2**7) / 32767]))
+        formats = around(full, q, wide=self.projection is not None)
+        weights, recurrence, bias = (by_unit(w) for w in (self.weights, self.recurrence, self.bias))
+        rows = two_block(q, weights, recurrence, bias, formats.operand, "h", gate_target(4 * self.hidden))
+        usual = usual and rows.representable
+        rows = rows if usual else safe(rows, q.input(0).zero)
+        ec = 0 if usual else max(0, int(np.ceil(np.log2(max(limit, 1e-9) / 128))), ef + eg - 6)
+        if ec > 11 or ef > 7:
+            raise Refused(f"{self.describe()}: its cell reaches {limit:.3g}", where=self.node)
+        peepholes, projection = _peepholes(self, ec), _projection(self, q, ef + eh - 15, full)
+        numbers, exponents = (None, ()) if peepholes is None else (peepholes[0], (peepholes[1],) * 3)
+        unit = Unit(
+            lstm,
+            *(f.integer(ef), g.integer(eg), squash.integer(eh)),
+            clip=round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP,
+            state=("c", ec - CELL_FRACTION),
+            limit=CELL_MAX,
+            coupled=self.coupled,
+            projected=projection is not None,
+            numbers=exponents,
         )
-        if not rows.representable:
-            return quantize_general(self, q)
-        y = operand if q.wants8() else HIDDEN
-        return QLstm(self, self.inputs, (y, CELL)[: len(self.outputs)], rows, q.input(0), operand)
+        loops = [Rows((("gates", rows),), self.hidden, (GATE,) * 4, numbers, projection is not None)]
+        loops += [] if projection is None else [Rows((("projection", projection),), self.width, (-15,), apart=True)]
+        cell = Format(32, np.array([2.0 ** (ec - CELL_FRACTION)]), 0, -CELL_MAX, CELL_MAX)
+        y = (formats.operand if q.wants8() else full, cell)[: len(self.outputs)]
+        return QRecurrent(self, self.inputs, y, unit, tuple(loops), q.input(0), formats, cell)
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        numbers, projection, bias = q.loops[0].numbers, self.projection, self.projection_bias
+        if projection is not None:
+            rows = q.loops[1].parts[0][1]
+            assert isinstance(rows, OneBlock)
+            scale = np.full(self.hidden, 2.0 ** (q.unit.f.exponent + q.unit.squash.exponent - 15))
+            projection, bias = rows.block.real(scale), rows.real_bias(0)
+        return replace(
+            self,
+            weights=weights,
+            recurrence=recurrence,
+            bias=bias_x,
+            peepholes=None if numbers is None else np.asarray(numbers * 2.0 ** q.unit.numbers[0]),
+            projection=projection,
+            projection_bias=bias,
+        )
 
     def describe(self) -> str:
         options = [
@@ -185,95 +175,39 @@ class Lstm(Op):
         return ", ".join([f"LSTM {self.columns} -> {self.hidden}", *filter(None, options)])
 
 
-@dataclass(frozen=True, eq=False)
-class QLstm(QOp):
-    """Gates: 12 fraction bits in, 15 out (0..32768). c: int32 Q8.23. h: Q0.15, as operand Q0.15 or Q0.7."""
+def _exponent(activation: Activation, q: Quantizer, operand: str) -> int:
+    """Of an activation's values: from its bounds, or from what was measured where one is missing."""
+    bounded = np.isfinite(max(activation.limits)) and np.isfinite(min(activation.limits))
+    return activation.exponent(np.inf if bounded else q.state_limit(operand))
 
-    op: Lstm
-    rows: TwoBlock
-    input_format: Format
-    operand: Format
 
-    def states(self) -> tuple[QState, ...]:
-        h, c = self.op.states()
-        return (
-            QState(h.name, h.shape, self.operand, self.operand.quantize(h.initial), h.alias, h.window),
-            QState(c.name, c.shape, CELL, CELL.quantize(c.initial), c.alias, c.window),
-        )
+def _gate_exponent(op: Lstm, q: Quantizer) -> int:
+    """Of the gates' values; where they are coupled, of f = 1 - i as well."""
+    f = op.activations[0]
+    found = _exponent(f, q, "i")
+    lowest = max(f.limits[0], -q.state_limit("i")) if op.coupled else 0.0
+    return max(found, int(np.ceil(np.log2(1 - lowest)))) if lowest < 0 else found
 
-    def output_state(self, index: int) -> str:
-        if index == 1:
-            return f"{self.name}_c"
-        return f"{self.name}_h" if self.formats[0].bits == self.operand.bits else ""
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        x, h, c = inputs[0].reshape(-1, self.op.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
-        p = self.rows(x, h, self.name).reshape(len(x), -1, 4)
-        i, o, f = (fixed.sigmoid(p[..., k]) for k in range(3))
-        g = fixed.tanh(p[..., 3])
-        total = int32(mul15(f, c) + ((int32(i * g, "i g") + 64) >> 7), "cell sum")
-        c = np.clip(total, CELL.lo, CELL.hi)
-        h16 = shift_round(int32(o * fixed.tanh(shift_round(c, 11)), "o tanh(c)"), 15)
-        h = narrow(h16, self.operand)
-        state[f"{self.name}_h"], state[f"{self.name}_c"] = h, c
-        return [h if self.formats[0].bits == self.operand.bits else h16, c][: len(self.outputs)]
+def _peepholes(op: Lstm, ec: int) -> tuple[Ints, int] | None:
+    """u ``[3, hidden]`` int16, gates i o f, and its exponent."""
+    if op.peepholes is None:
+        return None
+    most = float(np.abs(op.peepholes).max())
+    e = max(0, int(np.ceil(np.log2(most + 1e-9))))
+    if e + ec - CELL_FRACTION > -GATE_FRACTION:
+        raise Refused(f"a peephole weight of {most:.3g} is too large", where=op.node)
+    return np.clip(np.round(op.peepholes * 2.0 ** (15 - e)), -32768, 32767).astype(np.int64), e - 15
 
-    def bounds(self) -> list[Bound]:
-        cell = 2**30 + 2**15 + 2**23
-        return [*two_block_bounds(self.name, "gates", self.rows), Bound(self.name, "cell", cell)]
 
-    def calls(self) -> list[KernelCall]:
-        op, n = self.op, self.name
-        sx, sh = self.rows.x.scale, self.rows.h.scale
-        wx = self.rows.x.weights.reshape(op.hidden, 4, op.columns)
-        wh = self.rows.h.weights.reshape(op.hidden, 4, op.hidden)
-        return [
-            KernelCall(
-                "rnnc_lstm",
-                "lstm.h",
-                "rnnc_lstm_params",
-                (
-                    *batched(
-                        [
-                            (
-                                "weights",
-                                WeightRows(f"{n}_w", (wx, wh), "gates i o f c of each unit over x, then over h"),
-                            ),
-                            ("bias", Constant(f"{n}_b", "int32_t", self.rows.bias, "[hidden][4 gates], LSB of ax")),
-                            (
-                                "scale",
-                                scale2(sx.m, sh.m, sx.p, sh.p, f"{n}_s", "[hidden][4 gates] multipliers and shifts"),
-                            ),
-                        ],
-                        op.hidden,
-                    ),
-                    ("columns", op.columns),
-                    ("hidden", op.hidden),
-                    ("x_bits", self.input_format.bits),
-                    ("h_bits", self.operand.bits),
-                ),
-                (
-                    Arg("input", "0"),
-                    Arg("state", f"{n}_h"),
-                    Arg("state", f"{n}_c"),
-                    Arg("scratch", "vx"),
-                    Arg("scratch", "vh"),
-                    Arg("null") if self.output_state(0) else Arg("output", "0"),
-                ),
-                operands(op.columns, self.input_format.bits, op.hidden, self.operand.bits),
-                macs=4 * op.hidden * (op.columns + op.hidden),
-                tables=GATE_TABLES,
-            )
-        ]
-
-    def dequantized(self) -> Op:
-        op = self.op
-        return replace(
-            op,
-            weights=by_gate(self.rows.x.real(self.input_format.scale_for(op.columns)), 4),
-            recurrence=by_gate(self.rows.h.real(self.operand.scale_for(op.hidden)), 4),
-            bias=by_gate(self.rows.real_bias(self.input_format.zero), 4),
-        )
+def _projection(op: Lstm, q: Quantizer, exponent: int, full: Format) -> OneBlock | None:
+    """Wp over o h(c), which has LSB 2^exponent."""
+    if op.projection is None:
+        return None
+    scale, target = np.full(op.hidden, 2.0**exponent), np.full(op.width, full.scale[0])
+    bias = op._projection_bias
+    block, correction = q.round_block(op.projection, scale, target, bias, 32768, q.samples("m"))
+    return OneBlock.build(block, bias + correction, 0).safe(bias + correction, 0)
 
 
 @handles("LSTM")

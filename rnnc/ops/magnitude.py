@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, multiplier
-from rnnc.functions import scaled_root, uint32
+from rnnc.fixed import Floats, Format, Ints, multiplier, uint32
+from rnnc.functions import scaled_root
 from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import (
     Binary,
@@ -83,7 +83,8 @@ class QMagnitude(QOp):
         return epsilon, m.reshape(unit.shape), p.reshape(unit.shape)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (line(x) for line, x in zip(self.combinations, self.op.operands(inputs), strict=True))
+        lines = zip("ab", self.combinations, self.op.operands(inputs), strict=True)
+        a, b = (line(x, what=f"sum {n}") for n, line, x in lines)
         epsilon, m, p = self.root
         squares = uint32(a * a + b * b + epsilon, f"{self.name} squares")
         return [np.minimum(scaled_root(squares, np.zeros_like(m), m, p), self.formats[0].hi)]

@@ -70,7 +70,8 @@ class QMinMax(QOp):
         ]
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (line(x) for line, x in zip(self.combinations, self.op.operands(inputs), strict=True))
+        lines = zip("ab", self.combinations, self.op.operands(inputs), strict=True)
+        a, b = (line(x, what=f"sum {n}") for n, line, x in lines)
         y = self.formats[0]
         return [np.clip(self.op.of(a, b), y.lo, y.hi)]
 

@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32
-from rnnc.functions import leading_zeros, rsqrt, uint32
+from rnnc.fixed import Floats, Format, Ints, int32, uint32
+from rnnc.functions import leading_zeros, rsqrt
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Combination, broadcast_scale, operands
@@ -125,7 +125,7 @@ class QNorm(QOp):
     def _distances(self, x: Ints) -> Ints:
         if not self.op.centred:
             return x - self.x.zero_point
-        return int32(self.op.axis.count * x - int32(x.sum(-1, keepdims=True), "sum"), "distance")
+        return int32(self.op.axis.count * x - int32(x.sum(-1, keepdims=True), "distance"), "distance")
 
     def directions(self, d: Ints) -> Ints:
         """d / sqrt(sum d^2 + E), Q0.15, within +-2^15."""
@@ -133,25 +133,27 @@ class QNorm(QOp):
         e, least = self.epsilon
         shift = np.maximum(shift_below(peak, self.limit), least)
         narrow = shift_below(peak, NARROW)
-        squares = uint32((shifted(d, shift) ** 2).sum(-1, keepdims=True), "sum of squares")
+        squares = (shifted(d, shift) ** 2).sum(-1, keepdims=True)
         rest = np.where(shift - least > 15, 0, e >> np.minimum(2 * (shift - least), 31))
-        squares = uint32(np.maximum(squares, rest) if self.op.floor else squares + rest, "sum of squares and epsilon")
+        squares = uint32(np.maximum(squares, rest) if self.op.floor else squares + rest, "sum of squares")
         n = leading_zeros(squares) & ~1
         root = (rsqrt(np.maximum(squares << n, 1 << 30)) + 1) >> 1
         k = 15 + shift - narrow - (n >> 1)
         assert not k.size or k.min() >= 0
         z = int32(shifted(d, narrow) * root, "direction")
-        z = np.where(k > DEEPEST, 0, shifted(z, np.minimum(k, DEEPEST)))
+        z = np.where(k > DEEPEST, 0, shifted(z, np.minimum(k, DEEPEST), "direction"))
         return np.asarray(np.clip(z, -NARROW, NARROW))
 
     def bounds(self) -> list[Bound]:
         n = self.op.axis.count
         top = 1 << (self.x.bits - 1)
         distance = 2 * n * top if self.op.centred else top + abs(self.x.zero_point)
+        deepest = shift_below(np.asarray(distance), self.limit)
         return [
-            Bound(self.name, "distance", 2 * distance),
+            Bound(self.name, "distance", distance),
+            Bound(self.name, "rounding", distance + (1 << max(self.epsilon[1], int(deepest)) >> 1)),
             Bound(self.name, "sum of squares", n * self.limit**2 + self.epsilon[0], 33),
-            Bound(self.name, "direction", NARROW * NARROW),
+            Bound(self.name, "direction", NARROW * NARROW + (1 << DEEPEST >> 1)),
             Bound(self.name, "sum", self.combination.worst([NARROW])),
         ]
 
@@ -187,9 +189,9 @@ def shift_below(peak: Ints, limit: int) -> Ints:
     return shift
 
 
-def shifted(d: Ints, shift: Ints) -> Ints:
+def shifted(d: Ints, shift: Ints, what: str = "rounding") -> Ints:
     """d / 2^shift rounded half up, a shift for each vector."""
-    return int32(d + ((np.int64(1) << shift) >> 1), "rounding") >> shift
+    return int32(d + ((np.int64(1) << shift) >> 1), what) >> shift
 
 
 def add_norm(

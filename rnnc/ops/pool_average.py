@@ -192,7 +192,8 @@ class QAveragePool(QOp):
         zero, y = self.x.zero_point, self.formats[0]
         total = int32((self.op.geometry.patches(history, zero) - zero).sum((-4, -2, -1)), f"{self.name} sum")
         m, p = (table[self.op.places * frames - self.divisors[0]][:, None] for table in self.multipliers)
-        mean = int32(mul15(m, total << self.up) + ((np.int64(1) << p) >> 1), f"{self.name} mean") >> p
+        total = int32(total << self.up, f"{self.name} sum")
+        mean = int32(mul15(m, total) + ((np.int64(1) << p) >> 1), f"{self.name} sum") >> p
         return self.op.by_channel(np.clip(mean + y.zero_point, y.lo, y.hi), history)
 
     def bounds(self) -> list[Bound]:

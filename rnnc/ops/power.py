@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, shift_round
-from rnnc.functions import log2, power_of_two, uint32
+from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, shift_round, uint32
+from rnnc.functions import log2, power_of_two
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, reach_of, shrink, table_shape
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp

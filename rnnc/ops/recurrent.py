@@ -1,24 +1,80 @@
-"""What LSTM, GRU and RNN share: reading the ONNX node, gate rows over two operands, and the hidden state's formats.
-
-Rows are ordered unit by unit and, within a unit, gate by gate as ONNX orders them, because the kernels compute all gates
-of a unit at once.
-"""
+"""What LSTM, GRU and RNN share: reading the ONNX node, the layer in real numbers, and the hidden state's formats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnc.activations import read_activations
-from rnnc.errors import Refused
-from rnnc.fixed import GATE_LSB, HIDDEN, Floats, Format, Ints, shift_round
-from rnnc.net import Quantizer
-from rnnc.qnet import Bound, Constant, Field, Operand, UnitRows, WeightRows
-from rnnc.rows import OneBlock, TwoBlock
+from rnnc.fixed import HIDDEN, Floats, Format, Ints, shift_round
+from rnnc.net import Op, Quantizer, State, Value
 from rnnc.tracing import InitialState, Node, Traced, Tracer
+
+if TYPE_CHECKING:
+    from rnnc.ops.units import QRecurrent
+
+
+@dataclass(frozen=True, eq=False)
+class Recurrent(Op):
+    """A layer of units: ``weights [(gates,) hidden, columns]``, ``recurrence [(gates,) hidden, width]``, ``initial_h [width]``.
+
+    Inputs: x ``[columns]``. Outputs: h ``[width]``.
+    """
+
+    weights: Floats
+    recurrence: Floats
+
+    @property
+    def hidden(self) -> int:
+        """Number of units."""
+        return int(self.weights.shape[-2])
+
+    @property
+    def columns(self) -> int:
+        """Number of input features."""
+        return int(self.weights.shape[-1])
+
+    @property
+    def width(self) -> int:
+        """Number of elements of h."""
+        return int(self.recurrence.shape[-1])
+
+    def starts(self) -> dict[str, InitialState]:
+        """The initial value of each state, by its suffix; h first."""
+        raise NotImplementedError
+
+    def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
+        """The layer with what ``q`` has of it, given by gates: ``[gates, hidden, ...]``."""
+        raise NotImplementedError
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        sizes = (self.width, self.hidden)
+        return [Value("", (size,), clock=inputs[0].clock) for size, _ in zip(sizes, self.outputs, strict=False)]
+
+    def states(self) -> tuple[State, ...]:
+        return tuple(
+            State(f"{self.name}_{suffix}", (i.value.size,), i.value, i.alias, i.window)
+            for suffix, i in self.starts().items()
+        )
+
+    def column_weights(self, index: int) -> Floats:
+        return self.weights.reshape(-1, self.columns)
+
+    def takes8(self, index: int) -> bool:
+        return True
+
+
+def largest(initial: InitialState) -> float:
+    """The magnitude that a state starts from."""
+    return float(np.abs(initial.value).max(initial=0.0))
+
+
+def clipped(x: Floats, limit: float) -> Floats:
+    """x within +-limit, or as it is where limit is 0."""
+    return np.clip(x, -limit, limit) if limit else x
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,95 +178,9 @@ def read_node_activations(node: Node, trace: Tracer, default: list[str]) -> tupl
         trace.refuse(node, f"activation {unknown} is not one of ONNX's")
 
 
-def by_unit(gates: Floats) -> Floats:
-    """``[gates, hidden, ...]`` as rows ``[hidden * gates, ...]``, unit by unit."""
-    swapped = np.swapaxes(gates, 0, 1)
-    return np.ascontiguousarray(swapped.reshape(-1, *gates.shape[2:]))
-
-
-def by_gate(rows: Floats, gates: int) -> Floats:
-    """The inverse of ``by_unit``."""
-    return np.ascontiguousarray(np.swapaxes(rows.reshape(-1, gates, *rows.shape[1:]), 0, 1))
-
-
 def narrow(h: Ints, operand: Format) -> Ints:
     """A Q0.15 (or equally scaled) int16 as the recurrent operand: itself, or rounded to 8 bits and saturated."""
     return h if operand.bits == 16 else np.clip((h + 128) >> 8, -128, 127)
-
-
-def two_block(
-    q: Quantizer,
-    weights: Floats,
-    recurrence: Floats,
-    bias: Floats,
-    operand: Format,
-    hidden_samples: str,
-    target: Floats,
-) -> TwoBlock:
-    """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
-    fx = q.input(0)
-    parts = (
-        (weights, fx.scale_for(weights.shape[1]), fx.amax, q.samples(0)),
-        (recurrence, operand.scale_for(recurrence.shape[1]), operand.amax, q.samples(hidden_samples)),
-    )
-    (x, h), correction = q.round_blocks(parts, target, bias)
-    return TwoBlock.build(x, h, bias + correction, fx.zero)
-
-
-def gate_target(rows: int) -> Floats:
-    """The LSB of a preactivation for each of ``rows`` rows."""
-    return np.full(rows, GATE_LSB)
-
-
-def two_block_bounds(op: str, name: str, rows: TwoBlock) -> list[Bound]:
-    """The worst cases of the accumulators of gate rows."""
-    return [
-        Bound(op, f"{name}.x", int(rows.x.worst(rows.bias).max())),
-        Bound(op, f"{name}.h", int(rows.h.worst(0).max())),
-        Bound(op, f"{name}.sum", int(rows.worst_product().max())),
-    ]
-
-
-def one_block_bounds(op: str, name: str, rows: OneBlock) -> list[Bound]:
-    """The worst cases of the accumulators of rows over one operand."""
-    return [
-        Bound(op, f"{name}.accumulator", int(rows.block.worst(rows.bias).max())),
-        Bound(op, f"{name}.product", int(rows.worst_product().max())),
-    ]
-
-
-def batched(fields: Sequence[Field], units: int) -> tuple[Field, ...]:
-    """Weights, biases and ``scale2`` of a layer's rows in the order in which a target computes units in batches.
-
-    A field NAME_scale becomes NAME_scale_x and NAME_scale_h, words of m << 16 | p. Weights stand before their constants.
-    """
-    result: list[Field] = []
-    rows = 0
-    for name, value in fields:
-        if isinstance(value, WeightRows):
-            rows = value.blocks[0].shape[1]
-            result.append((name, replace(value, batched=True)))
-        elif isinstance(value, Constant) and value.ctype == "rnnc_scale2":
-            for k, operand in enumerate("xh"):
-                data = (value.data[:, k] << 16 | value.data[:, 2 + k]).reshape(units, -1)
-                comment = f"{value.comment} over {operand}, m << 16 | p"
-                result.append(
-                    (f"{name}_{operand}", UnitRows(f"{value.name}{operand}", "uint32_t", data, rows, comment))
-                )
-        else:
-            assert isinstance(value, Constant)
-            result.append((name, UnitRows(value.name, value.ctype, value.data.reshape(units, -1), rows, value.comment)))
-    return tuple(result)
-
-
-def operands(columns: int, x_bits: int, hidden: int, h_bits: int) -> tuple[Operand, Operand]:
-    """Scratch vx and vh: x and h as the kernel takes them."""
-    return Operand("vx", columns, x_bits), Operand("vh", hidden, h_bits)
-
-
-def scale2(mx: Ints, mh: Ints, px: Ints, ph: Ints, name: str, comment: str) -> Constant:
-    """The multipliers and shifts of rows over two operands, as the C struct rnnc_scale2."""
-    return Constant(name, "rnnc_scale2", np.stack([mx, mh, px, ph], 1), comment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,28 +192,21 @@ class HiddenFormats:
     wide: Format
 
 
-def hidden_formats(q: Quantizer, initial: Floats, *, bounded: bool) -> HiddenFormats:
-    """Q0.15 where a squashing function keeps h within +-1, else a scale from what h reaches.
-
-    Raises Refused where a bounded state would start outside +-1.
-    """
-    start = float(np.abs(initial).max(initial=0.0))
-    if bounded and start > 1:
-        raise Refused(
-            f"initial_h reaches {start:.3g}; the hidden state holds +-1", hint="Train with a bounded initial state."
-        )
+def hidden_formats(q: Quantizer, start: float, *, bounded: bool) -> HiddenFormats:
+    """Q0.15 where a squashing function keeps h within +-1, as it starts; else a scale from what h reaches."""
     full = HIDDEN if bounded else Format(16, np.array([max(q.state_limit("h"), start) / 32767]))
-    return _around(full, q)
+    return around(full, q)
 
 
-def power_of_two_formats(q: Quantizer, limit: float) -> HiddenFormats:
-    """A hidden state whose LSB is the smallest 2^(e - 15), e >= 0, that holds ``limit``."""
-    lsb = 2.0 ** (max(0, int(np.ceil(np.log2(max(limit, 1e-9))))) - 15)
-    return _around(Format(16, np.array([lsb])), q)
+def power_of_two_formats(q: Quantizer, limit: float) -> tuple[HiddenFormats, int]:
+    """A hidden state whose LSB is the smallest 2^(e - 15), e >= 0, that holds ``limit``; and e."""
+    e = max(0, int(np.ceil(np.log2(max(limit, 1e-9)))))
+    return around(Format(16, np.array([2.0 ** (e - 15)])), q), e
 
 
-def _around(full: Format, q: Quantizer) -> HiddenFormats:
-    operand = full if q.precision == "a16" else Format(8, full.scale * 256, 0, -128, 127)
+def around(full: Format, q: Quantizer, *, wide: bool = False) -> HiddenFormats:
+    """The formats that belong to an int16; ``wide``: its operand has 16 bits in any profile."""
+    operand = full if wide or q.precision == "a16" else Format(8, full.scale * 256, 0, -128, 127)
     return HiddenFormats(full, operand, Format(32, full.scale / 2**14, 0, -32767 << 14, 32767 << 14))
 
 

@@ -15,8 +15,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32, mul15, multiplier, shift_round
-from rnnc.functions import leading_zeros, scaled_root, uint32
+from rnnc.fixed import Format, Ints, int32, mul15, multiplier, shift_round, uint32
+from rnnc.functions import leading_zeros, scaled_root
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
@@ -155,13 +155,14 @@ class QReduce(QOp):
         m, p = self.multiplier
         if self.op.what in ("sum", "l1"):
             total = int32((np.abs(d) if self.op.what == "l1" else d).sum(-1), "sum") << self.up
-            return [np.clip(shift_round(int32(mul15(np.asarray(m), total), "mean"), p), y.lo, y.hi)]
+            total = int32(total, "sum")
+            return [np.clip(shift_round(int32(mul15(np.asarray(m), total), "sum"), p), y.lo, y.hi)]
         shift = shift_below(np.abs(d).max(-1, keepdims=True), self.limit)
-        squares = uint32((shifted(d, shift) ** 2).sum(-1), "sum of squares")
+        squares = uint32((shifted(d, shift) ** 2).sum(-1), "squares")
         shift = shift[..., 0]
         if self.op.what == "square":
             return [np.minimum(_scaled(squares, 2 * shift, m, p), y.hi)]
-        squares = uint32(squares + (self.epsilon >> (2 * shift)), "squares and epsilon")
+        squares = uint32(squares + (self.epsilon >> (2 * shift)), "squares")
         return [np.minimum(scaled_root(squares, shift, np.asarray(m), np.asarray(p)), y.hi)]
 
     def bounds(self) -> list[Bound]:

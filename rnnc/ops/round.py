@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32
+from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Combination, Loops, Pointwise, Shape, broadcast_scale, operands, reach_of
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
@@ -61,7 +61,7 @@ class QRound(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x: Ints = inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape)
-        return [np.clip(int32(self.combination(x), self.name), WHOLE.lo, WHOLE.hi)]
+        return [np.clip(self.combination(x), WHOLE.lo, WHOLE.hi)]
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "sum", self.combination.worst([reach_of(self.x)]))]

@@ -135,11 +135,11 @@ class QSum(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = inputs[0].reshape(len(inputs[0]), self.op.size) - self.x.zero_point
-        total = np.clip(state[f"{self.name}_sum"] + x, -SUM_LIMIT, SUM_LIMIT)
+        total = np.clip(int32(state[f"{self.name}_sum"] + x, f"{self.name} sum"), -SUM_LIMIT, SUM_LIMIT)
         state[f"{self.name}_sum"] = total
         m, p = self.multipliers
         y = self.formats[0]
-        scaled = int32(mul15(m, total) + ((np.int64(1) << p) >> 1), f"{self.name} sum") >> p
+        scaled = int32(mul15(m, total) + ((np.int64(1) << p) >> 1), f"{self.name} product") >> p
         return [np.clip(scaled, y.lo, y.hi)]
 
     def bounds(self) -> list[Bound]:
@@ -194,9 +194,7 @@ class QMean(QOp):
         x = inputs[0].reshape(len(inputs[0]), self.op.size)
         total, count = state[f"{self.name}_sum"], state[f"{self.name}_count"]
         leak = np.where(count == MOST, self._mean(total, count, 0), 0)
-        total = np.clip(
-            int32(int32(total - leak, f"{self.name} leak") + x, f"{self.name} sum"), -self.reach, self.reach
-        )
+        total = np.clip(int32(int32(total - leak, f"{self.name} sum") + x, f"{self.name} sum"), -self.reach, self.reach)
         count = np.minimum(count + 1, MOST)
         state[f"{self.name}_sum"], state[f"{self.name}_count"] = total, count
         y = self.formats[0]

@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import GATE_FRACTION, HIDDEN, Format, Ints, int32, mul15
-from rnnc.functions import exp2, leading_zeros, log2, uint32
+from rnnc.fixed import GATE_FRACTION, HIDDEN, Format, Ints, int32, mul15, uint32
+from rnnc.functions import exp2, leading_zeros, log2
 from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Pointwise, operands
@@ -128,7 +128,7 @@ class QLogSoftmax(QOp):
         g = largest_term(self.op.axis.count)
         d, _, total = terms(self.op.axis.rows(inputs[0]), g)
         log_sum = mul15(np.asarray(LN_2), log2(total) - (g << 16))
-        v = int32((np.minimum(d, LOWEST) << (16 - GATE_FRACTION)) + log_sum + (1 << self.shift >> 1), "log softmax")
+        v = int32((np.minimum(d, LOWEST) << (16 - GATE_FRACTION)) + log_sum + (1 << self.shift >> 1), "logarithm")
         y = self.formats[0]
         return [self.op.axis.back(np.clip(-(v >> self.shift), y.lo, y.hi))]
 

@@ -184,7 +184,7 @@ class QStarted(QOp):
                 continue
             m, s = _multiplier(source, target.format)
             up = (x.reshape(len(x), -1) - source.zero_point) << _up(source)
-            y = int32(up * m + ((1 << s) >> 1), f"{self.name} {suffix} product") >> s
+            y = int32(up * m + ((1 << s) >> 1), f"{self.name} {suffix} start") >> s
             left = _left(source, target.format)
             lo, hi = self._limits(target, left)
             y = np.clip(y, lo, hi) << left

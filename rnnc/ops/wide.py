@@ -71,12 +71,19 @@ class Terms:
         m = np.clip(round_half_up(rest * 2.0 ** (15 + s)), -32767, 32767)
         return Terms(base.astype(np.int64), m, s.astype(np.int64))
 
-    def __call__(self, x: Ints) -> Ints:
+    def reach(self, x: int) -> Ints:
+        """The largest magnitude of a term of |x|, and of what it is made of."""
+        scaled = (np.abs(self.m) * x >> 15) + 1
+        right, left = np.maximum(self.s, 0), np.maximum(-self.s, 0)
+        rounded = (scaled + (np.int64(1) << right >> 1)) >> right
+        return np.asarray(np.abs(self.base) * x + np.where(self.s >= 0, rounded, np.minimum(scaled << left, TERM_MAX)))
+
+    def __call__(self, x: Ints, what: str) -> Ints:
         y = mul15(self.m, x)
         right, left = np.maximum(self.s, 0), np.maximum(-self.s, 0)
         down = (y + (np.int64(1) << right >> 1)) >> right
         room = TERM_MAX >> left
-        return int32(self.base * x + np.where(self.s >= 0, down, np.clip(y, -room, room) << left), "wide term")
+        return int32(self.base * x + np.where(self.s >= 0, down, np.clip(y, -room, room) << left), what)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,17 +130,13 @@ class QWideSum(QOp):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         total = np.broadcast_to(self.offsets, (*inputs[0].shape[:2], *self.shape))
         for term, form, shape, x in zip(self.terms, self.sources, self.shapes, inputs, strict=True):
-            total = int32(total + term(broadcast(lift(x, form), shape)), "wide sum")
+            total = int32(total + term(broadcast(lift(x, form), shape), "sum"), "sum")
         return [np.clip(total, *self.clip)]
 
     def bounds(self) -> list[Bound]:
         reach = np.abs(self.offsets)
         for t in self.terms:
-            scaled = (np.abs(t.m) * TERM_MAX >> 15) + 1
-            shifted = np.where(
-                t.s >= 0, scaled >> np.maximum(t.s, 0), np.minimum(scaled << np.maximum(-t.s, 0), TERM_MAX)
-            )
-            reach = reach + np.abs(t.base) * TERM_MAX + shifted + 1
+            reach = reach + t.reach(TERM_MAX)
         return [Bound(self.name, "sum", int(reach.max(initial=0)))]
 
     def calls(self) -> list[KernelCall]:
@@ -187,10 +190,10 @@ class QWideProduct(QOp):
         factor = shift_round(u, LIFT) if fu.bits == 32 else u - fu.zero_point
         product = mul15(np.clip(factor, -32768, 32768), lift(d, fd))
         y = self.formats[0]
-        return [np.clip(self.term(product), y.lo, y.hi)]
+        return [np.clip(self.term(product, "product"), y.lo, y.hi)]
 
     def bounds(self) -> list[Bound]:
-        return [Bound(self.name, "product", TERM_MAX + 2**14 + (TERM_MAX >> 1))]
+        return [Bound(self.name, "product", int(self.term.reach(TERM_MAX).max()))]
 
     def calls(self) -> list[KernelCall]:
         order = (1, 0) if self.swapped else (0, 1)

@@ -166,7 +166,7 @@ class QWindowDense(QOp):
         s = self.block.scale
         part = Block(self.block.weights[rows], s, self.block.operand_max)
         half = (np.int64(1) << s.p[rows]) >> 1
-        a = part.accumulate(inputs[0].reshape(-1, self.op.columns), half, f"{self.name} rows")
+        a = part.accumulate(inputs[0].reshape(-1, self.op.columns), half, f"{self.name} accumulator")
         product = int32((a >> s.p[rows]) * s.m[rows], f"{self.name} product")
         total = int32(state[f"{self.name}_sum"] + product, f"{self.name} sum")
         ends = t + 1 == self.op.steps

@@ -7,7 +7,7 @@ import pytest
 
 from rnnc.net import Net, Output, Value
 from rnnc.ops.rnn import Rnn
-from rnnc.ops.rnn_general import QRnnGeneral
+from rnnc.ops.units import QRecurrent
 from rnnc.tracing import InitialState
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import measure
@@ -25,5 +25,5 @@ def test_tanh_of_a_preactivation_beyond_2_to_the_30(board: str) -> None:
     rnn = Rnn("rnn0", ("x",), ("y",), weights, np.zeros((2, 2)), np.zeros(2), InitialState(np.zeros(2)))
     qnet = to_integers(Net("wide", (Value("x", (1,)),), (rnn,), (Output("y", "y"),)))
     (op,) = qnet.ops
-    assert isinstance(op, QRnnGeneral) and int(op.rows.worst_product().max()) >> op.rows.shift > 2**30
+    assert isinstance(op, QRecurrent) and op.loops[0].ranges()[0].hi > 2**30
     assert measure(*package(qnet, target=board, steps=40), BOARDS[board]).equal

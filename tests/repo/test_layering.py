@@ -24,6 +24,8 @@ LAYERS = (
     "clock rows functions",
     "pace",
     "activations net",
+    "language",
+    "ctext",
     "qnet options",
     "streams tracing data",
     "views",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.ops.cells import Reset
 from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
@@ -58,10 +59,18 @@ def lstm(s: Sketch) -> None:
         s.add(layer, h)
 
 
+def _reset(h: int) -> Reset:
+    """What resets a GRU of so many units: few have no reset gate of their own."""
+    return {1: "z", 2: "1 - z", 3: "none"}.get(h % 7, "own")
+
+
 def _gru(s: Sketch, reset_after: bool) -> None:
     n, h = s.name("gru"), s.width()
     w, r, bx, bh = s.weights(3, h, s.size), s.weights(3, h, h), s.bias(3, h), s.bias(3, h)
-    layer = Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h, f"{n} h"), reset_after)
+    reset = _reset(h)
+    if reset != "own":
+        w, r, bx, bh = (a[[0, 2]] for a in (w, r, bx, bh))
+    layer = Gru(n, (s.value,), (f"{n}.y",), w, r, bx, bh, s.initial(h, f"{n} h"), reset_after, reset=reset)
     if _starts(h):
         _started(s, replace(layer, initial_h=InitialState(np.zeros(h))), ("h",))
     else:

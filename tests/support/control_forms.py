@@ -8,6 +8,7 @@ from onnx import ModelProto, TensorProto, helper
 from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.models import IR
+from tests.support.rewritings import written
 from tests.support.supported import Form
 
 STEPS = 12
@@ -20,6 +21,8 @@ def control() -> list[Form]:
         Form("Scan", "two steps apart", lambda: _scan(2)),
         Form("inputs fed by outputs", "a cell of primitive operators", lambda: _cell("Tanh")),
         Form("inputs fed by outputs", "a cell of its own", lambda: _cell("Softsign")),
+        Form("inputs fed by outputs", "a minimal gated unit", lambda: written("gru_minimal")),
+        Form("inputs fed by outputs", "a gate and no reset (JANET)", lambda: written("gru_ungated")),
         Form("inputs fed by outputs", "--state h=none", lambda: _cell("Tanh"), Options(states={"h": "none"})),
         Form("inputs fed by outputs", "h (1 - done) before a layer, in a file of one step", _masked),
         Form("inputs fed by outputs", "rows of a state set by ScatterND", _scattered),

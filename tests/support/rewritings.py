@@ -18,6 +18,8 @@ GATES = {
     "lstm_projected": "ifog",
     "gru": "zrn",
     "gru_after": "zrn",
+    "gru_minimal": "zn",
+    "gru_ungated": "zn",
     "rnn": "h",
 }
 
@@ -277,10 +279,14 @@ class Writer:
         return self.add(argument, self.mul(c, self.b.const(cell.peepholes[gate])))
 
     def gru(self, cell: Weights, x: str, h: str) -> str:
-        """h' = (1 - z) n + z h."""
-        a = self.gates(x, h, cell, "zr")
-        z, r = self.gate(cell, a["z"]), self.gate(cell, a["r"])
-        n = self.tanh(self.candidate(cell, x, h, r))
+        """h' = (1 - z) n + z h; the minimal gated unit resets by z or 1 - z, JANET not at all."""
+        a = self.gates(x, h, cell, [g for g in GATES[cell.kind] if g != "n"])
+        z = self.gate(cell, a["z"])
+        if cell.kind == "gru_ungated":
+            n = self.tanh(self.gates(x, h, cell, "n")["n"])
+        else:
+            own = self.gate(cell, a["r"]) if "r" in a else self.choose.choice([z, self.one_minus(z)])
+            n = self.tanh(self.candidate(cell, x, h, own))
         how = self.choose.randrange(5)
         if how == 0:
             return self.add(n, self.mul(z, self.sub(h, n)))
@@ -295,7 +301,7 @@ class Writer:
     def candidate(self, cell: Weights, x: str, h: str, r: str) -> str:
         """What the candidate's tanh is of: the reset gate before or after the recurrent weights."""
         w, rec, bias, own = (part["n"] for part in (cell.w, cell.r, cell.bias, cell.hidden_bias))
-        if cell.kind == "gru_after":
+        if cell.kind == "gru_after" or (cell.kind == "gru_minimal" and self.choose.randrange(2)):
             return self.add(self.rows(x, w, bias), self.mul(r, self.rows(h, rec, own)))
         return self.affine(x, self.mul(r, h), w, rec, bias + own)
 
@@ -322,6 +328,12 @@ def step_model(cell: Weights, choose: Random) -> bytes:
     for name, s in zip(cell.states, new, strict=True):
         b.op("Reshape", s, writer.indices(*inputs[name]), out=f"{name}_out")
     return b.model(inputs, [y, *(f"{name}_out" for name in cell.states)])
+
+
+def written(kind: str) -> bytes:
+    """A model of one step, the same each time."""
+    choose = Random(0)
+    return step_model(Weights.draw(kind, choose), choose)
 
 
 def _flat(writer: Writer, state: str, size: int) -> str:

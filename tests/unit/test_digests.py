@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnnc.backend.emit.spelling import statement
 from rnnc.qnet import QNet
 from rnnc.verification.batches import Batch
 from rnnc.verification.digests import compared
@@ -47,8 +48,8 @@ def test_a_state_that_is_wrong_for_a_while_is_told_with_its_step() -> None:
     qnet = draw_integers(list(LAYERS).index("gru_after"), ("gru_after",))
     program, files = package(qnet)
     state = next(s for s in qnet.ops[-1].states() if s.name.endswith("_s"))
-    call = next(c for region in program.regions for c in region.calls if c.op == qnet.ops[-1].name)
-    text, name = f"{call.function}({', '.join(call.args)});", f"{program.name}.c"
+    call = next(c for c in program.calls if c.op == qnet.ops[-1].name)
+    text, name = statement(program, call), f"{program.name}.c"
     planted = {**files, name: HEALS + files[name].replace(text, f"{text}\nheals(s->{state.name});")}
     found = compare_c(program, planted, [oracle_run(qnet)])
     assert f"state {state.name!r}, element 1: C " in found and "step 7 of sequence 0" in found, found

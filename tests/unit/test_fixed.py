@@ -65,9 +65,9 @@ def test_shift_round_rounds_half_up(x: int, n: int) -> None:
 
 
 def test_widths_are_asserted() -> None:
-    assert fixed.fits(np.array([-128, 127]), 8, "x").tolist() == [-128, 127]
-    with pytest.raises(OverflowInOracle, match=r"x: 128\.\.128 does not fit in int8"):
-        fixed.fits(np.array([128]), 8, "x")
+    assert fixed.fits(np.array([-128, 127]), -128, 127, "x").tolist() == [-128, 127]
+    with pytest.raises(OverflowInOracle, match=r"x: 128\.\.128 does not fit in -128\.\.127"):
+        fixed.fits(np.array([128]), -128, 127, "x")
     with pytest.raises(OverflowInOracle):
         fixed.int32(np.array([-(2**31) - 1]), "x")
 

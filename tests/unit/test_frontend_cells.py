@@ -203,6 +203,21 @@ def test_gru(form: str, reset_after: bool) -> None:
     check(b, ["gru", "dense"], {"x": [1, X], "h": [1, H]}, ("h_out",))
 
 
+@pytest.mark.parametrize("form", UPDATES)
+@pytest.mark.parametrize("reset", ["before", "after", "none"])
+def test_a_cell_with_one_gate(form: str, reset: str) -> None:
+    """The minimal gated unit, whose gate resets as well, and JANET, where nothing does."""
+    b = Builder()
+    f = b.op("Sigmoid", affine(b, "x", "h", H, "joined"))
+    w, recurrence = b.op("Gemm", "x", b.const(b.weights(X, H)), b.const(b.weights(H))), b.const(b.weights(H, H))
+    if reset == "after":
+        inner = b.op("Mul", f, b.op("Gemm", "h", recurrence, b.const(b.weights(H))))
+    else:
+        inner = b.op("MatMul", b.op("Mul", "h", f) if reset == "before" else "h", recurrence)
+    gru_update(b, form, f, b.op("Tanh", b.op("Add", inner, w)))
+    check(b, ["gru", "dense"], {"x": [1, X], "h": [1, H]}, ("h_out",))
+
+
 @pytest.mark.parametrize("activation", ["Tanh", "Relu"])
 @pytest.mark.parametrize("how", FORMS)
 def test_rnn(activation: str, how: str) -> None:

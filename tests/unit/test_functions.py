@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnnc import functions
+from rnnc import fixed, functions
 from rnnc.fixed import OverflowInOracle
 
 RNG = np.random.default_rng(0)
@@ -52,6 +52,6 @@ def test_scaled_root_is_exact_to_16_bits_and_saturates(doublings: int, m: int, p
 
 def test_what_leaves_its_width_is_a_fault_of_the_oracle() -> None:
     with pytest.raises(OverflowInOracle):
-        functions.uint32(np.array([-1]), "x")
+        fixed.uint32(np.array([-1]), "x")
     with pytest.raises(OverflowInOracle):
         functions.leading_zeros(np.array([2**32]))

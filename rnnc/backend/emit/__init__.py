@@ -230,6 +230,7 @@ def _source(program: Program) -> dict[str, Any]:
     return {
         "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
         "mismatch": _mismatch(program),
+        "kernels": program.kernels,
         "arrays": [_array(a) for a in program.arrays],
         "params": [_params(p) for p in program.params],
         "helpers": [start_of_window(program)] if program.overlap else [],

@@ -1,0 +1,370 @@
+"""Texts of rnnc/language.py as C: the loop over units with the range and format of every variable, and the kernel around it.
+
+What the ranges show to be idle is left out: a clip within its limits, a shift by 0, a product in two halves where one fits.
+So the text of a plain layer, whatever its options could have been, is the plain kernel. Ranges are those of the domain (any
+preactivation that 32 bits hold, any state), not of one layer's weights: layers of one form share their code.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rnnc.activations import TABLES_OF, IntegerActivation
+from rnnc.language import Range, Ranges, Value, run
+
+WIDTH = 96
+FORMS = {
+    "add": "{} + {}",
+    "sub": "{} - {}",
+    "mul": "{} * {}",
+    "shl": "{} * {}",
+    "rounded": "({} + {}) >> {}",
+    "clip": "rnnc_clip({}, {}, {})",
+    "where_less": "{} < {} ? {} : {}",
+    "mul15": "rnnc_mul15({}, {})",
+    "short15": "({} * {} + 16384) >> 15",
+    "toward": "{0} + rnnc_mul15({2}, {1} - {0})",
+    "sigmoid": "rnnc_sigmoid({})",
+    "tanh": "rnnc_tanh({})",
+    "curve": "rnnc_chord({1}, {0})",
+    "output": "rnnc_activate(activation, {})",
+}
+CALLS = ("clip", "mul15", "sigmoid", "tanh", "curve", "output")
+"""Whose operands stand between commas, and need no parentheses."""
+SUMS = ("add", "sub", "mul", "shl", "toward")
+"""What may be added to as it stands."""
+
+
+@dataclass(frozen=True)
+class Written(Range):
+    """A range with the C expression that has it; ``phase`` is the loop that computes a variable, -1 for others.
+
+    ``atom``: it needs no parentheses as an operand; ``additive``: none as the first operand of a sum.
+    """
+
+    text: str = ""
+    phase: int = -1
+    atom: bool = True
+
+    additive: bool = False
+
+    @property
+    def inner(self) -> str:
+        """The expression as an operand."""
+        return self.text if self.atom else f"({self.text})"
+
+
+@dataclass
+class CText(Ranges):
+    """C expressions.
+
+    Args:
+        phases: the statements of each loop over units; a yield ends a loop.
+        kept: variables that a later loop reads, with their C types: each has an array.
+        named_activation: the activation that the C is told by its name.
+        temporaries: how many variables the text has no name for.
+        curves: the activations that it interpolates in tables.
+    """
+
+    phases: list[list[str]] = field(default_factory=lambda: [[]])
+    kept: dict[str, str] = field(default_factory=dict)
+    named_activation: IntegerActivation | None = None
+    temporaries: int = 0
+    curves: list[IntegerActivation] = field(default_factory=list)
+
+    def constant(self, n: Any) -> Any:
+        if isinstance(n, int):
+            return Written(n, n, str(n))
+        return n
+
+    def leaf(self, text: str, reach: int, exponent: int) -> Value:
+        """What is read, within +-reach."""
+        return Value(self, Written(-reach, reach, text), exponent)
+
+    def named(self, name: str, meaning: str, x: Value) -> Written:
+        if x.raw.phase == len(self.phases) - 1:  # a variable by another name
+            return self._as(x.raw, x.raw)
+        lo, hi, lsb = x.raw.lo, x.raw.hi, 2.0**x.exponent
+        self._write(f"/* {meaning}: {lo} .. {hi}, LSB 2^{x.exponent}, {lo * lsb:.6g} .. {hi * lsb:.6g} */")
+        self._write(f"int32_t {name} = {x.raw.text};")
+        return Written(lo, hi, name, len(self.phases) - 1)
+
+    def kept_once(self, x: Value) -> Written:
+        if x.raw.phase >= 0:
+            return self._as(x.raw, x.raw)
+        self.temporaries += 1
+        return self.named(f"p{self.temporaries}", "a preactivation", x)
+
+    def apply(self, op: str, *args: Any) -> Written:
+        r = self.range_of(op, *args)
+        x, y = args[0], args[-1] if len(args) == 1 else args[1]
+        if r.lo == r.hi:
+            return Written(r.lo, r.lo, str(r.lo))
+        if op in ("add", "sub", "shl", "rounded") and y == self.constant(0):
+            return self._as(x, r)
+        if op == "clip" and x.within(y.lo, args[2].lo):
+            return self._as(x, r)
+        if op == "where_less" and args[2].text == args[3].text:
+            return self._as(args[2], r)
+        if op == "mul15" and x.within(32768, 32768):
+            return self._as(y, r)
+        if op == "mul15" and self.short15(x, y):
+            op = "short15"
+        return Written(r.lo, r.hi, self._text(op, args), -1, op in CALLS, op in SUMS)
+
+    @staticmethod
+    def _as(x: Written, r: Range) -> Written:
+        return Written(r.lo, r.hi, x.text, x.phase, x.atom, x.additive)
+
+    def _text(self, op: str, args: Sequence[Any]) -> str:
+        if op == "shl":
+            return FORMS[op].format(self._read(args[0]), 1 << args[1].lo)
+        if op == "rounded":
+            x = self._read(args[0], bare=args[0].additive)
+            return FORMS[op].format(x, 1 << args[1].lo >> 1, args[1].lo)
+        if op == "output":
+            self.named_activation = args[1]
+        if op == "curve":
+            if args[1] not in self.curves:
+                self.curves.append(args[1])
+            return FORMS[op].format(self._read(args[0], bare=True), f"curve{self.curves.index(args[1])}")
+        texts = [self._read(a, bare=op in CALLS) for a in args if isinstance(a, Written)]
+        return FORMS[op].format(*texts)
+
+    def _read(self, x: Written, bare: bool = False) -> str:
+        """An operand; a variable of an earlier loop is kept in an array."""
+        if x.phase in (-1, len(self.phases) - 1):
+            return x.text if bare else x.inner
+        if x.text not in self.kept:
+            ctype = "uint16_t" if x.within(0, 65535) else "int16_t" if x.within(-32768, 32767) else "int32_t"
+            self.kept[x.text] = ctype
+            self.phases[x.phase].append(f"kept_{x.text}[k] = ({ctype}){x.text};")
+        return f"kept_{x.text}[k]"
+
+    def store(self, target: str, x: Value, ctype: str = "") -> None:
+        """Assign at the end of the loop that computes x."""
+        cast = f"({ctype})" if ctype else ""
+        self.phases[x.raw.phase].append(f"{target} = {cast}{x.raw.text};")
+
+    def _write(self, line: str) -> None:
+        self.phases[-1].append(line)
+
+
+# --------------------------------------------------------------------------- rows
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where a preactivation comes from: the sum of a row over x and over h, or one of the two.
+
+    Args:
+        index: of the row among those of a unit.
+        bias: of its constant among those of a unit.
+        shift: after the multiplication.
+        exponent: of the preactivation.
+    """
+
+    operand: Literal["both", "x", "h"]
+    index: int
+    bias: int
+    shift: int
+    exponent: int
+
+    @property
+    def reach(self) -> int:
+        """What 32 bits before the shift leave."""
+        return 1 << (31 - self.shift)
+
+    @property
+    def text(self) -> str:
+        """In C, of unit k."""
+        i, b = _at(self.index), _at(self.bias)
+        if self.operand == "both" and self.shift == 8:
+            return f"rnnc_gate(&b[{b}], &x[{i}], &y[{i}], ax[{i}], ah[{i}])"
+        if self.operand == "both":
+            return f"rnnc_gate_by(&b[{b}], &x[{i}], &y[{i}], ax[{i}], ah[{i}], {self.shift})"
+        a, scale = ("ax", "x") if self.operand == "x" else ("ah", "y")
+        return f"rnnc_row(&b[{b}], &{scale}[{i}], {a}[{i}], {self.shift})"
+
+
+def _at(j: int) -> str:
+    return f"k{j or ''}"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One loop over units of a kernel.
+
+    Args:
+        rows: the preactivations in order.
+        count: rows of weights of a unit, and constants of a unit in the bias.
+        two: the rows are over x and h; else over h alone.
+        apart: the result does not go where h lies, and may have another size.
+    """
+
+    rows: tuple[Row, ...]
+    count: int
+    constants: int
+    two: bool = True
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class CKernel:
+    """The C of one phase: ``text`` with the name @, and what its call has to give.
+
+    Args:
+        state: whether it takes the state.
+        kept: arrays that it writes or reads, name and C type.
+        activation: the name of the activation that it is told, "" for none.
+        curves: tables that it is given, by number.
+        tables: those of runtime_c/lut.h that it reads.
+    """
+
+    text: str
+    state: bool
+    kept: tuple[tuple[str, str], ...]
+    activation: str
+    curves: tuple[tuple[int, IntegerActivation], ...]
+    tables: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        """The text without comments: a candidate of ReLU has another LSB, and the same integers."""
+        return re.sub(r"\s*/\*.*?\*/", "", self.text, flags=re.S)
+
+
+def kernels(
+    cell: Any, phases: Sequence[Phase], state: tuple[str, int, int] | None, numbers: Sequence[int], library: str = ""
+) -> list[CKernel]:
+    """The C of each phase of a text.
+
+    Args:
+        cell: called with preactivations, state and numbers; a text.
+        state: name, exponent and largest magnitude of the state, None for none.
+        numbers: the exponents of int16 numbers of each unit, behind its biases.
+        library: prefix of functions that a target may replace, "" for a package's own.
+    """
+    k = CText()
+    leaves = [[k.leaf(r.text, r.reach, r.exponent) for r in phase.rows] for phase in phases]
+    first = phases[0]
+    given = [
+        k.leaf(f"rnnc_rom_i32(&b[{_at(first.constants - len(numbers) + j)}])", 32768, e) for j, e in enumerate(numbers)
+    ]
+    name, exponent, limit = state or ("", 0, 0)
+
+    def rows(operand: Value) -> Value:
+        k.store("h[k]", operand, "int16_t")
+        k.phases.append([])
+        return leaves[len(k.phases) - 1][0]
+
+    h, s = run(cell(leaves[0], k.leaf(f"{name}[k]", limit, exponent) if state else None, given), rows)
+    if s is not None:
+        k.store(f"{name}[k]", s)
+    k.store("h[k]", h, "int16_t")
+    return [_kernel(k, i, phase, name, library) for i, phase in enumerate(phases)]
+
+
+def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel:
+    body = "\n".join(k.phases[i])
+    has_state = bool(state) and f"{state}[k]" in body
+    kept = tuple((f"kept_{n}", t) for n, t in k.kept.items() if f"kept_{n}[k]" in body)
+    named = k.named_activation if "(activation, " in body else None
+    curves = tuple((j, f) for j, f in enumerate(k.curves) if f"rnnc_chord(curve{j}, " in body)
+    used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body] + ([named.kind] if named else [])
+    tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
+    own = CKernel("", has_state, kept, named.kind if named else "", curves, tables)
+    text = [*_each(own, phase, k.phases[i], state, library), "", *_driver(own, phase, state, library)]
+    return replace(own, text="\n".join(text))
+
+
+def _each(own: CKernel, phase: Phase, statements: Sequence[str], state: str, library: str) -> list[str]:
+    """The loop over the units of a batch."""
+    operands = ["ax", "ah"] if phase.two else ["ah"]
+    scales = ["x", "y"] if phase.two else ["y"]
+    arguments = ["const int32_t *b", *(f"const uint32_t *{s}" for s in scales)]
+    arguments += [f"const int32_t *{a}" for a in operands]
+    arguments += [f"int32_t *{state}"] if own.state else []
+    arguments += ["int16_t *h", *(f"{t} *{n}" for n, t in own.kept)]
+    arguments += [f"const rnnc_chords *curve{j}" for j, _ in own.curves]
+    arguments += ["uint16_t batch", "uint16_t n"] + (["uint8_t activation"] if own.activation else [])
+    body = "\n".join(statements)
+    used = [j for j in range(1, phase.constants) if re.search(rf"\b{_at(j)}\b", body)]
+    at = [f"{_at(j)} = (uint16_t)(k + {_times(j)}batch)" for j in used]
+    over = "x, y: scales of rows over x and h, ax, ah: their sums" if phase.two else "y: scales of rows, ah: their sums"
+    lines = [
+        f"/* The n <= batch units of a batch. b: constants, {over}, [each][batch].",
+        f" * {f'{state}, ' if own.state else ''}h: [n]. */",
+    ]
+    lines += _wrapped(f"static inline void {library or '@'}_each({', '.join(arguments)})", 0)
+    lines += ["{", "    uint16_t k;"]
+    lines += [] if used else ["    (void)batch;"]
+    lines += ["    for (k = 0; k < n; k++) {"]
+    lines += _wrapped(f"uint16_t {', '.join(at)};", 8) if used else []
+    for statement in statements:
+        lines += _wrapped(statement, 8)
+    return [*lines, "    }", "}"]
+
+
+def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
+    """The kernel: all units in batches, rows by the target."""
+    rows, two = phase.count, phase.two
+    struct = "rnnc_curved_cell_params" if own.curves else "rnnc_cell_params"
+    arguments = [
+        f"const {struct} *p",
+        *(["const void *x"] if two else []),
+        *(["const void *h", "void *next"] if phase.apart else ["void *h"]),
+    ]
+    to, width = ("next", "width") if phase.apart else ("h", "units")
+    arguments += [f"int32_t *{state}"] if own.state else []
+    arguments += ["void *vx", "void *vh"] if two else ["void *vh"]
+    arguments += [f"{t} *{n}" for n, t in own.kept]
+    arguments += ["int16_t *out"] + (["uint8_t activation"] if own.activation else [])
+    given = [f"&p->bias[{_times(phase.constants)}u]"]
+    given += [f"&p->scale_{s}[{_times(rows)}u]" for s in ("xh" if two else "h")]
+    given += ["ax", "ah"] if two else ["ah"]
+    given += [f"&{state}[u]"] if own.state else []
+    given += ["value", *(f"&{n}[u]" for n, _ in own.kept)]
+    given += [f"&p->curve{j}" for j, _ in own.curves]
+    given += ["UNITS", "n"] + (["activation"] if own.activation else [])
+    units = f"{library}_units" if library else "@_each"
+    batch = f"RNNC_BATCH({rows})"
+    taken = "    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);"
+    take = [taken, "    uint16_t u;", f"    rnnc_take(vh, h, p->h_bits, p->{width});"]
+    if not two:
+        take = [f"    const void *taken = rnnc_taken(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
+    product = "        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);"
+    return [
+        f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
+        f" * out: [units] int16, or 0 where {to} is the output. */",
+        *_wrapped(f"static inline void @({', '.join(arguments)})", 0),
+        "{",
+        f"    enum {{ UNITS = {batch}, ROWS = {_times(rows)}UNITS }};",
+        "    const int8_t *w = p->weights;",
+        *take,
+        "    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {",
+        f"        int32_t {'ax[ROWS], ' if two else ''}ah[ROWS];",
+        f"        int16_t narrow[UNITS], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
+        "        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));",
+        *([product] if two else []),
+        f"        w = rnnc_product(ah, w, {'vh' if two else 'taken'}, p->h_bits, p->{width}, ROWS);",
+        *_wrapped(f"{units}({', '.join(given)});", 8),
+        f"        rnnc_put_units({to}, p->{to}_bits, out, u, value, n);",
+        "    }",
+        "}",
+    ]
+
+
+def _times(n: int) -> str:
+    return f"{n} * " if n > 1 else ""
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    """Lines of at most WIDTH columns, broken behind commas and operators."""
+    glued = re.sub(r"(?<![,=+*?:]) ", "\0", line)
+    lines = textwrap.wrap(glued, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4))
+    return [text.replace("\0", " ") for text in lines]

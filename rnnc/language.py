@@ -1,0 +1,339 @@
+"""The integers of a recurrent unit, written once: a function over ``Value`` is the oracle, the certificate, and the C.
+
+A text (rnnc/ops/cells.py) is a Python function over a dozen operations on int32. What it computes with is a *reading*:
+
+    Arrays    int64 arrays: what the C computes, with every width asserted
+    Ranges    lowest and highest values: the certificate that nothing leaves 32 bits
+    CText     C expressions with their ranges (rnnc/backend/cell_text.py): the body of a kernel's loop over units
+
+Structure (peepholes, coupled gates, which activation) is Python, and gone when the text has run; numbers (shifts, limits)
+are constants of the C. Every value has an exponent, ``real = raw 2^exponent``; sums of unlike exponents are refused.
+A text that yields a value wants all units to have computed it before its rows are multiplied; it is sent their results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from rnnc import fixed
+from rnnc.activations import IntegerActivation, Piece
+from rnnc.fixed import GATE_FRACTION, INT32_MAX, Ints, int32
+
+GATE = -GATE_FRACTION
+"""The exponent of a preactivation."""
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "shl": lambda x, n: x << n,
+    "rounded": fixed.shift_round,
+    "clip": np.clip,
+    "where_less": lambda x, y, a, b: np.where(x < y, a, b),
+    "mul15": lambda u, d: (u * d + 16384) >> 15,
+    "toward": lambda s, t, w: s + ((w * (t - s) + 16384) >> 15),
+    "sigmoid": fixed.sigmoid,
+    "tanh": fixed.tanh,
+    "curve": lambda p, f: f.interpolate(p),
+    "output": lambda p, f: np.clip(f(p), -32767, 32767),
+}
+"""What each operation means. All but where_less, toward, curve and output are monotone along every argument."""
+
+
+# --------------------------------------------------------------------------- the language
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """An int32 of each unit in the form of its reading; ``real = raw 2^exponent``."""
+
+    reading: Reading
+    raw: Any
+    exponent: int
+
+    def __add__(self, other: Value | int) -> Value:
+        return _do("add", self, other, exponent=self._like(other))
+
+    def __sub__(self, other: Value | int) -> Value:
+        return _do("sub", self, other, exponent=self._like(other))
+
+    def __rsub__(self, other: int) -> Value:
+        return _do("sub", other, self, exponent=self.exponent)
+
+    def __mul__(self, other: Value) -> Value:
+        return _do("mul", self, other, exponent=self.exponent + other.exponent)
+
+    def _like(self, other: Value | int) -> int:
+        assert isinstance(other, int) or other.exponent == self.exponent, "a sum of unlike formats"
+        return self.exponent
+
+    def one_less(self) -> Value:
+        """1 - x."""
+        return (1 << -self.exponent) - self
+
+
+Cell = Generator[Value, Value, "tuple[Value, Value | None]"]
+"""A running text: what it yields is multiplied by rows; it returns h and the new state."""
+
+
+def _do(op: str, *args: Any, exponent: int) -> Value:
+    """Apply an operation in the reading of its operands; integers and activations are constants."""
+    reading = next(a.reading for a in args if isinstance(a, Value))
+    raws = [a.raw if isinstance(a, Value) else reading.constant(a) for a in args]
+    return Value(reading, reading.apply(op, *raws), exponent)
+
+
+def let(name: str, meaning: str, x: Value) -> Value:
+    """Name a value: a line of the certificate, and a variable of the C with its meaning."""
+    return Value(x.reading, x.reading.named(name, meaning, x), x.exponent)
+
+
+def rounded(x: Value, exponent: int) -> Value:
+    """x in units of 2^exponent, which are not finer: rounded half up."""
+    return _do("rounded", x, exponent - x.exponent, exponent=exponent)
+
+
+def raised(x: Value, exponent: int, limit: int) -> Value:
+    """x in finer units of 2^exponent, clipped first so that the result is within +-limit."""
+    n = x.exponent - exponent
+    return _do("shl", clip(x, limit >> n), n, exponent=exponent)
+
+
+def clip(x: Value, hi: int, lo: int | None = None) -> Value:
+    """x within lo .. hi, within +-hi where lo is left out."""
+    return _do("clip", x, -hi if lo is None else lo, hi, exponent=x.exponent)
+
+
+def mul15(u: Value | int, d: Value, exponent: int | None = None) -> Value:
+    """u d / 2^15, rounded; u of 15 bits and a sign, or 2^15. ``exponent``: of the result, where u is a number."""
+    return _do("mul15", u, d, exponent=u.exponent + d.exponent + 15 if isinstance(u, Value) else (exponent or 0))
+
+
+def toward(s: Value, t: Value, share: Value) -> Value:
+    """s + share (t - s): between s and t, for a share within 0 .. 1 with LSB 2^-15."""
+    assert s.exponent == t.exponent and share.exponent == -15
+    return _do("toward", s, t, share, exponent=s.exponent)
+
+
+def upper(s: Value) -> Value:
+    """The int16 of a state with 14 more fraction bits."""
+    return clip(rounded(s, s.exponent + 14), 32767)
+
+
+def activation(f: IntegerActivation, p: Value) -> Value:
+    """f of a preactivation, LSB 2^(f.exponent - 15)."""
+    assert p.exponent == GATE
+    if f.kind == "tanh":
+        y = rounded(_do("tanh", clip(p, fixed.TANH_MAX), exponent=-15), f.exponent - 15)
+    elif f.kind == "sigmoid":
+        y = rounded(_do("sigmoid", p, exponent=-15), f.exponent - 15)
+    elif f.kind == "pieces":
+        p = Value(p.reading, p.reading.kept_once(p), p.exponent)
+        below, above = (_line(piece, p, f.exponent - 15) for piece in f.pieces)
+        y = _do("where_less", p, f.threshold, below, above, exponent=f.exponent - 15)
+    else:
+        y = _do("curve", p, f, exponent=f.exponent - 15)
+    return clip(y, f.hi, f.lo)
+
+
+def _line(piece: Piece, p: Value, exponent: int) -> Value:
+    y = mul15(piece.u, p, exponent - piece.s)
+    return (rounded(y, exponent) if piece.s >= 0 else raised(y, exponent, 2**20 << -piece.s)) + piece.offset
+
+
+def output(f: IntegerActivation, p: Value) -> Value:
+    """f as an int16 that a layer gives out; of those in runtime_c/lut.h, the C takes any by its name."""
+    if f.named:
+        return _do("output", clip(p, fixed.TANH_MAX) if f.kind == "tanh" else p, f, exponent=f.exponent - 15)
+    return clip(activation(f, p), 32767)
+
+
+def run(cell: Cell, rows: Callable[[Value], Value]) -> tuple[Value, Value | None]:
+    """Run a text to its end; ``rows`` answers what it yields."""
+    try:
+        operand = next(cell)
+        while True:
+            operand = cell.send(rows(operand))
+    except StopIteration as end:
+        h, s = end.value
+        return h, s
+
+
+# --------------------------------------------------------------------------- readings
+
+
+class Reading:
+    """What operations work on."""
+
+    def constant(self, n: Any) -> Any:
+        """An integer, or an activation."""
+        return n
+
+    def named(self, name: str, meaning: str, x: Value) -> Any:
+        """A value that the text gives a name."""
+        return x.raw
+
+    def kept_once(self, x: Value) -> Any:
+        """A value that is read more than once."""
+        return x.raw
+
+    def apply(self, op: str, *args: Any) -> Any:
+        """An operation of OPERATIONS."""
+        raise NotImplementedError
+
+
+@dataclass
+class Arrays(Reading):
+    """int64 arrays: the oracle. Every result, and every product and sum on the way to it, is asserted to fit 32 bits.
+
+    Args:
+        what: whose integers they are.
+        short: of each mul15 in turn, whether one product does (``Ranges.short``).
+        terms: what was computed since the last value with a name.
+    """
+
+    what: str
+    short: Iterator[bool]
+    terms: list[Ints] = field(default_factory=list)
+
+    def named(self, name: str, meaning: str, x: Value) -> Any:
+        for term in self.terms:
+            int32(term, f"{self.what}.{name}, terms")
+        self.terms.clear()
+        return int32(x.raw, f"{self.what}.{name}")
+
+    def apply(self, op: str, *args: Any) -> Ints:
+        if op == "mul15":
+            u, d = np.asarray(args[0]), args[1]
+            self.terms += [u * d + 16384] if next(self.short) else [u * (d >> 15), u * (d & 32767) + 16384]
+        elif op == "toward":
+            s, t, w = args
+            self.terms.append(s + self.apply("mul15", w, self.apply("sub", t, s)))
+        elif op == "rounded":
+            self.terms.append(args[0] + (1 << args[1] >> 1))
+        self.terms.append(np.asarray(OPERATIONS[op](*args)))
+        return self.terms[-1]
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a value can be."""
+
+    lo: int
+    hi: int
+
+    @property
+    def worst(self) -> int:
+        """The largest magnitude."""
+        return max(abs(self.lo), abs(self.hi))
+
+    def within(self, lo: int, hi: int) -> bool:
+        """Whether it always is in lo .. hi."""
+        return self.lo >= lo and self.hi <= hi
+
+
+WORD = Range(-INT32_MAX - 1, INT32_MAX)
+
+
+@dataclass
+class Ranges(Reading):
+    """Lowest and highest values of everything: the certificate.
+
+    A range beyond 32 bits is recorded, and goes on as what 32 bits hold: whoever reads ``worst`` refuses it.
+
+    Args:
+        worst: the reach of each named value, and of what it is made of where that is more.
+        short: of each mul15 in turn, whether one product does.
+    """
+
+    worst: dict[str, int] = field(default_factory=dict)
+    short: list[bool] = field(default_factory=list)
+    terms: int = 0
+
+    def constant(self, n: Any) -> Any:
+        return Range(n, n) if isinstance(n, int) else n
+
+    def named(self, name: str, meaning: str, x: Value) -> Any:
+        self._record(name, x.raw.worst)
+        if self.terms > x.raw.worst:
+            self._record(f"{name}, terms", self.terms)
+        self.terms = 0
+        return x.raw
+
+    def finish(self) -> None:
+        """Record what no name followed."""
+        if self.terms:
+            self._record("output, terms", self.terms)
+
+    def _record(self, name: str, worst: int) -> None:
+        self.worst[name] = max(self.worst.get(name, 0), worst)
+
+    def apply(self, op: str, *args: Any) -> Any:
+        return self.range_of(op, *args)
+
+    def range_of(self, op: str, *args: Any) -> Range:
+        """The result's range; the reach of it and of what the C computes on the way is recorded."""
+        if op == "curve":
+            found = self._curve(*args)
+        elif op == "output":
+            found = _hull(int(OPERATIONS[op](np.asarray(v), args[1])) for v in (args[0].lo, args[0].hi))
+        elif op == "where_less":
+            found = _hull(v for r in args[2:] for v in (r.lo, r.hi))
+        elif op == "toward":
+            found = self._toward(*args)
+        else:
+            self._inside(op, *args)
+            found = _corners(op, *args)
+        self.terms = max(self.terms, found.worst)
+        return Range(max(found.lo, WORD.lo), min(found.hi, WORD.hi))
+
+    def _inside(self, op: str, *args: Range) -> None:
+        """What an operation computes on the way to its result."""
+        if op == "rounded":
+            self.range_of("add", args[0], Range(0, 1 << args[1].lo >> 1))
+        elif op == "mul15":
+            u, d = args
+            self.short.append(self.short15(u, d))
+            if self.short[-1]:
+                self.range_of("add", self.range_of("mul", u, d), Range(16384, 16384))
+                return
+            self.range_of("mul", u, Range(d.lo >> 15, d.hi >> 15))
+            self.range_of("add", self.range_of("mul", u, Range(0, 32767)), Range(16384, 16384))
+
+    @staticmethod
+    def short15(u: Range, d: Range) -> bool:
+        """Whether u d + 2^14 fits 32 bits: then one product does."""
+        return u.worst <= 32768 and u.worst * d.worst + 16384 <= INT32_MAX
+
+    def _toward(self, s: Range, t: Range, w: Range) -> Range:
+        """A rounded mean of s and t lies between them."""
+        change = self.range_of("mul15", w, self.range_of("sub", t, s))
+        return _hull((s.lo, s.hi, t.lo, t.hi)) if w.within(0, 32768) else self.range_of("add", s, change)
+
+    @staticmethod
+    def _curve(p: Range, f: IntegerActivation) -> Range:
+        """Chords: the extremes are at the ends of p and at the knots between."""
+        starts = [*(s.offset for s in f.segments[1:]), len(f.knots)]
+        at = np.concatenate(
+            [s.first + (np.arange(n - s.offset) << s.step) for s, n in zip(f.segments, starts, strict=True)]
+        )
+        inner = f.knots[(at > p.lo) & (at < p.hi)]
+        return _hull([*f.interpolate(np.array([p.lo, p.hi])).tolist(), *inner.tolist()])
+
+
+def _hull(values: Any) -> Range:
+    found = list(values)
+    return Range(min(found), max(found))
+
+
+def _corners(op: str, *args: Range) -> Range:
+    """The range of a monotone operation: its extremes are at the ends of its arguments."""
+    ends: Sequence[tuple[int, ...]] = list(product(*({a.lo, a.hi} for a in args)))
+    if op in ("sigmoid", "tanh"):
+        return _hull(int(OPERATIONS[op](np.asarray(x))) for (x,) in ends)
+    return _hull(int(OPERATIONS[op](*e)) for e in ends)

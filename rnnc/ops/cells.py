@@ -1,0 +1,122 @@
+"""The integers of each recurrent unit as a text of rnnc/language.py: read as the oracle, the certificate and the C.
+
+A text takes its preactivations in the order of its rows, its state, and numbers of each unit (peepholes); it yields what
+rows multiply before it can go on, and returns h, an int16, and the new state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rnnc.activations import SIGMOID, TANH, IntegerActivation
+from rnnc.ctext import CKernel, Phase, kernels
+from rnnc.fixed import GATE_LIMIT
+from rnnc.language import GATE, Cell, Value, activation, clip, let, mul15, output, raised, rounded, toward, upper
+
+Reset = Literal["own", "z", "1 - z", "none"]
+CELL_MAX = 2**30
+STATE_MAX = 32767 << 14
+NO_CLIP = 2**30
+CELL_FRACTION = 23
+SIGMOID_15, TANH_15 = SIGMOID.integer(0), TANH.integer(0)
+HELD = IntegerActivation("relu", 0, 0, 32767)
+"""ReLU of a preactivation in h's own LSB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A text with what it is told.
+
+    Args:
+        text: ``(unit, preactivations, state, numbers) -> Cell``.
+        f, g, squash: the activations of the gates, of the candidate, and of an LSTM's cell.
+        clip: bound of what goes into f and g.
+        state: name and exponent of the state; ("", 0) where h is all that is kept.
+        limit: the largest magnitude of the state.
+        coupled, projected: of an LSTM.
+        numbers: exponent of each number of a unit: peepholes i o f.
+        reset: what resets a GRU: a gate of its own, z, 1 - z, or nothing.
+        reset_after: a GRU's reset multiplies the recurrent part of the candidate, not h.
+        recurrent_limit: of a GRU's recurrent part, before the reset gate multiplies it.
+    """
+
+    text: Callable[[Unit, Sequence[Value], Value, Sequence[Value]], Cell]
+    f: IntegerActivation = SIGMOID_15
+    g: IntegerActivation = TANH_15
+    squash: IntegerActivation = TANH_15
+    clip: int = NO_CLIP
+    state: tuple[str, int] = ("", 0)
+    limit: int = STATE_MAX
+    coupled: bool = False
+    projected: bool = False
+    numbers: tuple[int, ...] = ()
+    reset: Reset = "own"
+    reset_after: bool = True
+    recurrent_limit: int = GATE_LIMIT
+
+    def kernels(self, phases: Sequence[Phase], library: str = "") -> list[CKernel]:
+        """The C of each loop over units; ``library``: prefix of functions that a target may replace."""
+        name, exponent = self.state
+        state = (name, exponent, self.limit) if name else None
+        return kernels(lambda p, s, numbers: self.text(self, p, s, numbers), phases, state, self.numbers, library)
+
+
+def lstm(unit: Unit, p: Sequence[Value], c: Value, peepholes: Sequence[Value]) -> Cell:
+    """Gates i o f g. Yields o h(c) where it is projected."""
+
+    def gate(name: str, meaning: str, row: int, peephole: int, c: Value) -> Value:
+        a = p[row]
+        if peepholes:
+            seen = rounded(mul15(peepholes[peephole], c), GATE)
+            a = let(f"peephole_sum_{name}", f"the {meaning}'s preactivation with its peephole", a + seen)
+        return let(name, meaning, activation(unit.f, clip(a, unit.clip)))
+
+    i = gate("i", "input gate", 0, 0, c)
+    g = let("g", "candidate", activation(unit.g, clip(p[3], unit.clip)))
+    f = let("f", "forget gate, 1 - i", clip(i.one_less(), 32768)) if unit.coupled else gate("f", "forget gate", 2, 2, c)
+    kept = raised(mul15(f, c), c.exponent, CELL_MAX)
+    total = let("cell_sum", "f c + i g", kept + rounded(i * g, c.exponent))
+    c = let("cell", "the new cell", clip(total, CELL_MAX))
+    o = gate("o", "output gate", 1, 1, c)
+    h = o * activation(unit.squash, rounded(c, GATE))
+    h = let("out", "o h(cell)", clip(rounded(h, h.exponent + 15), 32767))
+    if unit.projected:
+        h = let("projected", "the projection", clip((yield h), 32767))
+    return h, c
+
+
+def gru(unit: Unit, p: Sequence[Value], s: Value, _: Sequence[Value]) -> Cell:
+    """Rows z (r), then n over x and over h apart where the reset comes after the rows.
+
+    Where it comes before, r h is yielded to the rows of n; where nothing resets, n is a row as z is.
+    """
+    z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
+    share = let("share", "1 - z", clip(z.one_less(), 32768)) if unit.reset == "1 - z" else None
+    r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip))) if unit.reset == "own" else share or z
+    if unit.reset == "none":
+        a = p[1]
+    elif unit.reset_after:
+        recurrent = mul15(r, clip(p[-1], unit.recurrent_limit))
+        recurrent = raised(let("reset", "r times the recurrent part", recurrent), p[-1].exponent, 2**30)
+        a = let("a", "the candidate's preactivation", p[-2] + recurrent)
+    else:
+        h = raised(let("reset", "r h", mul15(r, upper(s))), s.exponent + 14, 2**30)
+        a = yield let("reset_h", "r h as an operand", clip(h, 32767))
+    candidate = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
+    share = share or let("share", "1 - z", clip(z.one_less(), 32768))
+    wide = raised(candidate, s.exponent, STATE_MAX)
+    if share.exponent > -15:
+        step = raised(mul15(share, wide - s), s.exponent, 2**30)
+        s = clip(let("sum", "s + (1 - z) (n - s)", s + step), STATE_MAX)
+    else:
+        s = toward(s, wide, share)
+    s = let("state", "the new state", s)
+    return let("out", "h", upper(s)), s
+
+
+def rnn(unit: Unit, p: Sequence[Value], _: Value, __: Sequence[Value]) -> Cell:
+    """One row."""
+    return let("out", "h", output(unit.f, clip(p[0], unit.clip))), None
+    yield  # a text is a generator

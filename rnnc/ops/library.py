@@ -1,0 +1,93 @@
+"""The kernels of recurrent layers that runtime_c holds: those whose loop over units some target replaces.
+
+Their headers are written by `make golden`; the kernels of all other layers become functions of the package that needs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from rnnc.ctext import CKernel, Phase, Row
+from rnnc.language import GATE
+from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, STATE_MAX, Unit, gru, lstm
+
+
+def rows(*operands: Literal["both", "x", "h"]) -> Phase:
+    """Gates over x and h, and a row that is taken apart into "x" and "h"; all shifted by 8."""
+    found: list[Row] = []
+    count = sum(o != "h" for o in operands)
+    for operand in operands:
+        apart = operand == "h"
+        index = len({r.index for r in found}) - apart
+        found.append(Row(operand, index, count if apart else index, 8, GATE))
+    return Phase(tuple(found), count, len(operands))
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A kernel of runtime_c.
+
+    Args:
+        name: of its function.
+        units: prefix of its loop over units, which a target may replace: the macro UNITS_units, the function UNITS_each.
+        what: a line about it.
+    """
+
+    name: str
+    units: str
+    what: str
+    unit: Unit
+    phase: Phase
+
+
+HEADERS = {
+    "lstm.h": Plain(
+        "rnnc_lstm",
+        "rnnc_lstm",
+        "LSTM: rows i o f g.",
+        Unit(lstm, state=("c", -CELL_FRACTION), limit=CELL_MAX),
+        rows("both", "both", "both", "both"),
+    ),
+    "gru.h": Plain(
+        "rnnc_gru_after",
+        "rnnc_gru",
+        "GRU, linear_before_reset = 1: rows z r, n over x and over h.",
+        Unit(gru, state=("s", -29), limit=STATE_MAX),
+        rows("both", "both", "x", "h"),
+    ),
+}
+
+
+@cache
+def _functions() -> dict[str, tuple[str, str]]:
+    return {p.unit.kernels([p.phase])[0].code: (p.name, header) for header, p in HEADERS.items()}
+
+
+def library_function(kernel: CKernel) -> tuple[str, str] | None:
+    """The function and the header of runtime_c that hold a kernel, None where they do not."""
+    return _functions().get(kernel.code)
+
+
+def library_headers() -> dict[str, str]:
+    """The text of each header, to be formatted."""
+    return {header: _header(f"RNNC_{header.replace('.', '_').upper()}", plain) for header, plain in HEADERS.items()}
+
+
+def _header(guard: str, plain: Plain) -> str:
+    (kernel,) = plain.unit.kernels([plain.phase], plain.units)
+    return f"""/* SPDX-License-Identifier: 0BSD */
+#ifndef {guard}
+#define {guard}
+/* {plain.what} Written by "make golden" from rnnc/ops/cells.py; do not edit. */
+#include "cell.h"
+
+#ifndef {plain.units.upper()}_UNITS
+#define {plain.units}_units {plain.units}_each
+#endif
+
+{kernel.text.replace("@", plain.name)}
+
+#endif
+"""
