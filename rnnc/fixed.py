@@ -185,17 +185,18 @@ LOGIT = Format.q(GATE_FRACTION, 32, -INT32_MAX, INT32_MAX)
 
 @dataclass(frozen=True)
 class SigmoidTable:
-    """sigma(-k/16) in two ranges, the one table that sigmoid and tanh share (194 uint16).
+    """sigma(-x) at x = 0, step, 2 step .. 12 in two ranges, the one table that sigmoid and tanh share (uint16).
 
     Between knots the curve is a chord; each knot is lowered by half the largest chord error of its interval,
-    t(k) = sigma(-k/16) - (1/16)^2/16 |sigma''(k/16)|, and t(0) = 1/2 keeps the symmetry exact.
+    t(k) = sigma(-x) - step^2/16 |sigma''(x)| at x = k step, and t(0) = 1/2 keeps the symmetry exact.
 
-    fine: A[k] = round(2^16 t(k)), k = 0..64.   tail: B[k - 64] = round(2^21 t(k)), k = 64..192.
+    fine: A[k] = round(2^16 t(k)), x = 0..4.   tail: B[k - split] = round(2^21 t(k)), x = 4..12.
+
+    Args:
+        step: a power of two. To change it, edit the default and run `make golden`: it writes the tables of ``runtime_c``.
     """
 
     step: float = 1 / 16
-    knots: int = 192
-    split: int = 64
     fine: Ints = field(init=False)
     tail: Ints = field(init=False)
 
@@ -207,9 +208,24 @@ class SigmoidTable:
         object.__setattr__(self, "fine", np.round(t[: self.split + 1] * 2**16).astype(np.int64))
         object.__setattr__(self, "tail", np.round(t[self.split :] * 2**21).astype(np.int64))
 
+    @property
+    def knots(self) -> int:
+        """Intervals up to x = 12; beyond it sigma(-x) is 0."""
+        return round(12 / self.step)
+
+    @property
+    def split(self) -> int:
+        """The knot at x = 4, where the tail begins."""
+        return round(4 / self.step)
+
+    @property
+    def fraction(self) -> int:
+        """Bits of a gate's argument that lie between two knots."""
+        return GATE_FRACTION + int(np.log2(self.step))
+
     @cached_property
     def values(self) -> Ints:
-        """Both ranges, as they stand in the C."""
+        """Both ranges: [*fine, *tail]."""
         return np.concatenate([self.fine, self.tail])
 
     def lookup(self, a: Ints) -> tuple[Ints, NDArray[np.bool_]]:
@@ -217,11 +233,11 @@ class SigmoidTable:
 
         Returns the value and where it is a value of the tail.
         """
-        i, f = a >> 8, a & 255
+        i, f = a >> self.fraction, a & ((1 << self.fraction) - 1)
         inside, tail = i < self.knots, i >= self.split
         k = np.minimum(i, self.knots - 1) + tail
         left, right = self.values[k], self.values[k + 1]
-        y = left - (((left - right) * f + 128) >> 8)
+        y = left - shift_round((left - right) * f, self.fraction)
         return np.where(inside, y, 0), tail
 
 
@@ -229,7 +245,7 @@ TABLE = SigmoidTable()
 
 
 def sigmoid(p: Ints) -> Ints:
-    """Logistic function of p (12 fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768; error <= 1.6 LSB."""
+    """Logistic function of p (12 fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768."""
     y, tail = TABLE.lookup(np.abs(p))
     y = np.where(tail, (y + 32) >> 6, (y + 1) >> 1)
     return np.where(p < 0, y, 32768 - y)
@@ -240,7 +256,7 @@ TANH_MAX = 2**30 - 1
 
 
 def tanh(p: Ints) -> Ints:
-    """Hyperbolic tangent of p (12 fraction bits, |p| < 2^30) as Q0.15, -32767..32767; error <= 2.2 LSB."""
+    """Hyperbolic tangent of p (12 fraction bits, |p| < 2^30) as Q0.15, -32767..32767."""
     y, tail = TABLE.lookup(int32(2 * np.abs(p), "tanh argument"))
     t = np.minimum(32768 - np.where(tail, (y + 16) >> 5, y), 32767)
     return np.asarray(np.where(p < 0, -t, t))

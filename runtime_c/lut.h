@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_LUT_H
 #define RNNC_LUT_H
-/* Sigmoid and tanh by tables of t(x) = sigma(-x) at x = k/16, lowered by half the chord's error, interpolated; 12 fraction
- * bits in, 15 out. With A[k] = round(2^16 t(k/16)) and B[k] = round(2^21 t(k/16)), an interval's line is
- *     k < 64:  32 (256 A[k] - f (A[k] - A[k + 1]))      64 <= k < 192:  256 B[k] - f (B[k] - B[k + 1])
- * in units of 2^-29 at x = (k + f / 256) / 16. The tables hold the lines of what is added to 1/2 for sigmoid, and to 0 for tanh:
- * they rise. The rounding to 2^16 or 2^21 and then to 2^15 (sigmoid) or 2^16 (tanh) is part of them: one shift ends the look-up. */
+/* Sigmoid and tanh by tables of t(x) = sigma(-x), lowered by half the chord's error, interpolated; 12 fraction bits in, 15
+ * out. The tables hold the lines of what is added to 1/2 for sigmoid, and to 0 for tanh: they rise. The rounding to 2^16 or
+ * 2^21 and then to 2^15 (sigmoid) or 2^16 (tanh) is part of them: one shift ends the look-up. */
 #include <stdint.h>
 
 #include "rom.h"
@@ -14,7 +12,16 @@
 #define RNNC_RELU 1
 #define RNNC_SIGMOID 2
 
+/* generated: the knots of sigmoid and tanh, by make golden */
+/* x = k/16. With A[k] = round(2^16 t(k/16)) and B[k] = round(2^21 t(k/16)), an interval's line is
+ *     k < 64:  32 (256 A[k] - f (A[k] - A[k + 1]))      64 <= k < 192:  256 B[k] - f (B[k] - B[k + 1])
+ * in units of 2^-29 at x = (k + f / 256) / 16.
+ * The error of sigmoid is at most 1.6 LSB of Q0.15, that of tanh 2.2. */
 #define RNNC_KNOTS 192 /* the last interval: constant */
+#define RNNC_TAIL 64   /* the first interval of B */
+#define RNNC_STEP 8    /* 2^8 arguments of 12 fraction bits lie in an interval */
+/* end of the knots of sigmoid and tanh */
+
 #ifndef RNNC_LUT_INDEX
 #define RNNC_BEYOND( \
     value) /* further copies of the last interval, for a target that clips the index by other means */
@@ -22,11 +29,12 @@
 /* The interval of |x|: a has 12 fraction bits. */
 static inline uint32_t rnnc_lut_index(uint32_t a)
 {
-    uint32_t k = a >> 8;
+    uint32_t k = a >> RNNC_STEP;
     return k > RNNC_KNOTS ? RNNC_KNOTS : k;
 }
 #endif
 
+/* generated: the lines of sigmoid and tanh, by make golden */
 /* clang-format off */
 /* 2^28 + 2^14 - 1 less  k < 64: 32 (256 A[k] + 127 + 256);  k >= 64: 256 B[k] + 127 + 32 * 256. */
 static const int32_t RNNC_ROM rnnc_sigmoid_line[] = {
@@ -99,25 +107,26 @@ static const uint16_t RNNC_ROM rnnc_slope[] = {
     3, 2, 2, 2, 2, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 0 RNNC_BEYOND(0),
 };
 /* clang-format on */
+/* end of the lines of sigmoid and tanh */
 
-/* Logistic function of p, |p| < 2^31: 0 .. 32768, error <= 1.6 LSB of Q15. */
+/* Logistic function of p, |p| < 2^31: 0 .. 32768. */
 static inline int32_t rnnc_sigmoid(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = (uint32_t)(p ^ s) - (uint32_t)s, k = rnnc_lut_index(a);
     int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) +
-                (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & 255);
-    return (((y >> 14) ^ s) - s) + 16384;
+                (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & ((1u << RNNC_STEP) - 1u));
+    return (((y >> (RNNC_STEP + 6)) ^ s) - s) + 16384;
 }
 
-/* tanh of p, |p| < 2^30: Q0.15, -32767 .. 32767, error <= 2.2 LSB. */
+/* tanh of p, |p| < 2^30: Q0.15, -32767 .. 32767. */
 static inline int32_t rnnc_tanh(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = ((uint32_t)(p ^ s) - (uint32_t)s) * 2u, k = rnnc_lut_index(a);
     int32_t y = rnnc_rom_i32(&rnnc_tanh_line[k]) +
-                (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & 255);
-    return ((y >> 13) ^ s) - s;
+                (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & ((1u << RNNC_STEP) - 1u));
+    return ((y >> (RNNC_STEP + 5)) ^ s) - s;
 }
 
 /* A layer's output activation: int16 of a preactivation of 12 fraction bits, or of the output's own LSB for ReLU. */

@@ -16,7 +16,7 @@ from rnnc.backend.pack import (
     pack_telescope,
 )
 from rnnc.errors import UsageError
-from rnnc.fixed import Ints
+from rnnc.fixed import TABLE, Ints
 
 
 def as_it_is(columns: int, bits: int) -> tuple[str, int]:
@@ -40,7 +40,7 @@ class Target:
         operand: C type and length of a taken operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
-        intervals: of the tables of sigmoid and tanh: 193, and what RNNC_BEYOND adds in the C.
+        intervals: of the tables of sigmoid and tanh: those of fixed.TABLE, and what RNNC_BEYOND adds in the C.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Target:
     direct: bool = False
     pack_batch: Callable[[Ints], Ints] | None = None
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
-    intervals: int = 193
+    intervals: int = TABLE.knots + 1
     most_constant: int = 0
     most_constants: int = 0
 
@@ -94,7 +94,7 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 
 
 def _dsp(name: str) -> Target:
-    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand, intervals=256)
+    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand, intervals=1 << TABLE.knots.bit_length())
 
 
 TARGETS = {

@@ -79,12 +79,17 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
     return y;
 }
 
-/* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
 #define RNNC_LUT_INDEX
+/* generated: the index of the DSP extension, by make golden */
+/* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
 /* clang-format off */
-#define RNNC_BEYOND7(value) , value, value, value, value, value, value, value
-#define RNNC_BEYOND21(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value) RNNC_BEYOND7(value)
-#define RNNC_BEYOND(value) RNNC_BEYOND21(value) RNNC_BEYOND21(value) RNNC_BEYOND21(value)
+#define RNNC_BEYOND(value) \
+    , value, value, value, value, value, value, value, value, value, value, value, value, \
+    value, value, value, value, value, value, value, value, value, value, value, value, \
+    value, value, value, value, value, value, value, value, value, value, value, value, \
+    value, value, value, value, value, value, value, value, value, value, value, value, \
+    value, value, value, value, value, value, value, value, value, value, value, value, \
+    value, value, value
 /* clang-format on */
 static inline uint32_t rnnc_lut_index(uint32_t a)
 {
@@ -92,6 +97,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
     __asm__("usat %0, #8, %1, asr #8" : "=r"(k) : "r"(a));
     return k;
 }
+/* end of the index of the DSP extension */
 #elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
 #error \
     "Compiled by rnnc for a core with the DSP extension, which this one lacks or the flags hide. Take rnnc --target cortex-m3 or cortex-m0, or define RNNC_PLAIN for slow plain C."

@@ -24,9 +24,10 @@ static inline int32x4_t rnnc_mve_gate(const int32_t *bias, const uint32_t *x, co
 /* The line of `table` at |x| = a, 12 fraction bits. */
 static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t a)
 {
-    uint32x4_t k = vreinterpretq_u32_s32(vminq_s32(vshrq_n_s32(a, 8), vdupq_n_s32(RNNC_KNOTS)));
+    uint32x4_t k =
+        vreinterpretq_u32_s32(vminq_s32(vshrq_n_s32(a, RNNC_STEP), vdupq_n_s32(RNNC_KNOTS)));
     int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, k));
-    int32x4_t f = vandq_s32(a, vdupq_n_s32(255));
+    int32x4_t f = vandq_s32(a, vdupq_n_s32((1 << RNNC_STEP) - 1));
     return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, k), vmulq_s32(slope, f));
 }
 
@@ -39,13 +40,14 @@ static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
 /* sigmoid(p) - 2^14. */
 static inline int32x4_t rnnc_mve_sigmoid(int32x4_t p)
 {
-    return rnnc_mve_signed(vshrq_n_s32(rnnc_mve_line(rnnc_sigmoid_line, vabsq_s32(p)), 14), p);
+    return rnnc_mve_signed(
+        vshrq_n_s32(rnnc_mve_line(rnnc_sigmoid_line, vabsq_s32(p)), RNNC_STEP + 6), p);
 }
 
 static inline int32x4_t rnnc_mve_tanh(int32x4_t p)
 {
     return rnnc_mve_signed(
-        vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), 13), p);
+        vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), RNNC_STEP + 5), p);
 }
 
 /* rnnc_mul15(u, d), given -u and -d: (2^16 u d + 2^30) >> 31. */

@@ -26,6 +26,7 @@ RNNC_AVX2_FUNCTION __m256i rnnc_avx2_gate(const int32_t *bias, const uint32_t *x
     return _mm256_srai_epi32(_mm256_add_epi32(over_x, rnnc_avx2_scaled(rnnc_avx2_load(ah), y)), 8);
 }
 
+/* generated: the knots of AVX2, by make golden */
 /* The knots and slopes of lut.h in one word, as one gather is dearer than the arithmetic that takes it apart:
  * k < 64: A[k] << 16 | A[k] - A[k + 1];  k < 192: B[k] << 16 | B[k] - B[k + 1];  the last slope is 0. */
 /* clang-format off */
@@ -56,33 +57,37 @@ static const int32_t rnnc_avx2_knots[193] = {
     851968,
 };
 /* clang-format on */
+/* end of the knots of AVX2 */
 
-/* 2^29 t(a), rounded to 2^16 where a < 64 intervals (fine), to 2^21 else; a has 12 fraction bits. */
+/* 2^(21 + RNNC_STEP) t(a), rounded to 2^16 before RNNC_TAIL (fine), to 2^21 else; a has 12 fraction bits. */
 RNNC_AVX2_FUNCTION __m256i rnnc_avx2_line(__m256i a, __m256i *fine)
 {
-    __m256i k = _mm256_min_epi32(_mm256_srli_epi32(a, 8), _mm256_set1_epi32(RNNC_KNOTS));
+    __m256i k = _mm256_min_epi32(_mm256_srli_epi32(a, RNNC_STEP), _mm256_set1_epi32(RNNC_KNOTS));
     __m256i word = _mm256_i32gather_epi32(rnnc_avx2_knots, k, 4);
-    __m256i f = _mm256_and_si256(a, _mm256_set1_epi32(255));
-    __m256i left = _mm256_slli_epi32(_mm256_srli_epi32(word, 16), 8);
+    __m256i f = _mm256_and_si256(a, _mm256_set1_epi32((1 << RNNC_STEP) - 1));
+    __m256i left = _mm256_slli_epi32(_mm256_srli_epi32(word, 16), RNNC_STEP);
     /* slope f: the upper half of f is 0, so is its product */
-    __m256i y = _mm256_sub_epi32(_mm256_add_epi32(left, _mm256_set1_epi32(127)),
-                                 _mm256_madd_epi16(word, f));
-    *fine = _mm256_cmpgt_epi32(_mm256_set1_epi32(64), k);
+    __m256i y =
+        _mm256_sub_epi32(_mm256_add_epi32(left, _mm256_set1_epi32((1 << RNNC_STEP >> 1) - 1)),
+                         _mm256_madd_epi16(word, f));
+    *fine = _mm256_cmpgt_epi32(_mm256_set1_epi32(RNNC_TAIL), k);
     return _mm256_sllv_epi32(y, _mm256_and_si256(*fine, _mm256_set1_epi32(5)));
 }
 
 RNNC_AVX2_FUNCTION __m256i rnnc_avx2_sigmoid(__m256i p)
 {
     __m256i fine, half = _mm256_set1_epi32(16384), y = rnnc_avx2_line(_mm256_abs_epi32(p), &fine);
-    y = _mm256_sub_epi32(half, _mm256_srai_epi32(_mm256_add_epi32(y, _mm256_set1_epi32(8192)), 14));
+    y = _mm256_sub_epi32(
+        half,
+        _mm256_srai_epi32(_mm256_add_epi32(y, _mm256_set1_epi32(32 << RNNC_STEP)), RNNC_STEP + 6));
     return _mm256_add_epi32(_mm256_sign_epi32(y, p), half);
 }
 
 RNNC_AVX2_FUNCTION __m256i rnnc_avx2_tanh(__m256i p)
 {
     __m256i fine, y = rnnc_avx2_line(_mm256_slli_epi32(_mm256_abs_epi32(p), 1), &fine);
-    y = _mm256_add_epi32(y, _mm256_andnot_si256(fine, _mm256_set1_epi32(4096)));
-    y = _mm256_sub_epi32(_mm256_set1_epi32(32768), _mm256_srai_epi32(y, 13));
+    y = _mm256_add_epi32(y, _mm256_andnot_si256(fine, _mm256_set1_epi32(16 << RNNC_STEP)));
+    y = _mm256_sub_epi32(_mm256_set1_epi32(32768), _mm256_srai_epi32(y, RNNC_STEP + 5));
     return _mm256_sign_epi32(_mm256_min_epi32(y, _mm256_set1_epi32(32767)), p);
 }
 

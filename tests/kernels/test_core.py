@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -87,28 +86,6 @@ def apply(core: ctypes.CDLL, name: str, a: Array, b: Array | None = None) -> Arr
     y = np.zeros(len(x), np.int32)
     getattr(core, name)(pointer(x), pointer(z), pointer(y), ctypes.c_int32(len(x)))
     return y.astype(np.int64)
-
-
-def test_the_header_holds_the_oracle_s_table() -> None:
-    """The lines of lut.h, by the formulas that stand beside them."""
-    text = (data_root() / "runtime_c" / "lut.h").read_text()
-
-    def table(name: str) -> list[int]:
-        body = re.search(rf"{name}\[\] = \{{(.*?)RNNC_BEYOND\((\d+)\)", text, re.S)
-        assert body is not None
-        values = [int(n) for n in re.findall(r"\d+", body.group(1))]
-        assert values[-1] == int(body.group(2)), "what lies beyond is a copy of the last interval"
-        return values
-
-    fine, tail = fixed.TABLE.fine, fixed.TABLE.tail
-    assert table("rnnc_slope") == [*(32 * (fine[:-1] - fine[1:])), *(tail[:-1] - tail[1:]), 0]
-    sigmoid = [*(32 * (256 * fine[:-1] + 127 + 256)), *(256 * tail + 127 + 32 * 256)]
-    tanh = [*(32 * (256 * fine[:-1] + 127)), *(256 * tail[:125] + 127 + 16 * 256)]
-    assert table("rnnc_sigmoid_line") == [2**28 + 2**14 - 1 - line for line in sigmoid]
-    assert table("rnnc_tanh_line")[:189] == [2**28 + 2**13 - 1 - line for line in tanh]
-    lines = zip(table("rnnc_tanh_line")[189:], [1, 1, 1, 0], strict=True)
-    ends = [line + slope * f >> 13 for line, slope in lines for f in (0, 255)]
-    assert ends == [32767] * 8
 
 
 @pytest.mark.parametrize(

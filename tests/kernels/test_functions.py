@@ -1,9 +1,8 @@
-"""The C of functions.h against the oracle, and its tables against their formulas."""
+"""The C of functions.h against the oracle; tests/golden/test_tables.py holds its tables to their formulas."""
 
 from __future__ import annotations
 
 import ctypes
-import re
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +78,3 @@ def test_scaled_root_equals_the_oracle(library: ctypes.CDLL) -> None:
     doublings, m, p = RNG.integers(0, 32, n), RNG.integers(1, 32768, n), RNG.integers(0, 31, n)
     packed = doublings << 24 | p << 16 | m
     assert np.array_equal(apply(library, "scaled_root", WIDE, packed), functions.scaled_root(WIDE, doublings, m, p))
-
-
-@pytest.mark.parametrize(
-    ("name", "table"), [("exp2", functions.EXP2), ("log2", functions.LOG2), ("rsqrt", functions.RSQRT)]
-)
-def test_the_header_holds_the_oracle_s_tables(name: str, table: Array) -> None:
-    text = (data_root() / "runtime_c" / "functions.h").read_text()
-    body = re.search(rf"rnnc_{name}_table\[\d+\] = \{{(.*?)\}};", text, re.S)
-    assert body is not None
-    assert [int(n) for n in re.findall(r"\d+", body.group(1))] == table.tolist()

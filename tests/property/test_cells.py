@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.support.imports import import_error, kinds
 from tests.support.rewritings import GATES, Weights, scan_model, step_model, unrolled_model
+from tests.support.strategies import choices
 
 LIMIT = 1e-5
 Model = Callable[[Weights, Random], bytes]
@@ -23,21 +23,21 @@ def check(kind: str, choose: Random, model: Model) -> None:
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=25)
-@given(st.randoms(use_true_random=True))
+@settings(max_examples=40)
+@given(choices())
 def test_one_step(kind: str, choose: Random) -> None:
     check(kind, choose, step_model)
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=10)
-@given(st.randoms(use_true_random=True))
+@settings(max_examples=15)
+@given(choices())
 def test_scan(kind: str, choose: Random) -> None:
     check(kind, choose, scan_model)
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=6)
-@given(st.randoms(use_true_random=True))
+@settings(max_examples=8)
+@given(choices())
 def test_unrolled(kind: str, choose: Random) -> None:
     check(kind, choose, unrolled_model)

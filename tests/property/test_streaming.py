@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from rnnc.net import Net
 from rnnc.qnet import QNet
 from rnnc.streams import Stream, start_net, start_qnet, stream_qnet
-from tests.support.nets import LAYERS, Array, draw, draw_integers, integers, noise
+from tests.support.nets import LAYERS, Array, draw_integers, integers, noise
 from tests.support.packages import CRC, HEADER, Built, blob_of, package
+from tests.support.strategies import float_nets, integer_nets
 
 STEPS = 60
-SEEDS = range(2000, 2012)
+Case = tuple[QNet, Built]
 
 
 def one_lane(inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -27,17 +31,16 @@ def cuts(rng: np.random.Generator, steps: int) -> list[tuple[int, int]]:
     return list(pairwise(at))
 
 
-@pytest.fixture(scope="module", params=[*LAYERS, *SEEDS], ids=str)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[QNet, Built]:
-    """A network of each kind of layer, and random ones; the C is built once for all tests of this file."""
-    kind = request.param
-    qnet = draw_integers(77, (kind,)) if isinstance(kind, str) else draw_integers(kind)
+@pytest.fixture(scope="module", params=LAYERS)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A network of each kind of layer; the C is built once for all tests of this file."""
+    qnet = draw_integers(77, (request.param,))
     return qnet, Built(*package(qnet), tmp_path_factory.mktemp("package"))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_chunks_in_float_equal_the_whole(seed: int) -> None:
-    net = draw(seed)
+@settings(max_examples=15)
+@given(float_nets(), st.integers(0, 99))
+def test_chunks_in_float_equal_the_whole(net: Net, seed: int) -> None:
     data, rng = noise(net, STEPS, seed, lanes=2), np.random.default_rng(seed)
     whole, stream = start_net(net, 2), start_net(net, 2)
     expected = [whole.advance(data)["y"], whole.drain()["y"]]
@@ -46,9 +49,9 @@ def test_chunks_in_float_equal_the_whole(seed: int) -> None:
     assert np.allclose(np.concatenate(parts), np.concatenate(expected), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_chunks_in_integers_equal_the_whole(seed: int) -> None:
-    qnet = draw_integers(seed)
+@settings(max_examples=15)
+@given(integer_nets(), st.integers(0, 99))
+def test_chunks_in_integers_equal_the_whole(qnet: QNet, seed: int) -> None:
     data, rng = integers(qnet, STEPS, seed, lanes=2), np.random.default_rng(seed)
     whole, stream = start_qnet(qnet, 2), start_qnet(qnet, 2)
     expected = whole.advance(data)["y"]
@@ -67,7 +70,7 @@ def test_lanes_are_separate_streams() -> None:
         assert np.array_equal(alone[:, 0], together[:, lane])
 
 
-def test_c_equals_the_oracle_at_every_step_state_included(case: tuple[QNet, Built]) -> None:
+def test_c_equals_the_oracle_at_every_step_state_included(case: Case) -> None:
     qnet, built = case
     data = integers(qnet, STEPS, 1)
     oracle, c = start_qnet(qnet), built.new()
@@ -80,7 +83,7 @@ def test_c_equals_the_oracle_at_every_step_state_included(case: tuple[QNet, Buil
     assert np.array_equal(c.flush()["y"].ravel(), oracle.drain()["y"].ravel())
 
 
-def test_saved_at_any_step_restored_elsewhere_it_goes_on_alike(case: tuple[QNet, Built]) -> None:
+def test_saved_at_any_step_restored_elsewhere_it_goes_on_alike(case: Case) -> None:
     """From the blob before each step another stream, used before, gives that step's answer and the blob behind it."""
     qnet, built = case
     data = one_lane(integers(qnet, STEPS, 2))
@@ -99,7 +102,7 @@ def test_saved_at_any_step_restored_elsewhere_it_goes_on_alike(case: tuple[QNet,
     assert all(np.array_equal(rest[k], others_rest[k]) for k in rest)
 
 
-def test_a_copy_of_the_struct_goes_on_alike(case: tuple[QNet, Built]) -> None:
+def test_a_copy_of_the_struct_goes_on_alike(case: Case) -> None:
     qnet, built = case
     data = one_lane(integers(qnet, STEPS, 3))
     first, second = built.new(), built.new()
@@ -109,7 +112,7 @@ def test_a_copy_of_the_struct_goes_on_alike(case: tuple[QNet, Built]) -> None:
     assert np.array_equal(first.run(rest)["y"], second.run(rest)["y"])
 
 
-def test_reset_starts_a_new_stream(case: tuple[QNet, Built]) -> None:
+def test_reset_starts_a_new_stream(case: Case) -> None:
     qnet, built = case
     data = one_lane(integers(qnet, STEPS, 4))
     stream = built.new()
@@ -120,7 +123,7 @@ def test_reset_starts_a_new_stream(case: tuple[QNet, Built]) -> None:
     assert np.array_equal(stream.run(data)["y"], first)
 
 
-def test_interleaved_streams_equal_separate_ones(case: tuple[QNet, Built]) -> None:
+def test_interleaved_streams_equal_separate_ones(case: Case) -> None:
     qnet, built = case
     data = integers(qnet, STEPS, 5, lanes=3)
     lanes = [{k: v[:, lane] for k, v in data.items()} for lane in range(3)]
@@ -140,7 +143,7 @@ def test_interleaved_streams_equal_separate_ones(case: tuple[QNet, Built]) -> No
 FOREIGN, TRUNCATED, CORRUPT = -1, -2, -3
 
 
-def test_bad_blobs_are_refused_and_the_state_stays(case: tuple[QNet, Built]) -> None:
+def test_bad_blobs_are_refused_and_the_state_stays(case: Case) -> None:
     qnet, built = case
     stream = built.new()
     stream.run(one_lane(integers(qnet, 5, 6)))
@@ -160,6 +163,21 @@ def test_bad_blobs_are_refused_and_the_state_stays(case: tuple[QNet, Built]) -> 
     assert refused(blob + b"\0") == FOREIGN
     assert refused(bytes(len(blob))) == FOREIGN
     assert stream.restore(blob) == 0 and stream.save() == blob
+
+
+@settings(max_examples=14, suppress_health_check=[HealthCheck.too_slow])
+@given(integer_nets())
+def test_random_networks_do_all_of_this(tmp_path_factory: pytest.TempPathFactory, qnet: QNet) -> None:
+    built = Built(*package(qnet), tmp_path_factory.mktemp("package"))
+    for holds in (
+        test_c_equals_the_oracle_at_every_step_state_included,
+        test_saved_at_any_step_restored_elsewhere_it_goes_on_alike,
+        test_a_copy_of_the_struct_goes_on_alike,
+        test_reset_starts_a_new_stream,
+        test_interleaved_streams_equal_separate_ones,
+        test_bad_blobs_are_refused_and_the_state_stays,
+    ):
+        holds((qnet, built))
 
 
 def test_a_blob_of_another_network_is_foreign(tmp_path: Path) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
 
 from tests.support.sequences import STEPS, compiles, follows
+from tests.support.strategies import choices
 from tests.support.streaming_graphs import draw
 
 
-@settings(max_examples=60)
-@given(st.randoms(use_true_random=True))
+@settings(max_examples=120)
+@given(choices())
 def test_chunks_equal_the_whole(choose: Random) -> None:
     follows(draw(choose, STEPS))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_c_of_random_graphs(seed: int, tmp_path: Path) -> None:
-    compiles(follows(draw(Random(seed), STEPS)), tmp_path)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(choices())
+def test_the_c_of_random_graphs(tmp_path: Path, choose: Random) -> None:
+    """In a folder that each of them overwrites."""
+    compiles(follows(draw(choose, STEPS)), tmp_path)

@@ -7,8 +7,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from tests.support.sequences import STEPS, follows
+from tests.support.strategies import choices
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -94,16 +96,18 @@ def content(model: Any, columns: int, dynamo: bool) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", range(16))
-def test_torchscript_exports(seed: int) -> None:
-    follows(exported(Random(seed), dynamo=False))
+@settings(max_examples=16, suppress_health_check=[HealthCheck.too_slow])
+@given(choices())
+def test_torchscript_exports(choose: Random) -> None:
+    follows(exported(choose, dynamo=False))
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", range(100, 104))
-def test_dynamo_exports(seed: int) -> None:
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
+@given(choices())
+def test_dynamo_exports(choose: Random) -> None:
     pytest.importorskip("onnxscript")
-    follows(exported(Random(seed), dynamo=True))
+    follows(exported(choose, dynamo=True))
 
 
 # --------------------------------------------------------------------------- cells in a Python loop

@@ -215,22 +215,32 @@ def embedded(s: Sketch) -> Value:
     return Value("x", (), "index", rows=rows)
 
 
-def draw(seed: int, layers: Sequence[str] = (), columns: int = 0, largest: int = 20) -> Net:
+def draw(
+    seed: int | np.random.Generator,
+    layers: Sequence[str] = (),
+    columns: int = 0,
+    largest: int = 20,
+    rows: bool | None = None,
+) -> Net:
     """A random network: the named layers in order, or one to three drawn from all.
 
     Args:
         columns: size of the input, 0 for any.
         largest: most units of a layer.
+        rows: whether the input is a row number, None for one in ten networks whose layers are drawn.
     """
     rng = np.random.default_rng(seed)
     s = Sketch(rng, 0, largest)
     s.size = columns or s.width()
-    x = embedded(s) if not layers and rng.random() < 0.1 else Value("x", (s.size,))
+    if rows is None:
+        rows = not layers and rng.random() < 0.1
+    x = embedded(s) if rows else Value("x", (s.size,))
     s.x = x
     chosen = layers or rng.choice(list(LAYERS), rng.integers(1, 4))
     for layer in sorted(chosen, key=lambda layer: ENDS.get(layer, 0)):
         LAYERS[layer](s)
-    net = Net(f"net{seed}", (x,), tuple(s.ops), (Output("y", s.value),), tuple(s.feedback))
+    name = f"net{seed}" if isinstance(seed, int) else "net"
+    net = Net(name, (x,), tuple(s.ops), (Output("y", s.value),), tuple(s.feedback))
     if not s.window:
         return net
     hop = int(np.random.default_rng(seed).integers(1, 2 * s.window))

@@ -1,0 +1,45 @@
+"""The tables of runtime_c and the figures about them are what the oracle computes with: `make golden` writes them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.tables import MARKED, blocks, filled, marked, with_table_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = sorted(p for p in (*ROOT.glob("runtime_c/**/*.h"), *ROOT.glob("docs/*.md")) if "generated: " in p.read_text())
+TYPED = re.compile(r"static const [^;={]*\[[^;={]*\] = \{")
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda p: p.name)
+def test_what_is_generated_is_what_stands_there(path: Path) -> None:
+    text = filled(path.read_text(), blocks())
+    if os.environ.get("RNNC_UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert path.read_text() == text, f"{path.relative_to(ROOT)} is out of date: make golden writes it"
+
+
+def test_the_page_of_costs_has_these_tables_sizes() -> None:
+    page = ROOT / "docs/performance.md"
+    text = with_table_bytes(page.read_text())
+    if os.environ.get("RNNC_UPDATE_GOLDEN"):
+        page.write_text(text)
+    assert page.read_text() == text, "docs/performance.md is out of date: make golden writes the column of tables"
+
+
+def test_everything_that_is_generated_has_its_place() -> None:
+    assert sorted(name for path in PLACES for name in marked(path.read_text())) == sorted(blocks())
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda p: p.name)
+def test_every_mark_has_its_end(path: Path) -> None:
+    assert path.read_text().count("generated: ") == len(marked(path.read_text()))
+
+
+def test_no_table_is_typed() -> None:
+    typed = [p.name for p in ROOT.glob("runtime_c/**/*.h") if TYPED.search(MARKED.sub("", p.read_text()))]
+    assert not typed, "a table belongs between marks: tests/support/tables.py"
