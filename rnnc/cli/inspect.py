@@ -32,7 +32,7 @@ def run(
         _stage(output, model, after)
         return
     from rnnc.errors import ModelError
-    from rnnc.frontend.survey import survey
+    from rnnc.frontend.stream.survey import survey
     from rnnc.report.terminal import description, findings
 
     try:
@@ -49,8 +49,8 @@ def run(
 def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
     """Show what is known of each node of a file that cannot be compiled."""
     from rnnc.errors import ModelError
-    from rnnc.frontend.load import load
-    from rnnc.frontend.survey import survey
+    from rnnc.frontend.read.load import load
+    from rnnc.frontend.stream.survey import survey
     from rnnc.report.terminal import findings
 
     graph, found = None, []

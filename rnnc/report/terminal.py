@@ -17,7 +17,7 @@ from rnnc.backend.usage import usage
 from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
 
 if TYPE_CHECKING:
-    from rnnc.frontend.survey import Finding
+    from rnnc.frontend.stream.survey import Finding
 
 WIDTH = 80
 NAME_WIDTH = 30

@@ -1,0 +1,308 @@
+"""Loop nodes that walk along a sequence become Scan nodes.
+
+Keras writes GRU, SimpleRNN and more as an ONNX Loop: weights carried along unchanged, a counter that picks the step
+out of a sequence from outside, a condition that only counts. What is left is a Scan: states, sequences in, sequences
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.errors import Refused
+from rnnc.frontend.recurrence.invariant import hoist
+from rnnc.frontend.recurrence.lists import joined, without_lists
+from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, topological
+from rnnc.frontend.rewrite.evaluate import complete_shapes, evaluate, fold_constants, fold_shapes, measure
+from rnnc.frontend.rewrite.rewrite import apply, canonical
+from rnnc.tracing import Graph, Node, Tensor
+
+PROBES = 3
+"""Iterations at either end of a loop whose condition is computed."""
+
+
+def unloop(graph: Graph) -> Graph:
+    """The graph with its Loop nodes as Scan nodes, and the bodies of all Scans in canonical form.
+
+    Raises Refused where a loop depends on data, or walks in no way that a stream can.
+    """
+    graph = hoist(without_lists(graph))
+    done = 0
+    while found := [n for n in graph.nodes if n.op_type in ("Loop", "Scan", "If")][done:]:
+        node, editor = found[0], Editor(graph)
+        if node.op_type == "If":
+            raise Refused(
+                "which branch runs depends on the data",
+                where=f"{graph.file}: {node.label}",
+                hint="Bind what decides it (--bind NAME=VALUE), or export one branch.",
+            )
+        editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [_complete(editor, node)])
+        graph = apply(complete_shapes(editor.finish()), {"ConcatFromSequence": (joined,)})
+        done += 1
+    return graph
+
+
+def _shape_of(editor: Editor, name: str) -> tuple[int, ...] | None:
+    constant = editor.constant(name)
+    return editor.shape(name) if constant is None else constant.shape
+
+
+# --------------------------------------------------------------------------- Scan
+
+
+def _complete(editor: Editor, node: Node) -> Node:
+    """A Scan with its outside constants inside, shapes known, attributes in full, states without a purpose left out."""
+    body, scans = node.attributes["body"], int(node.attributes["num_scan_inputs"])
+    count = len(node.inputs) - scans
+    if len(node.inputs) != len(body.inputs):
+        raise Refused(
+            "Scan of opset 8 is not supported",
+            where=f"{editor.graph.file}: {node.label}",
+            hint="Export with a newer opset.",
+        )
+    axes = [int(a) for a in node.attributes.get("scan_input_axes", [0] * scans)]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (tensor, name) in enumerate(zip(body.inputs, node.inputs, strict=True)):
+        shape = _shape_of(editor, name)
+        if shape is None:
+            raise Refused(f"the shape of input {name!r} is not known", where=f"{editor.graph.file}: {node.label}")
+        if i >= count:
+            axis = axes[i - count] % len(shape)
+            shape = (*shape[:axis], *shape[axis + 1 :])
+        shapes[tensor.name] = shape
+    node, body = _drop_counters(editor, node, body, count)
+    count = len(node.inputs) - scans
+    inside = fold_constants(enclose(editor, body))
+    inside = fold_shapes(measure(inside, _outside(editor, inside), shapes))
+    body = canonical(measure(inside, _outside(editor, inside), shapes))
+    _set_shapes(editor, node, body, count, axes)
+    return replace(node, attributes={**node.attributes, "body": body})
+
+
+def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple[Node, Graph]:
+    """Leave out states that nothing but their own next value is computed from, and that nobody reads at the end."""
+    keep = []
+    for i, (state, result) in enumerate(zip(body.inputs[:count], body.outputs[:count], strict=True)):
+        others = [o.name for k, o in enumerate(body.outputs) if k != i]
+        final = node.outputs[i] if i < len(node.outputs) else ""
+        used = bool(final) and (bool(editor.uses(final)) or final in editor.results)
+        if used or _reaches(body, state.name, others) or not result.name:
+            keep.append(i)
+    indices = [*keep, *range(count, len(body.inputs))]
+    outputs = [*keep, *range(count, len(body.outputs))]
+    body = replace(
+        body,
+        inputs=tuple(body.inputs[i] for i in indices),
+        outputs=tuple(body.outputs[i] for i in outputs),
+    )
+    body = Editor(body).finish()
+    names = (*node.outputs, *[""] * len(body.outputs))
+    node = replace(node, inputs=tuple(node.inputs[i] for i in indices), outputs=tuple(names[i] for i in outputs))
+    return node, body
+
+
+def _reaches(graph: Graph, start: str, ends: list[str]) -> bool:
+    """Whether any of ``ends`` is computed from ``start``."""
+    reached = {start}
+    for node in graph.nodes:
+        if reached & set(all_inputs(node)):
+            reached.update(node.outputs)
+    return bool(reached & set(ends))
+
+
+def _set_shapes(editor: Editor, node: Node, body: Graph, count: int, axes: list[int]) -> None:
+    """Note the shapes of a Scan's outputs."""
+    length = (_shape_of(editor, node.inputs[count]) or (0,))[axes[0]] if node.inputs[count:] else 0
+    places = [int(a) for a in node.attributes.get("scan_output_axes", [0] * (len(body.outputs) - count))]
+    for i, (name, tensor) in enumerate(zip(node.outputs, body.outputs, strict=False)):
+        shape = tensor.shape
+        if i >= count:
+            axis = places[i - count] % (len(shape) + 1)
+            shape = (*shape[:axis], length, *shape[axis:])
+        if name:
+            editor.shapes[name] = shape
+
+
+def _outside(editor: Editor, body: Graph) -> dict[str, NDArray[Any]]:
+    """Zeros in the shapes of computed tensors that a body takes from outside."""
+    used = {n for m in body.nodes for n in all_inputs(m)}
+    shapes = {name: editor.shape(name) for name in used if name not in body.shapes}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if shape is not None}
+
+
+# --------------------------------------------------------------------------- Loop
+
+
+@dataclass
+class _Loop:
+    """A Loop node taken apart.
+
+    Body inputs: iteration, condition, carried values. Body outputs: condition, carried values, values to stack.
+    """
+
+    editor: Editor
+    node: Node
+    body: Graph = field(init=False)
+    carried: int = field(init=False)
+    counters: dict[str, int] = field(init=False)
+    """Body inputs that count iterations, with where they start."""
+
+    def __post_init__(self) -> None:
+        self.carried = len(self.node.inputs) - 2
+        self.body = self._fixed(enclose(self.editor, self.node.attributes["body"]))
+        self.counters = self._find_counters()
+
+    def refuse(self, what: str, hint: str = "") -> NoReturn:
+        """Raise Refused, naming the node."""
+        raise Refused(what, where=f"{self.editor.graph.file}: {self.node.label}", hint=hint)
+
+    def scan(self) -> list[Node]:
+        """The same as a Scan node."""
+        sources = self._sources()
+        if not sources:
+            self.refuse(
+                "the loop walks along no sequence", "Only a loop over the steps of a sequence can become a stream."
+            )
+        length = self._length(sources)
+        self._check_condition(length)
+        states = [
+            k
+            for k in range(self.carried)
+            if self.body.inputs[2 + k].name not in self.counters
+            and self.body.inputs[2 + k].name not in self.body.constants
+        ]
+        stacked = range(1 + self.carried, len(self.body.outputs))
+        inputs = [self.body.inputs[2 + k] for k in states]
+        inputs += [Tensor(name, (), "float32") for name in sources]
+        outputs = [self.body.outputs[1 + k] for k in states] + [self.body.outputs[i] for i in stacked]
+        gathers = {id(node) for _, _, _, node in sources.values()}
+        nodes = tuple(n for n in self.body.nodes if id(n) not in gathers)
+        body = replace(self.body, nodes=nodes, inputs=tuple(inputs), outputs=tuple(outputs))
+        names = [self.node.inputs[2 + k] for k in states] + [tensor for tensor, _, _, _ in sources.values()]
+        results = [self.node.outputs[k] for k in states] + [self.node.outputs[i - 1] for i in stacked]
+        attributes = {
+            "body": Editor(body).finish(),
+            "num_scan_inputs": len(sources),
+            "scan_input_axes": [axis for _, axis, _, _ in sources.values()],
+            "scan_input_directions": [int(backward) for _, _, backward, _ in sources.values()],
+        }
+        scan = Node(self.node.name, "Scan", "", tuple(names), tuple(results), attributes)
+        return [_complete(self.editor, scan)]
+
+    def _fixed(self, body: Graph) -> Graph:
+        """The body with the condition and carried values, where they never change, as constants."""
+        aliases = _aliases(body)
+        constants: dict[str, NDArray[Any]] = {}
+        for k in range(-1, self.carried):
+            name, after = body.inputs[2 + k].name, body.outputs[1 + k].name
+            start = self.editor.constant(self.node.inputs[2 + k])
+            if aliases.get(after, after) == name and start is not None:
+                constants[name] = start
+        return replace(body, constants={**body.constants, **constants})
+
+    def _find_counters(self) -> dict[str, int]:
+        aliases = _aliases(self.body)
+        producers = {name: node for node in self.body.nodes for name in node.outputs}
+        counters = {self.body.inputs[0].name: 0}
+        for k in range(self.carried):
+            name, after = self.body.inputs[2 + k].name, self.body.outputs[1 + k].name
+            start = self.editor.constant(self.node.inputs[2 + k])
+            node = producers.get(aliases.get(after, after))
+            if start is None or start.size != 1 or node is None or node.op_type != "Add" or name not in node.inputs:
+                continue
+            step = self.body.constants.get(next(n for n in (*node.inputs, "") if n != name))
+            if step is not None and step.size == 1 and float(step.ravel()[0]) == 1:
+                counters[name] = int(start.ravel()[0])
+        return counters
+
+    def _sources(self) -> dict[str, tuple[str, int, bool, Node]]:
+        """What the body takes out of sequences from outside: its tensor, the sequence, axis, and whether backwards."""
+        sources: dict[str, tuple[str, int, bool, Node]] = {}
+        aliases = _aliases(self.body)
+        inner = {n for m in self.body.nodes for n in m.outputs} | {t.name for t in self.body.inputs}
+        outer = {self.body.inputs[2 + k].name: self.node.inputs[2 + k] for k in range(self.carried)}
+        fixed = {
+            self.body.inputs[2 + k].name
+            for k in range(self.carried)
+            if aliases.get(self.body.outputs[1 + k].name, self.body.outputs[1 + k].name) == self.body.inputs[2 + k].name
+        }
+        for node in self.body.nodes:
+            if node.op_type != "Gather" or node.inputs[0] in self.body.constants:
+                continue
+            sequence = outer.get(node.inputs[0], "") if node.inputs[0] in fixed else node.inputs[0]
+            if not sequence or sequence in inner:
+                continue
+            direction = self._direction(node.inputs[1], sequence, int(node.attributes.get("axis", 0)))
+            if direction is not None:
+                sources[node.outputs[0]] = (sequence, int(node.attributes.get("axis", 0)), direction, node)
+        return sources
+
+    def _direction(self, index: str, sequence: str, axis: int) -> bool | None:
+        """False where an index counts up from 0, True where it counts down from the end, None else."""
+        shape = _shape_of(self.editor, sequence)
+        if shape is None:
+            return None
+        n = shape[axis]
+        indices = [self._at(i, index) for i in (0, 1, n - 1)]
+        if indices == [0, 1, n - 1]:
+            return False
+        return True if indices in ([n - 1, n - 2, 0], [-1, -2, -n]) else None
+
+    def _at(self, iteration: int, name: str) -> Any:
+        """The value of a tensor that only counts, at an iteration; None where it depends on more."""
+        known = {
+            c: np.asarray(start + iteration, next(t for t in self.body.inputs if t.name == c).dtype)
+            for c, start in self.counters.items()
+        }
+        cone = _cone(self.body, name)
+        values = evaluate(cone, {**self.body.constants, **known}, self.body.opset)
+        return values[name].item() if name in values and values[name].size == 1 else None
+
+    def _length(self, sources: Mapping[str, tuple[str, int, bool, Node]]) -> int:
+        lengths = {(_shape_of(self.editor, s) or ())[axis] for s, axis, _, _ in sources.values()}
+        if len(lengths) != 1:
+            self.refuse(f"it walks along sequences of different lengths {sorted(lengths)}")
+        return lengths.pop()
+
+    def _check_condition(self, length: int) -> None:
+        """Refuse a loop that does not make just as many rounds as the sequence is long."""
+        most, first = self.editor.constant(self.node.inputs[0]), self.editor.constant(self.node.inputs[1])
+        rounds = int(most.ravel()[0]) if most is not None else None
+        if (self.node.inputs[0] and most is None) or (self.node.inputs[1] and first is None):
+            self.refuse("how long it runs depends on the data")
+        if first is not None and not first.ravel()[0]:
+            self.refuse("it never runs")
+        probes = sorted({*range(min(PROBES, length)), *range(max(0, length - PROBES), length)})
+        goes_on = {i: self._at(i, self.body.outputs[0].name) for i in probes}
+        if any(v is None for v in goes_on.values()):
+            self.refuse(
+                "how long it runs depends on the data", "Only a loop over all steps of a sequence can become a stream."
+            )
+        stops = rounds == length or not goes_on[length - 1]
+        if not stops or (rounds is not None and rounds < length) or not all(goes_on[i] for i in probes[:-1]):
+            self.refuse(f"it does not run over all {length} steps of its sequence")
+
+
+def _aliases(graph: Graph) -> dict[str, str]:
+    """What a tensor is another name for, Identity followed."""
+    names: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op_type == "Identity":
+            names[node.outputs[0]] = names.get(node.inputs[0], node.inputs[0])
+    return names
+
+
+def _cone(graph: Graph, name: str) -> list[Node]:
+    """The nodes that a tensor is computed by, in order."""
+    needed = {name}
+    cone: list[Node] = []
+    for node in reversed(topological(list(graph.nodes))):
+        if needed & set(node.outputs):
+            needed.update(all_inputs(node))
+            cone.append(node)
+    return cone[::-1]

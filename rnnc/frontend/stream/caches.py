@@ -1,0 +1,83 @@
+"""Caches of convolutions in a graph that takes several frames a call.
+
+Such a graph puts a cache, the last frames of the call before, in front of the frames and gives the last frames back
+as the next cache. Over a stream this is what came before the frames, zeros at first: padding in front. The history
+that the convolution keeps anyway is the cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.stream.states import States
+from rnnc.tracing import Graph, Node
+from rnnc.views import slices
+
+
+@dataclass(frozen=True)
+class Uncached:
+    """A graph with padding in place of its caches, and the states that remain.
+
+    ``frames``: whether what is cached are frames, not single samples: then a call takes several steps.
+    """
+
+    graph: Graph
+    states: States
+    frames: bool
+
+
+def without_caches(graph: Graph, states: States) -> Uncached | None:
+    """The graph without its caches, None where there are none."""
+    editor = Editor(graph)
+    gone: dict[str, bool] = {}
+    for name in sorted(states.feedback):
+        axis = _replace(editor, name, states.pairs[name])
+        if axis is not None:
+            shape = editor.shape(name) or ()
+            gone[name] = any(n > 1 for i, n in enumerate(shape) if i != axis)
+    if not gone:
+        return None
+    closed = {states.pairs[name] for name in gone} - set(graph.wanted)
+    inputs = tuple(t for t in graph.inputs if t.name not in gone)
+    outputs = tuple(o for o in graph.outputs if o.name not in closed)
+    left = Editor(replace(editor.finish(), inputs=inputs, outputs=outputs)).finish()
+    pairs = {name: output for name, output in states.pairs.items() if name not in gone}
+    return Uncached(left, States(states.initial, states.feedback - gone.keys(), pairs), all(gone.values()))
+
+
+def _replace(editor: Editor, name: str, output: str) -> int | None:
+    """Replace the Concat of a cache and the frames by a Pad of the frames; the axis of time, None where it is no cache."""
+    concat = editor.only_reader(name)
+    cache = editor.shape(name)
+    if concat is None or concat.op_type != "Concat" or len(concat.inputs) != 2 or concat.inputs[0] != name or not cache:
+        return None
+    axis = int(concat.attributes["axis"]) % len(cache)
+    frames, joined = editor.shape(concat.inputs[1]), editor.shape(concat.outputs[0])
+    if frames is None or joined is None or frames[axis] == 1:
+        return None
+    if not _is_end(editor, output, concat.outputs[0], axis, cache[axis]):
+        return None
+    rank = len(cache)
+    pads = np.zeros(2 * rank, np.int64)
+    pads[axis] = cache[axis]
+    inputs = (concat.inputs[1], editor.add_constant(pads, "pads"))
+    editor.replace([concat], [Node(concat.name, "Pad", "", inputs, concat.outputs, {"mode": "constant"})])
+    return axis
+
+
+def _is_end(editor: Editor, name: str, joined: str, axis: int, length: int) -> bool:
+    """Whether a tensor is the last ``length`` elements of another along an axis."""
+    node = editor.producer(name)
+    while node is not None and node.op_type == "Identity":
+        node = editor.producer(node.inputs[0])
+    shape = editor.shape(joined)
+    if node is None or node.op_type != "Slice" or node.inputs[0] != joined or shape is None:
+        return False
+    parts = slices(shape, [editor.constant(n) for n in node.inputs[1:]])
+    taken = [range(n)[p] for n, p in zip(shape, parts, strict=True)]
+    whole = [range(n) for n in shape]
+    whole[axis] = range(shape[axis] - length, shape[axis])
+    return taken == whole
