@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnc.activations import parameters_taken
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.rewrite import FAR
+from rnnc.frontend.rewrite.moves import FAR
 from rnnc.tracing import Graph, Node
 
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -23,6 +23,7 @@ def forward_only(graph: Graph) -> Graph:
     editor = Editor(graph)
     for node in graph.nodes:
         if node.op_type in RECURRENT and node.attributes.get("direction", "forward") != "forward":
+            editor.note("backward layer = forward layer of the reversed sequence", node)
             _Split(editor, node).apply()
     return editor.finish()
 

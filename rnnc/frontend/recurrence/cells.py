@@ -68,6 +68,7 @@ def _replace_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], certain: bo
         for cell in match(vectors, node.outputs[0]):
             sure = certain or cell.op_type != "RNN" or _plausible(editor, cell, feeds)
             if sure and _closed(cell, feeds, origins) and _replace(editor, vectors, cell):
+                editor.note(f"primitive operators = {cell.op_type}", node)
                 vectors.cut(cell.h)
                 if cell.c:
                     vectors.cut(cell.c)

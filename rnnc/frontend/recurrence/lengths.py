@@ -29,6 +29,7 @@ def _shorten(editor: Editor, node: Node) -> None:
     if number is None or shape is None or not 0 < number <= shape[time]:
         return
     length = int(number)
+    editor.note("constant length of a sequence", node)
     inputs = [*node.inputs[:LENGTHS], "", *node.inputs[LENGTHS + 1 :]]
     if length == shape[time]:
         editor.replace([node], [replace(node, inputs=tuple(inputs))])

@@ -19,9 +19,11 @@ from rnnc.frontend.recurrence.invariant import hoist
 from rnnc.frontend.recurrence.lists import joined, without_lists
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, topological
 from rnnc.frontend.rewrite.evaluate import complete_shapes, evaluate, fold_constants, fold_shapes, measure
-from rnnc.frontend.rewrite.rewrite import apply, canonical
+from rnnc.frontend.rewrite.patterns import rule
+from rnnc.frontend.rewrite.rules import apply, canonical
 from rnnc.tracing import Graph, Node, Tensor
 
+LISTS = (rule("list of a loop = tensor", joined, "ConcatFromSequence"),)
 PROBES = 3
 """Iterations at either end of a loop whose condition is computed."""
 
@@ -41,8 +43,10 @@ def unloop(graph: Graph) -> Graph:
                 where=f"{graph.file}: {node.label}",
                 hint="Bind what decides it (--bind NAME=VALUE), or export one branch.",
             )
+        if node.op_type == "Loop":
+            editor.note("Loop = Scan", node)
         editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [_complete(editor, node)])
-        graph = apply(complete_shapes(editor.finish()), {"ConcatFromSequence": (joined,)})
+        graph = apply(complete_shapes(editor.finish()), LISTS)
         done += 1
     return graph
 

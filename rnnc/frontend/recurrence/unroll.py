@@ -20,7 +20,7 @@ from rnnc.frontend.recurrence.steps import SHORTEST, Frame, frame_sets
 from rnnc.frontend.recurrence.unrolled import Body, Use, bodies
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.evaluate import measure
-from rnnc.frontend.rewrite.rewrite import canonical
+from rnnc.frontend.rewrite.rules import canonical
 from rnnc.tracing import Graph, Node, Tensor
 
 
@@ -47,6 +47,7 @@ def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Gra
                 rolled = None if twice is None else _roll_one(twice, fixed, doubled=True)
                 if rolled is not None or doubled:
                     return rolled
+            editor.note("copies of one step = Scan", body.nodes[-1])
             _Rolling(body, start).apply()
             return editor.finish()
     return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.tracing import Graph, Node
+from rnnc.tracing import Graph, Node, Rewriting
 
 Key = tuple[int, ...]
 """Where a node stands; keys sort as nodes do."""
@@ -26,6 +26,7 @@ class Editor:
         self.count = 0
         self.added: list[Node] = []
         """What ``replace`` put in since this was last emptied."""
+        self.rewritings = list(graph.rewritings)
         self._nodes: dict[Key, Node] = {}
         self._producers: dict[str, Key] = {}
         self._readers: dict[str, list[Key]] = {}
@@ -78,7 +79,8 @@ class Editor:
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """A tensor's shape where it is known."""
-        return self.shapes.get(name)
+        array = self.constants.get(name)
+        return self.shapes.get(name) if array is None else array.shape
 
     def add_constant(self, array: NDArray[Any], hint: str = "constant") -> str:
         """A new constant; returns its name."""
@@ -101,6 +103,19 @@ class Editor:
             self._put((*last, i), node)
             self.added.append(node)
 
+    def sweep(self, names: Iterable[str]) -> None:
+        """Take out what computes tensors that nothing reads, and what that alone read."""
+        queue = list(names)
+        while queue:
+            node = self.producer(queue.pop())
+            if node is not None and not any(self.uses(o) or o in self.results for o in node.outputs):
+                self._take(node)
+                queue += all_inputs(node)
+
+    def note(self, rule: str, node: Node) -> None:
+        """Remember that a rule rewrote a node."""
+        self.rewritings.append(Rewriting(rule, node.name or node.outputs[0], node.op_type))
+
     def finish(self) -> Graph:
         """The changed graph without what nothing reads, in topological order."""
         needed = set(self.results)
@@ -110,7 +125,8 @@ class Editor:
                 needed.update(all_inputs(node))
                 kept.append(node)
         constants = {name: array for name, array in self.constants.items() if name in needed}
-        return replace(self.graph, nodes=tuple(reversed(kept)), constants=constants, shapes=self.shapes)
+        nodes, rewritings = tuple(reversed(kept)), tuple(self.rewritings)
+        return replace(self.graph, nodes=nodes, constants=constants, shapes=self.shapes, rewritings=rewritings)
 
 
 def all_inputs(node: Node) -> list[str]:

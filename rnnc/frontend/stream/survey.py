@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 from rnnc.errors import ModelError, RnncError
 from rnnc.frontend.read.load import read_model
-from rnnc.frontend.rewrite import comparisons, rewrite
+from rnnc.frontend.rewrite.rules import JUMPING, RULES, canonical
 from rnnc.frontend.stream.reasons import advice
 from rnnc.frontend.stream.streaming import prepared
 from rnnc.net import Net
 from rnnc.options import Options
-from rnnc.tracing import HANDLERS, Graph, Node
+from rnnc.tracing import HANDLERS, Graph, Node, Rewriting
 from rnnc.views import VIEWS
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Finding:
 def known_operators() -> set[str]:
     """ONNX's operators that some file may hold and be compiled."""
     own = {"Dense", "Embedding", "Normalize", "Magnitude", "MeanSquare"}
-    return {*HANDLERS, *rewrite.RULES, *comparisons.RULES, *PLUMBING} - own
+    return {*HANDLERS, *(k for rule in (*RULES, *JUMPING) for k in rule.at), *PLUMBING} - own
 
 
 def survey(
@@ -81,6 +81,26 @@ def survey(
             found.ops.setdefault(op.node, []).append(op.name)
         found.absorbing = {op.name for op in net.ops if op.outputs[0].split(".")[0] != op.name}
     return list(found.of_refused(error) if error is not None else found.of_compiled())
+
+
+def rewritings(graph: Graph, options: Options) -> list[Rewriting]:
+    """Which rules rewrote which nodes of a loaded graph, those in bodies of loops after the loop.
+
+    Of a graph that cannot be followed to its end, those of the rules that come before all others.
+    """
+    try:
+        graph = prepared(graph, options)[0]
+    except RnncError:
+        graph = canonical(graph)
+    return list(_rewritings(graph))
+
+
+def _rewritings(graph: Graph) -> Iterator[Rewriting]:
+    yield from graph.rewritings
+    for node in graph.nodes:
+        for body in node.attributes.values():
+            if isinstance(body, Graph):
+                yield from _rewritings(body)
 
 
 @dataclass(frozen=True, eq=False)

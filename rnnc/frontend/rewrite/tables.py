@@ -6,7 +6,6 @@ All that counts is which row each number ends at, so that these nodes are run on
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from rnnc.frontend.read.fold import fold
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
+from rnnc.frontend.rewrite.elements import sources
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.tracing import Node
-from rnnc.views import FIRST_ONLY
 
 POINTWISE = frozenset(
     """Abs Add And Cast Clip Div Equal Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Sub Where
@@ -28,8 +28,7 @@ def embedding(editor: Editor, node: Node) -> bool:
     table = editor.constant(node.inputs[0])
     if table is None or editor.constant(node.inputs[1]) is not None or int(node.attributes.get("axis", 0)) % table.ndim:
         return False
-    editor.replace([node], [replace(node, op_type="Embedding", attributes={})])
-    return True
+    return put(editor, node, op("Embedding", *map(tensor, node.inputs)))
 
 
 def row_numbers(editor: Editor, node: Node) -> bool:
@@ -46,35 +45,28 @@ def row_numbers(editor: Editor, node: Node) -> bool:
     rows = _rows_reached(editor, nodes, source, len(table))
     if rows is None or rows.min() < -len(table) or rows.max() >= len(table):
         return False
-    inputs = (editor.add_constant(table[rows], "table"), source)
-    editor.replace([node], [replace(node, inputs=inputs)])
-    return True
+    return put(editor, node, op("Embedding", table[rows], tensor(source)))
 
 
 def one_hot(editor: Editor, node: Node) -> bool:
     """OneHot along a new last axis looks up the rows of a table of two numbers."""
-    depth, values, shape = (
-        editor.constant(node.inputs[1]),
-        editor.constant(node.inputs[2]),
-        editor.shape(node.inputs[0]),
-    )
+    depth, values = (editor.constant(name) for name in node.inputs[1:])
+    shape = editor.shape(node.inputs[0])
     if depth is None or values is None or shape is None or int(node.attributes.get("axis", -1)) not in (-1, len(shape)):
         return False
     off, on = (float(v) for v in values.ravel())
     table = (off + (on - off) * np.eye(int(depth.ravel()[0]))).astype(np.float32)
-    inputs = (editor.add_constant(table, "table"), node.inputs[0])
-    editor.replace([node], [Node(node.name, "Embedding", "", inputs, node.outputs)])
-    return True
+    return put(editor, node, op("Embedding", table, tensor(node.inputs[0])))
 
 
 def compared(editor: Editor, node: Node) -> bool:
     """Row numbers ``[..., 1]`` compared with a list of numbers look up the rows of a table of truth values: a one-hot code."""
     constants = [editor.constant(name) for name in node.inputs]
-    if all(c is None for c in constants) or not any(c is None for c in constants):
-        return False
+    numbers = next((c for c in constants if c is not None), None)
     x = node.inputs[0 if constants[0] is None else 1]
-    numbers = next(c for c in constants if c is not None)
     shape = editor.shape(x)
+    if numbers is None or not any(c is None for c in constants):
+        return False
     listed = numbers.dtype.kind == "i" and numbers.size > 1 and numbers.shape[-1] == numbers.size
     if not listed or not shape or shape[-1] != 1 or numbers.ndim > len(shape) or not _whole(editor, x):
         return False
@@ -82,22 +74,14 @@ def compared(editor: Editor, node: Node) -> bool:
     while (cast := editor.only_reader(old[-1].outputs[0])) is not None and cast.op_type == "Cast":
         old.append(cast)
     table = (np.arange(max(int(numbers.max()), 0) + 1)[:, None] == numbers.ravel()).astype(np.float32)
-    rows, axes = editor.fresh("rows"), editor.add_constant(np.asarray([len(shape) - 1], np.int64), "axes")
-    editor.shapes[rows] = shape[:-1]
-    looked_up = Node(node.name, "Embedding", "", (editor.add_constant(table, "table"), rows), old[-1].outputs)
-    editor.replace(old, [Node(node.name, "Squeeze", "", (x, axes), (rows,)), looked_up])
-    return True
+    return put(editor, old, op("Embedding", table, op("Squeeze", tensor(x), [len(shape) - 1])))
 
 
 def _whole(editor: Editor, name: str) -> bool:
     """Whether a tensor is an input of integers, or such an input with its elements moved."""
-    inputs = {t.name: t for t in editor.graph.inputs}
-    while name not in inputs:
-        node = editor.producer(name)
-        if node is None or node.op_type not in FIRST_ONLY or node.op_type == "Cast":
-            return False
-        name = node.inputs[0]
-    return np.issubdtype(np.dtype(inputs[name].dtype), np.integer)
+    kinds = {t.name: np.dtype(t.dtype).kind for t in editor.graph.inputs}
+    *_, source = sources(editor, name)
+    return kinds.get(source) in ("i", "u")
 
 
 def _pointwise(editor: Editor, name: str) -> list[Node]:
