@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.expressions import Indices, Leaf, Product
 from rnnc.frontend.recurrence.flow import Flow
 from rnnc.frontend.recurrence.matching import Cell, match
 from rnnc.frontend.recurrence.naming import named_as_state, related
 from rnnc.frontend.recurrence.vectors import Vectors
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import Origins
+from rnnc.frontend.rewrite.expressions import Leaf, Product
 from rnnc.tracing import Graph, Node
-from rnnc.views import VIEWS, moved_inputs, view
 
 ENDS = (
     "Add",
@@ -60,7 +60,7 @@ def find_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], *, certain: boo
 
 def _replace_cells(graph: Graph, feeds: Mapping[str, Sequence[str]], certain: bool) -> Graph:
     editor = Editor(graph)
-    origins = _Origins(editor)
+    origins = Origins(editor)
     vectors = Vectors(editor)
     for node in list(graph.nodes):
         if node.op_type not in ENDS or node not in editor:
@@ -125,54 +125,18 @@ def possible_feeds(graph: Graph) -> dict[str, list[str]]:
     return {t.name: [o.name for o in graph.outputs if o.shape == t.shape] for t in graph.inputs}
 
 
-class _Origins:
-    """Which elements of which computed tensors the outputs of a graph consist of, views followed back."""
-
-    def __init__(self, editor: Editor) -> None:
-        self.editor = editor
-        self.count = 0
-        self.first: dict[str, int] = {}
-        self.known: dict[str, Indices | None] = {}
-
-    def of(self, name: str) -> Indices | None:
-        """Numbers of the elements of a tensor; None where its shape is not known."""
-        if name not in self.known:
-            self.known[name] = self._trace(name)
-        return self.known[name]
-
-    def own(self, name: str) -> Indices | None:
-        """The numbers of a computed tensor's own elements."""
-        shape = self.editor.shape(name)
-        if shape is None:
-            return None
-        size = int(np.prod(shape, dtype=np.int64))
-        if name not in self.first:
-            self.first[name] = self.count
-            self.count += size
-        return np.arange(self.first[name], self.first[name] + size).reshape(shape)
-
-    def _trace(self, name: str) -> Indices | None:
-        node = self.editor.producer(name)
-        if node is not None and node.op_type in VIEWS:
-            arrays = [self.of(moved) for moved in moved_inputs(node)]
-            known = [a for a in arrays if a is not None]
-            results = view(node, known, self.editor.constants) if len(known) == len(arrays) else None
-            if results is not None:
-                return results[node.outputs.index(name)]
-        return self.own(name)
-
-    def arrives(self, tensor: str, leaf: Leaf, output: str) -> bool:
-        """Whether an output holds a tensor's elements where ``leaf`` has its own in the input that the output feeds."""
-        there, mine = self.of(output), self.own(tensor)
-        if there is None or mine is None or int(leaf.indices.max(initial=0)) >= there.size:
-            return False
-        return bool(np.array_equal(there.ravel()[leaf.indices], mine.ravel()))
+def _arrives(origins: Origins, tensor: str, leaf: Leaf, output: str) -> bool:
+    """Whether an output holds a tensor's elements where ``leaf`` has its own in the input that the output feeds."""
+    there, mine = origins.of(output), origins.own(tensor)
+    if there is None or mine is None or int(leaf.indices.max(initial=0)) >= there.size:
+        return False
+    return bool(np.array_equal(there.ravel()[leaf.indices], mine.ravel()))
 
 
-def _closed(cell: Cell, feeds: Mapping[str, Sequence[str]], origins: _Origins) -> bool:
+def _closed(cell: Cell, feeds: Mapping[str, Sequence[str]], origins: Origins) -> bool:
     """Whether the cell's new states are what feeds the states that it reads."""
     pairs = [(cell.old_h, cell.h)] + ([(cell.old_c, cell.c)] if cell.old_c is not None else [])
-    return all(any(origins.arrives(new, leaf, o) for o in feeds.get(leaf.tensor, ())) for leaf, new in pairs)
+    return all(any(_arrives(origins, new, leaf, o) for o in feeds.get(leaf.tensor, ())) for leaf, new in pairs)
 
 
 def _plausible(editor: Editor, cell: Cell, feeds: Mapping[str, Sequence[str]]) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from rnnc.frontend.read.fold import RANDOM
-from rnnc.frontend.recurrence.expressions import digest
 from rnnc.frontend.recurrence.steps import Frames
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.expressions import digest
 from rnnc.tracing import Graph, Node
 
 BEFORE = -1

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from rnnc.frontend.recurrence.copies import Copies
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import sources
 from rnnc.tracing import Graph, Node
 from rnnc.views import VIEWS
 
@@ -207,9 +208,8 @@ class Cuts:
     def _given(self, name: str) -> bool:
         """Whether a tensor is an input of the graph, or a view of one."""
         editor = self.copies.editor
-        while (node := editor.producer(name)) is not None and node.op_type in VIEWS and node.op_type != "Concat":
-            name = node.inputs[0]
-        return node is None and editor.constant(name) is None
+        *_, source = sources(editor, name)
+        return editor.producer(source) is None and editor.constant(source) is None
 
     # ----------------------------------------------------------------- as few states as can be
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnc.frontend.recurrence.naming import related
-from rnnc.frontend.rewrite.editor import all_inputs
+from rnnc.frontend.rewrite.editor import Editor, all_inputs
+from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.tracing import Graph, Node, Tensor
-from rnnc.views import VIEWS, Elements, moved_inputs, view
+from rnnc.views import VIEWS, Elements
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 INITIAL = {5: 1, 6: 2}
@@ -17,34 +17,32 @@ UNKNOWN = -1
 
 
 class Flow:
-    """Where each element of the state inputs goes, and where the elements of the outputs come from.
-
-    Every element of an input and of a recurrent node's final state has a number of its own.
-    """
+    """What layers start from and end with, as elements of the graph's inputs and outputs."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.count = 0
-        self.elements: dict[str, Elements] = {}
-        self.owner: dict[str, int] = {}
+        self.graph, self.editor = graph, Editor(graph)
+        self.origins = Origins(self.editor)
         self.slots: dict[str, list[tuple[Elements, Elements]]] = {}
         """For each state input: the elements that a layer starts from, and those of the layer's final state."""
         self.read: set[str] = set()
         """Inputs that some node reads otherwise."""
         self.every_step: set[str] = set()
-        """Tensors that a layer's output at every step was moved to."""
+        """What layers give at every step."""
         for tensor in graph.inputs:
-            self.owner[tensor.name] = self.count
-            self.elements[tensor.name] = self._fresh(tensor.shape)
+            self.origins.fresh(tensor.name, tensor.shape)
         for node in graph.nodes:
-            self._follow(node)
+            if node.op_type in RECURRENT:
+                self._recurrent(node)
+            elif node.op_type == "Scan":
+                self._scan(node)
+            elif node.op_type not in VIEWS or self._is_own(next(filter(None, node.outputs))):
+                self._reads(node.inputs)
 
     def feeds(self, tensor: Tensor, output: Tensor) -> bool:
         """Whether an output holds, at the place of each element that a layer starts from, the layer's final state."""
-        arrived = self.elements.get(output.name)
+        arrived, base = self.origins.of(output.name), self.origins.first[tensor.name]
         if arrived is None or arrived.size != int(np.prod(tensor.shape)):
             return False
-        base = self.owner[tensor.name]
         flat = arrived.ravel()
         return all(np.array_equal(flat[start.ravel() - base], end.ravel()) for start, end in self.slots[tensor.name])
 
@@ -54,89 +52,72 @@ class Flow:
         In a file of one step the hidden state of every step is the final one too: its name, where it comes from (Y, not
         Y_h) and its shape tell it from the state.
         """
-        return not related(tensor.name, output.name), output.name in self.every_step, output.shape != tensor.shape
+        shown = not self.every_step.isdisjoint(sources(self.editor, output.name))
+        return not related(tensor.name, output.name), shown, output.shape != tensor.shape
 
-    def _fresh(self, shape: tuple[int, ...]) -> Elements:
-        size = int(np.prod(shape, dtype=np.int64))
-        self.count += size
-        return np.arange(self.count - size, self.count).reshape(shape)
+    def _inputs(self, elements: Elements) -> dict[str, bool]:
+        """The inputs of the graph that elements are of, and whether of each of them alone."""
+        found = {}
+        for tensor in self.graph.inputs:
+            base, size = self.origins.first[tensor.name], int(np.prod(tensor.shape, dtype=np.int64))
+            inside = (elements >= base) & (elements < base + size)
+            if np.any(inside):
+                found[tensor.name] = bool(np.all(inside))
+        return found
 
-    def _follow(self, node: Node) -> None:
-        if node.op_type in RECURRENT:
-            self._recurrent(node)
-            return
-        if node.op_type == "Scan":
-            self._scan(node)
-            return
-        moved = moved_inputs(node) if node.op_type in VIEWS else ()
-        arrays = [self._known(name) for name in moved]
-        known = [a for a in arrays if a is not None]
-        results = view(node, known, self.graph.constants) if moved and len(known) == len(arrays) else None
-        if results is not None:
-            self.elements.update(zip(node.outputs, results, strict=False))
-            self.every_step.update(node.outputs if self.every_step.intersection(moved) else ())
-        only_moves = results is not None and all(name in self.elements for name in moved)
-        for name in node.inputs:
-            if not (only_moves and name in moved):
-                self._reads(name)
+    def _elements(self, name: str) -> Elements | None:
+        """The numbers of a tensor's elements, None where they are none of what the graph is given."""
+        node = self.editor.producer(name)
+        moved = node.op_type in VIEWS if node is not None else name in self.origins.first
+        return self.origins.of(name) if moved or name in self.origins.known else None
 
-    def _known(self, name: str) -> Elements | None:
-        """The elements of a tensor, unknown ones where it comes from elsewhere; None if not even its shape is known."""
-        if name in self.elements:
-            return self.elements[name]
-        shape = self.graph.shapes.get(name)
-        return None if shape is None else np.full(shape, UNKNOWN)
+    def _is_own(self, name: str) -> bool:
+        """Whether the elements of a view's result cannot be followed back."""
+        return self.origins.of(name) is None or name in self.origins.first
 
-    def _reads(self, name: str) -> None:
-        if name in self.elements:
-            used = self.elements[name]
-            self.read |= {t.name for t in self.graph.inputs if np.any(self._within(used, t))}
-
-    def _within(self, used: Elements, tensor: Tensor) -> NDArray[np.bool_]:
-        base = self.owner[tensor.name]
-        return (used >= base) & (used < base + int(np.prod(tensor.shape, dtype=np.int64)))
+    def _reads(self, names: tuple[str, ...] | list[str]) -> None:
+        arrays = [self._elements(name) for name in names if name not in self.graph.constants]
+        self.read.update(tensor for array in arrays if array is not None for tensor in self._inputs(array))
 
     def _recurrent(self, node: Node) -> None:
-        sources = [INITIAL.get(i) for i in range(len(node.inputs))]
-        finals = {k: self._fresh(self._final_shape(node, k)) for k in (1, 2)}
-        for name, output in zip(node.inputs, sources, strict=True):
-            if output is None:
-                self._reads(name)
-            elif name in self.elements:
-                self._start(self.elements[name], finals[output])
+        finals = {k: self.origins.fresh(f"{node.outputs} {k}", self._final_shape(node, k)) for k in (1, 2)}
+        for i, name in enumerate(node.inputs):
+            if i in INITIAL:
+                self._start(name, finals[INITIAL[i]])
+            else:
+                self._reads([name])
         for k, elements in finals.items():
             if len(node.outputs) > k and node.outputs[k]:
-                self.elements[node.outputs[k]] = elements
+                self.origins.known[node.outputs[k]] = elements
         sequence = self.graph.shapes.get(node.outputs[0]) if node.outputs[0] else None
         if sequence is not None and len(sequence) == 4 and node.attributes.get("direction", "forward") == "forward":
             steps = np.full(sequence, UNKNOWN)
             last = steps[:, -1] if node.attributes.get("layout", 0) else steps[-1]
             if last.shape == finals[1].shape:  # else its weights do not fit, which is told when it is traced
                 last[...] = finals[1]
-                self.elements[node.outputs[0]] = steps
+                self.origins.known[node.outputs[0]] = steps
                 self.every_step.add(node.outputs[0])
 
     def _scan(self, node: Node) -> None:
         """A Scan starts its states from its first inputs and gives their final values first."""
         states = len(node.inputs) - int(node.attributes["num_scan_inputs"])
         for i, name in enumerate(all_inputs(node)):
-            if name not in self.elements:
-                continue
-            if i < states:
-                final = self._fresh(self.elements[name].shape)
-                self._start(self.elements[name], final)
+            elements = self._elements(name)
+            if i >= states:
+                self._reads([name])
+            elif elements is not None:
+                final = self.origins.fresh(f"{node.outputs} {i}", elements.shape)
+                self._start(name, final)
                 if node.outputs[i]:
-                    self.elements[node.outputs[i]] = final
-            else:
-                self._reads(name)
+                    self.origins.known[node.outputs[i]] = final
 
-    def _start(self, elements: Elements, final: Elements) -> None:
-        for tensor in self.graph.inputs:
-            inside = self._within(elements, tensor)
-            if np.all(inside) and elements.size == final.size:
-                self.slots.setdefault(tensor.name, []).append((elements, final))
-            elif np.any(inside):
-                self.read.add(tensor.name)
+    def _start(self, name: str, final: Elements) -> None:
+        elements = self._elements(name)
+        for tensor, alone in self._inputs(elements).items() if elements is not None else ():
+            if alone and elements is not None and elements.size == final.size:
+                self.slots.setdefault(tensor, []).append((elements, final))
+            else:
+                self.read.add(tensor)
 
     def _final_shape(self, node: Node, output: int) -> tuple[int, ...]:
         """Of Y_h (1) or Y_c (2): with a projection, h is narrower than c."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.frontend.recurrence.expressions import Act, Atom, Expression, Key, Leaf, Product, Rows, Vector, mirrored
 from rnnc.frontend.recurrence.vectors import Vectors
+from rnnc.frontend.rewrite.expressions import Act, Atom, Expression, Key, Leaf, Product, Rows, Vector, mirrored
 
 GATES = ("Sigmoid", "HardSigmoid", "Clip")
 """What a gate is more likely than a candidate."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.recurrence.expressions import (
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.expressions import (
     Act,
     Expression,
     Indices,
@@ -16,7 +17,6 @@ from rnnc.frontend.recurrence.expressions import (
     multiply,
     normal,
 )
-from rnnc.frontend.rewrite.editor import Editor
 from rnnc.tracing import Node
 from rnnc.views import VIEWS, moved_inputs, view
 

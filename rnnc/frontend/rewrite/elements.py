@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.views import VIEWS, Elements, moved_inputs, view
+from rnnc.views import FIRST_ONLY, VIEWS, Elements, moved_inputs, view
 
 
 class Origins:
@@ -33,8 +33,10 @@ class Origins:
     def own(self, name: str) -> Elements | None:
         """The numbers of a tensor's elements as a source."""
         shape = self.editor.shape(name)
-        if shape is None:
-            return None
+        return None if shape is None else self.fresh(name, shape)
+
+    def fresh(self, name: str, shape: tuple[int, ...]) -> Elements:
+        """The numbers of a source of that name and shape."""
         size = int(np.prod(shape, dtype=np.int64))
         if name not in self.first:
             self.first[name] = self.count
@@ -53,8 +55,8 @@ class Origins:
 
 
 def sources(editor: Editor, name: str) -> Iterator[str]:
-    """A tensor, and those that views took the first of their elements from, back to one that is no view."""
+    """A tensor, and those whose elements views made it of, back to one that is no view or that joins several."""
     yield name
-    while (node := editor.producer(name)) is not None and node.op_type in VIEWS:
+    while (node := editor.producer(name)) is not None and node.op_type in FIRST_ONLY:
         name = node.inputs[0]
         yield name

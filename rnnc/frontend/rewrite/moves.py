@@ -35,7 +35,7 @@ def still(editor: Editor, node: Node) -> bool:
     shape = editor.shape(output)
     if shape is None or np.prod(shape, dtype=np.int64) > MOST_MOVED:
         return False
-    for name in islice(sources(editor, output), 1, LONGEST_DETOUR + 1):
+    for name in islice(sources(editor, node.inputs[0]), LONGEST_DETOUR):
         if editor.shape(name) == shape:
             origins = Origins(editor, (name,))
             there, here = origins.of(output), origins.own(name)

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
+from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.tracing import Node
 
-Powers = tuple[int, int, int]
-"""Exponents of x, m and 1/s."""
-Sum = dict[Powers, NDArray[Any]]
-"""A sum of products: the constant factor of each."""
-ONE: Powers = (0, 0, 0)
+X, MEAN, ROOT, INVERSE = "x", "m", "s", "1/s"
+"""What a norm is a sum of products of."""
+INVERSES = {ROOT: INVERSE, INVERSE: ROOT}
 SAME = ("Identity", "Cast", "Expand", "Dropout")
 
 
@@ -59,11 +57,9 @@ def norm(editor: Editor, node: Node) -> bool:
     name, gain, offset = found
     producer = editor.producer(name)
     assert producer is not None
-    inputs = root.x, editor.add_constant(gain, "gain"), editor.add_constant(offset, "offset")
     how = {"centred": int(root.centred), "total": int(root.total), "floor": int(root.floor)}
-    attributes = {"axes": list(root.axes), "epsilon": root.epsilon, **how}
-    editor.replace([producer], [Node(producer.name, "Normalize", "", inputs, (name,), attributes)])
-    return True
+    term = op("Normalize", tensor(root.x), gain, offset, axes=list(root.axes), epsilon=root.epsilon, **how)
+    return put(editor, producer, term)
 
 
 def magnitude(editor: Editor, node: Node) -> bool:
@@ -75,8 +71,7 @@ def magnitude(editor: Editor, node: Node) -> bool:
     a, b = (_squared(editor, name) for name in total.inputs)
     if a is None or b is None:
         return False
-    editor.replace([node], [Node(node.name, "Magnitude", "", (a, b), node.outputs, {"epsilon": epsilon})])
-    return True
+    return put(editor, node, op("Magnitude", tensor(a), tensor(b), epsilon=epsilon))
 
 
 # --------------------------------------------------------------------------- the root
@@ -216,40 +211,31 @@ def _floor_after(editor: Editor, name: str) -> tuple[str, float]:
 # --------------------------------------------------------------------------- what follows from it
 
 
-def _consequences(editor: Editor, root: _Root) -> Iterator[tuple[str, Sum]]:
+def _consequences(editor: Editor, root: _Root) -> Iterator[tuple[str, Expression]]:
     """Tensors that are sums of products of x, m and 1/s, in the order of the graph."""
-    one = np.ones(())
-    known: dict[str, Sum] = {root.x: {(1, 0, 0): one}, root.output: {(0, 0, 1 if root.inverse else -1): one}}
+    known = {root.x: _leaf(X), root.output: _leaf(INVERSE if root.inverse else ROOT)}
     if root.centred:
-        known |= {
-            node.outputs[0]: {(0, 1, 0): one}
-            for node in editor.uses(root.x)
-            if _is_mean(editor, node.outputs[0], root.x, root.axes)
-        }
-    queue = [root.output]
-    differences = [name for m in known for name in _differences(editor, root.x, m)]
-    known |= {name: {(1, 0, 0): one, (0, 1, 0): -one} for name in differences}
-    reached: set[str] = set()
+        means = [n.outputs[0] for n in editor.uses(root.x) if _is_mean(editor, n.outputs[0], root.x, root.axes)]
+        known |= dict.fromkeys(means, _leaf(MEAN))
+    queue, reached = [root.output], set[str]()
     while queue:
-        name = queue.pop(0)
-        for node in editor.uses(name):
-            target = node.outputs[0]
-            for source in node.inputs:
-                producer = editor.producer(source)
-                if source not in known and producer is not None:
+        for node in editor.uses(queue.pop(0)):
+            for producer in map(editor.producer, node.inputs):
+                if producer is not None:
                     _resolve(editor, producer, known)
-            if target in reached or _resolve(editor, node, known) is None:
-                continue
-            reached.add(target)
-            queue.append(target)
-            yield target, known[target]
+            target = node.outputs[0]
+            if target not in reached and _resolve(editor, node, known) is not None:
+                reached.add(target)
+                queue.append(target)
+                yield target, known[target]
 
 
-def _differences(editor: Editor, x: str, mean: str) -> list[str]:
-    return [n.outputs[0] for n in editor.uses(mean) if n.op_type == "Sub" and n.inputs == (x, mean) and x != mean]
+def _leaf(name: str) -> Expression:
+    product = Product((Leaf(name, np.zeros(1, np.int64)),))
+    return Expression(np.zeros(()), {product.key: (product, np.ones(()))}, {})
 
 
-def _resolve(editor: Editor, node: Node, known: dict[str, Sum]) -> Sum | None:
+def _resolve(editor: Editor, node: Node, known: dict[str, Expression]) -> Expression | None:
     """A node's output as a sum of products, kept in ``known``; None where its inputs are not."""
     if node.outputs[0] in known:
         return known[node.outputs[0]]
@@ -257,63 +243,52 @@ def _resolve(editor: Editor, node: Node, known: dict[str, Sum]) -> Sum | None:
     for name in node.inputs[:1] if node.op_type in SAME else node.inputs:
         constant = editor.constant(name)
         if constant is None and name not in known:
-            return None
-        operands.append({ONE: np.asarray(constant, np.float64)} if constant is not None else known[name])
-    result = _combine(node.op_type, operands)
+            producer = editor.producer(name)
+            found = _resolve(editor, producer, known) if producer is not None and producer.op_type == "Sub" else None
+            if found is None:
+                return None
+        operands.append(Expression(np.asarray(constant, np.float64), {}, {}) if constant is not None else known[name])
+    try:
+        result = _combine(node.op_type, operands)
+    except TooLarge:
+        return None
     if result is not None:
         known[node.outputs[0]] = result
     return result
 
 
-def _combine(op_type: str, operands: list[Sum]) -> Sum | None:
+def _combine(op_type: str, operands: list[Expression]) -> Expression | None:
     """Arithmetic on sums of products; None where the result is none."""
     if op_type in SAME:
         return operands[0]
     if op_type == "Neg":
-        return _times(operands[0], {ONE: -np.ones(())})
-    if op_type == "Reciprocal":
-        return _inverse(operands[0])
+        return operands[0].scaled(-1)
     if op_type in ("Add", "Sub"):
-        second = operands[1] if op_type == "Add" else _times(operands[1], {ONE: -np.ones(())})
-        if second is None:
-            return None
-        keys = {*operands[0], *second}
-        return {k: operands[0].get(k, np.zeros(())) + second.get(k, np.zeros(())) for k in keys}
+        return operands[0].plus(operands[1], 1 if op_type == "Add" else -1)
     if op_type == "Mul":
-        return _times(*operands)
-    if op_type == "Div":
-        divisor = _inverse(operands[1])
-        return None if divisor is None else _times(operands[0], divisor)
-    return None
+        return operands[0].times(operands[1])
+    divisor = _inverse(operands[-1]) if op_type in ("Reciprocal", "Div") else None
+    return None if divisor is None else operands[0].times(divisor) if op_type == "Div" else divisor
 
 
-def _times(a: Sum, b: Sum) -> Sum | None:
-    result: Sum = {}
-    for p, u in a.items():
-        for q, v in b.items():
-            powers = (p[0] + q[0], p[1] + q[1], p[2] + q[2])
-            if powers[0] + powers[1] > 1 or abs(powers[2]) > 1:
-                return None
-            result[powers] = result.get(powers, np.zeros(())) + u * v
-    return result
-
-
-def _inverse(a: Sum) -> Sum | None:
-    if len(a) != 1:
+def _inverse(a: Expression) -> Expression | None:
+    """One over a constant, s or 1/s."""
+    if not a.diagonal:
+        return Expression(1 / a.constant, {}, {}) if np.all(a.constant) else None
+    ((product, factor), *others) = a.diagonal.values()
+    atom = product.single
+    if others or np.any(a.constant) or not np.all(factor) or not isinstance(atom, Leaf) or atom.tensor not in INVERSES:
         return None
-    ((powers, factor),) = a.items()
-    if powers[0] or powers[1] or not np.all(factor):
-        return None
-    return {(0, 0, -powers[2]): 1 / factor}
+    return _leaf(INVERSES[atom.tensor]).times(Expression(1 / factor, {}, {}))
 
 
-def _gain_and_offset(editor: Editor, root: _Root, terms: Sum) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def _gain_and_offset(editor: Editor, root: _Root, terms: Expression) -> tuple[Vector, Vector] | None:
     """gain and offset of ``gain (x - m) / s + offset``, s without its factor; None where the sum is not of this form."""
-    terms = {p: c for p, c in terms.items() if np.any(c)}
-    gain, offset = terms.pop((1, 0, 1), None), terms.pop(ONE, np.zeros(1))
-    mean = terms.pop((0, 1, 1), None)
+    factors = {tuple(sorted(getattr(a, "tensor", "") for a in p.atoms)): c for p, c in terms.diagonal.values()}
+    gain, offset = factors.pop((INVERSE, X), None), terms.constant
+    mean = factors.pop((INVERSE, MEAN), None)
     shape = editor.shape(root.x)
-    if gain is None or terms or shape is None or (mean is None) == root.centred:
+    if gain is None or factors or shape is None or (mean is None) == root.centred:
         return None
     if mean is not None and not np.allclose(np.broadcast_arrays(gain, -mean)[0], np.broadcast_arrays(gain, -mean)[1]):
         return None

@@ -11,10 +11,10 @@ from functools import reduce
 
 from rnnc.frontend.rewrite import layers, moves, norms, tables
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
 from rnnc.frontend.rewrite.patterns import Rule, op, put, rule, tensor
 from rnnc.tracing import Graph, Node
-from rnnc.views import VIEWS
 
 BOOL = 9
 """Its element type in ONNX."""
@@ -89,9 +89,8 @@ def cast(editor: Editor, node: Node) -> bool:
 
 def _is_truth(editor: Editor, name: str) -> bool:
     """Whether a tensor is 1 or 0 because it is the result of a comparison, moved or combined."""
-    node = editor.producer(name)
-    while node is not None and node.op_type in VIEWS and node.op_type != "Concat":
-        node = editor.producer(node.inputs[0])
+    *_, source = sources(editor, name)
+    node = editor.producer(source)
     if node is not None and node.op_type in ("Min", "Max", "Abs", "Sub"):
         return all(_is_truth(editor, n) for n in node.inputs)
     return node is not None and node.op_type in JUMPS

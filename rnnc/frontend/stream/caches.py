@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import Origins
 from rnnc.frontend.stream.states import States
 from rnnc.tracing import Graph, Node
-from rnnc.views import slices
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,6 @@ def _replace(editor: Editor, name: str, output: str) -> int | None:
 
 def _is_end(editor: Editor, name: str, joined: str, axis: int, length: int) -> bool:
     """Whether a tensor is the last ``length`` elements of another along an axis."""
-    node = editor.producer(name)
-    while node is not None and node.op_type == "Identity":
-        node = editor.producer(node.inputs[0])
-    shape = editor.shape(joined)
-    if node is None or node.op_type != "Slice" or node.inputs[0] != joined or shape is None:
-        return False
-    parts = slices(shape, [editor.constant(n) for n in node.inputs[1:]])
-    taken = [range(n)[p] for n, p in zip(shape, parts, strict=True)]
-    whole = [range(n) for n in shape]
-    whole[axis] = range(shape[axis] - length, shape[axis])
-    return taken == whole
+    origins = Origins(editor, (joined,))
+    end, whole = origins.of(name), origins.own(joined)
+    return end is not None and whole is not None and np.array_equal(end, np.split(whole, [-length], axis)[1])

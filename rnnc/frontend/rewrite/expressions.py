@@ -156,8 +156,8 @@ class Expression:
     """A sum.
 
     Args:
-        constant: ``[size]``.
-        diagonal: products with their coefficients ``[size]``.
+        constant: ``[size]``, or of any shape that broadcasts to the others.
+        diagonal: products with their coefficients, as constant.
         matrices: products ``[n]`` with a matrix ``[size, n]`` before them.
     """
 
@@ -218,14 +218,14 @@ class Expression:
 
     def scaled(self, factor: float) -> Expression:
         """A multiple."""
-        return self.times(Expression.number(np.full(self.size, float(factor))))
+        return self.times(Expression(np.asarray(float(factor)), {}, {}))
 
     def times(self, other: Expression) -> Expression:
         """The elementwise product."""
         if not other.diagonal and not other.matrices:
             factor = other.constant
             diagonal = [(p, c * factor) for p, c in self.diagonal.values()]
-            matrices = [(p, w * factor[:, None]) for p, w in self.matrices.values()]
+            matrices = [(p, w * factor[..., None]) for p, w in self.matrices.values()]
             return Expression(self.constant * factor, _gather(diagonal), _gather(matrices))
         if not self.diagonal and not self.matrices:
             return other.times(self)
@@ -233,7 +233,7 @@ class Expression:
         if len(left) * len(right) > MOST_TERMS:
             raise TooLarge
         terms = [(Product.of([*p.atoms, *q.atoms]), c * d) for p, c in left for q, d in right]
-        constant = sum((c for p, c in terms if not p.atoms), np.zeros(self.size))
+        constant = sum((c for p, c in terms if not p.atoms), np.zeros_like(self.constant))
         return _checked(Expression(np.asarray(constant), _gather([t for t in terms if t[0].atoms]), {}))
 
     def _products(self) -> list[tuple[Product, Vector]]:
