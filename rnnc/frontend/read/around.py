@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnc.frontend.read import limits
+
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import ModelProto, NodeProto
 
 ZIP_MAP = "ZipMap"
 CLASSIFIERS = "ai.onnx.ml"
@@ -40,35 +42,25 @@ def without_rounding(model: ModelProto) -> bool:
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    constants = _constants(graph)
+    constants = limits.constants(graph)
     makers = {name: node for node in graph.node for name in node.output}
     found = False
     for back in [n for n in graph.node if n.op_type == "DequantizeLinear"]:
         there = makers.get(back.input[0])
         if there is None or there.op_type != "QuantizeLinear":
             continue
-        limits = _limits(there, back, constants)
-        if limits is None:
+        ends = _limits(there, back, constants)
+        if ends is None:
             continue
         names = [f"{back.output[0]}.{end}" for end in ("lowest", "highest")]
         graph.initializer.extend(
-            numpy_helper.from_array(np.asarray(x, np.float32), n) for x, n in zip(limits, names, strict=True)
+            numpy_helper.from_array(np.asarray(x, np.float32), n) for x, n in zip(ends, names, strict=True)
         )
         back.CopyFrom(helper.make_node("Clip", [there.input[0], *names], list(back.output), name=back.name))
         found = True
     used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     for node in [n for n in graph.node if n.op_type == "QuantizeLinear" and not used.intersection(n.output)]:
         graph.node.remove(node)
-    return found
-
-
-def _constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
-    from onnx import numpy_helper
-
-    found = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
     return found
 
 

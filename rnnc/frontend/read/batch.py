@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
+from rnnc.frontend.read.limits import constants, copied
 from rnnc.frontend.read.running import run
 from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
 
@@ -23,23 +24,21 @@ INITIAL = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 def without_batch(model: ModelProto, batch: int) -> ModelProto:
     """A copy in which constant initial states of ``batch`` equal rows have one, and constant shapes 1 in its place."""
-    from onnx import ModelProto, numpy_helper
+    from onnx import numpy_helper
 
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    graph = copy.graph
-    constants = _constants(graph)
+    copy = copied(model)
+    graph, held = copy.graph, constants(copy.graph)
     states, producers = set[str](), {name: node for node in graph.node for name in node.output}
     queue = [name for node in graph.node for i in INITIAL.get(node.op_type, ()) for name in node.input[i : i + 1]]
     while queue:
         name = queue.pop()
         node = producers.get(name)
-        if name in constants:
+        if name in held:
             states.add(name)
         elif node is not None and node.op_type not in INITIAL:
             queue += node.input
     shapes = {node.input[i] for node in graph.node for i in [SHAPED.get(node.op_type, 99)] if i < len(node.input)}
-    for name, array in constants.items():
+    for name, array in held.items():
         smaller = _smaller_shape(array, batch) if name in shapes else _one_row(array, batch) if name in states else None
         if smaller is not None:
             _replace(graph, numpy_helper.from_array(smaller, name))
@@ -84,16 +83,6 @@ def _is_lane(together: NDArray[Any], alone: NDArray[Any], lane: int) -> bool:
     mine = np.take(together, [lane], axes[0]).astype(np.float64)
     limit = TOLERANCE * max(float(np.abs(mine).max(initial=0)), 1e-6)
     return mine.shape == alone.shape and float(np.abs(mine - alone).max(initial=0)) <= limit
-
-
-def _constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
-    from onnx import numpy_helper
-
-    found = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return found
 
 
 def _smaller_shape(array: NDArray[Any], batch: int) -> NDArray[Any] | None:

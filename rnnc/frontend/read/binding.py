@@ -17,7 +17,7 @@ import numpy as np
 from rnnc.errors import Refused, UsageError
 from rnnc.frontend.read.demands import addressed
 from rnnc.frontend.read.inference import infer_shapes
-from rnnc.frontend.read.limits import first_line
+from rnnc.frontend.read.limits import copied, first_line
 from rnnc.frontend.read.swapped import RECURRENT, check_not_swapped
 from rnnc.options import Options
 
@@ -68,10 +68,7 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     says what it is; else each way is tried, and the one is taken where recurrent nodes see a batch of 1 and more than
     one step.
     """
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copied(model)
     values = {name: n for name, n in options.bind.items() if not addressed(copy.graph, name)}
     _bind_scalars(copy.graph, values, where)
     axes = _axes(copy.graph, where)
@@ -219,10 +216,7 @@ def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dic
 
 def _apply(model: ModelProto, axes: list[_Axis], lengths: Mapping[str, int]) -> ModelProto:
     """A copy with the symbols' lengths; a key "input[i]" sets one dimension, also one of fixed length."""
-    from onnx import ModelProto
-
-    bound = ModelProto()
-    bound.CopyFrom(model)
+    bound = copied(model)
     inputs = {v.name: v for v in bound.graph.input}
     for axis in axes:
         n = lengths.get(f"{axis.input}[{axis.index}]", lengths.get(axis.symbol))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import UsageError
+from rnnc.frontend.read.limits import copied
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -60,10 +61,7 @@ def addressed(graph: GraphProto, name: str) -> tuple[str, int] | None:
 
 def _named(model: ModelProto) -> ModelProto:
     """A copy in which every open axis has a symbol, so that inference follows it."""
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = copied(model)
     for value in copy.graph.input:
         for i, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.dim_value <= 0 and not dim.dim_param:

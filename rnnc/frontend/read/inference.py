@@ -183,10 +183,10 @@ def _goes_on(body: GraphProto) -> bool:
     return given or name in {i.name for i in body.initializer} or (name in made and made[name].op_type == "Constant")
 
 
-def inferred(model: ModelProto, where: str) -> ModelProto:
+def inferred(model: ModelProto, where: str, *, strict: bool = False) -> ModelProto:
     """As ``infer_shapes``; raises UnreadableModel also where shapes do not fit together."""
     try:
-        return infer_shapes(model, where)
+        return infer_shapes(model, where, strict=strict)
     except UnreadableModel:
         raise
     except Exception as error:

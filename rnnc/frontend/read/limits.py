@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel
 
@@ -67,6 +68,24 @@ def _inner(node: NodeProto, where: str, depth: int) -> Iterator[GraphProto]:
             yield from subgraphs(attribute.g, where, depth)
         for graph in attribute.graphs:
             yield from subgraphs(graph, where, depth)
+
+
+def copied(model: ModelProto) -> ModelProto:
+    """A copy, to be changed."""
+    from onnx import ModelProto
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
+    """The arrays that a graph holds, by name."""
+    from onnx import numpy_helper
+
+    nodes = [n for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"]
+    tensors = {i.name: i for i in graph.initializer} | {n.output[0]: n.attribute[0].t for n in nodes}
+    return {name: numpy_helper.to_array(t) for name, t in tensors.items()}
 
 
 def node_label(node: NodeProto) -> str:

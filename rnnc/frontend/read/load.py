@@ -11,7 +11,7 @@ from rnnc.frontend.read.around import without_maps, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
 from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
-from rnnc.frontend.read.inference import infer_shapes
+from rnnc.frontend.read.inference import inferred
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
     check_domains,
@@ -66,7 +66,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
             break
     bound, slim = found[0] if found[-1][1].broken else found[-1]
     if slim.broken:
-        _check_shapes(slim.model, file)
+        inferred(slim.model, file, strict=True)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
     notes = (
@@ -171,16 +171,6 @@ def _check(model: ModelProto, file: str) -> None:
             if name in seen:
                 raise UnreadableModel(f"computes {name!r} a second time", where=f"{file}: {node_label(node)}")
             seen.update([name] if name else [])
-
-
-def _check_shapes(model: ModelProto, file: str) -> None:
-    """Raise UnreadableModel where the shapes of a model that onnxruntime does not run do not fit together."""
-    try:
-        infer_shapes(model, file, strict=True)
-    except UnreadableModel:
-        raise
-    except Exception as error:
-        raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=file) from error
 
 
 def select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:

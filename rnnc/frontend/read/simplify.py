@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
+from rnnc.frontend.read.fold import RANDOM
 from rnnc.frontend.read.inference import infer_shapes, inferred
-from rnnc.frontend.read.limits import first_line
+from rnnc.frontend.read.limits import copied, first_line
 from rnnc.frontend.read.running import run
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 TOLERANCE = 1e-5
-NEVER_FOLDED = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
 LISTS = {"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence"}
 """Operators that give no tensor."""
 ROUNDS = 4
@@ -56,14 +56,14 @@ def simplify(model: ModelProto, where: str) -> Simplified:
 def _simplify(model: ModelProto, where: str) -> Simplified:
     inputs = random_inputs(model)
     reference = _reference(model, inputs)  # first: what has no end is not handed on
-    folded = _fold(_copy(model))
+    folded = _fold(copied(model))
     plain = all(n.op_type in PLAIN for n in folded.graph.node)
     slim, notes = (folded, []) if plain else _slim(folded)
     slim = _fold(slim)
     difference = _difference(reference, slim, inputs)
     if difference.startswith("simplification changes"):
         notes.append(f"{difference}: the graph is used as it is")
-        slim = _fold(_copy(model))
+        slim = _fold(copied(model))
         difference = _difference(reference, slim, inputs)
         if difference.startswith("simplification changes"):
             raise UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
@@ -79,18 +79,10 @@ def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
 
     try:
         with redirect_stdout(StringIO()):
-            slim = onnxslim.slim(_copy(model), skip_fusion_patterns=["FusionGemm"])
+            slim = onnxslim.slim(copied(model), skip_fusion_patterns=["FusionGemm"])
     except Exception as error:
-        return _copy(model), [f"onnxslim could not simplify the graph: {first_line(error)}"]
-    return (slim, []) if isinstance(slim, ModelProto) else (_copy(model), ["onnxslim gave no model back"])
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    from onnx import ModelProto
-
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
+        return copied(model), [f"onnxslim could not simplify the graph: {first_line(error)}"]
+    return (slim, []) if isinstance(slim, ModelProto) else (copied(model), ["onnxslim gave no model back"])
 
 
 def _fold(model: ModelProto) -> ModelProto:
@@ -138,7 +130,7 @@ def _measure_shapes(model: ModelProto, names: list[str]) -> dict[str, list[int]]
     """Shapes that inference does not tell (what a Loop stacks up), by running it; none that depend on the data."""
     from onnx import helper
 
-    probe = _copy(model)
+    probe = copied(model)
     del probe.graph.output[:]
     probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names))
     measured: list[dict[str, list[int]]] = []
@@ -161,7 +153,7 @@ def _fold_constants(graph: GraphProto, model: ModelProto) -> bool:
     constant = {i.name for i in graph.initializer if i.name not in inputs}
     foldable: list[NodeProto] = []
     for node in graph.node:
-        pure = node.op_type not in NEVER_FOLDED | LISTS and not any(a.HasField("g") or a.graphs for a in node.attribute)
+        pure = node.op_type not in {*RANDOM, *LISTS} and not any(a.HasField("g") or a.graphs for a in node.attribute)
         if pure and all(not name or name in constant for name in node.input):
             foldable.append(node)
             constant.update(node.output)

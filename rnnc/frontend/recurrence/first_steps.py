@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.recurrence.unrolled import Body
+from rnnc.frontend.rewrite.editor import cone
 from rnnc.frontend.rewrite.evaluate import evaluate
 from rnnc.tracing import Node
 
@@ -101,20 +102,10 @@ class _Search:
         named.append(body.firsts)
         known = {**self.editor.constants, **self.outside, **{n: a for step in self.first for n, a in step.items()}}
         names = {name for step in named for name in step.values()}
-        values = _values(self._cone(names, known), known, self.editor.graph.opset)
+        values = _values(cone(self.editor.nodes, names, known), known, self.editor.graph.opset)
         if any(name not in values for name in names):
             return None
         return [{role: values[name] for role, name in step.items()} for step in named]
-
-    def _cone(self, names: Iterable[str], known: Arrays) -> list[Node]:
-        """The nodes that tensors are computed by from known ones, in order."""
-        needed, queue = dict[int, Node](), [n for n in names if n not in known]
-        while queue:
-            node = self.editor.producer(queue.pop())
-            if node is not None and id(node) not in needed:
-                needed[id(node)] = node
-                queue += [n for n in node.inputs if n and n not in known]
-        return [n for n in self.editor.nodes if id(n) in needed]
 
     def _candidates(self, role: str, shape: tuple[int, ...]) -> list[NDArray[Any]]:
         """Zeros, what the state is where something before it is zero, the constants that the first steps read, and ones."""

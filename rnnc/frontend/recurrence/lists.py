@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.evaluate import complete_shapes
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.tracing import Graph, Node, Tensor
 
 
@@ -36,19 +37,12 @@ def joined(editor: Editor, node: Node) -> bool:
     stack = bool(node.attributes.get("new_axis", 0))
     axis = int(node.attributes["axis"]) % (len(shape) - (0 if stack else 1))
     perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
-    moved = [shape[i] for i in perm]
+    turned = op("Transpose", tensor(x), perm=perm)
     if stack:
-        editor.replace([node], [Node(node.name, "Transpose", "", (x,), node.outputs, {"perm": perm})])
-        return True
+        return put(editor, node, turned)
+    moved = [shape[i] for i in perm]
     merged = [*moved[:axis], moved[axis] * moved[axis + 1], *moved[axis + 2 :]]
-    turned, target = editor.fresh("turned"), editor.add_constant(np.asarray(merged, np.int64), "shape")
-    editor.shapes[turned] = tuple(moved)
-    nodes = [
-        Node(node.name, "Transpose", "", (x,), (turned,), {"perm": perm}),
-        Node(node.name, "Reshape", "", (turned, target), node.outputs),
-    ]
-    editor.replace([node], nodes)
-    return True
+    return put(editor, node, op("Reshape", turned, merged))
 
 
 # --------------------------------------------------------------------------- lists that are read

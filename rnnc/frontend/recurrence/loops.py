@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from rnnc.errors import Refused
 from rnnc.frontend.recurrence.invariant import hoist
 from rnnc.frontend.recurrence.lists import joined, without_lists
-from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, topological
-from rnnc.frontend.rewrite.evaluate import complete_shapes, evaluate, fold_constants, fold_shapes, measure
+from rnnc.frontend.recurrence.scans import complete
+from rnnc.frontend.rewrite.editor import Editor, cone, enclose
+from rnnc.frontend.rewrite.evaluate import complete_shapes, evaluate
 from rnnc.frontend.rewrite.patterns import rule
-from rnnc.frontend.rewrite.rules import apply, canonical
+from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node, Tensor
 
 LISTS = (rule("list of a loop = tensor", joined, "ConcatFromSequence"),)
@@ -45,101 +46,10 @@ def unloop(graph: Graph) -> Graph:
             )
         if node.op_type == "Loop":
             editor.note("Loop = Scan", node)
-        editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [_complete(editor, node)])
+        editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [complete(editor, node)])
         graph = apply(complete_shapes(editor.finish()), LISTS)
         done += 1
     return graph
-
-
-def _shape_of(editor: Editor, name: str) -> tuple[int, ...] | None:
-    constant = editor.constant(name)
-    return editor.shape(name) if constant is None else constant.shape
-
-
-# --------------------------------------------------------------------------- Scan
-
-
-def _complete(editor: Editor, node: Node) -> Node:
-    """A Scan with its outside constants inside, shapes known, attributes in full, states without a purpose left out."""
-    body, scans = node.attributes["body"], int(node.attributes["num_scan_inputs"])
-    count = len(node.inputs) - scans
-    if len(node.inputs) != len(body.inputs):
-        raise Refused(
-            "Scan of opset 8 is not supported",
-            where=f"{editor.graph.file}: {node.label}",
-            hint="Export with a newer opset.",
-        )
-    axes = [int(a) for a in node.attributes.get("scan_input_axes", [0] * scans)]
-    shapes: dict[str, tuple[int, ...]] = {}
-    for i, (tensor, name) in enumerate(zip(body.inputs, node.inputs, strict=True)):
-        shape = _shape_of(editor, name)
-        if shape is None:
-            raise Refused(f"the shape of input {name!r} is not known", where=f"{editor.graph.file}: {node.label}")
-        if i >= count:
-            axis = axes[i - count] % len(shape)
-            shape = (*shape[:axis], *shape[axis + 1 :])
-        shapes[tensor.name] = shape
-    node, body = _drop_counters(editor, node, body, count)
-    count = len(node.inputs) - scans
-    inside = fold_constants(enclose(editor, body))
-    inside = fold_shapes(measure(inside, _outside(editor, inside), shapes))
-    body = canonical(measure(inside, _outside(editor, inside), shapes))
-    _set_shapes(editor, node, body, count, axes)
-    return replace(node, attributes={**node.attributes, "body": body})
-
-
-def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple[Node, Graph]:
-    """Leave out states that nothing but their own next value is computed from, and that nobody reads at the end."""
-    keep = []
-    for i, (state, result) in enumerate(zip(body.inputs[:count], body.outputs[:count], strict=True)):
-        others = [o.name for k, o in enumerate(body.outputs) if k != i]
-        final = node.outputs[i] if i < len(node.outputs) else ""
-        used = bool(final) and (bool(editor.uses(final)) or final in editor.results)
-        if used or _reaches(body, state.name, others) or not result.name:
-            keep.append(i)
-    indices = [*keep, *range(count, len(body.inputs))]
-    outputs = [*keep, *range(count, len(body.outputs))]
-    body = replace(
-        body,
-        inputs=tuple(body.inputs[i] for i in indices),
-        outputs=tuple(body.outputs[i] for i in outputs),
-    )
-    body = Editor(body).finish()
-    names = (*node.outputs, *[""] * len(body.outputs))
-    node = replace(node, inputs=tuple(node.inputs[i] for i in indices), outputs=tuple(names[i] for i in outputs))
-    return node, body
-
-
-def _reaches(graph: Graph, start: str, ends: list[str]) -> bool:
-    """Whether any of ``ends`` is computed from ``start``."""
-    reached = {start}
-    for node in graph.nodes:
-        if reached & set(all_inputs(node)):
-            reached.update(node.outputs)
-    return bool(reached & set(ends))
-
-
-def _set_shapes(editor: Editor, node: Node, body: Graph, count: int, axes: list[int]) -> None:
-    """Note the shapes of a Scan's outputs."""
-    length = (_shape_of(editor, node.inputs[count]) or (0,))[axes[0]] if node.inputs[count:] else 0
-    places = [int(a) for a in node.attributes.get("scan_output_axes", [0] * (len(body.outputs) - count))]
-    for i, (name, tensor) in enumerate(zip(node.outputs, body.outputs, strict=False)):
-        shape = tensor.shape
-        if i >= count:
-            axis = places[i - count] % (len(shape) + 1)
-            shape = (*shape[:axis], length, *shape[axis:])
-        if name:
-            editor.shapes[name] = shape
-
-
-def _outside(editor: Editor, body: Graph) -> dict[str, NDArray[Any]]:
-    """Zeros in the shapes of computed tensors that a body takes from outside."""
-    used = {n for m in body.nodes for n in all_inputs(m)}
-    shapes = {name: editor.shape(name) for name in used if name not in body.shapes}
-    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if shape is not None}
-
-
-# --------------------------------------------------------------------------- Loop
 
 
 @dataclass
@@ -196,7 +106,7 @@ class _Loop:
             "scan_input_directions": [int(backward) for _, _, backward, _ in sources.values()],
         }
         scan = Node(self.node.name, "Scan", "", tuple(names), tuple(results), attributes)
-        return [_complete(self.editor, scan)]
+        return [complete(self.editor, scan)]
 
     def _fixed(self, body: Graph) -> Graph:
         """The body with the condition and carried values, where they never change, as constants."""
@@ -248,7 +158,7 @@ class _Loop:
 
     def _direction(self, index: str, sequence: str, axis: int) -> bool | None:
         """False where an index counts up from 0, True where it counts down from the end, None else."""
-        shape = _shape_of(self.editor, sequence)
+        shape = self.editor.shape(sequence)
         if shape is None:
             return None
         n = shape[axis]
@@ -263,12 +173,11 @@ class _Loop:
             c: np.asarray(start + iteration, next(t for t in self.body.inputs if t.name == c).dtype)
             for c, start in self.counters.items()
         }
-        cone = _cone(self.body, name)
-        values = evaluate(cone, {**self.body.constants, **known}, self.body.opset)
+        values = evaluate(cone(self.body.nodes, [name]), {**self.body.constants, **known}, self.body.opset)
         return values[name].item() if name in values and values[name].size == 1 else None
 
     def _length(self, sources: Mapping[str, tuple[str, int, bool, Node]]) -> int:
-        lengths = {(_shape_of(self.editor, s) or ())[axis] for s, axis, _, _ in sources.values()}
+        lengths = {(self.editor.shape(s) or ())[axis] for s, axis, _, _ in sources.values()}
         if len(lengths) != 1:
             self.refuse(f"it walks along sequences of different lengths {sorted(lengths)}")
         return lengths.pop()
@@ -299,14 +208,3 @@ def _aliases(graph: Graph) -> dict[str, str]:
         if node.op_type == "Identity":
             names[node.outputs[0]] = names.get(node.inputs[0], node.inputs[0])
     return names
-
-
-def _cone(graph: Graph, name: str) -> list[Node]:
-    """The nodes that a tensor is computed by, in order."""
-    needed = {name}
-    cone: list[Node] = []
-    for node in reversed(topological(list(graph.nodes))):
-        if needed & set(node.outputs):
-            needed.update(all_inputs(node))
-            cone.append(node)
-    return cone[::-1]

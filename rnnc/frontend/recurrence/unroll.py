@@ -16,11 +16,11 @@ import numpy as np
 from rnnc.frontend.recurrence.copies import Copies, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
+from rnnc.frontend.recurrence.scans import complete
 from rnnc.frontend.recurrence.steps import SHORTEST, Frame, frame_sets
-from rnnc.frontend.recurrence.unrolled import Body, Use, bodies
+from rnnc.frontend.recurrence.unrolled import Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.evaluate import measure
-from rnnc.frontend.rewrite.rules import canonical
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.tracing import Graph, Node, Tensor
 
 
@@ -81,11 +81,10 @@ class _Rolling:
         body, editor = self.body, self.editor
         last, results = body.tables[-1], [*body.states, *(use.role for use in body.uses), *body.late]
         scans = self._scans()
-        inner = self._inner(results, scans)
         finals = [self._final(role) for role in body.states]
         stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late, *body.before)]
         attributes = {
-            "body": inner,
+            "body": self._inner(results, scans),
             "num_scan_inputs": len(scans),
             "scan_input_axes": [f.axis for f in scans.values()],
             "scan_input_directions": [int(body.copies.backward)] * len(scans),
@@ -95,18 +94,18 @@ class _Rolling:
             ],
         }
         inputs = (*(self.start[role] for role in body.states), *(f.sequence for f in scans.values()))
-        scan = Node(body.nodes[-1].name, "Scan", "", inputs, (*finals, *stacked), attributes)
-        for name, tensor in zip(stacked, inner.outputs[len(body.states) :], strict=True):
-            editor.shapes[name] = (body.copies.length, *tensor.shape)
-        joins = [n for use, name in zip(body.uses, stacked, strict=False) for n in self._unjoin(use.join, name)]
+        scan = complete(editor, Node(body.nodes[-1].name, "Scan", "", inputs, (*finals, *stacked), attributes))
         shifted = {r: editor.fresh("before") for r in body.before if r in body.copies.frames}
         ends = [last[r] for r in body.late] + [shifted.get(r, body.tables[-2][r]) for r in body.before]
         late = [self._last(n, name) for name, n in zip(ends, stacked[len(body.uses) :], strict=True)]
         producers = [editor.producer(name) for name in (*finals, *ends) if name]
-        gone = [*(n for n in producers if n is not None), *(use.join for use in body.uses)]
+        gone = {id(n): n for n in producers if n is not None}
         for role, name in shifted.items():
             self._rename(body.tables[-2][role], name)
-        editor.replace(list({id(n): n for n in gone}.values()), [scan, *joins, *late])
+        last_join = [] if gone else [body.uses[0].join]
+        editor.replace([*gone.values(), *last_join], [scan, *late, *last_join])
+        for use, name in zip(body.uses, stacked, strict=False):
+            self._unjoin(use.join, name)
 
     def _final(self, role: str) -> str:
         """The name of a state after the last step, "" where another node gives it: a frame that others read as well."""
@@ -150,37 +149,22 @@ class _Rolling:
                 nodes.append(Node("", "Identity", "", (renamed[name],), (names[k],)))
         roles = [*results, *body.before]
         outputs = tuple(Tensor(n, editor.shape(role) or (), "float32") for n, role in zip(names, roles, strict=True))
-        shapes = {t.name: t.shape for t in inputs}
-        needed = {name for node in nodes for name in node.inputs}
-        constants = {name: editor.constants[name] for name in needed if name in editor.constants}
-        known = {**editor.shapes, **shapes}
-        graph = Graph("body", tuple(nodes), tuple(inputs), outputs, constants, known, editor.graph.opset)
-        return canonical(measure(graph, body.outside(), shapes))
+        shapes = {name: editor.shapes[name] for node in body.nodes for name in node.outputs if name in editor.shapes}
+        return Graph("body", tuple(nodes), tuple(inputs), outputs, {}, shapes, editor.graph.opset)
 
     def _last(self, stacked: str, name: str) -> Node:
         index = self.editor.add_constant(np.asarray(-1, np.int64), "index")
         return Node("", "Gather", "", (stacked, index), (name,), {"axis": 0})
 
-    def _unjoin(self, join: Node, stacked: str) -> Iterator[Node]:
-        """What the Concat gives, from what the Scan stacks up on a new axis in front."""
+    def _unjoin(self, join: Node, stacked: str) -> None:
+        """Let what the Scan stacks up on a new axis in front take the place of a Concat."""
         editor = self.editor
-        shape, (steps, *part) = editor.shape(join.outputs[0]) or (), editor.shapes[stacked]
+        shape, part = editor.shape(join.outputs[0]) or (), editor.shapes[stacked][1:]
         axis = int(join.attributes["axis"]) % len(shape)
         if part[axis] == 1:
-            turned, ends = editor.fresh("squeezed"), join.outputs
-            axes = editor.add_constant(np.asarray([axis + 1], np.int64), "axes")
-            yield Node(join.name, "Squeeze", "", (stacked, axes), (turned,))
             rest = [i for i in range(len(shape)) if i != axis]
             perm = [0 if i == axis else 1 + rest.index(i) for i in range(len(shape))]
-            editor.shapes[turned] = (steps, *(shape[i] for i in rest))
-            yield Node(join.name, "Transpose", "", (turned,), ends, {"perm": perm})
-            return
-        turned = editor.fresh("turned")
-        editor.shapes[turned] = (*part[:axis], steps, *part[axis:])
-        perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape) + 1)]
-        yield Node(join.name, "Transpose", "", (stacked,), (turned,), {"perm": perm})
-        target = editor.add_constant(np.asarray(shape, np.int64), "shape")
-        yield Node(join.name, "Reshape", "", (turned, target), join.outputs)
-
-
-__all__ = ["Use", "roll_up"]
+            put(editor, join, op("Transpose", op("Squeeze", tensor(stacked), [axis + 1]), perm=perm))
+        else:
+            perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape) + 1)]
+            put(editor, join, op("Reshape", op("Transpose", tensor(stacked), perm=perm), list(shape)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -118,14 +118,9 @@ class Editor:
 
     def finish(self) -> Graph:
         """The changed graph without what nothing reads, in topological order."""
-        needed = set(self.results)
-        kept: list[Node] = []
-        for node in reversed(topological(self.nodes)):
-            if needed.intersection(node.outputs):
-                needed.update(all_inputs(node))
-                kept.append(node)
+        nodes, rewritings = tuple(cone(self.nodes, self.results)), tuple(self.rewritings)
+        needed = self.results.union(*map(all_inputs, nodes))
         constants = {name: array for name, array in self.constants.items() if name in needed}
-        nodes, rewritings = tuple(reversed(kept)), tuple(self.rewritings)
         return replace(self.graph, nodes=nodes, constants=constants, shapes=self.shapes, rewritings=rewritings)
 
 
@@ -176,6 +171,20 @@ def topological(nodes: list[Node]) -> list[Node]:
                 before = {producers[name] for name in all_inputs(nodes[i]) if name in producers}
                 stack += [(j, False) for j in sorted(before - done, reverse=True)]
     return [nodes[i] for i in order]
+
+
+def cone(nodes: Iterable[Node], names: Iterable[str], known: Container[str] = ()) -> list[Node]:
+    """Those of some nodes that tensors are computed by from known ones, in their order."""
+    nodes = list(nodes)
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    found, queue = dict[int, Node](), list(names)
+    while queue:
+        name = queue.pop()
+        node = None if name in known else makers.get(name)
+        if node is not None and id(node) not in found:
+            found[id(node)] = node
+            queue += all_inputs(node)
+    return [n for n in topological(nodes) if id(n) in found]
 
 
 def scalar_of(array: NDArray[Any] | None) -> float | None:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnc.frontend.read.fold import RANDOM
 from rnnc.tracing import Graph, Tensor
 
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
+ATTENTION = "multiplies two tensors that are both computed from the input, as attention does"
 ADVICE: dict[str, tuple[str, str]] = {
-    "MatMul": (
-        "multiplies two tensors that are both computed from the input, as attention does",
-        "Only products with constant weights are supported.",
-    ),
-    "Gemm": (
-        "multiplies two tensors that are both computed from the input, as attention does",
-        "Only products with constant weights are supported.",
-    ),
+    **dict.fromkeys(("MatMul", "Gemm"), (ATTENTION, "Only products with constant weights are supported.")),
     "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
     "ConvTranspose": (
         "gives more steps than it takes",
         "A step gives at most one value: replace it by repetition and Conv outside of the compiled network.",
     ),
-    "QuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
-    "DequantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
-    "DynamicQuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
-    "MatMulInteger": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
-    "ConvInteger": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
+    **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
     "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
-    "NonZero": ("the size of its result depends on the data", ""),
-    "Compress": ("the size of its result depends on the data", ""),
-    "Unique": ("the size of its result depends on the data", ""),
-    "NonMaxSuppression": ("the size of its result depends on the data", ""),
-    "Tan": ("has poles, where no format holds its values", ""),
-    "Atanh": ("has poles, where no format holds its values", ""),
+    **dict.fromkeys(
+        ("NonZero", "Compress", "Unique", "NonMaxSuppression"), ("the size of its result depends on the data", "")
+    ),
+    **dict.fromkeys(("Tan", "Atanh"), ("has poles, where no format holds its values", "")),
     "CumSum": (
         "running sums are not supported: over time they grow without end",
         "Over time, take a leaky sum (h' = a h + x); along features, a MatMul with a triangle of ones.",
@@ -44,7 +34,6 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
 }
 """By operator: what is wrong, and the way out."""
-RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 SEQUENCES = (
     "SequenceAt",
     "SequenceConstruct",
