@@ -15,13 +15,29 @@ import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector
-from rnnc.frontend.rewrite.patterns import op, put, tensor
+from rnnc.frontend.rewrite.patterns import Term, computed, matches, op, put, tensor
 from rnnc.tracing import Node
 
 X, MEAN, ROOT, INVERSE = "x", "m", "s", "1/s"
 """What a norm is a sum of products of."""
 INVERSES = {ROOT: INVERSE, INVERSE: ROOT}
 SAME = ("Identity", "Cast", "Expand", "Dropout")
+MEANS = ("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2")
+NO_LIMIT = 1e30
+"""What is above is no upper limit."""
+
+
+def _number(name: str, above: float = -np.inf) -> Term:
+    """A variable: a constant all of whose elements are one number."""
+    return Term(name=name, holds=lambda array: (found := scalar_of(array)) is not None and found > above)
+
+
+y, e, least = computed("y"), _number("e"), _number("e", above=0)
+SQUARES = (y * y, y**2)
+AT_LEAST = (
+    op("Max", y, least),
+    *(op("Clip", y, least, *high) for high in ((), (None,), (_number("high", above=NO_LIMIT),))),
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,12 @@ def norm(editor: Editor, node: Node) -> bool:
 
 def magnitude(editor: Editor, node: Node) -> bool:
     """sqrt(a^2 + b^2 + epsilon) as Magnitude."""
-    inner, epsilon = _without_constant(editor, node.inputs[0])
+    inner, epsilon = _parted(editor, node.inputs[0], y + e)
     total = editor.producer(inner)
     if total is None or total.op_type != "Add" or epsilon < 0:
         return False
-    a, b = (_squared(editor, name) for name in total.inputs)
-    if a is None or b is None:
+    a, b = (_parted(editor, name, *SQUARES)[0] for name in total.inputs)
+    if a == total.inputs[0] or b == total.inputs[1]:
         return False
     return put(editor, node, op("Magnitude", tensor(a), tensor(b), epsilon=epsilon))
 
@@ -77,135 +93,80 @@ def magnitude(editor: Editor, node: Node) -> bool:
 # --------------------------------------------------------------------------- the root
 
 
+def _parted(editor: Editor, name: str, *terms: Term) -> tuple[str, float]:
+    """y and the number e of a tensor that is one of some terms; itself and 0 where it is none of them."""
+    for term in terms:
+        for bound in matches(editor, name, term, {}):
+            return bound["y"], scalar_of(editor.constant(bound.get("e", ""))) or 0.0
+    return name, 0.0
+
+
 def _find_root(editor: Editor, node: Node) -> _Root | None:
     """A node as the root of a norm, with the floor that follows a length."""
     if node.op_type == "ReduceL2":
-        found = _mean_of_squares(editor, node)
+        found = _mean_of_squares(editor, node.outputs[0])
         if found is None:
             return None
-        output, floor = _floor_after(editor, node.outputs[0])
+        reader = editor.only_reader(node.outputs[0])
+        output = node.outputs[0] if reader is None else reader.outputs[0]
+        inner, floor = _parted(editor, output, *AT_LEAST)
+        if inner != node.outputs[0]:
+            output, floor = node.outputs[0], 0.0
         return _Root(*found[:2], floor**2, found[2], *found[3:], floor=floor > 0, output=output, inverse=False)
-    inverse = False
-    if node.op_type == "Pow":
-        exponent = scalar_of(editor.constant(node.inputs[1]))
-        if exponent not in (0.5, -0.5):
-            return None
-        inverse = exponent < 0
-    inner, epsilon = _without_constant(editor, node.inputs[0])
-    name, floor = _floor_before(editor, inner)
-    squares = editor.producer(name)
-    found = None if squares is None else _mean_of_squares(editor, squares)
+    exponent = scalar_of(editor.constant(node.inputs[1])) if node.op_type == "Pow" else 0.5
+    if exponent not in (0.5, -0.5):
+        return None
+    inner, epsilon = _parted(editor, node.inputs[0], y + e)
+    name, floor = _parted(editor, inner, *AT_LEAST)
+    found = _mean_of_squares(editor, name)
     if found is None or epsilon < 0 or (floor and epsilon):
         return None
     x, axes, factor, centred, total = found
     bound = (floor or epsilon) / factor
-    return _Root(x, axes, bound, factor, centred, total, floor > 0, node.outputs[0], inverse)
+    return _Root(x, axes, bound, factor, centred, total, floor > 0, node.outputs[0], exponent < 0)
 
 
-def _mean_of_squares(editor: Editor, node: Node) -> tuple[str, tuple[int, ...], float, bool, bool] | None:
-    """x, axes, factor, whether x is centred and whether it is a sum, of a node that computes factor times it."""
-    factor = 1.0
-    while node.op_type in ("Mul", "Div"):
-        side = 1 if editor.constant(node.inputs[1]) is not None else 0
-        number = scalar_of(editor.constant(node.inputs[side]))
-        inner = editor.producer(node.inputs[1 - side])
-        if number is None or number <= 0 or inner is None or (node.op_type == "Div" and side == 0):
+def _mean_of_squares(editor: Editor, name: str) -> tuple[str, tuple[int, ...], float, bool, bool] | None:
+    """x, axes, factor, whether x is centred and whether it is a sum, of a tensor that is factor times it."""
+    factor, node = 1.0, editor.producer(name)
+    while node is not None and node.op_type in ("Mul", "Div"):
+        inner, number = _parted(editor, name, y * e, y / e)
+        if inner == name or number <= 0:
             return None
         factor *= number if node.op_type == "Mul" else 1 / number
-        node = inner
+        name, node = inner, editor.producer(inner)
+    if node is None or node.op_type not in MEANS:
+        return None
+    d, axes = node.inputs[0], _axes(editor, node)
     if node.op_type in ("ReduceMean", "ReduceSum"):
-        d = _squared(editor, node.inputs[0])
-    elif node.op_type in ("ReduceSumSquare", "ReduceL2"):
-        d = node.inputs[0]
-    else:
+        d = _parted(editor, d, *SQUARES)[0]
+    shape = editor.shape(d)
+    if (d == node.inputs[0]) == (node.op_type in ("ReduceMean", "ReduceSum")) or axes is None or shape is None:
         return None
-    axes = _axes(editor, node)
-    shape = None if d is None else editor.shape(d)
-    if d is None or axes is None or shape is None:
-        return None
-    x = _centred(editor, d, axes)
-    total = node.op_type != "ReduceMean"
-    if x is not None and total:
-        factor, total = factor * float(np.prod([shape[a] for a in axes])), False
-    return x or d, axes, factor, x is not None, total
+    difference, total = editor.producer(d), node.op_type != "ReduceMean"
+    if difference is None or difference.op_type != "Sub":
+        return d, axes, factor, False, total
+    x, mean = difference.inputs
+    if not _is_mean(editor, mean, x, axes):
+        return d, axes, factor, False, total
+    factor *= float(np.prod([shape[a] for a in axes])) if total else 1.0
+    return x, axes, factor, True, False
 
 
 def _axes(editor: Editor, node: Node) -> tuple[int, ...] | None:
     """The axes of a reduction that keeps them, counted from the front; None where that cannot be told."""
     shape = editor.shape(node.inputs[0])
-    constant = editor.constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    if shape is None or not int(node.attributes.get("keepdims", 1)):
+    given = node.inputs[1] if len(node.inputs) > 1 else ""
+    constant = editor.constant(given)
+    if shape is None or not int(node.attributes.get("keepdims", 1)) or (given and constant is None):
         return None
-    if len(node.inputs) > 1 and node.inputs[1] and constant is None:
-        return None
-    axes = (
-        range(len(shape)) if constant is None or not constant.size else [int(a) % len(shape) for a in constant.ravel()]
-    )
-    return tuple(sorted(axes))
-
-
-def _squared(editor: Editor, name: str) -> str | None:
-    """d where a tensor is d^2."""
-    node = editor.producer(name)
-    if node is None:
-        return None
-    if node.op_type == "Mul" and node.inputs[0] == node.inputs[1]:
-        return node.inputs[0]
-    if node.op_type == "Pow" and scalar_of(editor.constant(node.inputs[1])) == 2:
-        return node.inputs[0]
-    return None
-
-
-def _centred(editor: Editor, d: str, axes: tuple[int, ...]) -> str | None:
-    """x where a tensor is x less its mean."""
-    node = editor.producer(d)
-    if node is not None and node.op_type == "Sub" and _is_mean(editor, node.inputs[1], node.inputs[0], axes):
-        return node.inputs[0]
-    return None
+    listed = range(len(shape)) if constant is None or not constant.size else constant.ravel()
+    return tuple(sorted(int(a) % len(shape) for a in listed))
 
 
 def _is_mean(editor: Editor, name: str, x: str, axes: tuple[int, ...]) -> bool:
     node = editor.producer(name)
     return node is not None and node.op_type == "ReduceMean" and node.inputs[0] == x and _axes(editor, node) == axes
-
-
-def _without_constant(editor: Editor, name: str) -> tuple[str, float]:
-    """A tensor as another one plus a number."""
-    node = editor.producer(name)
-    if node is not None and node.op_type == "Add":
-        for side in (0, 1):
-            number = scalar_of(editor.constant(node.inputs[side]))
-            if number is not None:
-                return node.inputs[1 - side], number
-    return name, 0.0
-
-
-def _limited(editor: Editor, node: Node) -> tuple[str, float]:
-    """A tensor and what it is at least, of Max with a number or Clip without an upper limit; 0 for other nodes."""
-    if node.op_type == "Max" and len(node.inputs) == 2:
-        for side in (0, 1):
-            number = scalar_of(editor.constant(node.inputs[side]))
-            if number is not None and number > 0:
-                return node.inputs[1 - side], number
-    if node.op_type == "Clip" and len(node.inputs) > 1:
-        number = scalar_of(editor.constant(node.inputs[1]))
-        upper = scalar_of(editor.constant(node.inputs[2])) if len(node.inputs) > 2 else None
-        if number is not None and number > 0 and (upper is None or upper > 1e30):
-            return node.inputs[0], number
-    return "", 0.0
-
-
-def _floor_before(editor: Editor, name: str) -> tuple[str, float]:
-    node = editor.producer(name)
-    inner, floor = ("", 0.0) if node is None else _limited(editor, node)
-    return (inner, floor) if inner else (name, 0.0)
-
-
-def _floor_after(editor: Editor, name: str) -> tuple[str, float]:
-    """The tensor that a length is after a lower limit, and the limit."""
-    reader = editor.only_reader(name)
-    inner, floor = ("", 0.0) if reader is None else _limited(editor, reader)
-    return (reader.outputs[0], floor) if reader is not None and inner == name else (name, 0.0)
 
 
 # --------------------------------------------------------------------------- what follows from it

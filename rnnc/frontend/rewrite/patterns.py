@@ -101,8 +101,8 @@ class Attribute:
     sign: float = 1.0
 
 
-Operand = Term | Attribute | float | Sequence[int] | NDArray[Any]
-"""What a node reads: a term; a real number; whole numbers, or an array, as they are."""
+Operand = Term | Attribute | float | Sequence[int] | NDArray[Any] | None
+"""What a node reads: a term; a real number; whole numbers, or an array, as they are; None for an input left out."""
 Bindings = Mapping[str, str]
 """The tensor that each variable is."""
 Values = Mapping[str, NDArray[Any]]
@@ -142,7 +142,7 @@ def unlike(name: str) -> Term:
 def matches(editor: Editor, name: str, term: Operand, bound: Bindings) -> Iterator[Bindings]:
     """The ways in which a tensor is a term, given what variables are bound to."""
     if not isinstance(term, Term):
-        if scalar_of(editor.constant(name)) == term:
+        if name == "" if term is None else scalar_of(editor.constant(name)) == term:
             yield bound
     elif not term.op_type:
         if bound.get(term.name, name) == name and term.holds(editor.constant(name)):
@@ -219,6 +219,8 @@ class _Build:
         return self.made[id(operand)]
 
     def _make(self, operand: Operand) -> str:
+        if operand is None:
+            return ""
         if isinstance(operand, Attribute):
             operand = operand.sign * float(self.node.attributes.get(operand.name, operand.default))
         if not isinstance(operand, Term):
