@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnc.activations import parameters_taken
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.moves import FAR
+from rnnc.frontend.rewrite.moves import backwards
+from rnnc.frontend.rewrite.patterns import Build, op, tensor
 from rnnc.tracing import Graph, Node
 
 RECURRENT = ("LSTM", "GRU", "RNN")
@@ -36,7 +37,7 @@ class _Split:
         self.layout = int(node.attributes.get("layout", 0))
         self.time = 1 if self.layout else 0
         self.count = 2 if node.attributes["direction"] == "bidirectional" else 1
-        self.nodes: list[Node] = []
+        self.build = Build(editor, node)
 
     def apply(self) -> None:
         """Replace the node."""
@@ -46,20 +47,20 @@ class _Split:
         for i, (name, axis) in enumerate(zip(self.node.outputs, axes, strict=False)):
             if name:
                 parts = tuple(o[i] for o in outputs)
-                self.nodes.append(Node(self.node.name, "Concat", "", parts, (name,), {"axis": axis}))
-        self.editor.replace([self.node], self.nodes)
+                self.build.nodes.append(Node(self.node.name, "Concat", "", parts, (name,), {"axis": axis}))
+        self.editor.replace([self.node], self.build.nodes)
 
     def _one(self, k: int, backward: bool) -> list[str]:
         """Add the nodes of direction k; returns Y, Y_h and Y_c of it, "" where nothing reads them."""
         inputs = [self._input(i, name, k) for i, name in enumerate(self.node.inputs)]
         if backward:
-            inputs[0] = self._slice(inputs[0], self.time, -1, FAR, -1, self.editor.shape(inputs[0]))
+            inputs[0] = self.build.tensor(backwards(tensor(inputs[0]), self.time))
         attributes = {key: v for key, v in self.node.attributes.items() if key not in ("direction", *LISTS)}
         attributes |= self._activations(k)
         outputs = [self._output(name, k) for name in self.node.outputs]
-        self.nodes.append(replace(self.node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
+        self.build.nodes.append(replace(self.node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
         if backward and outputs[0]:
-            outputs[0] = self._slice(outputs[0], self.time, -1, FAR, -1, self.editor.shape(outputs[0]))
+            outputs[0] = self.build.tensor(backwards(tensor(outputs[0]), self.time))
         return outputs
 
     def _activations(self, k: int) -> dict[str, list[object]]:
@@ -80,10 +81,8 @@ class _Split:
             return self.editor.add_constant(constant[k : k + 1], "direction")
         if i in INITIAL and constant is not None:
             return self.editor.add_constant(np.take(constant, [k], self.layout), "direction")
-        shape = self.editor.shape(name)
-        if i in INITIAL and shape is not None:
-            part = tuple(1 if a == self.layout else n for a, n in enumerate(shape))
-            return self._slice(name, self.layout, k, k + 1, 1, part)
+        if i in INITIAL:
+            return self.build.tensor(op("Slice", tensor(name), [k], [k + 1], [self.layout]))
         return name
 
     def _output(self, name: str, k: int) -> str:
@@ -94,12 +93,4 @@ class _Split:
         if shape is not None:
             axis = (2 if self.layout else 1) if name == self.node.outputs[0] else self.layout
             self.editor.shapes[fresh] = tuple(1 if a == axis else n for a, n in enumerate(shape))
-        return fresh
-
-    def _slice(self, name: str, axis: int, start: int, end: int, step: int, shape: tuple[int, ...] | None) -> str:
-        fresh = self.editor.fresh("part")
-        numbers = [self.editor.add_constant(np.asarray([v], np.int64), "number") for v in (start, end, axis, step)]
-        self.nodes.append(Node(self.node.name, "Slice", "", (name, *numbers), (fresh,)))
-        if shape is not None:
-            self.editor.shapes[fresh] = shape
         return fresh

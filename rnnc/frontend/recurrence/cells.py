@@ -19,22 +19,11 @@ from rnnc.frontend.recurrence.vectors import Vectors
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins
 from rnnc.frontend.rewrite.expressions import Leaf, Product
+from rnnc.frontend.rewrite.patterns import Build, Term, op, tensor
 from rnnc.tracing import Graph, Node
 
 ENDS = (
-    "Add",
-    "Sub",
-    "Mul",
-    "Neg",
-    "Tanh",
-    "Relu",
-    "Clip",
-    "Max",
-    "Dense",
-    "Sigmoid",
-    "Softsign",
-    "Elu",
-    "LeakyRelu",
+    *("Add", "Sub", "Mul", "Neg", "Tanh", "Relu", "Clip", "Max", "Dense", "Sigmoid", "Softsign", "Elu", "LeakyRelu"),
     "HardSigmoid",
 )
 """Operators that can be the last of a cell."""
@@ -147,80 +136,40 @@ def _plausible(editor: Editor, cell: Cell, feeds: Mapping[str, Sequence[str]]) -
 
 
 def _replace(editor: Editor, vectors: Vectors, cell: Cell) -> bool:
-    """Put the node in; False where a vector that it needs is no tensor of the graph."""
-    build = _Builder(editor, vectors, cell)
-    nodes = build.nodes()
-    if nodes is None:
-        return False
+    """Put the node in, x as ``[1, 1, columns]``; False where a vector that it needs is no tensor of the graph."""
     old = [n for n in (editor.producer(cell.h), editor.producer(cell.c) if cell.c else None) if n is not None]
+    build = Build(editor, replace(old[0], name=cell.h))
+    products = [*cell.operands, *(Product((leaf,)) for leaf in (cell.old_h, cell.old_c) if leaf is not None)]
+    found = [(_tensor(editor, vectors, product), product.size) for product in products]
+    if not cell.operands or any(term is None for term, _ in found):
+        return False
+    rows = [_shaped(editor, term, (1, 1, size)) for term, size in found if term is not None]
+    x, states = rows[: len(cell.operands)], rows[len(cell.operands) :]
+    weights = [a[None] for a in (cell.weights, cell.recurrence, cell.bias)]
+    peepholes = [] if cell.peepholes is None else [cell.peepholes[None]]
+    terms = (x[0] if len(x) == 1 else op("Concat", *x, axis=2), *weights, None, *states, *peepholes)
+    outputs = ["", editor.fresh("h"), *([editor.fresh("c")] if cell.c else [])]
+    inputs = tuple(build.tensor(term) for term in terms)
+    nodes = [*build.nodes, Node(cell.h, cell.op_type, "", inputs, tuple(outputs), cell.attributes)]
+    for inner, name in zip(outputs[1:], (cell.h, cell.c), strict=False):
+        target = editor.add_constant(np.asarray(editor.shapes[name], np.int64), "shape")
+        nodes.append(Node(cell.h, "Reshape", "", (inner, target), (name,)))
     editor.replace(list({id(n): n for n in old}.values()), nodes)
     return True
 
 
-class _Builder:
-    """The nodes around a recognised cell: x joined to ``[1, 1, columns]``, states reshaped to and fro."""
-
-    def __init__(self, editor: Editor, vectors: Vectors, cell: Cell) -> None:
-        self.editor, self.vectors, self.cell = editor, vectors, cell
-        self.made: list[Node] = []
-        self.label = cell.h
-
-    def nodes(self) -> list[Node] | None:
-        """All of them, None where it cannot be built."""
-        cell = self.cell
-        names = [self._tensor(product) for product in cell.operands]
-        states = [self._tensor(Product((leaf,))) for leaf in (cell.old_h, cell.old_c) if leaf is not None]
-        if not names or any(n is None for n in (*names, *states)):
-            return None
-        parts = [self._reshape(n, (1, 1, p.size)) for n, p in zip(names, cell.operands, strict=True) if n]
-        x = parts[0] if len(parts) == 1 else self._node("Concat", tuple(parts), {"axis": 2})
-        constants = [self.editor.add_constant(a[None], "cell") for a in (cell.weights, cell.recurrence, cell.bias)]
-        initial = [self._reshape(n, (1, 1, leaf.size)) for n, leaf in zip(states, self._leaves(), strict=True) if n]
-        inputs = [x, *constants, "", *initial]
-        if cell.peepholes is not None:
-            inputs.append(self.editor.add_constant(cell.peepholes[None], "peepholes"))
-        outputs = ["", self.editor.fresh("h"), *([self.editor.fresh("c")] if cell.c else [])]
-        self.made.append(Node(self.label, cell.op_type, "", tuple(inputs), tuple(outputs), cell.attributes))
-        self._give(outputs[1], cell.h)
-        if cell.c:
-            self._give(outputs[2], cell.c)
-        return self.made
-
-    def _leaves(self) -> list[Leaf]:
-        return [leaf for leaf in (self.cell.old_h, self.cell.old_c) if leaf is not None]
-
-    def _tensor(self, product: Product) -> str | None:
-        """The tensor that is a product; elements of a tensor are sliced out."""
-        leaf = product.single
-        if not isinstance(leaf, Leaf):
-            return self.vectors.names.get(product.key)
-        shape = self.editor.shape(leaf.tensor)
-        size = int(np.prod(shape, dtype=np.int64)) if shape is not None else 0
+def _tensor(editor: Editor, vectors: Vectors, product: Product) -> Term | None:
+    """The tensor that is a product; elements of a tensor are taken out of it."""
+    leaf, name = product.single, vectors.names.get(product.key)
+    if isinstance(leaf, Leaf):
+        size = int(np.prod(editor.shape(leaf.tensor) or (0,), dtype=np.int64))
         if np.array_equal(leaf.indices, np.arange(size)):
-            return leaf.tensor
-        if product.key in self.vectors.names:
-            return self.vectors.names[product.key]
-        flat = self._reshape(leaf.tensor, (size,))
-        return self._node("Gather", (flat, self.editor.add_constant(leaf.indices, "indices")), {"axis": 0})
+            return tensor(leaf.tensor)
+        if name is None:
+            return op("Gather", _shaped(editor, tensor(leaf.tensor), (size,)), leaf.indices, axis=0)
+    return None if name is None else tensor(name)
 
-    def _reshape(self, name: str, shape: tuple[int, ...]) -> str:
-        if self.editor.shape(name) == shape:
-            return name
-        target = self.editor.add_constant(np.asarray(shape, np.int64), "shape")
-        return self._node("Reshape", (name, target), {}, shape)
 
-    def _give(self, inner: str, name: str) -> None:
-        """Reshape a state of the node to the tensor that it is in the graph."""
-        shape = self.editor.shape(name)
-        assert shape is not None
-        target = self.editor.add_constant(np.asarray(shape, np.int64), "shape")
-        self.made.append(Node(self.label, "Reshape", "", (inner, target), (name,)))
-
-    def _node(
-        self, op_type: str, inputs: tuple[str, ...], attributes: dict[str, int], shape: tuple[int, ...] | None = None
-    ) -> str:
-        output = self.editor.fresh(op_type.lower())
-        if shape is not None:
-            self.editor.shapes[output] = shape
-        self.made.append(Node(self.label, op_type, "", inputs, (output,), dict(attributes)))
-        return output
+def _shaped(editor: Editor, term: Term, shape: tuple[int, ...]) -> Term:
+    """A tensor in a shape."""
+    return term if not term.op_type and editor.shape(term.name) == shape else op("Reshape", term, list(shape))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
+from rnnc.frontend.rewrite.patterns import Build, op, tensor
 from rnnc.tracing import Graph, Node
 
 LENGTHS = 4
@@ -34,13 +35,10 @@ def _shorten(editor: Editor, node: Node) -> None:
     if length == shape[time]:
         editor.replace([node], [replace(node, inputs=tuple(inputs))])
         return
-    bounds = [editor.add_constant(np.asarray([v], np.int64), "number") for v in (0, length, time)]
-    inputs[0], y = editor.fresh("cut"), node.outputs[0] and editor.fresh("Y")
-    editor.shapes[inputs[0]] = tuple(length if i == time else n for i, n in enumerate(shape))
-    nodes = [
-        Node(node.name, "Slice", "", (node.inputs[0], *bounds), (inputs[0],)),
-        replace(node, inputs=tuple(inputs), outputs=(y, *node.outputs[1:])),
-    ]
+    build = Build(editor, node)
+    inputs[0] = build.tensor(op("Slice", tensor(node.inputs[0]), [0], [length], [time]))
+    y = node.outputs[0] and editor.fresh("Y")
+    nodes = [*build.nodes, replace(node, inputs=tuple(inputs), outputs=(y, *node.outputs[1:]))]
     if y:
         pads = np.zeros(8, np.int64)
         pads[4 + time] = shape[time] - length

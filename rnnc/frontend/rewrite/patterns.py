@@ -174,7 +174,7 @@ def equation(name: str, left: Term, right: Term | Callable[[Values], Term | None
         for bound in node_matches(editor, node, left, {}):
             values = {key: editor.constants[name] for key, name in bound.items() if name in editor.constants}
             term = right if isinstance(right, Term) else right(values)
-            build = _Build(editor, node, bound)
+            build = Build(editor, node, bound)
             if shape is None or term is None or editor.shape(build.tensor(term)) != shape:
                 continue
             return build.put([node], term)
@@ -186,17 +186,21 @@ def equation(name: str, left: Term, right: Term | Callable[[Values], Term | None
 def put(editor: Editor, old: Node | list[Node], term: Term) -> bool:
     """Put a term in the place of a node, or of several of which the last gives the result; True."""
     nodes = [old] if isinstance(old, Node) else old
-    return _Build(editor, nodes[-1], {}).put(nodes, term)
+    return Build(editor, nodes[-1]).put(nodes, term)
 
 
-class _Build:
-    """The nodes of terms, each with the shape of its result; what constants alone decide becomes one."""
+class Build:
+    """The nodes of terms that come in place of a node, labelled as it is, each with the shape of its result noted.
 
-    def __init__(self, editor: Editor, node: Node, bound: Bindings) -> None:
-        self.editor, self.node, self.bound = editor, node, bound
+    What constants alone decide becomes one.
+    """
+
+    def __init__(self, editor: Editor, node: Node, bound: Bindings | None = None) -> None:
+        self.editor, self.node, self.bound = editor, node, bound or {}
         self.nodes: list[Node] = []
-        self.made: dict[int, str] = {}
-        this = editor.producer(bound.get("this", ""))
+        self.made: dict[int, tuple[Operand, str]] = {}
+        """The tensor that each operand is; an operand is kept, so that no other one has its id."""
+        this = editor.producer(self.bound.get("this", ""))
         self.label = (this or node).name
 
     def put(self, old: list[Node], term: Term) -> bool:
@@ -215,8 +219,8 @@ class _Build:
     def tensor(self, operand: Operand) -> str:
         """The tensor that an operand is."""
         if id(operand) not in self.made:
-            self.made[id(operand)] = self._make(operand)
-        return self.made[id(operand)]
+            self.made[id(operand)] = operand, self._make(operand)
+        return self.made[id(operand)][1]
 
     def _make(self, operand: Operand) -> str:
         if operand is None:
@@ -255,7 +259,7 @@ class _Build:
             return (*known[0][:-1], known[1][0])
         if node.op_type == "Embedding":
             return (*known[1], *known[0][1:])
-        if node.op_type not in VIEWS and not node.op_type.startswith(("Reduce", "Arg")):
+        if node.op_type not in (*VIEWS, "Pad") and not node.op_type.startswith(("Reduce", "Arg")):
             return np.broadcast_shapes(*known)
         arrays = [np.zeros(s, np.float32) if v is None else v for s, v in zip(known, values, strict=True)]
         results = fold(node, arrays, self.editor.graph.opset)

@@ -13,8 +13,9 @@ import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.frontend.stream.states import States
-from rnnc.tracing import Graph, Node
+from rnnc.tracing import Graph
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def _replace(editor: Editor, name: str, output: str) -> int | None:
     rank = len(cache)
     pads = np.zeros(2 * rank, np.int64)
     pads[axis] = cache[axis]
-    inputs = (concat.inputs[1], editor.add_constant(pads, "pads"))
-    editor.replace([concat], [Node(concat.name, "Pad", "", inputs, concat.outputs, {"mode": "constant"})])
+    put(editor, concat, op("Pad", tensor(concat.inputs[1]), pads, mode="constant"))
     return axis
 
 
