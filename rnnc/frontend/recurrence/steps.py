@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from rnnc.frontend.rewrite.editor import Editor, all_inputs
-from rnnc.views import slices, split_sizes
+from rnnc.views import Elements, view
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Frame:
 
 
 Frames = dict[str, Frame]
+TAKING = ("Gather", "Slice", "Split")
+"""Operators that take steps out of a sequence."""
 SHORTEST = 4
 """Steps that an unrolled loop must have to be told from a coincidence."""
 
@@ -69,27 +73,23 @@ def _depend(editor: Editor, frames: Frames) -> set[str]:
 def _find_frames(editor: Editor) -> Frames:
     frames: Frames = {}
     for node in editor.nodes:
-        shape = editor.shape(node.inputs[0]) if node.inputs else None
-        if shape is None or node.inputs[0] in editor.constants:
+        shape = editor.shape(node.inputs[0]) if node.op_type in TAKING else None
+        if not shape or node.inputs[0] in editor.constants:
             continue
-        how = [editor.constant(name) for name in node.inputs[1:]]
-        if any(name and c is None for name, c in zip(node.inputs[1:], how, strict=True)):
-            continue
-        if node.op_type == "Gather" and how[0] is not None and how[0].size == 1:
-            axis = int(node.attributes.get("axis", 0)) % len(shape)
-            time = int(how[0].ravel()[0]) % shape[axis]
-            frames[node.outputs[0]] = Frame(node.inputs[0], axis, time, how[0].ndim == 1)
-        elif node.op_type == "Slice":
-            for axis, part in enumerate(slices(shape, how)):
-                taken = range(shape[axis])[part]
-                if shape[axis] > 1 and len(taken) == 1 and _rest_whole(shape, slices(shape, how), axis):
-                    frames[node.outputs[0]] = Frame(node.inputs[0], axis, taken[0], True)
-        elif node.op_type == "Split":
-            axis = int(node.attributes.get("axis", 0)) % len(shape)
-            if shape[axis] > 1 and set(split_sizes(node, shape[axis], how)) == {1}:
-                frames |= {n: Frame(node.inputs[0], axis, t, True) for t, n in enumerate(node.outputs)}
+        elements = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
+        for name, part in zip(node.outputs, view(node, [elements], editor.constants) or (), strict=False):
+            found = _step(elements, part)
+            if found is not None:
+                frames[name] = Frame(node.inputs[0], *found)
     return frames
 
 
-def _rest_whole(shape: tuple[int, ...], parts: tuple[slice, ...], axis: int) -> bool:
-    return all(range(n)[p] == range(n) for i, (n, p) in enumerate(zip(shape, parts, strict=True)) if i != axis)
+def _step(elements: Elements, part: Elements) -> tuple[int, int, bool] | None:
+    """The axis and the time of which some elements of a sequence are one step, and whether they keep that axis."""
+    kept = part.ndim == elements.ndim
+    for axis, n in enumerate(elements.shape):
+        if n > 1 and part.size and part.size * n == elements.size:
+            time = int(np.unravel_index(part.ravel()[0], elements.shape)[axis])
+            if np.array_equal(part, np.take(elements, [time] if kept else time, axis)):
+                return axis, time, kept
+    return None

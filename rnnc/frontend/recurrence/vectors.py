@@ -124,22 +124,17 @@ class Vectors:
     def _view(self, node: Node, name: str) -> Parts | None:
         """Follow the elements of all pieces of all inputs."""
         pieces: Parts = []
-        arrays: list[Indices] = []
-        owner: list[tuple[int, int]] = []
+        arrays, count = list[Indices](), 0
         for moved in moved_inputs(node):
             parts, shape = self.of(moved), self.editor.shape(moved)
             if parts is None or shape is None:
                 return None
-            start = len(owner)
-            for part in parts:
-                owner += [(len(pieces), i) for i in range(part.size)]
-                pieces.append(part)
-            arrays.append(np.arange(start, len(owner)).reshape(shape))
+            size = sum(part.size for part in parts)
+            arrays.append(np.arange(count, count + size).reshape(shape))
+            pieces += parts
+            count += size
         results = view(node, arrays, self.editor.constants)
-        if results is None:
-            return None
-        flat = results[node.outputs.index(name)].ravel()
-        return _selected(pieces, [owner[i] for i in flat.tolist()])
+        return None if results is None else _selected(pieces, results[node.outputs.index(name)].ravel())
 
     def _dense(self, node: Node) -> Parts | None:
         weights, bias = self.editor.constant(node.inputs[1]), self.editor.constant(node.inputs[2])
@@ -226,14 +221,13 @@ def _is_number(array: NDArray[np.generic]) -> bool:
     return bool(floating and array.size and (flat or array.size <= MOST_IN_MATRIX))
 
 
-def _selected(pieces: Parts, origins: list[tuple[int, int]]) -> Parts:
-    """Elements (piece, index) in order, consecutive ones of a piece together."""
-    runs: list[tuple[int, list[int]]] = []
-    for piece, index in origins:
-        if not runs or runs[-1][0] != piece:
-            runs.append((piece, []))
-        runs[-1][1].append(index)
-    return [_taken(pieces[piece], np.asarray(indices)) for piece, indices in runs]
+def _selected(pieces: Parts, elements: Indices) -> Parts:
+    """Elements of all pieces, by their numbers in order; consecutive ones of a piece together."""
+    ends = np.cumsum([piece.size for piece in pieces])
+    owner = np.searchsorted(ends, elements, side="right")
+    cuts = np.flatnonzero(np.diff(owner)) + 1
+    runs = [(int(who[0]), part) for who, part in zip(np.split(owner, cuts), np.split(elements, cuts), strict=True)]
+    return [_taken(pieces[k], part - (ends[k] - pieces[k].size)) for k, part in runs]
 
 
 def _taken(part: Expression, indices: Indices) -> Expression:
