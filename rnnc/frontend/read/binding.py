@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.read.batch import same_lanes, without_batch
 from rnnc.frontend.read.demands import addressed
 from rnnc.frontend.read.inference import infer_shapes
 from rnnc.frontend.read.limits import copied, first_line
@@ -144,7 +145,9 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
         elif name.lower() not in BATCH_WORDS or value != 1:
             choices = sorted({_address(a) for a in axes if a.symbol}) + [v.name for v in graph.input]
             choice = ", ".join(choices) or "none"
-            raise UsageError(f"--bind {name}: no such dimension or input", where=where, hint=f"There are: {choice}")
+            raise UsageError(
+                f"--bind {name}={value:g}: no such dimension or input", where=where, hint=f"There are: {choice}"
+            )
 
 
 def _time_length(graph: GraphProto) -> int:
@@ -268,8 +271,6 @@ def _unbatch(
     model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str
 ) -> tuple[dict[str, int], ModelProto]:
     """Lengths with the fixed batch of the file set to 1, and the model for them; refused where they are not found."""
-    from rnnc.frontend.read.batch import same_lanes, without_batch
-
     together = _apply(model, axes, lengths)
     batch = _batches(together)
     batched = [a for a in axes if a.length == batch]

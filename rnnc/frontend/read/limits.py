@@ -83,7 +83,7 @@ def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
     """The arrays that a graph holds, by name."""
     from onnx import numpy_helper
 
-    nodes = [n for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"]
+    nodes = [n for n in graph.node if n.op_type == "Constant" and n.attribute and n.attribute[0].name == "value"]
     tensors = {i.name: i for i in graph.initializer} | {n.output[0]: n.attribute[0].t for n in nodes}
     return {name: numpy_helper.to_array(t) for name, t in tensors.items()}
 

@@ -12,10 +12,6 @@ ATTENTION = "multiplies two tensors that are both computed from the input, as at
 ADVICE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("MatMul", "Gemm"), (ATTENTION, "Only products with constant weights are supported.")),
     "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
-    "ConvTranspose": (
-        "gives more steps than it takes",
-        "A step gives at most one value: replace it by repetition and Conv outside of the compiled network.",
-    ),
     **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
     "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
     **dict.fromkeys(

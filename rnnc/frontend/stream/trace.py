@@ -94,6 +94,10 @@ class Trace:
         self.confirmed = 0
         """How often time was where a node scans."""
 
+    def within(self, body: Graph) -> Trace:
+        """A walk through the body of one of the graph's nodes, which adds to the same network."""
+        return Trace(body, States(frozenset(), frozenset()), {}, self.parts)
+
     def run(self) -> Net:
         """Walk through the graph; raises Refused, and NeedsWindow where it must begin again with a window."""
         self.parts.steps = self.steps
@@ -246,7 +250,9 @@ class Trace:
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Give up this choice of axes unless time is axis ``axis`` of a stream."""
-        if self.single_step and traced.kind == "stream" and traced.shape[axis] == 1:
+        one_step = self.single_step and traced.kind == "stream"
+        one_step |= self.windowed and traced.kind == "last" and self._ticks(traced.value) == 1
+        if one_step and traced.shape[axis] == 1:
             self.confirmed += 1
             return
         if traced.kind == "last":
