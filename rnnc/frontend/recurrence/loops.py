@@ -62,14 +62,25 @@ class _Loop:
     editor: Editor
     node: Node
     body: Graph = field(init=False)
+    """With what never changes as constants."""
     carried: int = field(init=False)
+    given: dict[str, str] = field(init=False)
+    """The tensor that the condition and each carried value start from, by their names in the body."""
+    ends: dict[str, str] = field(init=False)
+    """The tensor of the body that each of them is after a round."""
     counters: dict[str, int] = field(init=False)
     """Body inputs that count iterations, with where they start."""
 
     def __post_init__(self) -> None:
         self.carried = len(self.node.inputs) - 2
-        self.body = self._fixed(enclose(self.editor, self.node.attributes["body"]))
-        self.counters = self._find_counters()
+        body = enclose(self.editor, self.node.attributes["body"])
+        names, aliases = [t.name for t in body.inputs[1:]], _aliases(body)
+        self.given = dict(zip(names, self.node.inputs[1:], strict=False))
+        self.ends = {name: aliases.get(o.name, o.name) for name, o in zip(names, body.outputs, strict=False)}
+        starts = {name: self.editor.constant(given) for name, given in self.given.items()}
+        fixed = {name: array for name, array in starts.items() if array is not None and self.ends[name] == name}
+        self.body = replace(body, constants={**body.constants, **fixed})
+        self.counters = self._find_counters(starts)
 
     def refuse(self, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""
@@ -84,12 +95,8 @@ class _Loop:
             )
         length = self._length(sources)
         self._check_condition(length)
-        states = [
-            k
-            for k in range(self.carried)
-            if self.body.inputs[2 + k].name not in self.counters
-            and self.body.inputs[2 + k].name not in self.body.constants
-        ]
+        without = self.counters.keys() | self.body.constants.keys()
+        states = [k for k in range(self.carried) if self.body.inputs[2 + k].name not in without]
         stacked = range(1 + self.carried, len(self.body.outputs))
         inputs = [self.body.inputs[2 + k] for k in states]
         inputs += [Tensor(name, (), "float32") for name in sources]
@@ -108,25 +115,11 @@ class _Loop:
         scan = Node(self.node.name, "Scan", "", tuple(names), tuple(results), attributes)
         return [complete(self.editor, scan)]
 
-    def _fixed(self, body: Graph) -> Graph:
-        """The body with the condition and carried values, where they never change, as constants."""
-        aliases = _aliases(body)
-        constants: dict[str, NDArray[Any]] = {}
-        for k in range(-1, self.carried):
-            name, after = body.inputs[2 + k].name, body.outputs[1 + k].name
-            start = self.editor.constant(self.node.inputs[2 + k])
-            if aliases.get(after, after) == name and start is not None:
-                constants[name] = start
-        return replace(body, constants={**body.constants, **constants})
-
-    def _find_counters(self) -> dict[str, int]:
-        aliases = _aliases(self.body)
+    def _find_counters(self, starts: Mapping[str, NDArray[Any] | None]) -> dict[str, int]:
         producers = {name: node for node in self.body.nodes for name in node.outputs}
         counters = {self.body.inputs[0].name: 0}
-        for k in range(self.carried):
-            name, after = self.body.inputs[2 + k].name, self.body.outputs[1 + k].name
-            start = self.editor.constant(self.node.inputs[2 + k])
-            node = producers.get(aliases.get(after, after))
+        for name, start in starts.items():
+            node = producers.get(self.ends[name])
             if start is None or start.size != 1 or node is None or node.op_type != "Add" or name not in node.inputs:
                 continue
             step = self.body.constants.get(next(n for n in (*node.inputs, "") if n != name))
@@ -137,18 +130,12 @@ class _Loop:
     def _sources(self) -> dict[str, tuple[str, int, bool, Node]]:
         """What the body takes out of sequences from outside: its tensor, the sequence, axis, and whether backwards."""
         sources: dict[str, tuple[str, int, bool, Node]] = {}
-        aliases = _aliases(self.body)
         inner = {n for m in self.body.nodes for n in m.outputs} | {t.name for t in self.body.inputs}
-        outer = {self.body.inputs[2 + k].name: self.node.inputs[2 + k] for k in range(self.carried)}
-        fixed = {
-            self.body.inputs[2 + k].name
-            for k in range(self.carried)
-            if aliases.get(self.body.outputs[1 + k].name, self.body.outputs[1 + k].name) == self.body.inputs[2 + k].name
-        }
         for node in self.body.nodes:
             if node.op_type != "Gather" or node.inputs[0] in self.body.constants:
                 continue
-            sequence = outer.get(node.inputs[0], "") if node.inputs[0] in fixed else node.inputs[0]
+            sequence = node.inputs[0]
+            sequence = self.given[sequence] if self.ends.get(sequence) == sequence else sequence
             if not sequence or sequence in inner:
                 continue
             direction = self._direction(node.inputs[1], sequence, int(node.attributes.get("axis", 0)))
