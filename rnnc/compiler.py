@@ -15,11 +15,11 @@ from rnnc.backend.targets import find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
-from rnnc.frontend.around import ZIP_MAP, without_rounding
-from rnnc.frontend.demands import fix_lengths
-from rnnc.frontend.load import load, read_model
-from rnnc.frontend.precision import real_inputs, to_single
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.around import ZIP_MAP, without_rounding
+from rnnc.frontend.read.demands import fix_lengths
+from rnnc.frontend.read.load import load, read_model
+from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
 from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes

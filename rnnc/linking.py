@@ -13,8 +13,8 @@ from rnnc.compiler import Stage, build, no_watch
 from rnnc.data import Source
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of
-from rnnc.frontend.load import load, read_model
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.load import load, read_model
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.options import Layout, Options, Told, not_told
 from rnnc.package import Package, write_folder
 from rnnc.verification.task import UNSCORED

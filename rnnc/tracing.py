@@ -45,6 +45,15 @@ class Tensor:
     dtype: str
 
 
+@dataclass(frozen=True)
+class Rewriting:
+    """A rule that rewrote a node: its name, and the node's own (or first output) and operator."""
+
+    rule: str
+    node: str
+    op_type: str
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """What the file says, simplified, every axis bound to a length; equal to the file in onnxruntime.
@@ -58,6 +67,7 @@ class Graph:
         notes: what could not be checked or was assumed, to show to the user.
         broken: why onnxruntime does not run the file, "" where it does.
         guessed: the lengths of open axes that nothing tells, as --bind would say them.
+        rewritings: which rules rewrote which nodes, in turn; those in bodies of its nodes are theirs.
     """
 
     name: str
@@ -73,6 +83,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     broken: str = ""
     guessed: tuple[str, ...] = ()
+    rewritings: tuple[Rewriting, ...] = ()
 
     def __str__(self) -> str:
         def shape(name: str) -> str:

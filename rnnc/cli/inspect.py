@@ -23,6 +23,9 @@ def run(
         str,
         typer.Option("--after", metavar="STAGE", help="Print what this stage made.", autocompletion=complete.stages),
     ] = "",
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Print which rewriting rules fired, and at which nodes.")
+    ] = False,
 ) -> None:
     """Show what became of each node of a file, what the network is, what one step costs, and what cannot be compiled.
 
@@ -31,8 +34,11 @@ def run(
     if after:
         _stage(output, model, after)
         return
+    if rules:
+        _rules(output, model)
+        return
     from rnnc.errors import ModelError
-    from rnnc.frontend.survey import survey
+    from rnnc.frontend.stream.survey import survey
     from rnnc.report.terminal import description, findings
 
     try:
@@ -49,8 +55,8 @@ def run(
 def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
     """Show what is known of each node of a file that cannot be compiled."""
     from rnnc.errors import ModelError
-    from rnnc.frontend.load import load
-    from rnnc.frontend.survey import survey
+    from rnnc.frontend.read.load import load
+    from rnnc.frontend.stream.survey import survey
     from rnnc.report.terminal import findings
 
     graph, found = None, []
@@ -61,6 +67,17 @@ def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
     output.context["nodes"] = [asdict(f) for f in found]
     if found and not output.as_json:
         print(findings(found), flush=True)
+
+
+def _rules(output: Output, model: ModelArguments) -> None:
+    """Show which rules rewrote which nodes, also of a file that cannot be compiled for another reason."""
+    from rnnc.frontend.read.load import load
+    from rnnc.frontend.stream.survey import rewritings
+    from rnnc.report import terminal
+
+    options = model.options()
+    found = rewritings(load(model.model, options), options)
+    output.answer({"rules": [asdict(r) for r in found]}, "" if output.as_json else terminal.rules(found))
 
 
 def _stage(output: Output, model: ModelArguments, after: str) -> None:

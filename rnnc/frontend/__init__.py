@@ -1,4 +1,4 @@
-"""From an ONNX file to a network of one step. The only package that imports onnx.
+"""From an ONNX file to a network of one step, in four rooms: read, rewrite, recurrence, stream. None imports one after it.
 
-``load.load`` reads and simplifies a file, ``streaming.to_stream`` turns it into a Net.
+``read.load.load`` reads and simplifies a file, ``stream.streaming.to_stream`` turns it into a Net.
 """

@@ -17,7 +17,8 @@ from rnnc.backend.program import Program
 from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
 
 if TYPE_CHECKING:
-    from rnnc.frontend.survey import Finding
+    from rnnc.frontend.stream.survey import Finding
+    from rnnc.tracing import Rewriting
 
 WIDTH = 80
 NAME_WIDTH = 30
@@ -63,6 +64,12 @@ def findings(found: Sequence[Finding]) -> str:
     rows = [[_shortened(f.node), f.op_type, f.status, f.why] for f in found]
     heading = f"{len(found)} nodes in the file: {', '.join(f'{n} {status}' for status, n in counts.items())}"
     return f"{heading}\n\n{table(['node', 'operator', '', 'how, or why not'], rows)}"
+
+
+def rules(found: Sequence[Rewriting]) -> str:
+    """Which rules rewrote which nodes of the file."""
+    rows = [[r.rule, _shortened(r.node), r.op_type] for r in found]
+    return table(["rule", "rewrote", "operator"], rows) if rows else "no rule rewrites a node of this file"
 
 
 def _shortened(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.errors import RnncError
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Sequences

@@ -15,8 +15,8 @@ import pytest
 
 from rnnc.compiler import build
 from rnnc.errors import Refused
-from rnnc.frontend.load import load
-from rnnc.frontend.survey import survey
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.survey import survey
 from rnnc.options import Options
 
 SHARED = Path(os.environ.get("RNNC_SHARED", ""))

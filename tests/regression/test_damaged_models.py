@@ -8,7 +8,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from rnnc.compiler import compile_stages
 from rnnc.errors import ModelError
-from rnnc.frontend.fold import fold
+from rnnc.frontend.read.fold import fold
 from rnnc.options import Options
 from rnnc.tracing import Node
 from tests.support.models import model

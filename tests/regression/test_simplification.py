@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from rnnc.frontend.simplify import _difference, _reference, random_inputs
+from rnnc.frontend.read.simplify import _difference, _reference, random_inputs
 from tests.support.graphs import Builder
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import rnnc
-from rnnc.frontend.load import read_model, select_outputs
+from rnnc.frontend.read.load import read_model, select_outputs
 from rnnc.net import Array, Net
 from rnnc.options import Options
 from rnnc.streams import run_net

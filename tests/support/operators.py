@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from rnnc.frontend.load import load
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet

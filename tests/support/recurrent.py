@@ -16,8 +16,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnc.activations import read_activations
-from rnnc.frontend.load import load
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.streams import run_net

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.frontend.load import load
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.streams import run_net, run_qnet, stream_net, stream_qnet

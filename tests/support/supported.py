@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rnnc.errors import RnncError
-from rnnc.frontend.load import load
-from rnnc.frontend.reasons import ADVICE
-from rnnc.frontend.streaming import to_stream
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.reasons import ADVICE
+from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 

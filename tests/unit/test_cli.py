@@ -299,6 +299,14 @@ def test_inspect_prints_any_stage(stage: str, here: Path) -> None:
     assert rnnc("inspect", "fan.onnx", "--after", stage, "--json").json["stage"] == stage
 
 
+def test_inspect_tells_which_rule_rewrote_which_node(here: Path) -> None:
+    answer = rnnc("inspect", "fan.onnx", "--rules", "--json")
+    fired = {(r["rule"], r["op_type"]) for r in answer.json["rules"]}
+    assert answer.code == 0 and fired & {("Gemm = Dense", "Gemm"), ("MatMul by a constant = Dense", "MatMul")}
+    shown = rnnc("inspect", "fan.onnx", "--rules").out
+    assert all(r["rule"] in shown and r["node"] in shown for r in answer.json["rules"])
+
+
 def test_inspect_says_what_cannot_be_compiled_and_why(here: Path) -> None:
     from onnx import helper
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.load import load
+from rnnc.frontend.read.load import load
 from rnnc.options import Options
 from tests.support.small import recording, small
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.foreign import FORMATS
+from rnnc.frontend.read.foreign import FORMATS
 from tests.support.small import small
 
 

@@ -9,8 +9,8 @@ import pytest
 from onnx import ModelProto, TensorProto, TrainingInfoProto, helper, numpy_helper
 
 from rnnc.errors import ModelError, Refused, UnreadableModel
-from rnnc.frontend import limits
-from rnnc.frontend.limits import check_limits
+from rnnc.frontend.read import limits
+from rnnc.frontend.read.limits import check_limits
 from tests.support.small import small
 
 

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rnnc.errors import ModelError, Refused, UnreadableModel, UsageError
-from rnnc.frontend.load import load
+from rnnc.frontend.read.load import load
 from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.models import IR, OPSET, recurrent

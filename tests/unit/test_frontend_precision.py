@@ -9,8 +9,8 @@ from onnx import helper, numpy_helper
 
 import rnnc
 from rnnc.errors import Refused
-from rnnc.frontend.load import load
-from rnnc.frontend.precision import to_single
+from rnnc.frontend.read.load import load
+from rnnc.frontend.read.precision import to_single
 from rnnc.options import Options
 from tests.support.graphs import Builder
 

@@ -127,8 +127,8 @@ def test_what_only_looks_like_a_norm_stays_what_it_is() -> None:
 def test_norms_of_channels_over_frames_on_the_batch_axis(op_type: str) -> None:
     import onnxruntime
 
-    from rnnc.frontend.load import load
-    from rnnc.frontend.streaming import to_stream
+    from rnnc.frontend.read.load import load
+    from rnnc.frontend.stream.streaming import to_stream
     from rnnc.options import Options
     from rnnc.streams import run_net
 

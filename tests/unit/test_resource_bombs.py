@@ -12,8 +12,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from rnnc.compiler import load_net
 from rnnc.errors import Refused, UnreadableModel
-from rnnc.frontend import running
-from rnnc.frontend.load import read_model
+from rnnc.frontend.read import running
+from rnnc.frontend.read.load import read_model
 from tests.support.small import small
 
 node = helper.make_node

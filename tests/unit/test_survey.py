@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto
 
 from rnnc.errors import ModelError
-from rnnc.frontend.load import load
-from rnnc.frontend.streaming import to_stream
-from rnnc.frontend.survey import Finding, survey
+from rnnc.frontend.read.load import load
+from rnnc.frontend.stream.streaming import to_stream
+from rnnc.frontend.stream.survey import Finding, survey
 from rnnc.options import Options
 from rnnc.report.terminal import findings
 from tests.support.graphs import Builder

@@ -10,7 +10,7 @@ import pytest
 
 from rnnc.compiler import compile_model, load_net
 from rnnc.errors import Refused, VerificationError
-from rnnc.frontend.load import load
+from rnnc.frontend.read.load import load
 from rnnc.options import Options
 from rnnc.verification import axes
 from rnnc.verification.axes import better_axes

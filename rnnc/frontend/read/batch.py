@@ -1,0 +1,114 @@
+"""A file whose batch is fixed above 1 as one of a single sequence: each lane of the batch is a stream of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnc.errors import UnreadableModel
+from rnnc.frontend.read.limits import constants, copied
+from rnnc.frontend.read.running import run
+from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
+SHAPED = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
+"""Which input of an operator is the shape of its result."""
+INITIAL = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+"""Which inputs of a recurrent operator are initial states."""
+
+
+def without_batch(model: ModelProto, batch: int) -> ModelProto:
+    """A copy in which constant initial states of ``batch`` equal rows have one, and constant shapes 1 in its place."""
+    from onnx import numpy_helper
+
+    copy = copied(model)
+    graph, held = copy.graph, constants(copy.graph)
+    states, producers = set[str](), {name: node for node in graph.node for name in node.output}
+    queue = [name for node in graph.node for i in INITIAL.get(node.op_type, ()) for name in node.input[i : i + 1]]
+    while queue:
+        name = queue.pop()
+        node = producers.get(name)
+        if name in held:
+            states.add(name)
+        elif node is not None and node.op_type not in INITIAL:
+            queue += node.input
+    shapes = {node.input[i] for node in graph.node for i in [SHAPED.get(node.op_type, 99)] if i < len(node.input)}
+    for name, array in held.items():
+        smaller = _smaller_shape(array, batch) if name in shapes else _one_row(array, batch) if name in states else None
+        if smaller is not None:
+            _replace(graph, numpy_helper.from_array(smaller, name))
+    return copy
+
+
+def same_lanes(model: ModelProto, single: ModelProto, axes: Mapping[str, int]) -> bool:
+    """Whether a model gives for each lane of its batch what ``single`` gives for that lane alone, as onnxruntime has it.
+
+    Args:
+        axes: the batch axis of each input that has one.
+
+    True where onnxruntime does not run the model itself.
+    """
+    names = [o.name for o in model.graph.output]
+    inputs = random_inputs(model)
+    try:
+        together = run(model, inputs, names)
+    except UnreadableModel:
+        raise
+    except Exception:
+        return True
+    lanes = max(inputs[name].shape[axis] for name, axis in axes.items())
+    for lane in range(lanes):
+        one = {k: np.take(x, [lane], axes[k]) if k in axes else x for k, x in inputs.items()}
+        try:
+            alone = run(single, one, names)
+        except Exception:
+            return False
+        if not all(_is_lane(together[name], alone[name], lane) for name in names):
+            return False
+    return True
+
+
+def _is_lane(together: NDArray[Any], alone: NDArray[Any], lane: int) -> bool:
+    """Whether a result is the given lane of another, along the one axis in which their shapes differ."""
+    if together.ndim != alone.ndim:
+        return False
+    axes = [i for i, (n, m) in enumerate(zip(together.shape, alone.shape, strict=True)) if n != m]
+    if len(axes) != 1 or alone.shape[axes[0]] != 1:
+        return False
+    mine = np.take(together, [lane], axes[0]).astype(np.float64)
+    limit = TOLERANCE * max(float(np.abs(mine).max(initial=0)), 1e-6)
+    return mine.shape == alone.shape and float(np.abs(mine - alone).max(initial=0)) <= limit
+
+
+def _smaller_shape(array: NDArray[Any], batch: int) -> NDArray[Any] | None:
+    """A shape with 1 where it has the batch first."""
+    places = np.flatnonzero(array.ravel() == batch)
+    if array.ndim != 1 or not places.size:
+        return None
+    smaller = array.copy()
+    smaller[places[0]] = 1
+    return smaller
+
+
+def _one_row(array: NDArray[Any], batch: int) -> NDArray[Any] | None:
+    """The first of ``batch`` equal rows, along the last axis of that length but the very last; None where they differ."""
+    axes = [i for i, n in enumerate(array.shape[:-1]) if n == batch]
+    if not axes:
+        return None
+    row = np.take(array, [0], axes[-1])
+    return row if np.array_equal(np.broadcast_to(row, array.shape), array) else None
+
+
+def _replace(graph: GraphProto, tensor: Any) -> None:
+    """Put a constant in the place of the one of its name."""
+    for initializer in graph.initializer:
+        if initializer.name == tensor.name:
+            initializer.CopyFrom(tensor)
+            return
+    node = next(n for n in graph.node if tensor.name in n.output)
+    node.attribute[0].t.CopyFrom(tensor)

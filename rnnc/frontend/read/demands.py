@@ -1,0 +1,147 @@
+"""Lengths of open axes that the graph itself tells, the features that a layer's weights take say, or that --bind says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnc.errors import UsageError
+from rnnc.frontend.read.limits import copied
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+Dims = list[int | str]
+"""The shape of a tensor: lengths, the symbols of open axes, "" for what is not known."""
+RECURRENT = ("LSTM", "GRU", "RNN")
+
+
+def fix_lengths(model: ModelProto, bind: Mapping[str, float], where: str) -> bool:
+    """Write into the inputs the lengths of open axes that INPUT.AXIS=N or the graph tells; whether there are any.
+
+    Raises UsageError where INPUT.AXIS is an axis of another length.
+    """
+    lengths: dict[str, int] = {}
+    copy = _named(model)
+    shapes = {v.name: v.type.tensor_type.shape.dim for v in copy.graph.input}
+    for name, value in bind.items():
+        if at := addressed(copy.graph, name):
+            dim = shapes[at[0]][at[1]]
+            if value < 1 or value != int(value) or (dim.dim_value and dim.dim_value != value):
+                has = f"that axis has length {dim.dim_value}" if dim.dim_value else "a length is a positive integer"
+                raise UsageError(f"--bind {name}={value:g}: {has}", where=where)
+            lengths.update({dim.dim_param: int(value)} if dim.dim_param else {})
+    demands = _demanded(copy)
+    lengths = {s: n for s, n in demands.items() if s not in bind and n > 0} | lengths
+    for value, named in zip(model.graph.input, copy.graph.input, strict=True):
+        for dim, symbol in zip(
+            value.type.tensor_type.shape.dim, (d.dim_param for d in named.type.tensor_type.shape.dim), strict=True
+        ):
+            if symbol in lengths:
+                dim.dim_value = lengths[symbol]
+    return bool(lengths)
+
+
+def addressed(graph: GraphProto, name: str) -> tuple[str, int] | None:
+    """The input and the axis that "INPUT.AXIS" names; None where it names none."""
+    inputs = {v.name: v for v in graph.input}
+    found = re.fullmatch(r"(.+)\.(\d+)", name)
+    if found is None or name in inputs or found[1] not in inputs:
+        return None
+    dims = inputs[found[1]].type.tensor_type.shape.dim
+    if int(found[2]) >= len(dims) or any(
+        d.dim_param == name for v in inputs.values() for d in v.type.tensor_type.shape.dim
+    ):
+        return None
+    return found[1], int(found[2])
+
+
+def _named(model: ModelProto) -> ModelProto:
+    """A copy in which every open axis has a symbol, so that inference follows it."""
+    copy = copied(model)
+    for value in copy.graph.input:
+        for i, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.dim_value <= 0 and not dim.dim_param:
+                dim.dim_param = f"{value.name}[{i}]"
+    return copy
+
+
+def _demanded(model: ModelProto) -> dict[str, int]:
+    """The length that every reader of an open axis asks for, by symbol; those on which readers disagree are left out.
+
+    A leading axis is taken as 1 where a Reshape takes several open axes together.
+    """
+    from onnx import numpy_helper, shape_inference
+
+    inputs = {v.name: v.type.tensor_type.shape.dim for v in model.graph.input}
+    symbols = {d.dim_param for dims in inputs.values() for d in dims if d.dim_param}
+    if not symbols:
+        return {}
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except Exception:
+        return {}
+    batch = frozenset(dims[0].dim_param for dims in inputs.values() if len(dims) > 1)
+    weights = {i.name: i for i in model.graph.initializer}
+    weights |= {
+        n.output[0]: a.t for n in model.graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"
+    }
+    shapes: dict[str, Dims] = {
+        v.name: [d.dim_value or d.dim_param for d in v.type.tensor_type.shape.dim]
+        for v in [*inferred.graph.input, *inferred.graph.value_info]
+        if v.type.tensor_type.HasField("shape")
+    }
+    found: dict[str, set[int]] = {}
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
+            target = [int(n) for n in numpy_helper.to_array(weights[node.input[1]]).ravel()]
+            asked = _of_reshape(shapes.get(node.input[0], []), target, batch)
+        else:
+            asked = _of_weights(node, shapes, weights)
+        for symbol, length in asked:
+            found.setdefault(symbol, set()).add(length)
+    return {s: lengths.pop() for s, lengths in found.items() if s in symbols and len(lengths) == 1}
+
+
+def _of_weights(
+    node: NodeProto, shapes: Mapping[str, Dims], weights: Mapping[str, TensorProto]
+) -> Iterator[tuple[str, int]]:
+    """What a layer's constant weights ask of the axes of its first input."""
+    x = shapes.get(node.input[0], []) if node.input else []
+    if len(node.input) < 2 or node.input[1] not in weights or not x:
+        return
+    w = list(weights[node.input[1]].dims)
+    attributes = {a.name: a.i for a in node.attribute}
+    if node.op_type in RECURRENT and len(w) == 3:
+        yield from _ask(x, -1, w[2])
+    elif node.op_type == "MatMul" and len(w) >= 2:
+        yield from _ask(x, -1, w[-2])
+    elif node.op_type == "Gemm" and len(w) == 2:
+        yield from _ask(x, 0 if attributes.get("transA", 0) else -1, w[attributes.get("transB", 0)])
+    elif node.op_type == "Conv" and len(x) > 1:
+        yield from _ask(x, 1, w[1] * attributes.get("group", 1))
+    elif node.op_type == "LayerNormalization":
+        for axis in range(1, len(w) + 1):
+            yield from _ask(x, -axis, w[-axis])
+
+
+def _ask(x: Dims, axis: int, length: int) -> Iterator[tuple[str, int]]:
+    symbol = x[axis]
+    if isinstance(symbol, str) and symbol:
+        yield symbol, length
+
+
+def _of_reshape(x: Dims, target: list[int], batch: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """What a Reshape to a shape without open places asks of the one open axis that is no batch."""
+    kept = [n if n else x[i] if i < len(x) else "" for i, n in enumerate(target)]
+    lengths = [n for n in kept if isinstance(n, int)]
+    if len(lengths) < len(kept) or min(lengths, default=-1) < 1 or "" in x:
+        return
+    others = [n for n in x if isinstance(n, str) and n not in batch]
+    known = int(np.prod([n for n in x if isinstance(n, int)], dtype=np.int64))
+    whole = int(np.prod(lengths, dtype=np.int64))
+    if len(others) == 1 and known and whole % known == 0:
+        yield others[0], whole // known

@@ -1,0 +1,222 @@
+"""A file, or its content, to a Graph: read within bounds, every axis bound to a length, simplified, converted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnc.errors import Refused, UnreadableModel, UsageError
+from rnnc.frontend.read.around import without_maps, without_rounding
+from rnnc.frontend.read.binding import bind
+from rnnc.frontend.read.convert import convert
+from rnnc.frontend.read.demands import fix_lengths
+from rnnc.frontend.read.external import embed_external
+from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
+from rnnc.frontend.read.inference import inferred
+from rnnc.frontend.read.limits import (
+    MAX_FILE_BYTES,
+    check_domains,
+    check_inlined_size,
+    check_limits,
+    first_line,
+    node_label,
+    subgraphs,
+)
+from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.simplify import simplify
+from rnnc.options import Options
+from rnnc.tracing import Graph
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, ValueInfoProto
+
+
+MULTIPLES = (1, 2, 4, 6, 8)
+"""Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
+
+
+UNKNOWN_OPERATOR = (
+    "The exporter left an operator of its framework in, as tf2onnx does with those of TensorFlow that it does not know: "
+    "write that layer with others (GELU by its tanh form), or export another way."
+)
+
+
+def load(source: str | Path | bytes, options: Options) -> Graph:
+    """Read a model and simplify it.
+
+    Args:
+        source: path of an ONNX file, or its content.
+        options: ``bind``, ``time_axis``, ``window``, ``outputs``, ``external_data`` and ``name`` are used.
+
+    Raises UnreadableModel, Refused, UsageError.
+    """
+    model, file = read_model(source, options.external_data)
+    other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
+    _check(model, file)
+    _strip_shapes(model)
+    fix_lengths(model, options.bind, file)
+    wanted = select_outputs(model, options.outputs, file)
+    found = []
+    for multiple in MULTIPLES:
+        bound = bind(model, options, file, multiple)
+        found.append((bound, simplify(bound.model, file)))
+        if not found[-1][1].broken or not bound.time or options.window:
+            break
+    bound, slim = found[0] if found[-1][1].broken else found[-1]
+    if slim.broken:
+        inferred(slim.model, file, strict=True)
+    name = options.name or (Path(file).stem if file else "model")
+    graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
+    notes = (
+        [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
+    )
+    if rounded:
+        what = "the file rounds what it computes to fewer bits and back (QuantizeLinear, DequantizeLinear)"
+        notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
+    if counts:
+        what = f"the integers of {', '.join(counts)} are taken as real numbers"
+        notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
+    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken, guessed=bound.guessed)
+
+
+def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:
+    """Parse a model, check its tensors, inline its functions, give scores for maps of them.
+
+    Returns it with the file's name for messages.
+
+    Args:
+        external_data: take in weights that lie in files beside the model's.
+    """
+    from onnx import ModelProto
+
+    content, file = _content(source)
+    model = ModelProto()
+    damage: Exception | None = None
+    try:
+        model.ParseFromString(content)
+    except Exception as error:
+        damage = error
+    if (damage or not model.HasField("graph")) and not isinstance(source, bytes):
+        refuse_by_name(Path(source))
+    if damage:
+        raise UnreadableModel("not an ONNX file, or damaged", where=file) from damage
+    if external_data and not isinstance(source, bytes):
+        embed_external(model, Path(source).parent, file)
+    check_limits(model, file)
+    if model.functions:
+        model = _inline_functions(model, file)
+    without_maps(model)
+    check_domains(model, file)
+    return model, file
+
+
+def _content(source: str | Path | bytes) -> tuple[bytes, str]:
+    if isinstance(source, bytes):
+        refuse_foreign_bytes(source)
+        if len(source) > MAX_FILE_BYTES:
+            raise UnreadableModel(f"the model is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return source, "model"
+    path = Path(source)
+    try:
+        refuse_foreign(path)
+        if not path.is_file():
+            raise UnreadableModel("no such file" if not path.exists() else "not a file", where=str(path))
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UnreadableModel(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB", where=str(path))
+        return path.read_bytes(), path.name
+    except (OSError, ValueError) as error:
+        raise UnreadableModel(f"cannot be read: {first_line(error)}", where=str(path)) from error
+
+
+def _inline_functions(model: ModelProto, file: str) -> ModelProto:
+    from onnx import inliner
+
+    check_inlined_size(model, file)
+    try:
+        inlined = inliner.inline_local_functions(model)
+    except Exception as error:
+        raise UnreadableModel(f"its functions cannot be inlined: {first_line(error)}", where=file) from error
+    check_limits(inlined, file)
+    return inlined
+
+
+def _strip_shapes(model: ModelProto) -> None:
+    """Forget inner and output shapes: exporters leave them stale, with a length of time frozen."""
+    for graph in subgraphs(model.graph, ""):
+        del graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+
+
+def _check(model: ModelProto, file: str) -> None:
+    from onnx import checker
+
+    for output in model.graph.output:
+        if not output.type.tensor_type.HasField("shape"):
+            output.type.tensor_type.shape.SetInParent()
+    try:
+        checker.check_model(model)
+    except Exception as error:
+        what = first_line(error)
+        hint = UNKNOWN_OPERATOR if what.startswith("No Op registered") else ""
+        raise UnreadableModel(f"the model is not valid ONNX: {what}", where=file, hint=hint) from error
+    for value in model.graph.input:
+        if not value.type.HasField("tensor_type"):
+            raise Refused("it is no tensor (a sequence, map or optional)", where=f"{file}: input {value.name!r}")
+    seen: set[str] = set()
+    for node in model.graph.node:
+        for name in node.output:
+            if name in seen:
+                raise UnreadableModel(f"computes {name!r} a second time", where=f"{file}: {node_label(node)}")
+            seen.update([name] if name else [])
+
+
+def select_outputs(model: ModelProto, outputs: tuple[str, ...], file: str) -> tuple[str, ...]:
+    """Make inner tensors outputs. Returns the outputs that are wanted: those named, or the file's.
+
+    Raises UsageError where the model computes no such tensor.
+    """
+    graph = model.graph
+    present = [o.name for o in graph.output]
+    known = {name for node in graph.node for name in node.output} | set(present)
+    for name in outputs:
+        if name not in known:
+            what = f"--output {name}: the model computes no such tensor"
+            raise UsageError(what, where=file, hint=_nearby(graph, name))
+    for name in [n for n in outputs if n not in present]:
+        graph.output.append(_declaration(model, name))
+    return outputs or tuple(present)
+
+
+def _declaration(model: ModelProto, name: str) -> ValueInfoProto:
+    """An inner tensor as an output: its element type, without a shape."""
+    from onnx import TensorProto, helper, shape_inference
+
+    try:
+        inferred = list(shape_inference.infer_shapes(model).graph.value_info)
+    except Exception:
+        inferred = []
+    types = [v.type.tensor_type.elem_type for v in inferred if v.name == name]
+    return helper.make_tensor_value_info(name, types[0] if types else TensorProto.FLOAT, None)
+
+
+def _restarts(graph: Graph) -> tuple[str, ...]:
+    """A note where a file of a single step starts a layer anew at each call, from a state that is built in."""
+    for node in graph.nodes:
+        if node.op_type not in ("LSTM", "GRU", "RNN", "Loop"):
+            continue
+        names = node.inputs[5:7] if node.op_type != "Loop" else node.inputs[2:]
+        shape = graph.shapes.get(node.inputs[0], (0,)) if node.op_type != "Loop" else ()
+        steps = shape[1 if node.attributes.get("layout", 0) else 0] if shape else graph.constants.get(node.inputs[0], 0)
+        built_in = all(not name or name in graph.constants for name in names)
+        if steps == 1 and built_in:
+            what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"
+            return (f"{node.label}: {what}; compiled, the state is carried from step to step",)
+    return ()
+
+
+def _nearby(graph: GraphProto, name: str) -> str:
+    close = get_close_matches(name, [o for node in graph.node for o in node.output if o], 5)
+    return f"Did you mean {' or '.join(close)}?" if close else "rnnc inspect lists the tensors."

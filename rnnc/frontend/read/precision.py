@@ -1,0 +1,95 @@
+"""What a file computes with, taken in single precision: weights as they are, arithmetic in float32, counts as numbers.
+
+onnxruntime has no recurrent operators in double precision, and what it computes in half precision is 2^-11 away from what
+the weights say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnc.frontend.read.limits import subgraphs
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+NAMES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+"""Element types of ONNX that hold real numbers."""
+SINGLE = 1
+INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
+"""Those that hold integers."""
+TYPED = ("to", "dtype")
+"""Attributes that are an element type."""
+
+
+def to_single(model: ModelProto) -> str:
+    """Make all real numbers of a model float32, in place.
+
+    Returns what its inputs, outputs and weights were beside that, "" if nothing: a single number does not count.
+    """
+    found: set[int] = set()
+    for graph in subgraphs(model.graph, ""):
+        found.update(_retype(value) for value in [*graph.input, *graph.output])
+        for value in graph.value_info:
+            _retype(value)
+        found.update(_convert(tensor) for tensor in graph.initializer)
+        for node in graph.node:
+            found |= _attributes(node)
+    return " and ".join(sorted(NAMES[kind] for kind in found - {0, SINGLE}))
+
+
+def real_inputs(model: ModelProto) -> list[str]:
+    """Make the inputs of integers that the graph does nothing with but cast to float32 inputs of it, in place; their names."""
+    graph = model.graph
+    readers: dict[str, list[NodeProto | None]] = {o.name: [None] for o in graph.output}
+    for inner in subgraphs(graph, ""):
+        for node in inner.node:
+            for name in node.input:
+                readers.setdefault(name, []).append(node if inner is graph else None)
+    changed = []
+    for value in graph.input:
+        nodes = readers.get(value.name, [])
+        if value.type.tensor_type.elem_type in INTEGERS and nodes and all(map(_makes_single, nodes)):
+            value.type.tensor_type.elem_type = SINGLE
+            changed.append(value.name)
+    return changed
+
+
+def _makes_single(node: NodeProto | None) -> bool:
+    return node is not None and node.op_type == "Cast" and any(a.name == "to" and a.i == SINGLE for a in node.attribute)
+
+
+def _retype(value: ValueInfoProto) -> int:
+    """Set the element type of a tensor or list of tensors; what it was if it holds real numbers, else 0."""
+    before = 0
+    for kind in (value.type.tensor_type, value.type.sequence_type.elem_type.tensor_type):
+        if kind.elem_type in NAMES:
+            before = kind.elem_type
+            kind.elem_type = SINGLE
+    return before
+
+
+def _convert(tensor: TensorProto) -> int:
+    """Set the element type of a constant; what it was if it holds several real numbers, else 0."""
+    from onnx import numpy_helper
+
+    before = tensor.data_type
+    if before not in NAMES or before == SINGLE:
+        return 0
+    with np.errstate(over="ignore"):
+        array = numpy_helper.to_array(tensor).astype(np.float32)
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return before if array.size > 1 else 0
+
+
+def _attributes(node: NodeProto) -> set[int]:
+    found = set[int]()
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            found.add(_convert(attribute.t))
+        found.update(_convert(tensor) for tensor in attribute.tensors)
+        if attribute.name in TYPED and attribute.i in NAMES:
+            attribute.i = SINGLE
+    return found

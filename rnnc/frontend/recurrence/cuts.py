@@ -1,0 +1,271 @@
+"""Where one step of an unrolled loop ends and the next begins: what is computed late is part of the next step.
+
+A node belongs at first to the step whose frame it depends on; what only prepares a state for the next step (R h, a decay,
+substeps of an ODE solver) may as well be part of that. Where it is decides which tensors are the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from rnnc.frontend.recurrence.copies import Copies
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import sources
+from rnnc.tracing import Graph, Node
+from rnnc.views import VIEWS
+
+MATRICES = ("Dense", "Gemm", "MatMul", "Einsum")
+PREPARING = (*MATRICES, *VIEWS)
+"""What prepares a state for the next step."""
+SCALING = ("Neg", "Add", "Sub", "Mul", "Div")
+"""The same, where the next step reads the state as it is as well; else it may be the end of an activation."""
+Place = tuple[str, str]
+Capacities = dict[Place, dict[Place, int]]
+SOURCE, SINK = ("step", "this"), ("step", "next")
+NO_LIMIT = 1 << 30
+MOST_STEPS = 4
+"""By which something is postponed."""
+Late = dict[str, int]
+"""First outputs of nodes, and by how many steps each is left to later ones."""
+
+
+class Cuts:
+    """The nodes of a step in the middle that can be left to the next one.
+
+    Args:
+        copies: of which ``nodes`` are those of a loop in one step, in order.
+    """
+
+    def __init__(self, copies: Copies, nodes: list[Node]) -> None:
+        self.copies, self.nodes = copies, nodes
+        self.own = {name: n for n in nodes for name in n.outputs}
+        self.frames = [name for name in copies.frames if copies.at(name) == copies.middle]
+        self.readers: dict[str, list[Node]] = {name: [] for name in (*self.own, *self.frames)}
+        """In the same step."""
+        self.later: dict[str, list[Node]] = {}
+        """In the next step, each by its copy in this one."""
+        self.starting: set[str] = set()
+        """First outputs of nodes that something outside of the loop reads, or that read what is before it."""
+        step, inside = copies.middle, self._inside()
+        for node in nodes:
+            for name in node.inputs:
+                if name in self.readers:
+                    self.readers[name].append(node)
+                elif copies.after.get(name, "") in self.readers:
+                    self.later.setdefault(copies.after[name], []).append(node)
+                elif 0 <= copies.at(name) < step:
+                    self.starting.add(node.outputs[0])
+            if any(n in copies.editor.results or self._outside(n, inside) for n in node.outputs):
+                self.starting.add(node.outputs[0])
+
+    def _inside(self) -> set[int]:
+        names = (name for node in self.nodes for name in self.copies.orbit(node.outputs[0]).values())
+        return {id(n) for n in map(self.copies.editor.producer, names) if n is not None}
+
+    def _outside(self, name: str, inside: set[int]) -> bool:
+        return any(id(r) not in inside for r in self.copies.editor.uses(name))
+
+    def all(self) -> Iterator[Late]:
+        """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""
+        single = (dict.fromkeys(late, 1) for late in (self._linear(), *self._fewest()))
+        yield from {frozenset(late.items()): late for late in (*single, self._shown(), {})}.values()
+
+    # ----------------------------------------------------------------- R h and its like
+
+    def _linear(self) -> frozenset[str]:
+        """What only matrices, views and factors do to a state, but for factors that may be the end of an activation."""
+        late: set[str] = set()
+        for node in reversed(self.nodes):
+            moving = self._moving(node)
+            if node.op_type not in (*PREPARING, *SCALING) or len(moving) != 1 or node.outputs[0] in self.starting:
+                continue
+            if moving[0] not in self.own or not self._only_later(node, late):
+                continue
+            if node.op_type in MATRICES and all(self._is_matrix(r) for r in self._behind([node])):
+                continue
+            late.add(node.outputs[0])
+        for node in self.nodes:
+            if node.op_type in SCALING and node.outputs[0] in late:
+                source = self._moving(node)[0]
+                before = self.own[source].outputs[0] in late
+                others = [r for r in self.readers[source] if r is not node and r.outputs[0] in late]
+                if not (before or others or self.later.get(source)):
+                    late.remove(node.outputs[0])
+        return frozenset(late)
+
+    def _is_matrix(self, node: Node) -> bool:
+        return node.op_type in MATRICES and len(self._moving(node)) == 1
+
+    def _is_factor(self, node: Node) -> bool:
+        return node.op_type in SCALING and len(self._moving(node)) == 1
+
+    def _moving(self, node: Node) -> list[str]:
+        return [n for n in node.inputs if n and self.copies.editor.constant(n) is None]
+
+    def _only_later(self, node: Node, late: set[str]) -> bool:
+        readers = [r for name in node.outputs for r in self.readers[name]]
+        read = bool(readers) or any(self.later.get(name) for name in node.outputs)
+        return read and all(r.outputs[0] in late for r in readers)
+
+    def _behind(self, nodes: Iterable[Node]) -> Iterator[Node]:
+        """What reads nodes through views and biases: a matrix that only matrices read is a projection of the state."""
+        for node in nodes:
+            for name in node.outputs:
+                readers = [*self.readers[name], *self.later.get(name, ())]
+                passing = [r for r in readers if r.op_type in VIEWS or self._is_factor(r)]
+                yield from (r for r in readers if r not in passing)
+                yield from self._behind(r for r in passing if set(r.outputs) <= self.own.keys())
+
+    # ----------------------------------------------------------------- where inputs of the graph stand
+
+    def _shown(self) -> Late:
+        """What is computed from states alone, where the first step reads an input of the graph in their place."""
+        states = self._states()
+        return self._as_late_as_read(self._of_states(states, shared=False), states)
+
+    def _of_states(self, states: dict[str, int], *, shared: bool) -> set[str]:
+        """The nodes that compute from states alone; ``shared``: also those that this step reads itself."""
+        late = {n.outputs[0] for n in self.nodes if self._moving(n)} if states else set[str]()
+        left = None
+        while left != late:
+            left = set(late)
+            for node in self.nodes:
+                known = all(n in states or self._made(n) in late for n in self._moving(node))
+                free = shared or (node.outputs[0] not in self.starting and self._only_later(node, late))
+                if not known or not free:
+                    late.discard(node.outputs[0])
+        return late
+
+    def doubled(self) -> Graph | None:
+        """The graph with nodes of states that this step and the next read twice, once for each; None where none are."""
+        states, editor = self._states(), self.copies.editor
+        late = self._of_states(states, shared=False)
+        shared = self._read_later(self._of_states(states, shared=True) - late - states.keys())
+        inside, second, twins = self._inside(), dict[str, str](), list[Node]()
+        for node in [n for n in self.nodes if n.outputs[0] in shared]:
+            for name in self.copies.orbit(node.outputs[0]).values():
+                original = editor.producer(name)
+                if original is not None:
+                    second.update((n, editor.fresh("twin")) for n in original.outputs)
+                    twins.append(original)
+        of_late = {
+            name for n in self.nodes if n.outputs[0] in late for name in self.copies.orbit(n.outputs[0]).values()
+        }
+
+        def own(node: Node, name: str) -> str:
+            later = id(node) in inside and self.copies.at(node.outputs[0]) > self.copies.at(name)
+            return second.get(name, name) if later or node.outputs[0] in of_late else name
+
+        nodes = [replace(n, inputs=tuple(own(n, name) for name in n.inputs)) for n in editor.nodes]
+        for node in twins:
+            inputs, outputs = (tuple(second.get(n, n) for n in names) for names in (node.inputs, node.outputs))
+            nodes.append(replace(node, inputs=inputs, outputs=outputs))
+        shapes = {**editor.shapes, **{new: editor.shapes[old] for old, new in second.items() if old in editor.shapes}}
+        changed = replace(editor.graph, nodes=tuple(nodes), constants=editor.constants, shapes=shapes)
+        return Editor(changed).finish() if twins else None
+
+    def _read_later(self, firsts: set[str]) -> set[str]:
+        """Those of some nodes that the next step reads, directly or through others of them."""
+        found: set[str] = set()
+        for node in reversed(self.nodes):
+            later = any(self.later.get(n) or found & {r.outputs[0] for r in self.readers[n]} for n in node.outputs)
+            if later and node.outputs[0] in firsts:
+                found.add(node.outputs[0])
+        return found
+
+    def _as_late_as_read(self, late: set[str], states: dict[str, int]) -> Late:
+        """Each node as many steps later as what reads it; a state in the step that it is of."""
+        middle, shift = self.copies.middle, dict.fromkeys(late, 1)
+        for _ in range(MOST_STEPS):
+            for node in reversed(self.nodes):
+                first = node.outputs[0]
+                if first in late:
+                    fixed = [states[n] for n in node.outputs if n in states]
+                    here = [shift.get(r.outputs[0], 0) for n in node.outputs for r in self.readers[n]]
+                    there = [1 + shift.get(r.outputs[0], 0) for n in node.outputs for r in self.later.get(n, ())]
+                    shift[first] = fixed[0] - middle if fixed else min(here + there)
+        return shift
+
+    def _made(self, name: str) -> str:
+        """The first output of the node, or of its copy in this step, that computes what a node of this step reads."""
+        node = self.own.get(name) or self.own.get(self.copies.after.get(name, ""))
+        return node.outputs[0] if node is not None else ""
+
+    def _states(self) -> dict[str, int]:
+        """The tensors that copies read where the first of them reads an input of the graph, and of which step each is."""
+        copies, found = self.copies, dict[str, int]()
+        for node in self.nodes:
+            orbit = sorted(copies.orbit(node.outputs[0]).items())
+            pair = [copies.editor.producer(name) for _, name in orbit[:2]]
+            if len(pair) < 2 or pair[0] is None or pair[1] is None:
+                continue
+            for a, b in zip(pair[0].inputs, pair[1].inputs, strict=True):
+                if a != b and a not in copies.step and self._given(a):
+                    found.update((name, at - copies.at(b)) for at, name in copies.orbit(b).items())
+        return found
+
+    def _given(self, name: str) -> bool:
+        """Whether a tensor is an input of the graph, or a view of one."""
+        editor = self.copies.editor
+        *_, source = sources(editor, name)
+        return editor.producer(source) is None and editor.constant(source) is None
+
+    # ----------------------------------------------------------------- as few states as can be
+
+    def _fewest(self) -> Iterator[frozenset[str]]:
+        """The places at which the fewest tensors go from one step to the next: near the next one, near this one."""
+        left = self._flow()
+        back: Capacities = {}
+        for a, ends in left.items():
+            for b, capacity in ends.items():
+                back.setdefault(b, {})[a] = capacity
+        now, late = _reached(left, SOURCE), _reached(back, SINK)
+        firsts = [n.outputs[0] for n in self.nodes]
+        yield frozenset(n for n in firsts if ("node", n) in late)
+        yield frozenset(n for n in firsts if ("node", n) not in now)
+
+    def _flow(self) -> Capacities:
+        """What a largest flow leaves of the capacities.
+
+        One for each tensor that goes to the next step. What is left to that step needs what it reads of the step before
+        left to it as well; what stays needs all that it reads of its own step.
+        """
+        left: Capacities = {SINK: {}, SOURCE: {("node", n): NO_LIMIT for n in self.starting}}
+        for name in self.frames:
+            left[SOURCE]["given", name] = NO_LIMIT
+            self._pass_on(left, name)
+        for name, readers in self.later.items():
+            left[SOURCE]["again", name] = 1
+            left["again", name] = {("node", r.outputs[0]): NO_LIMIT for r in readers}
+        for node in self.nodes:
+            me = left.setdefault(("node", node.outputs[0]), {})
+            me.update((("node", self.own[n].outputs[0]), NO_LIMIT) for n in node.inputs if n in self.own)
+            for name in node.outputs:
+                me["given", name] = NO_LIMIT
+                me.update((("node", r.outputs[0]), NO_LIMIT) for r in self.later.get(name, ()))
+                self._pass_on(left, name)
+        while SINK in (path := _reached(left, SOURCE)):
+            place = SINK
+            while place != SOURCE:
+                before = path[place]
+                left[before][place] -= 1
+                left[place][before] = left[place].get(before, 0) + 1
+                place = before
+        return left
+
+    def _pass_on(self, left: Capacities, name: str) -> None:
+        left["given", name] = {("taken", name): 1}
+        left["taken", name] = {("node", r.outputs[0]): NO_LIMIT for r in self.readers[name]}
+        if self.later.get(name):
+            left["taken", name][SINK] = NO_LIMIT
+
+
+def _reached(left: Capacities, start: Place) -> dict[Place, Place]:
+    """The places that capacity leads to, each with the one before it."""
+    path, queue = {start: start}, [start]
+    for place in queue:
+        fresh = [p for p, capacity in left.get(place, {}).items() if capacity > 0 and p not in path]
+        path.update((p, place) for p in fresh)
+        queue += fresh
+    return path

@@ -1,0 +1,1 @@
+"""Changing a Graph: rules that leave fewer forms for handlers to know."""

@@ -1,0 +1,92 @@
+"""Why an operator cannot be compiled, and what to do about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.frontend.read.fold import RANDOM
+from rnnc.tracing import Graph, Tensor
+
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
+ATTENTION = "multiplies two tensors that are both computed from the input, as attention does"
+ADVICE: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("MatMul", "Gemm"), (ATTENTION, "Only products with constant weights are supported.")),
+    "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
+    **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
+    "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
+    **dict.fromkeys(
+        ("NonZero", "Compress", "Unique", "NonMaxSuppression"), ("the size of its result depends on the data", "")
+    ),
+    **dict.fromkeys(("Tan", "Atanh"), ("has poles, where no format holds its values", "")),
+    "CumSum": (
+        "running sums are not supported: over time they grow without end",
+        "Over time, take a leaky sum (h' = a h + x); along features, a MatMul with a triangle of ones.",
+    ),
+    "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
+    "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
+    "ReverseSequence": (
+        "it turns parts of a sequence around in time",
+        "A backward pass needs the whole sequence: it can only be turned around as a whole.",
+    ),
+}
+"""By operator: what is wrong, and the way out."""
+SEQUENCES = (
+    "SequenceAt",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceInsert",
+    "SplitToSequence",
+    "ConcatFromSequence",
+)
+
+
+def advice(op_type: str) -> tuple[str, str]:
+    """What to say of an operator that no handler takes: what is wrong, and the way out."""
+    if op_type in ADVICE:
+        return ADVICE[op_type]
+    if op_type in RANDOM:
+        return f"{op_type} gives random numbers", "Export the network for inference (model.eval())."
+    if op_type in SEQUENCES:
+        return "lists of tensors are not supported", "Export with fixed shapes, so that lists become tensors."
+    return f"the operator {op_type} is not supported", "docs/supported.md lists what is."
+
+
+LENGTHS = 4
+"""Which input of LSTM, GRU and RNN tells how long each sequence is."""
+
+
+def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
+    """What to say of an input of integers that no table is looked up with: what is wrong, and the way out."""
+    made = {tensor.name}
+    for node in graph.nodes:
+        made.update(
+            node.outputs if made.intersection(node.inputs) and node.op_type not in ("LSTM", "GRU", "RNN") else ()
+        )
+    told = any(
+        n.op_type in ("LSTM", "GRU", "RNN") and made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in graph.nodes
+    )
+    if told or "len" in tensor.name.lower():
+        what = "it tells how long a sequence is, and a stream has no end"
+        return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
+    if np.prod(tensor.shape, dtype=np.int64) == 1:
+        what = "it is one whole number, and no table is looked up with it"
+        return what, f"If it is a setting, --bind {tensor.name}=VALUE makes it a constant; else export it as floats."
+    what = "it holds whole numbers, and no table is looked up with them"
+    return what, "Export the network with an input of floats; --input-affine takes raw counts."
+
+
+def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
+    """The exact --bind: the length that the file has, or both it and the open axis."""
+    sequences = [t for t in graph.inputs if t.name != tensor.name and len(t.shape) > 1]
+    open_axes = [f"{t.name}.{t.shape.index(graph.time)}" for t in sequences if graph.time and graph.time in t.shape]
+    if open_axes:
+        return f"--bind {tensor.name}=T --bind {open_axes[0]}=T, T a number of steps"
+    readers = [
+        n for n in graph.nodes if n.op_type in ("LSTM", "GRU", "RNN") and len(n.inputs) > LENGTHS and n.inputs[LENGTHS]
+    ]
+    steps = [
+        graph.shapes[n.inputs[0]][1 if n.attributes.get("layout", 0) else 0]
+        for n in readers
+        if n.inputs[0] in graph.shapes
+    ]
+    return f"--bind {tensor.name}={steps[0]}" if steps else f"--bind {tensor.name}=T"

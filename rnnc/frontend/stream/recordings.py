@@ -1,0 +1,119 @@
+"""A whole recording that would become one frame: an unrolled sequence whose cell is not recognised is refused.
+
+Such a network has no state, and an input whose frame still has an axis along which the file repeats one body, each copy
+reading the one before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from itertools import pairwise
+
+from rnnc.errors import Refused
+from rnnc.frontend.recurrence.copies import Copies, kind, without_twins
+from rnnc.frontend.recurrence.cuts import Cuts
+from rnnc.frontend.recurrence.steps import SHORTEST, Frames, frame_sets, sources
+from rnnc.frontend.recurrence.unrolled import MOST_FIRST, Body, bodies
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.evaluate import complete_shapes
+from rnnc.net import Net
+from rnnc.tracing import Graph, Node, Tensor
+
+SHARE = 0.5
+"""Of the nodes of a step that the next step has as well, where one body is repeated."""
+HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
+
+
+def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
+    """Raise Refused where a net without state takes a whole sequence as one frame.
+
+    Args:
+        graph: as loaded.
+        net: what became of it.
+        fixed: inputs of which the user says that no axis is time.
+    """
+    if net.feedback or any(op.states() for op in net.ops):
+        return
+    frames = {v.name: v.shape for v in net.inputs if v.name not in fixed}
+    inputs = [t for t in graph.inputs if t.name in frames]
+    editor = Editor(without_twins(complete_shapes(graph)))
+    for found in frame_sets(editor, fixed):
+        for backward in (False, True):
+            copies = Copies(editor, found, backward)
+            place = _axis(editor, found, inputs)
+            if place is None or copies.length not in frames[place[0].name] or not _is_chain(copies):
+                continue
+            node, why = _difference(copies)
+            name, axis = place[0].name, place[1]
+            raise Refused(
+                f"along axis {axis} of input {name!r} the file repeats one body {copies.length} times, and {why}: "
+                "the whole recording would be one frame",
+                where=f"{graph.file}: {node.label}",
+                hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
+            )
+
+
+def _axis(editor: Editor, frames: Frames, inputs: list[Tensor]) -> tuple[Tensor, int] | None:
+    """The input, and its axis, that frames are steps of."""
+    frame = next(iter(frames.values()))
+    length = (editor.shape(frame.sequence) or (0,))[frame.axis]
+    read = sources(editor, frame.sequence)
+    for tensor in inputs:
+        if tensor.name == frame.sequence:
+            return tensor, frame.axis
+    return next(((t, t.shape.index(length)) for t in inputs if t.name in read and length in t.shape), None)
+
+
+def _is_chain(copies: Copies) -> bool:
+    """Whether each step in the middle has mostly the nodes of the one before, weights included, and reads from before."""
+    first = _first(copies)
+    steps = copies.blocks[first:-1]
+    if copies.length < SHORTEST or not all(steps):
+        return False
+    for t, block in enumerate(steps, first):
+        read = (name for node in block for name in node.inputs if name not in copies.frames)
+        if not any(0 <= copies.at(name) < t for name in read):
+            return False
+    weighted = any(_weights(copies, n) for n in steps[0])
+    counts = [Counter(_local(copies, n) for n in block if _weights(copies, n) or not weighted) for block in steps]
+    return all((a & b).total() >= SHARE * max(a.total(), b.total(), 1) for a, b in pairwise(counts))
+
+
+def _weights(copies: Copies, node: Node) -> bool:
+    arrays = (copies.editor.constant(n) for n in node.inputs)
+    return any(a is not None and a.size > 1 and a.dtype.kind == "f" for a in arrays)
+
+
+def _local(copies: Copies, node: Node) -> Hashable:
+    """What a node is, without where its inputs come from."""
+    return kind(node), *(copies.constant(n) for n in node.inputs)
+
+
+def _first(copies: Copies) -> int:
+    """The first step whose nodes are compared with the next one's: those at the start may look different."""
+    return max(1, min(MOST_FIRST, copies.length - 4))
+
+
+def _difference(copies: Copies) -> tuple[Node, str]:
+    """The node where the copies differ, and how."""
+    for t in range(_first(copies), copies.length - 2):
+        left = Counter(_local(copies, n) for n in copies.blocks[t])
+        for node in copies.blocks[t + 1]:
+            if not left[_local(copies, node)]:
+                return node, f"step {t} has no copy of this node of step {t + 1}"
+            left[_local(copies, node)] -= 1
+    for body in _loops(copies):
+        if body.trouble is not None:
+            return body.trouble
+        if body.states:
+            return copies.blocks[0][0], "no constant state is found that the first step starts from"
+    return copies.blocks[1][0], "its steps are not told apart"
+
+
+def _loops(copies: Copies) -> Iterator[Body]:
+    for nodes in bodies(copies):
+        for late in Cuts(copies, nodes).all():
+            body = Body(copies, nodes, late)
+            body.repeats()
+            yield body
