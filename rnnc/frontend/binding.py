@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.batch import same_lanes, without_batch
 from rnnc.frontend.demands import addressed
 from rnnc.frontend.inference import infer_shapes
 from rnnc.frontend.limits import first_line
@@ -274,8 +275,6 @@ def _unbatch(
     model: ModelProto, axes: list[_Axis], lengths: dict[str, int], where: str
 ) -> tuple[dict[str, int], ModelProto]:
     """Lengths with the fixed batch of the file set to 1, and the model for them; refused where they are not found."""
-    from rnnc.frontend.batch import same_lanes, without_batch
-
     together = _apply(model, axes, lengths)
     batch = _batches(together)
     batched = [a for a in axes if a.length == batch]

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
+from rnnc.frontend.fold import fold
 from rnnc.frontend.limits import MAX_ELEMENTS, first_line, node_label, subgraphs
+from rnnc.tracing import Node
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -154,9 +156,6 @@ class _Lengths:
         return np.asarray(dims[ends.get("start", 0) : ends.get("end", len(dims))]) if all(dims) else None
 
     def _arithmetic(self, name: str, node: NodeProto) -> NDArray[Any] | None:
-        from rnnc.frontend.fold import fold
-        from rnnc.tracing import Node
-
         arrays = [self.known.get(n) if n else None for n in node.input]
         if any(n and x is None for n, x in zip(node.input, arrays, strict=True)):
             return None

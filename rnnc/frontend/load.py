@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.around import without_maps, without_rounding
+from rnnc.frontend.binding import bind
+from rnnc.frontend.convert import convert
 from rnnc.frontend.demands import fix_lengths
 from rnnc.frontend.external import embed_external
 from rnnc.frontend.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
@@ -21,6 +24,8 @@ from rnnc.frontend.limits import (
     node_label,
     subgraphs,
 )
+from rnnc.frontend.precision import real_inputs, to_single
+from rnnc.frontend.simplify import simplify
 from rnnc.options import Options
 from rnnc.tracing import Graph
 
@@ -47,11 +52,6 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
     Raises UnreadableModel, Refused, UsageError.
     """
-    from rnnc.frontend.binding import bind
-    from rnnc.frontend.convert import convert
-    from rnnc.frontend.precision import real_inputs, to_single
-    from rnnc.frontend.simplify import simplify
-
     model, file = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
@@ -228,7 +228,5 @@ def _restarts(graph: Graph) -> tuple[str, ...]:
 
 
 def _nearby(graph: GraphProto, name: str) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, [o for node in graph.node for o in node.output if o], 5)
     return f"Did you mean {' or '.join(close)}?" if close else "rnnc inspect lists the tensors."

@@ -16,10 +16,6 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Only products with constant weights are supported.",
     ),
     "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
-    "ConvTranspose": (
-        "gives more steps than it takes",
-        "A step gives at most one value: replace it by repetition and Conv outside of the compiled network.",
-    ),
     "QuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
     "DequantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),
     "DynamicQuantizeLinear": ("the model is already quantized", "Export it in float: rnnc quantizes it itself."),

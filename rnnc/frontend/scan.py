@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.clock import ALWAYS
-from rnnc.frontend.states import Flow, States
+from rnnc.frontend.states import Flow
 from rnnc.net import Value
 from rnnc.ops.reverse import backwards
 from rnnc.tracing import Graph, InitialState, Node, Traced
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 def scan(trace: Trace, node: Node) -> None:
     """Walk through the body of a Scan as a graph of one step, inside a walk through the graph that holds it."""
-    from rnnc.frontend.trace import Trace
-
     body: Graph = node.attributes["body"]
     count = len(node.inputs) - int(node.attributes["num_scan_inputs"])
     steps = _steps(trace, node, count)
     flow = Flow(body)
-    inner = Trace(body, States(frozenset(), frozenset()), {}, trace.parts)
+    inner = trace.within(body)
     inner.tensors.update((name, t) for name, t in trace.tensors.items() if t.time is None)
     for tensor, traced in zip(body.inputs[count:], steps, strict=True):
         inner.tensors[tensor.name] = traced

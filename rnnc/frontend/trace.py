@@ -94,6 +94,10 @@ class Trace:
         self.confirmed = 0
         """How often time was where a node scans."""
 
+    def within(self, body: Graph) -> Trace:
+        """A walk through the body of one of the graph's nodes, which adds to the same network."""
+        return Trace(body, States(frozenset(), frozenset()), {}, self.parts)
+
     def run(self) -> Net:
         """Walk through the graph; raises Refused, and NeedsWindow where it must begin again with a window."""
         self.parts.steps = self.steps
