@@ -39,6 +39,18 @@ def test_advice_is_about_operators_of_onnx_and_each_has_one() -> None:
     assert not [name for name in named if not defs.has(name)]
 
 
+def test_the_op_to_copy_is_the_smallest_that_has_a_kernel_of_its_own() -> None:
+    """CONTRIBUTING.md names it first, and another that has constants and an accumulator."""
+    named = re.findall(r"`rnnc/ops/(\w+)\.py` with `runtime_c/(\w+)\.h`", (ROOT / "CONTRIBUTING.md").read_text())
+    sizes = {}
+    for path in (ROOT / "rnnc/ops").glob("*.py"):
+        header, text = ROOT / f"runtime_c/{path.stem}.h", path.read_text()
+        if header.exists() and "@handles(" in text and f'"{header.name}"' in text:
+            sizes[path.stem] = len((text + header.read_text()).splitlines())
+    assert named and all(op == header and op in sizes for op, header in named)
+    assert min(sizes, key=sizes.__getitem__) == named[0][0]
+
+
 # --------------------------------------------------------------------------- targets
 
 
