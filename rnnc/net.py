@@ -394,5 +394,3 @@ class Net:
         lines += [f"  state  {f.state.name} {list(f.state.shape)} <- {f.next}" for f in self.feedback]
         lines += [f"  output {o.name} = {o.value} ({o.kind})" for o in self.outputs]
         return "\n".join(lines)
-
-    __repr__ = __str__

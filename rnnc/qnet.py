@@ -263,5 +263,3 @@ class QNet:
             lines += [f"    state {s.name} {list(s.shape)}: {s.format}" for s in op.states()]
         lines += [f"  output {o.name} = {o.value} ({o.kind})" for o in self.outputs]
         return "\n".join(lines)
-
-    __repr__ = __str__

@@ -29,6 +29,14 @@ PLAINEST_FIRST = ("dense", *(layer for layer in LAYERS if layer != "dense"))
 MOST_LAYERS = 3
 
 
+def _print(net: Net | QNet, printer: Any, cycle: bool) -> None:
+    printer.text(f"\n{net}")
+
+
+for _kind in (Net, QNet):
+    _kind._repr_pretty_ = _print  # type: ignore[attr-defined]  # hypothesis prints an example that fails by it
+
+
 def _fraction(draw: Draw) -> float:
     """In [0, 1)."""
     return (FRACTIONS - 1 - float(draw(st.integers(0, FRACTIONS - 1)))) / FRACTIONS
