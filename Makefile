@@ -22,7 +22,7 @@ help:
 	@echo "test     the test suite (ARGS='tests/unit -x' for a part); as root, installs missing system packages"
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
-	@echo "golden   accept what is measured and generated now: instruction counts, docs/supported.md"
+	@echo "golden   accept what is measured, and write what is generated: instruction counts, tables, docs/supported.md"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target; minutes"
 	@echo "bench    the benchmarks in benchmarks/"

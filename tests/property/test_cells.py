@@ -10,14 +10,14 @@ from hypothesis import given, settings
 
 from tests.support.imports import import_error, kinds
 from tests.support.rewritings import GATES, Weights, scan_model, step_model, unrolled_model
-from tests.support.strategies import choices
+from tests.support.strategies import choices, shown
 
 LIMIT = 1e-5
 Model = Callable[[Weights, Random], bytes]
 
 
 def check(kind: str, choose: Random, model: Model) -> None:
-    error, net = import_error(model(Weights.draw(kind, choose), choose), steps=12)
+    error, net = import_error(shown(model(Weights.draw(kind, choose), choose)), steps=12)
     assert kinds(net) == [kind.partition("_")[0], "dense"]
     assert error < LIMIT
 

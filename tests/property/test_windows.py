@@ -13,14 +13,14 @@ from rnnc.options import Options
 from rnnc.streams import run_net
 from tests.support.operators import check_c, quantized, reference, sequence
 from tests.support.sequences import LIMIT, imported
-from tests.support.strategies import choices
+from tests.support.strategies import choices, shown
 from tests.support.streaming_graphs import draw
 
 
 def answers(choose: Random) -> tuple[Net, int]:
     """A random network with windows, each of whose answers is onnxruntime's, and how many steps a window has."""
     steps = choose.choice([8, 13, 24])
-    content, hop = draw(choose, steps), choose.randint(1, steps)
+    content, hop = shown(draw(choose, steps)), choose.randint(1, steps)
     net = imported(content, window=steps, hop=hop)
     data = sequence(net, steps=3 * steps - 1, seed=choose.randint(0, 99))
     got = run_net(net, {k: np.moveaxis(v, 0, 1).astype(np.float64) for k, v in data.items()})

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from hypothesis import reject
+import onnx
+from hypothesis import note, reject
 from hypothesis import strategies as st
 
 from rnnc.errors import Refused
@@ -26,6 +27,14 @@ FRACTIONS = 1000
 """Steps of a fraction between 0 and 1."""
 PLAINEST_FIRST = ("dense", *(layer for layer in LAYERS if layer != "dense"))
 MOST_LAYERS = 3
+
+
+def _print(net: Net | QNet, printer: Any, cycle: bool) -> None:
+    printer.text(f"\n{net}")
+
+
+for _kind in (Net, QNet):
+    _kind._repr_pretty_ = _print  # type: ignore[attr-defined]  # hypothesis prints an example that fails by it
 
 
 def _fraction(draw: Draw) -> float:
@@ -62,6 +71,9 @@ class Choices(Random):
         super().__init__(0)
         self.draw = draw
 
+    def __repr__(self) -> str:
+        return "Choices()"
+
     def random(self) -> float:
         return _fraction(self.draw)
 
@@ -78,6 +90,18 @@ class Choices(Random):
     def sample(self, population: Any, k: int, *, counts: Any = None) -> list[Any]:
         assert counts is None and k == len(population)
         return list(self.draw(st.permutations(list(population))))
+
+
+def shown(content: bytes) -> bytes:
+    """A model, noted with the example that fails: its nodes and the shapes of their constants."""
+    graph = onnx.load_from_string(content).graph
+    constants = {t.name: list(t.dims) for t in graph.initializer}
+    for node in graph.node:
+        attributes = ", ".join(
+            f"{a.name}={onnx.helper.get_attribute_value(a)}" for a in node.attribute if a.type != a.GRAPH
+        )
+        note(f"{node.op_type}({attributes}) of {[constants.get(name, name) for name in node.input]}")
+    return content
 
 
 @st.composite

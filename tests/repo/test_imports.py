@@ -1,0 +1,47 @@
+"""Imports stand at the top of a file, but for those that keep the command line quick: by rule, not by name."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.repo.test_layering import HOMES, imported, python_files
+
+QUICK = ("rnnc/cli/", "rnnc/__init__.py", "rnnc/__main__.py")
+"""Where a function imports what its command needs, so that others start without it."""
+LARGE = tuple(name for name in HOMES if name not in sys.stdlib_module_names)
+"""Libraries that take long to import: functions import them, wherever they are allowed."""
+MUTUAL = {
+    ("rnnc/ops/shift.py", "rnnc.ops.conv"),
+    *((f"rnnc/ops/{cell}.py", f"rnnc.ops.{cell}_general") for cell in ("lstm", "gru", "rnn")),
+}
+"""Ops that take each other in, or become each other; no others may."""
+
+
+def late(tree: ast.Module) -> set[str]:
+    """Modules that functions import."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return {module for function in functions for module in imported(function)}
+
+
+def test_functions_import_only_what_keeps_the_command_line_quick() -> None:
+    found = []
+    for file, tree in python_files("rnnc").items():
+        if file.startswith(QUICK):
+            continue
+        for module in late(tree):
+            mutual = any(file == here and module.startswith(there) for here, there in MUTUAL)
+            if module.split(".")[0] not in LARGE and not mutual:
+                found.append(f"{file} imports {module} in a function")
+    assert not found
+
+
+def test_the_command_line_starts_without_large_libraries() -> None:
+    """What --help and completion wait for."""
+    listed = f"[m for m in ('numpy', *{LARGE!r}) if m in sys.modules and m not in ('typer', 'rich')]"
+    script = f"import sys; import rnnc.cli; print({listed})"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
