@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 import rnnc
+from rnnc.backend.emit.usage import usage
 from rnnc.backend.lower import lower
-from rnnc.backend.usage import usage
 from rnnc.cli import app
 from rnnc.errors import Refused, UsageError
 from rnnc.options import Options

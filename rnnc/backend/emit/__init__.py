@@ -299,10 +299,8 @@ def _float_port(program: Program, p: Port) -> dict[str, Any]:
         "size": p.size,
         "ctype": f.ctype,
         "scale": scale,
-        "zero": f.zero_point,
         "counts": f"(q[i] - {f.zero_point})" if f.zero_point else "q[i]",
-        "lo": f.lo,
-        "hi": f.hi,
+        "arguments": f"real[i], {scale}, {f.zero_point}, {f.lo}, {f.hi}",
     }
 
 

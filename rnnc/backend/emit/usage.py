@@ -60,7 +60,9 @@ def _flushed(program: Program) -> list[str]:
 def _new(program: Program) -> str:
     """What there is to say of outputs that were written."""
     outputs = ", ".join(p.c_name for p in program.outputs)
-    return f"{outputs}: the answer to the newest {program.window} frames" if program.window else f"{outputs}: new here"
+    if program.window:
+        return f"{outputs}: the answer to the newest {program.window} frames"
+    return f"{outputs} now holds a new output" if len(program.outputs) == 1 else f"{outputs} now hold new outputs"
 
 
 def _free(name: str, program: Program) -> str:

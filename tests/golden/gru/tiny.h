@@ -17,7 +17,7 @@
  *     {
  *         int16_t y[TINY_Y_LEN];
  *         tiny_step(&s, x, y);
- *         // y: new here
+ *         // y now holds a new output
  *     }
  */
 #ifndef TINY_H
@@ -57,9 +57,9 @@ void tiny_step(tiny_t *s, const int16_t x[TINY_X_LEN], int16_t y[TINY_Y_LEN]);
 
 enum {
     TINY_OK = 0,
-    TINY_FOREIGN = -1,  /* not a state of this network and version */
+    TINY_FOREIGN = -1,   /* not a state of this network and version */
     TINY_TRUNCATED = -2, /* fewer bytes than TINY_BLOB_LEN */
-    TINY_CORRUPT = -3   /* the check sum is wrong */
+    TINY_CORRUPT = -3    /* the check sum is wrong */
 };
 
 /* tiny_state.c: writes the state, little-endian with a header and a CRC; returns TINY_BLOB_LEN. */
