@@ -30,7 +30,7 @@ from rnnc.quantization.quantize import check_counts, quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions, restart_cautions
-from rnnc.report.cautions import record_cautions, state_cautions
+from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
@@ -181,6 +181,7 @@ def _verified(
 def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
     return (
         *restart_cautions(made.program),
+        *open_loop_cautions(made.net, options),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),

@@ -216,7 +216,11 @@ def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
     for t in tensors:
         own = None if time is None else time - (len(shape) - len(t.shape))
         if own is not None and own >= 0 and t.time is None and t.shape[own] != 1:
-            trace.refuse(node, "it differs from step to step of the sequence, and a stream has no end")
+            trace.refuse(
+                node,
+                "a constant differs from step to step of the sequence, and a stream has no end",
+                "Make it an input, which the firmware gives with each frame.",
+            )
     kinds = {t.kind for t in moving}
     if time is not None and "last" in kinds:
         trace.refuse(

@@ -161,7 +161,8 @@ def _read(
         holds = ", ".join(map(repr, [*arrays, *item.unread]))
         raise DataError(
             f"has no array {missing[0]!r}; it holds {holds or 'nothing'}",
-            hint=f"The model's inputs are {', '.join(f'{f.name} [{f}]' for f in frames)}.",
+            hint=f"The model's inputs are {', '.join(f'{f.name} [{f}]' for f in frames)}."
+            + f" If {missing[0]} is a state: --state {missing[0]}=OUTPUT." * (len(missing) < len(frames)),
         )
     ignored = sorted({*arrays, *item.unread} - names - set(also) - {LENGTHS})
     if ignored:

@@ -21,6 +21,7 @@ def from_node(node: Node, trace: Tracer) -> None:
         _along_time(node, trace, parts, axis)
         return
     if any(x.kind == "static" for x in parts):
+        join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
         trace.refuse(node, "joins a constant to a computed tensor", "Put the constant into the weights that follow.")
     common = join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
     if len(parts) == 1:

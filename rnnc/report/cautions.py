@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rnnc.frontend.states import named_as_state
 from rnnc.net import Net
+from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges
 from rnnc.verification.verify import Verification
@@ -30,6 +32,20 @@ def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
             yield (
                 f"State {state.alias or state.name} never moves in the calibration data: it has room for ±{limit:.3g} "
                 "only, and what is larger is clipped. Give recordings in which it moves."
+            )
+
+
+def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
+    """Inputs that are called states and that nothing feeds back, although a result has their size."""
+    for value in net.inputs:
+        if value.name in options.states or value.dtype == "index" or not named_as_state(value.name):
+            continue
+        fitting = [o.name for o in net.outputs if net.values[o.value].shape == value.shape and not o.ticks]
+        if fitting:
+            yield (
+                f"input {value.name} is an argument of each step: nothing in the file says that it is a state. If "
+                f"{' or '.join(fitting)} becomes it, --state {value.name}={fitting[0]} keeps it inside; if it is none, "
+                f"--state {value.name}=none says so."
             )
 
 

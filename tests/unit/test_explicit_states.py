@@ -10,6 +10,7 @@ import pytest
 from onnx import helper
 
 import rnnc
+from rnnc.errors import DataError
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.streams import stream_qnet
@@ -128,6 +129,31 @@ def test_a_state_by_option() -> None:
     model = b.model({"x": [1, X], "u": [1, 6]}, ["y", "v"])
     assert len(rnnc.load_net(model).inputs) == 2
     follows(model, ["u"], options=Options(states={"u": "v"}))
+
+
+def masked(name: str) -> bytes:
+    """A state that a flag resets before the step, and results of whose names none is like its own."""
+    b = Builder()
+    kept = b.op("Mul", name, b.op("Sub", b.const(np.ones((1, 1))), "done"))
+    b.op("Tanh", b.op("Add", kept, b.op("MatMul", "x", b.const(b.weights(X, 6)))), out="v")
+    b.op("MatMul", "v", b.const(b.weights(6, 2)), out="y")
+    return b.model({"x": [1, X], "done": [1, 1], name: [1, 6]}, ["y", "v"])
+
+
+@pytest.mark.parametrize(
+    ("name", "states", "told"),
+    [("hidden", {}, True), ("hidden", {"hidden": "none"}, False), ("hidden", {"hidden": "v"}, False), ("u", {}, False)],
+    ids=["unsaid", "none", "said", "no-state-by-name"],
+)
+def test_an_input_that_may_be_a_state_is_told_with_the_option(name: str, states: dict[str, str], told: bool) -> None:
+    found = rnnc.compile_model(masked(name), options=Options(states=states), verify=False).cautions
+    assert any("--state hidden=v" in c and "--state hidden=none" in c for c in found) == told
+
+
+def test_data_without_the_array_of_a_state_say_how_to_name_it() -> None:
+    with pytest.raises(DataError, match="has no array 'u'") as missing:
+        rnnc.compile_model(masked("u"), {"x": np.zeros((9, X)), "done": np.zeros((9, 1))}, verify=False)
+    assert "--state u=OUTPUT" in missing.value.hint
 
 
 # --------------------------------------------------------------------------- caches

@@ -125,8 +125,18 @@ def test_the_end_at_every_step_is_refused() -> None:
 def test_a_constant_that_differs_by_step_is_refused() -> None:
     b = Builder()
     b.op("Add", squeezed(b, layer(b, "GRU", "x")[0]), b.const(b.weights(T, 1, H)), out="y")
-    with pytest.raises(Refused, match="differs from step to step"):
+    with pytest.raises(Refused, match="differs from step to step") as refused:
         rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+    assert "Make it an input" in refused.value.hint
+
+
+def test_a_constant_that_differs_by_step_is_no_feature() -> None:
+    b = Builder()
+    y = squeezed(b, layer(b, "GRU", "x")[0])
+    b.op("Concat", y, b.const(b.weights(T, 1, 2)), out="y", axis=2)
+    with pytest.raises(Refused, match="differs from step to step") as refused:
+        rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+    assert "Make it an input" in refused.value.hint
 
 
 def test_sequences_of_different_lengths_are_told() -> None:

@@ -23,6 +23,10 @@ ADVICE: dict[str, tuple[str, str]] = {
         "Over time, take a leaky sum (h' = a h + x); along features, a MatMul with a triangle of ones.",
     ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
+    **dict.fromkeys(
+        ("GatherElements", "GatherND"),
+        ("picks elements by a list of their places", "Export the last step as a slice: y[:, -1], not gather."),
+    ),
     "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
     "ReverseSequence": (
         "it turns parts of a sequence around in time",
