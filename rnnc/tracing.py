@@ -205,7 +205,7 @@ class Tracer(Protocol):
 def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
     """Shape, kind and time of an elementwise result of tensors that broadcast to each other, without its value.
 
-    Refused where the last value of a sequence, or a constant that differs from step to step, meets every step of it.
+    Refused where one step of a sequence, its last value, or a constant that differs from step to step meets every step of it.
     """
     shape = np.broadcast_shapes(*(t.shape for t in tensors))
     moving = [t for t in tensors if t.kind != "static"]
@@ -221,6 +221,12 @@ def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
                 "a constant differs from step to step of the sequence, and a stream has no end",
                 "Make it an input, which the firmware gives with each frame.",
             )
+    if time is not None and any(t.time is not None and t.shape[t.time] < shape[time] for t in moving):
+        trace.refuse(
+            node,
+            "it uses one step of the sequence at each of its steps",
+            "What all steps share is an input of its own, which the firmware gives with each frame.",
+        )
     kinds = {t.kind for t in moving}
     if time is not None and "last" in kinds:
         trace.refuse(

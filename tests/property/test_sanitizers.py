@@ -25,7 +25,7 @@ from tests.support.nets import draw, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets
 
-PARTS, EXAMPLES, BATCH, STEPS, NETS = 12, 3, 16, 200, 200
+PARTS, EXAMPLES, BATCH, STEPS, NETS = 12, 3, 12, 200, 200
 FORGED, FORGED_TICKS = 4, 90
 OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()

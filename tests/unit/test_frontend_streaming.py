@@ -122,6 +122,18 @@ def test_the_end_at_every_step_is_refused() -> None:
         rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
 
 
+@pytest.mark.parametrize("step", [0, 4])
+@pytest.mark.parametrize("op_type", ["Sub", "Mul", "Max"])
+def test_one_step_at_every_step_is_refused(op_type: str, step: int) -> None:
+    """The file subtracts one frame, such as the first, from all; what a step is given is not that frame."""
+    b = Builder()
+    bounds = [b.const(np.array([n])) for n in (step, step + 1, 0)]
+    relative = b.op(op_type, "x", b.op("Slice", "x", *bounds))
+    b.op("Identity", squeezed(b, layer(b, "GRU", relative)[0]), out="y")
+    with pytest.raises(Refused, match="uses one step of the sequence at each of its steps"):
+        rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+
+
 def test_a_constant_that_differs_by_step_is_refused() -> None:
     b = Builder()
     b.op("Add", squeezed(b, layer(b, "GRU", "x")[0]), b.const(b.weights(T, 1, H)), out="y")
