@@ -1,7 +1,7 @@
 """Texts of rnnc/language.py as C: the loop over units with the range and format of every variable, and the kernel around it.
 
 What the ranges show to be idle is left out: a clip within its limits, a shift by 0, a product in two halves where one fits.
-So the text of a plain layer, whatever its options could have been, is the plain kernel. Ranges are those of the domain (any
+So the text of a plain layer, whatever its options could have been, is the plain kernel. Intervals are those of the domain (any
 preactivation that 32 bits hold, any state), not of one layer's weights: layers of one form share their code.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rnnc.activations import TABLES_OF, IntegerActivation
-from rnnc.language import Range, Ranges, Value, run
+from rnnc.language import Intervals, Quantity, Range, run
 
 WIDTH = 96
 FORMS = {
@@ -59,7 +59,7 @@ class Written(Range):
 
 
 @dataclass
-class CText(Ranges):
+class CText(Intervals):
     """C expressions.
 
     Args:
@@ -81,11 +81,11 @@ class CText(Ranges):
             return Written(n, n, str(n))
         return n
 
-    def leaf(self, text: str, reach: int, exponent: int) -> Value:
+    def leaf(self, text: str, reach: int, exponent: int) -> Quantity:
         """What is read, within +-reach."""
-        return Value(self, Written(-reach, reach, text), exponent)
+        return Quantity(self, Written(-reach, reach, text), exponent)
 
-    def named(self, name: str, meaning: str, x: Value) -> Written:
+    def named(self, name: str, meaning: str, x: Quantity) -> Written:
         if x.raw.phase == len(self.phases) - 1:  # a variable by another name
             return self._as(x.raw, x.raw)
         lo, hi, lsb = x.raw.lo, x.raw.hi, 2.0**x.exponent
@@ -93,7 +93,7 @@ class CText(Ranges):
         self._write(f"int32_t {name} = {x.raw.text};")
         return Written(lo, hi, name, len(self.phases) - 1)
 
-    def kept_once(self, x: Value) -> Written:
+    def kept_once(self, x: Quantity) -> Written:
         if x.raw.phase >= 0:
             return self._as(x.raw, x.raw)
         self.temporaries += 1
@@ -145,7 +145,7 @@ class CText(Ranges):
             self.phases[x.phase].append(f"kept_{x.text}[k] = ({ctype}){x.text};")
         return f"kept_{x.text}[k]"
 
-    def store(self, target: str, x: Value, ctype: str = "") -> None:
+    def store(self, target: str, x: Quantity, ctype: str = "") -> None:
         """Assign at the end of the loop that computes x."""
         cast = f"({ctype})" if ctype else ""
         self.phases[x.raw.phase].append(f"{target} = {cast}{x.raw.text};")
@@ -257,7 +257,7 @@ def kernels(
     ]
     name, exponent, limit = state or ("", 0, 0)
 
-    def rows(operand: Value) -> Value:
+    def rows(operand: Quantity) -> Quantity:
         k.store("h[k]", operand, "int16_t")
         k.phases.append([])
         return leaves[len(k.phases) - 1][0]

@@ -1,9 +1,9 @@
-"""The integers of a recurrent unit, written once: a function over ``Value`` is the oracle, the certificate, and the C.
+"""The integers of a recurrent unit, written once: a function over ``Quantity`` is the oracle, the certificate, and the C.
 
 A text (rnnc/ops/cells.py) is a Python function over a dozen operations on int32. What it computes with is a *reading*:
 
     Arrays    int64 arrays: what the C computes, with every width asserted
-    Ranges    lowest and highest values: the certificate that nothing leaves 32 bits
+    Intervals    lowest and highest values: the certificate that nothing leaves 32 bits
     CText     C expressions with their ranges (rnnc/backend/cell_text.py): the body of a kernel's loop over units
 
 Structure (peepholes, coupled gates, which activation) is Python, and gone when the text has run; numbers (shifts, limits)
@@ -49,83 +49,83 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class Quantity:
     """An int32 of each unit in the form of its reading; ``real = raw 2^exponent``."""
 
     reading: Reading
     raw: Any
     exponent: int
 
-    def __add__(self, other: Value | int) -> Value:
+    def __add__(self, other: Quantity | int) -> Quantity:
         return _do("add", self, other, exponent=self._like(other))
 
-    def __sub__(self, other: Value | int) -> Value:
+    def __sub__(self, other: Quantity | int) -> Quantity:
         return _do("sub", self, other, exponent=self._like(other))
 
-    def __rsub__(self, other: int) -> Value:
+    def __rsub__(self, other: int) -> Quantity:
         return _do("sub", other, self, exponent=self.exponent)
 
-    def __mul__(self, other: Value) -> Value:
+    def __mul__(self, other: Quantity) -> Quantity:
         return _do("mul", self, other, exponent=self.exponent + other.exponent)
 
-    def _like(self, other: Value | int) -> int:
+    def _like(self, other: Quantity | int) -> int:
         assert isinstance(other, int) or other.exponent == self.exponent, "a sum of unlike formats"
         return self.exponent
 
-    def one_less(self) -> Value:
+    def one_less(self) -> Quantity:
         """1 - x."""
         return (1 << -self.exponent) - self
 
 
-Cell = Generator[Value, Value, "tuple[Value, Value | None]"]
+Cell = Generator[Quantity, Quantity, "tuple[Quantity, Quantity | None]"]
 """A running text: what it yields is multiplied by rows; it returns h and the new state."""
 
 
-def _do(op: str, *args: Any, exponent: int) -> Value:
+def _do(op: str, *args: Any, exponent: int) -> Quantity:
     """Apply an operation in the reading of its operands; integers and activations are constants."""
-    reading = next(a.reading for a in args if isinstance(a, Value))
-    raws = [a.raw if isinstance(a, Value) else reading.constant(a) for a in args]
-    return Value(reading, reading.apply(op, *raws), exponent)
+    reading = next(a.reading for a in args if isinstance(a, Quantity))
+    raws = [a.raw if isinstance(a, Quantity) else reading.constant(a) for a in args]
+    return Quantity(reading, reading.apply(op, *raws), exponent)
 
 
-def let(name: str, meaning: str, x: Value) -> Value:
+def let(name: str, meaning: str, x: Quantity) -> Quantity:
     """Name a value: a line of the certificate, and a variable of the C with its meaning."""
-    return Value(x.reading, x.reading.named(name, meaning, x), x.exponent)
+    return Quantity(x.reading, x.reading.named(name, meaning, x), x.exponent)
 
 
-def rounded(x: Value, exponent: int) -> Value:
+def rounded(x: Quantity, exponent: int) -> Quantity:
     """x in units of 2^exponent, which are not finer: rounded half up."""
     return _do("rounded", x, exponent - x.exponent, exponent=exponent)
 
 
-def raised(x: Value, exponent: int, limit: int) -> Value:
+def raised(x: Quantity, exponent: int, limit: int) -> Quantity:
     """x in finer units of 2^exponent, clipped first so that the result is within +-limit."""
     n = x.exponent - exponent
     return _do("shl", clip(x, limit >> n), n, exponent=exponent)
 
 
-def clip(x: Value, hi: int, lo: int | None = None) -> Value:
+def clip(x: Quantity, hi: int, lo: int | None = None) -> Quantity:
     """x within lo .. hi, within +-hi where lo is left out."""
     return _do("clip", x, -hi if lo is None else lo, hi, exponent=x.exponent)
 
 
-def mul15(u: Value | int, d: Value, exponent: int | None = None) -> Value:
+def mul15(u: Quantity | int, d: Quantity, exponent: int | None = None) -> Quantity:
     """u d / 2^15, rounded; u of 15 bits and a sign, or 2^15. ``exponent``: of the result, where u is a number."""
-    return _do("mul15", u, d, exponent=u.exponent + d.exponent + 15 if isinstance(u, Value) else (exponent or 0))
+    return _do("mul15", u, d, exponent=u.exponent + d.exponent + 15 if isinstance(u, Quantity) else (exponent or 0))
 
 
-def toward(s: Value, t: Value, share: Value) -> Value:
+def toward(s: Quantity, t: Quantity, share: Quantity) -> Quantity:
     """s + share (t - s): between s and t, for a share within 0 .. 1 with LSB 2^-15."""
     assert s.exponent == t.exponent and share.exponent == -15
     return _do("toward", s, t, share, exponent=s.exponent)
 
 
-def upper(s: Value) -> Value:
+def upper(s: Quantity) -> Quantity:
     """The int16 of a state with 14 more fraction bits."""
     return clip(rounded(s, s.exponent + 14), 32767)
 
 
-def activation(f: IntegerActivation, p: Value) -> Value:
+def activation(f: IntegerActivation, p: Quantity) -> Quantity:
     """f of a preactivation, LSB 2^(f.exponent - 15)."""
     assert p.exponent == GATE
     if f.kind == "tanh":
@@ -133,7 +133,7 @@ def activation(f: IntegerActivation, p: Value) -> Value:
     elif f.kind == "sigmoid":
         y = rounded(_do("sigmoid", p, exponent=-15), f.exponent - 15)
     elif f.kind == "pieces":
-        p = Value(p.reading, p.reading.kept_once(p), p.exponent)
+        p = Quantity(p.reading, p.reading.kept_once(p), p.exponent)
         below, above = (_line(piece, p, f.exponent - 15) for piece in f.pieces)
         y = _do("where_less", p, f.threshold, below, above, exponent=f.exponent - 15)
     else:
@@ -141,19 +141,19 @@ def activation(f: IntegerActivation, p: Value) -> Value:
     return clip(y, f.hi, f.lo)
 
 
-def _line(piece: Piece, p: Value, exponent: int) -> Value:
+def _line(piece: Piece, p: Quantity, exponent: int) -> Quantity:
     y = mul15(piece.u, p, exponent - piece.s)
     return (rounded(y, exponent) if piece.s >= 0 else raised(y, exponent, 2**20 << -piece.s)) + piece.offset
 
 
-def output(f: IntegerActivation, p: Value) -> Value:
+def output(f: IntegerActivation, p: Quantity) -> Quantity:
     """f as an int16 that a layer gives out; of those in runtime_c/lut.h, the C takes any by its name."""
     if f.named:
         return _do("output", clip(p, fixed.TANH_MAX) if f.kind == "tanh" else p, f, exponent=f.exponent - 15)
     return clip(activation(f, p), 32767)
 
 
-def run(cell: Cell, rows: Callable[[Value], Value]) -> tuple[Value, Value | None]:
+def run(cell: Cell, rows: Callable[[Quantity], Quantity]) -> tuple[Quantity, Quantity | None]:
     """Run a text to its end; ``rows`` answers what it yields."""
     try:
         operand = next(cell)
@@ -174,11 +174,11 @@ class Reading:
         """An integer, or an activation."""
         return n
 
-    def named(self, name: str, meaning: str, x: Value) -> Any:
+    def named(self, name: str, meaning: str, x: Quantity) -> Any:
         """A value that the text gives a name."""
         return x.raw
 
-    def kept_once(self, x: Value) -> Any:
+    def kept_once(self, x: Quantity) -> Any:
         """A value that is read more than once."""
         return x.raw
 
@@ -193,7 +193,7 @@ class Arrays(Reading):
 
     Args:
         what: whose integers they are.
-        short: of each mul15 in turn, whether one product does (``Ranges.short``).
+        short: of each mul15 in turn, whether one product does (``Intervals.short``).
         terms: what was computed since the last value with a name.
     """
 
@@ -201,7 +201,7 @@ class Arrays(Reading):
     short: Iterator[bool]
     terms: list[Ints] = field(default_factory=list)
 
-    def named(self, name: str, meaning: str, x: Value) -> Any:
+    def named(self, name: str, meaning: str, x: Quantity) -> Any:
         for term in self.terms:
             int32(term, f"{self.what}.{name}, terms")
         self.terms.clear()
@@ -241,7 +241,7 @@ WORD = Range(-INT32_MAX - 1, INT32_MAX)
 
 
 @dataclass
-class Ranges(Reading):
+class Intervals(Reading):
     """Lowest and highest values of everything: the certificate.
 
     A range beyond 32 bits is recorded, and goes on as what 32 bits hold: whoever reads ``worst`` refuses it.
@@ -258,7 +258,7 @@ class Ranges(Reading):
     def constant(self, n: Any) -> Any:
         return Range(n, n) if isinstance(n, int) else n
 
-    def named(self, name: str, meaning: str, x: Value) -> Any:
+    def named(self, name: str, meaning: str, x: Quantity) -> Any:
         self._record(name, x.raw.worst)
         if self.terms > x.raw.worst:
             self._record(f"{name}, terms", self.terms)

@@ -23,7 +23,7 @@ def not_told(_: int, __: int) -> None:
 
 
 @dataclass(frozen=True)
-class Rule:
+class OptionRule:
     """What a value must be.
 
     Args:
@@ -79,35 +79,35 @@ def _no_affine(pair: tuple[float, float]) -> str:
     return "" if pair[0] > 0 else "SCALE must be above 0"
 
 
-COUNT = Rule("a whole number", _is_whole, _negative)
-RULES: Mapping[str, Rule] = {
-    "name": Rule("a text", _is_text),
-    "precision": Rule("a text", _is_text, _no_precision),
-    "layer_precision": Rule("a text", _is_text, _no_precision, every=True),
-    "target": Rule("a text", _is_text),
+COUNT = OptionRule("a whole number", _is_whole, _negative)
+RULES: Mapping[str, OptionRule] = {
+    "name": OptionRule("a text", _is_text),
+    "precision": OptionRule("a text", _is_text, _no_precision),
+    "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
+    "target": OptionRule("a text", _is_text),
     "search": COUNT,
     "hop": COUNT,
     "window": COUNT,
-    "bind": Rule("a number", _is_number, _infinite, every=True),
-    "states": Rule("a text", _is_text, every=True),
+    "bind": OptionRule("a number", _is_number, _infinite, every=True),
+    "states": OptionRule("a text", _is_text, every=True),
     "wav_hop": COUNT,
-    "time_axis": Rule("a whole number", lambda axis: axis is None or _is_whole(axis), every=True),
-    "outputs": Rule("a text", _is_text, every=True),
-    "external_data": Rule("True or False", lambda value: isinstance(value, bool)),
-    "input_range": Rule("two numbers, LO and HI", _is_pair, _no_range, every=True),
-    "input_format": Rule(
+    "time_axis": OptionRule("a whole number", lambda axis: axis is None or _is_whole(axis), every=True),
+    "outputs": OptionRule("a text", _is_text, every=True),
+    "external_data": OptionRule("True or False", lambda value: isinstance(value, bool)),
+    "input_range": OptionRule("two numbers, LO and HI", _is_pair, _no_range, every=True),
+    "input_format": OptionRule(
         "a whole number",
         _is_whole,
         lambda n: "" if 0 <= n <= WORD_BITS else f"N must be 0 to {WORD_BITS}",
         every=True,
     ),
-    "input_affine": Rule("two numbers, SCALE and OFFSET", _is_pair, _no_affine, every=True),
+    "input_affine": OptionRule("two numbers, SCALE and OFFSET", _is_pair, _no_affine, every=True),
 }
 """What each field of Options must be, whoever made it. Targets and names of the network are for the stages to check."""
-BYTES = Rule("a number", _is_number, lambda limit: _infinite(limit) or _negative(limit))
-LIMITS: Mapping[str, Rule] = {
+BYTES = OptionRule("a number", _is_number, lambda limit: _infinite(limit) or _negative(limit))
+LIMITS: Mapping[str, OptionRule] = {
     **dict.fromkeys(("max_flash", "max_ram", "max_stack", "flash", "instructions"), BYTES),
-    "min_sqnr": Rule("a number", _is_number, _infinite),
+    "min_sqnr": OptionRule("a number", _is_number, _infinite),
 }
 """What bounds of a result must be."""
 NUMBER_OF_AN_INPUT = ("input_range", "input_format", "input_affine")
@@ -186,7 +186,7 @@ class Options:
         return f"{self.precision}, {other}: {', '.join(others)}" if others else self.precision
 
 
-def _check(keyword: str, value: Any, rule: Rule) -> None:
+def _check(keyword: str, value: Any, rule: OptionRule) -> None:
     """Raise UsageError where the value of an option breaks its rule."""
     flag = flag_of(keyword)
     if not rule.every:
@@ -203,7 +203,7 @@ def _check(keyword: str, value: Any, rule: Rule) -> None:
             _check_one(keyword, "", each, rule)
 
 
-def _check_one(keyword: str, name: str, value: Any, rule: Rule) -> None:
+def _check_one(keyword: str, name: str, value: Any, rule: OptionRule) -> None:
     if not rule.is_kind(value):
         of = f" {name}" if name else ""
         raise UsageError(f"{flag_of(keyword)}{of}: expected {rule.kind}, not {value!r}")

@@ -40,7 +40,7 @@ class Counter:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveGuard:
     """A frame has come: the input has not ended."""
 
     c_name: str
@@ -109,7 +109,7 @@ class Always:
         return "every step"
 
 
-Guard = Always | Live | Due | Tail | Both
+Guard = Always | LiveGuard | Due | Tail | Both
 Declared = Due | Tail | Both
 """What is computed at the start of a step, and held in a variable ``c_name``."""
 ALWAYS_NEW = Always()
@@ -132,14 +132,14 @@ class Guards:
 
     qnet: QNet
     namer: Namer
-    live: Live | None = field(init=False)
+    live: LiveGuard | None = field(init=False)
     values: dict[str, Guard] = field(default_factory=dict)
     ticks: dict[str, Guard] = field(default_factory=dict)
     _dues: dict[Clock, Due] = field(default_factory=dict)
     _combined: list[Tail | Both] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.live = Live(self.namer.name("live")) if self.qnet.net.drain_steps else None
+        self.live = LiveGuard(self.namer.name("live")) if self.qnet.net.drain_steps else None
         self.values = {v.name: self.live or ALWAYS_NEW for v in self.qnet.inputs}
         self.values |= {f.state.name: ALWAYS_NEW for f in self.qnet.feedback}
         for op in self.qnet.ops:

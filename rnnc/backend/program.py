@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.backend.guards import Always, Counter, Declared, Guard, Live
+from rnnc.backend.guards import Always, Counter, Declared, Guard, LiveGuard
 from rnnc.backend.places import Argument, Place, place_of
 from rnnc.backend.targets import Target
 from rnnc.clock import Clock
@@ -276,7 +276,7 @@ class Program:
     members: tuple[Member, ...]
     counters: tuple[Counter, ...]
     guards: tuple[Declared, ...]
-    live: Live | None
+    live: LiveGuard | None
     wrote: tuple[Guard, ...]
     flush: Counter | None
     frames: Counter | None

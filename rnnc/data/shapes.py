@@ -13,7 +13,7 @@ from rnnc.errors import DataError
 
 
 @dataclass(frozen=True)
-class Reading:
+class ShapeReading:
     """One way to read an array: a sequence, or equal ones stacked, and the steps of each."""
 
     arrangement: Literal["one", "stacked"]
@@ -24,7 +24,7 @@ class Reading:
         return list(array.reshape(len(self.lengths), self.lengths[0], *frame.value))
 
 
-def agreed(arrays: Mapping[str, Array], frames: Sequence[Frame], *, one: bool, notes: list[str]) -> Reading:
+def agreed(arrays: Mapping[str, Array], frames: Sequence[Frame], *, one: bool, notes: list[str]) -> ShapeReading:
     """The reading of all inputs by which they have the same sequences; ``one``: only as one sequence each.
 
     Raises DataError where an array does not fit its frame, or where the inputs differ.
@@ -49,13 +49,13 @@ def agreed(arrays: Mapping[str, Array], frames: Sequence[Frame], *, one: bool, n
     return common[0]
 
 
-def readings(shape: tuple[int, ...], frame: Frame) -> list[Reading]:
+def readings(shape: tuple[int, ...], frame: Frame) -> list[ShapeReading]:
     """How an array may be read, the likeliest first; axes of length 1 may be left out of a frame, or added.
 
     ``[n, 1, *frame]`` is n steps of a batch of one, not n sequences of a step. Raises DataError where nothing fits.
     """
     found = [
-        Reading("one", shape[:1]) if axes == 1 else Reading("stacked", (shape[1],) * shape[0])
+        ShapeReading("one", shape[:1]) if axes == 1 else ShapeReading("stacked", (shape[1],) * shape[0])
         for exact in (True, False)
         for axes in (1, 2)
         if len(shape) >= axes
@@ -66,7 +66,7 @@ def readings(shape: tuple[int, ...], frame: Frame) -> list[Reading]:
     return sorted(dict.fromkeys(found), key=lambda r: len(r.lengths) > 1 and r.lengths[0] == 1)
 
 
-def _has(found: Sequence[Reading], wanted: Reading) -> bool:
+def _has(found: Sequence[ShapeReading], wanted: ShapeReading) -> bool:
     return any(r.lengths == wanted.lengths for r in found)
 
 
@@ -81,7 +81,7 @@ def _unfit(shape: tuple[int, ...], frame: Frame) -> DataError:
 
 
 def _differ(
-    arrays: Mapping[str, Array], frames: Sequence[Frame], choices: Mapping[str, Sequence[Reading]]
+    arrays: Mapping[str, Array], frames: Sequence[Frame], choices: Mapping[str, Sequence[ShapeReading]]
 ) -> DataError:
     """The first input whose preferred reading is not the first input's, and the shape that would be right."""
     first = frames[0]

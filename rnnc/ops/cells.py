@@ -13,7 +13,7 @@ from typing import Literal
 from rnnc.activations import SIGMOID, TANH, IntegerActivation
 from rnnc.ctext import CKernel, Phase, kernels
 from rnnc.fixed import GATE_LIMIT
-from rnnc.language import GATE, Cell, Value, activation, clip, let, mul15, output, raised, rounded, toward, upper
+from rnnc.language import GATE, Cell, Quantity, activation, clip, let, mul15, output, raised, rounded, toward, upper
 
 Reset = Literal["own", "z", "1 - z", "none"]
 CELL_MAX = 2**30
@@ -42,7 +42,7 @@ class Unit:
         recurrent_limit: of a GRU's recurrent part, before the reset gate multiplies it.
     """
 
-    text: Callable[[Unit, Sequence[Value], Value, Sequence[Value]], Cell]
+    text: Callable[[Unit, Sequence[Quantity], Quantity, Sequence[Quantity]], Cell]
     f: IntegerActivation = SIGMOID_15
     g: IntegerActivation = TANH_15
     squash: IntegerActivation = TANH_15
@@ -63,10 +63,10 @@ class Unit:
         return kernels(lambda p, s, numbers: self.text(self, p, s, numbers), phases, state, self.numbers, library)
 
 
-def lstm(unit: Unit, p: Sequence[Value], c: Value, peepholes: Sequence[Value]) -> Cell:
+def lstm(unit: Unit, p: Sequence[Quantity], c: Quantity, peepholes: Sequence[Quantity]) -> Cell:
     """Gates i o f g. Yields o h(c) where it is projected."""
 
-    def gate(name: str, meaning: str, row: int, peephole: int, c: Value) -> Value:
+    def gate(name: str, meaning: str, row: int, peephole: int, c: Quantity) -> Quantity:
         a = p[row]
         if peepholes:
             seen = rounded(mul15(peepholes[peephole], c), GATE)
@@ -87,7 +87,7 @@ def lstm(unit: Unit, p: Sequence[Value], c: Value, peepholes: Sequence[Value]) -
     return h, c
 
 
-def gru(unit: Unit, p: Sequence[Value], s: Value, _: Sequence[Value]) -> Cell:
+def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -> Cell:
     """Rows z (r), then n over x and over h apart where the reset comes after the rows.
 
     Where it comes before, r h is yielded to the rows of n; where nothing resets, n is a row as z is.
@@ -116,7 +116,7 @@ def gru(unit: Unit, p: Sequence[Value], s: Value, _: Sequence[Value]) -> Cell:
     return let("out", "h", upper(s)), s
 
 
-def rnn(unit: Unit, p: Sequence[Value], _: Value, __: Sequence[Value]) -> Cell:
+def rnn(unit: Unit, p: Sequence[Quantity], _: Quantity, __: Sequence[Quantity]) -> Cell:
     """One row."""
     return let("out", "h", output(unit.f, clip(p[0], unit.clip))), None
     yield  # a text is a generator

@@ -1,6 +1,6 @@
 """The rows of weights of recurrent layers: quantized, multiplied, bounded, and as the constants of a kernel.
 
-Rows are ordered unit by unit and, within a unit, gate by gate as ONNX orders them; the kernels compute all gates of a batch
+GateRows are ordered unit by unit and, within a unit, gate by gate as ONNX orders them; the kernels compute all gates of a batch
 of units at once.
 """
 
@@ -39,7 +39,7 @@ Part = TwoBlock | Apart | OneBlock
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class GateRows:
     """The rows of one loop over units.
 
     Args:

@@ -22,7 +22,7 @@ from rnnc.fixed import GATE_FRACTION, Floats, Format
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
-from rnnc.ops.gate_rows import Apart, Rows, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import Apart, GateRows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -156,9 +156,9 @@ class Gru(Recurrent):
         """``exponent``: of the candidate's preactivation."""
         first, last = (GATE,) * (len(self.weights) - 1), (exponent,) * (2 if isinstance(n, Apart) else 1)
         if isinstance(n, Apart) or self.reset == "none":
-            loops: tuple[Rows, ...] = (Rows((("zr", zr), ("n", n)), self.hidden, first + last),)
+            loops: tuple[GateRows, ...] = (GateRows((("zr", zr), ("n", n)), self.hidden, first + last),)
         else:
-            loops = Rows((("zr", zr),), self.hidden, first), Rows((("n", n),), self.hidden, last)
+            loops = GateRows((("zr", zr),), self.hidden, first), GateRows((("n", n),), self.hidden, last)
         unit = replace(unit, reset=self.reset, reset_after=self.reset_after)
         y = (h.operand if q.wants8() else h.full,)
         return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.wide)

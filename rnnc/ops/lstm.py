@@ -22,7 +22,7 @@ from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
-from rnnc.ops.gate_rows import Rows, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import GateRows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer
 from rnnc.ops.units import QRecurrent
@@ -141,8 +141,8 @@ class Lstm(Recurrent):
             projected=projection is not None,
             numbers=exponents,
         )
-        loops = [Rows((("gates", rows),), self.hidden, (GATE,) * 4, numbers, projection is not None)]
-        loops += [] if projection is None else [Rows((("projection", projection),), self.width, (-15,), apart=True)]
+        loops = [GateRows((("gates", rows),), self.hidden, (GATE,) * 4, numbers, projection is not None)]
+        loops += [] if projection is None else [GateRows((("projection", projection),), self.width, (-15,), apart=True)]
         cell = Format(32, np.array([2.0 ** (ec - CELL_FRACTION)]), 0, -CELL_MAX, CELL_MAX)
         y = (formats.operand if q.wants8() else full, cell)[: len(self.outputs)]
         return QRecurrent(self, self.inputs, y, unit, tuple(loops), q.input(0), formats, cell)

@@ -18,7 +18,7 @@ from rnnc.fixed import GATE_FRACTION, Floats
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, Unit, rnn
-from rnnc.ops.gate_rows import Rows, gate_target, safe, two_block
+from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -95,7 +95,7 @@ class Rnn(Recurrent):
     def _integers(self, q: Quantizer, h: HiddenFormats, unit: Unit, rows: TwoBlock, exponent: int) -> QOp:
         """``exponent``: of the preactivation."""
         y = (h.operand if q.wants8() else h.full,)
-        loops = (Rows((("gate", rows),), self.hidden, (exponent,)),)
+        loops = (GateRows((("gate", rows),), self.hidden, (exponent,)),)
         return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, None)
 
     def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:

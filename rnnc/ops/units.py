@@ -12,10 +12,10 @@ import numpy as np
 from rnnc.activations import IntegerActivation
 from rnnc.ctext import CKernel
 from rnnc.fixed import Format, Ints
-from rnnc.language import Arrays, Range, Ranges, Reading, Value, run
+from rnnc.language import Arrays, Intervals, Quantity, Range, Reading, run
 from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.cells import Unit
-from rnnc.ops.gate_rows import Rows
+from rnnc.ops.gate_rows import GateRows
 from rnnc.ops.library import library_function
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
@@ -34,7 +34,7 @@ class QRecurrent(QOp):
 
     op: Recurrent
     unit: Unit
-    loops: tuple[Rows, ...]
+    loops: tuple[GateRows, ...]
     input_format: Format
     h: HiddenFormats
     state: Format | None
@@ -57,13 +57,13 @@ class QRecurrent(QOp):
             return self._state_name
         return f"{self.name}_h" if self.formats[0].bits == self.h.operand.bits else ""
 
-    def _leaf(self, reading: Reading, loop: int, values: Sequence[Any]) -> list[Value]:
-        return [Value(reading, v, e) for v, e in zip(values, self.loops[loop].exponents, strict=True)]
+    def _leaf(self, reading: Reading, loop: int, values: Sequence[Any]) -> list[Quantity]:
+        return [Quantity(reading, v, e) for v, e in zip(values, self.loops[loop].exponents, strict=True)]
 
-    def _numbers(self, reading: Reading, make: Callable[[Ints], Any]) -> list[Value]:
+    def _numbers(self, reading: Reading, make: Callable[[Ints], Any]) -> list[Quantity]:
         numbers = self.loops[0].numbers
         given = zip([] if numbers is None else numbers, self.unit.numbers, strict=True)
-        return [Value(reading, make(n), e) for n, e in given]
+        return [Quantity(reading, make(n), e) for n, e in given]
 
     def _read(
         self,
@@ -74,7 +74,7 @@ class QRecurrent(QOp):
         make: Callable[[Ints], Any],
     ) -> tuple[Any, Any]:
         """Run the text over what ``first``, ``state`` and the rows ``later`` give; h and the state."""
-        s = Value(reading, state, self.unit.state[1])
+        s = Quantity(reading, state, self.unit.state[1])
         text = self.unit.text(self.unit, self._leaf(reading, 0, first), s, self._numbers(reading, make))
         h, after = run(text, lambda operand: self._leaf(reading, 1, [later(operand.raw)])[0])
         return h.raw, after and after.raw
@@ -97,9 +97,9 @@ class QRecurrent(QOp):
         return [h if self.formats[0].bits == self.h.operand.bits else h16, after][: len(self.outputs)]
 
     @cached_property
-    def _ranges(self) -> Ranges:
+    def _ranges(self) -> Intervals:
         """The certificate of the units."""
-        ranges = Ranges()
+        ranges = Intervals()
         limit = Range(-self.unit.limit, self.unit.limit)
         h, after = self._read(
             ranges,

@@ -13,7 +13,7 @@ import pytest
 from rnnc import fixed
 from rnnc.activations import Activation
 from rnnc.ctext import CText
-from rnnc.language import OPERATIONS, Arrays, Range, Ranges, Value, clip, let, mul15, rounded
+from rnnc.language import OPERATIONS, Arrays, Intervals, Quantity, Range, clip, let, mul15, rounded
 from rnnc.ops.cells import Unit, gru, lstm
 from rnnc.ops.library import HEADERS, rows
 from tests.support.nets import to_integers
@@ -36,7 +36,7 @@ def test_a_range_holds_every_value(op: str) -> None:
         ends = [sorted(rng.integers(-(2**b), 2**b, 2).tolist()) for b in rng.integers(2, 31, ARGUMENTS[op])]
         if op == "clip":
             ends[1:] = [[-abs(ends[1][0])] * 2, [abs(ends[2][0])] * 2]
-        ranges = Ranges()
+        ranges = Intervals()
         found = ranges.apply(op, *(Range(*e) for e in ends))
         if ranges.terms <= fixed.INT32_MAX:
             y = OPERATIONS[op](*(values(rng, *e) for e in ends))
@@ -55,18 +55,18 @@ def test_the_range_of_a_curve(activation: Activation) -> None:
         f = activation.integer(exponent)
         for _ in range(10):
             lo, hi = sorted(rng.integers(-(2 ** int(rng.integers(8, 22))), 2**20, 2).tolist())
-            found, y = Ranges().apply("curve", Range(lo, hi), f), f.interpolate(values(rng, lo, hi))
+            found, y = Intervals().apply("curve", Range(lo, hi), f), f.interpolate(values(rng, lo, hi))
             assert found.lo <= y.min() and y.max() <= found.hi
 
 
 def test_a_sum_of_unlike_formats_is_refused() -> None:
-    reading = Ranges()
+    reading = Intervals()
     with pytest.raises(AssertionError, match="unlike formats"):
-        Value(reading, Range(0, 1), -15) + Value(reading, Range(0, 1), -12)
+        Quantity(reading, Range(0, 1), -15) + Quantity(reading, Range(0, 1), -12)
 
 
 def test_the_oracle_asserts_what_lies_between_two_names() -> None:
-    x = Value(Arrays("op0", iter([])), np.array([2**31 - 1]), -15)
+    x = Quantity(Arrays("op0", iter([])), np.array([2**31 - 1]), -15)
     with pytest.raises(fixed.OverflowInOracle, match=r"op0\.half, terms"):
         let("half", "", rounded(x, -14))
 
@@ -95,9 +95,9 @@ def test_one_minus_a_gate_that_nothing_bounds_is_certified(text: Any, f: Activat
     """1 - i of coupled gates and 1 - z reach 2^16 where they are not clipped: mul15 takes 2^15."""
     state = ("c", -23) if text is lstm else ("s", -29)
     unit = Unit(text, f.integer(0), state=state, limit=2**30 if text is lstm else 32767 << 14, coupled=True)
-    reading = Ranges()
-    leaves = [Value(reading, Range(-(2**22), 2**22), -12) for _ in range(4)]
-    for _ in text(unit, leaves, Value(reading, Range(-unit.limit, unit.limit), state[1]), []):
+    reading = Intervals()
+    leaves = [Quantity(reading, Range(-(2**22), 2**22), -12) for _ in range(4)]
+    for _ in text(unit, leaves, Quantity(reading, Range(-unit.limit, unit.limit), state[1]), []):
         pass
     assert max(reading.worst.values()) <= fixed.INT32_MAX
 
