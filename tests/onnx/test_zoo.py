@@ -26,7 +26,7 @@ STEPS = 200
 """The fewest steps over which the C is compared with the oracle."""
 WINDOW = 20
 """Steps of a sequence in every file of the zoo that fixes its length."""
-BACKWARD = "--window T"
+BACKWARD = "Compile with window=T"
 BROKEN = "a broken export"
 
 pytestmark = [
