@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.errors import DataError
+from rnnc.errors import DataError, UnreadableModel
 from rnnc.fixed import Floats
 from rnnc.net import Array, Net, Output
 from rnnc.quantization.calibrate import Sequences
@@ -163,6 +163,12 @@ class _Asking:
             return
         once = output.kind == "last" or (output.kind == "window" and not output.ticks)
         rows = self.session.unpack(output.name, tensor, None if once else after - before)
+        if not once and len(rows) > after - before:
+            raise UnreadableModel(
+                f"onnxruntime gives {len(rows)} values of {output.name!r} for these steps, the network as it was read "
+                f"{after - before}",
+                hint="What time is was taken from the wrong axis, or this is a fault of rnnc. --time-axis INPUT=AXIS says it.",
+            )
         at = range(after - 1, after) if once else range(before, min(after, before + len(rows)))
         for lane, i in enumerate(dict.fromkeys(group)):
             for k, tick in enumerate(at):

@@ -138,6 +138,19 @@ def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bi
     assert package.verified is not None and not package.verified.problems()
 
 
+def test_a_length_that_no_layer_takes_names_the_steps_of_the_file() -> None:
+    """Where it only picks the last step."""
+    b = Builder()
+    weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
+    steps, _ = b.ops("RNN", 2, "x", *weights, hidden_size=H)
+    b.op("Gather", steps, b.op("Sub", "lens", b.const(np.array([1]))), out="y", axis=0)
+    model = ModelProto.FromString(b.model({"x": [12, 1, F], "lens": [1]}, ["y"], "fi"))
+    model.graph.input[1].type.tensor_type.elem_type = 7
+    with pytest.raises(Refused, match="it tells how long a sequence is") as refused:
+        load_net(model.SerializeToString())
+    assert "--bind lens=12." in refused.value.hint
+
+
 def test_a_length_that_the_sequence_does_not_have_is_told() -> None:
     with pytest.raises(UnreadableModel, match="onnxruntime does not run it with"):
         compile_model(with_lengths("T", 1, F), options=Options(bind={"lens": 24.0}))

@@ -21,6 +21,7 @@ from rnnc.verification.oracle import PREFIX_POINTS, ask
 from rnnc.verification.session import Axes, Session
 from rnnc.verification.single import Fault
 from tests.support.graphs import Builder
+from tests.support.layers import layer
 from tests.support.models import Array
 from tests.support.nets import draw
 from tests.support.small import HIDDEN, recording, small
@@ -38,6 +39,20 @@ def plain(x: Array) -> Array:
     """The small net's y ``[steps, 2]`` by a plain run of onnxruntime."""
     engine = ort.InferenceSession(small(), providers=["CPUExecutionProvider"])
     return np.asarray(engine.run(["y"], {"x": x[:, None]})[0])[:, 0]
+
+
+def test_more_values_than_the_net_gives_are_no_comparison() -> None:
+    """A net that answers every second step says nothing of what the file answers at the others."""
+
+    def form(every: int) -> bytes:
+        b = Builder()
+        h = b.op("Squeeze", layer(b, "GRU", "x")[0], b.const(np.array([1])))
+        bounds = [b.const(np.array([n])) for n in (0, 12, 0, every)]
+        b.op("Slice", h, *bounds, out="y")
+        return b.model({"x": [12, 1, 3]}, ["y"])
+
+    with pytest.raises(UnreadableModel, match=r"gives 12 values of 'y' .* 6\n"):
+        ask(Session(form(1), rnnc.load_net(form(2)), Options()), {"x": [recording(24, 0)]})
 
 
 # ------------------------------------------------------------------- axes and states

@@ -85,9 +85,8 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
     open_axes = [f"{t.name}.{t.shape.index(graph.time)}" for t in sequences if graph.time and graph.time in t.shape]
     if open_axes:
         return f"--bind {tensor.name}=T --bind {open_axes[0]}=T, T a number of steps"
-    readers = [
-        n for n in graph.nodes if n.op_type in ("LSTM", "GRU", "RNN") and len(n.inputs) > LENGTHS and n.inputs[LENGTHS]
-    ]
+    layers = [n for n in graph.nodes if n.op_type in ("LSTM", "GRU", "RNN")]
+    readers = [n for n in layers if len(n.inputs) > LENGTHS and n.inputs[LENGTHS]] or layers
     steps = [
         graph.shapes[n.inputs[0]][1 if n.attributes.get("layout", 0) else 0]
         for n in readers
