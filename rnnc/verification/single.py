@@ -134,16 +134,17 @@ def _watched(net: Net, value: str) -> list[str]:
 
 def _sources(net: Net, value: str) -> list[str] | None:
     """The numbers that a decision (``Op.jumps``) is made from; none for row numbers of the input, None for what is none."""
-    op = next((op for op in net.ops if value in op.outputs), None)
-    if op is None:
-        return [] if net.values[value].dtype == "index" else None
-    if op.states():
-        return None
-    parts = [_sources(net, name) for name in op.inputs]
-    if op.jumps:
-        parts = [[name] if part is None else part for name, part in zip(op.inputs, parts, strict=True)]
-    found = [part for part in parts if part is not None]
-    return list(dict.fromkeys(chain.from_iterable(found))) if len(found) == len(parts) else None
+    sources: dict[str, list[str] | None] = {v.name: [] if v.dtype == "index" else None for v in net.values.values()}
+    for op in net.ops:
+        parts = [sources[name] for name in op.inputs]
+        if op.jumps:
+            parts = [[name] if part is None else part for name, part in zip(op.inputs, parts, strict=True)]
+        found = [part for part in parts if part is not None]
+        whole = (
+            list(dict.fromkeys(chain.from_iterable(found))) if len(found) == len(parts) and not op.states() else None
+        )
+        sources.update(dict.fromkeys(op.outputs, whole))
+    return sources[value]
 
 
 def run_single(net: Net, groups: Sequence[Batch]) -> dict[str, list[Floats]]:

@@ -364,3 +364,13 @@ def test_random_networks_compute_in_float32() -> None:
                 for v in net.inputs
             },
         )
+
+
+def test_what_an_output_is_decided_by_takes_a_walk_and_not_a_tree_of_walks() -> None:
+    """Each of 60 sums reads the one before twice: 2^60 ways lead back to the input."""
+    b = Builder()
+    value = "x"
+    for k in range(60):
+        value = b.op("Add", b.op("Tanh", value), b.op("Neg", value), out="y" if k == 59 else "")
+    net = rnnc.load_net(b.model({"x": [1, 3]}, ["y"]))
+    assert with_sources(net).outputs == net.outputs
