@@ -82,7 +82,7 @@ class Gru(Recurrent):
             return f(clipped(x @ w[k].T + h @ u[k].T + bx[k] + bh[k], self.clip))
 
         z = gate(0)
-        r = gate(1) if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones(())}[self.reset]
+        r = gate(1) if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones_like(z)}[self.reset]
         probe("h", h)
         if self.reset_after or self.reset == "none":
             n = x @ w[-1].T + bx[-1] + r * (h @ u[-1].T + bh[-1])

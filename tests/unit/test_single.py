@@ -60,14 +60,14 @@ def _conv_gru() -> bytes:
 
 
 def _cell() -> bytes:
-    """A cell in primitive operators whose state the caller feeds back: h' = (1 - z) h + z tanh(W x + R h + b)."""
+    """A cell of its own whose state the caller feeds back: h' = (1 - z) h + 0.9 z tanh(W x + R h + b)."""
     b = Builder(4)
     w, r, wz = (b.const(b.weights(n, HIDDEN)) for n in (FEATURES, HIDDEN, FEATURES))
     z = b.op("Sigmoid", b.op("Add", b.op("MatMul", "x", wz), b.const(b.weights(HIDDEN))))
     inner = b.op("Add", b.op("MatMul", "x", w), b.op("MatMul", "h", r))
     n = b.op("Tanh", b.op("Add", inner, b.const(b.weights(HIDDEN))))
     keep = b.op("Mul", b.op("Sub", b.const(np.array(1.0)), z), "h")
-    b.op("Add", keep, b.op("Mul", z, n), out="h_next")
+    b.op("Add", keep, b.op("Mul", z, b.op("Mul", n, b.const(np.array(0.9)))), out="h_next")
     b.op("Relu", "h_next", out="y")
     return b.model({"x": [1, FEATURES], "h": [1, HIDDEN]}, ["y", "h_next"])
 
