@@ -65,7 +65,7 @@ def test_joins(nodes: object, precision: str, tmp_path: Path) -> None:
 def test_unequal_rates_are_refused() -> None:
     def nodes(b: Builder, x: str) -> str:
         return b.op(
-            "Add", b.op("ReduceMax", _conv(b, x, 2, [0, 0], 2), b.const(np.array([1]))), _conv(b, x, 24, [0, 0])
+            "Add", b.op("ReduceMax", _conv(b, x, 2, [0, 0], 2), b.const(np.array([1]))), _conv(b, x, 13, [0, 0])
         )
 
     with pytest.raises(Refused, match=r"new every 1 and every 2 steps"):
