@@ -255,10 +255,7 @@ def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
 
 def _model(source: str | Path | bytes, options: Options) -> Model:
     """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names."""
-    parsed, file = read_model(source, options.external_data)
-    content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    if options.external_data:
-        content = parsed.SerializeToString()
+    parsed, file, content = read_model(source, options.external_data)
     sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
     missing = [name for name in options.outputs if name not in present]

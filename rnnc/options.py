@@ -132,7 +132,7 @@ class Options:
         wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
         time_axis: which axis of an input is time; None where none of them is.
         outputs: tensors to compile as outputs in place of the file's.
-        external_data: read weights that lie in files beside the model's (torch writes them there by default).
+        external_data: read weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
         input_range: (lo, hi) of an input, real units.
         input_format: n of an input's Qm.n.
         input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset.

@@ -93,7 +93,12 @@ class ModelArguments:
     time_axis: Annotated[list[str] | None, _option("--time-axis", "INPUT=AXIS|none", "Which axis is time.")] = None
     output: Annotated[list[str] | None, _option("--output", "TENSOR", "A tensor to compile as output.")] = None
     external_data: Annotated[
-        bool, typer.Option("--external-data", help="Read weights from files beside MODEL.", rich_help_panel=PANEL)
+        bool,
+        typer.Option(
+            "--external-data",
+            help="Read weights from any file beside MODEL, not MODEL.data alone.",
+            rich_help_panel=PANEL,
+        ),
     ] = False
     input_range: Annotated[list[str] | None, _option("--input-range", "INPUT=LO:HI", "What an input may be.")] = None
     input_format: Annotated[list[str] | None, _option("--input-format", "INPUT=qM.N", "An input's number format.")] = (

@@ -1,4 +1,4 @@
-"""Weights in files beside the model: refused unless asked for, and then only from the model's own folder."""
+"""Weights in files beside the model: MODEL.onnx.data is read, others when asked for, and only from the model's own folder."""
 
 from __future__ import annotations
 
@@ -53,6 +53,38 @@ def test_asked_for_it_is_the_same_network(model: Path) -> None:
     code = [p.files["net.c"].split("*/", 2)[2] for p in (alone, beside)]
     assert code[0] == code[1] and "--external-data" in beside.files["net.h"]
     assert alone.report["verify"]["outputs"] == beside.report["verify"]["outputs"]
+
+
+def _in_data(model: Path, location: str) -> Path:
+    """The model with its weights in another file of its folder."""
+    (model.parent / "weights.bin").rename(model.parent / location)
+    proto = onnx.load(model, load_external_data=False)
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = location if entry.key == "location" else entry.value
+    model.write_bytes(proto.SerializeToString())
+    return model
+
+
+def test_the_models_own_data_file_needs_no_flag(model: Path) -> None:
+    alone = rnnc.compile_model(small(), recording(), name="net")
+    beside = rnnc.compile_model(_in_data(model, "net.onnx.data"), recording(), name="net")
+    code = [p.files["net.c"].split("*/", 2)[2] for p in (alone, beside)]
+    assert code[0] == code[1] and "--external-data" not in beside.files["net.h"]
+    assert alone.report["verify"]["outputs"] == beside.report["verify"]["outputs"]
+
+
+def test_the_data_file_of_another_model_needs_the_flag(model: Path) -> None:
+    with pytest.raises(UnreadableModel, match="its data is in another file"):
+        load(_in_data(model, "other.onnx.data"), Options())
+
+
+def test_the_models_own_data_file_is_no_link(model: Path) -> None:
+    _in_data(model, "net.onnx.data")
+    (model.parent / "net.onnx.data").rename(model.parent / "elsewhere.bin")
+    (model.parent / "net.onnx.data").symlink_to(model.parent / "elsewhere.bin")
+    with pytest.raises(UnreadableModel, match="no file in the model's folder"):
+        load(model, Options())
 
 
 def test_the_command_line_takes_it(model: Path) -> None:

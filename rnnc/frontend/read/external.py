@@ -1,6 +1,7 @@
-"""Weights that lie in files beside the model, as torch.onnx.export writes them: taken in on request, within bounds.
+"""Weights that lie in files beside the model: taken in within bounds.
 
-A location is a plain name in the model's own folder, of a regular file and no link: a model names no file elsewhere.
+MODEL.onnx.data, as torch.onnx.export writes it, is read unasked, other files on request. A location is a plain name in the
+model's own folder, of a regular file and no link: a model names no file elsewhere.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
 
-def embed_external(model: ModelProto, folder: Path, file: str) -> None:
-    """Put the data of other files into the tensors that name them; raises UnreadableModel where that is not safe."""
-    total = 0
+def embed_external(model: ModelProto, folder: Path, file: str, *, any_file: bool) -> bool:
+    """Put the data of other files into the tensors that name them; raises UnreadableModel where that is not safe.
+
+    Args:
+        any_file: whatever file a tensor names, not the model's own ``.data`` alone.
+
+    Returns whether there were any.
+    """
+    total, taken = 0, False
     for tensor in _external(model, file):
+        if not (any_file or _location(tensor) == f"{file}.data"):
+            continue
+        taken = True
         where = f"{file}: weight {tensor.name!r}"
         tensor.raw_data = _read(tensor, folder, where)
         total += len(tensor.raw_data)
@@ -27,6 +37,11 @@ def embed_external(model: ModelProto, folder: Path, file: str) -> None:
             raise UnreadableModel(f"the data in other files are more than {MAX_FILE_BYTES >> 20} MiB", where=file)
         tensor.ClearField("external_data")
         tensor.ClearField("data_location")
+    return taken
+
+
+def _location(tensor: TensorProto) -> str:
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
 def _external(model: ModelProto, file: str) -> Iterator[TensorProto]:
@@ -41,7 +56,7 @@ def _external(model: ModelProto, file: str) -> Iterator[TensorProto]:
 def _read(tensor: TensorProto, folder: Path, where: str) -> bytes:
     """The bytes that a tensor names."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
+    location = _location(tensor)
     if not location or "\0" in location or location in (".", "..") or {"/", "\\"} & set(location):
         raise UnreadableModel(f"its data is at {location!r}, which is no file in the model's folder", where=where)
     path = folder / location

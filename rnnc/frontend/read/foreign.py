@@ -13,7 +13,7 @@ HEAD = 64
 """Bytes at the start that tell formats apart."""
 HDF5, PICKLE, ZIP = b"\x89HDF\r\n\x1a\n", b"\x80", b"PK\x03\x04"
 
-TORCH = "Load it in Python, and export the module: `torch.onnx.export(model.eval(), example, '{onnx}', external_data=False)`."
+TORCH = "Load it in Python, and export the module: `torch.onnx.export(model.eval(), example, '{onnx}')`."
 KERAS = "Load it in Python: `model = keras.models.load_model('{file}')`, then `model.export('{onnx}', format='onnx')`."
 TENSORFLOW = "Convert it: `python -m tf2onnx.convert {how} {shell} --output {out}` (pip install tf2onnx)."
 FORMATS = {

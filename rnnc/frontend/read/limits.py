@@ -179,8 +179,8 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
 
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         hint = (
-            "--external-data reads it, if it lies beside the model; torch.onnx.export(..., external_data=False) "
-            "writes a single file."
+            "MODEL.onnx.data beside MODEL.onnx is read; --external-data reads a file of another name there; "
+            "torch.onnx.export(..., external_data=False) writes a single file."
         )
         raise UnreadableModel("its data is in another file", where=where, hint=hint)
     if len(tensor.dims) > MAX_RANK or any(d < 0 for d in tensor.dims):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.read.around import without_maps, without_rounding
@@ -43,6 +43,15 @@ UNKNOWN_OPERATOR = (
 )
 
 
+class Parsed(NamedTuple):
+    """A model with its functions inlined, its file's name for messages, and what onnxruntime runs: the file's own content,
+    into which weights of other files are taken."""
+
+    model: ModelProto
+    file: str
+    content: bytes
+
+
 def load(source: str | Path | bytes, options: Options) -> Graph:
     """Read a model and simplify it.
 
@@ -52,7 +61,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
     Raises UnreadableModel, Refused, UsageError.
     """
-    model, file = read_model(source, options.external_data)
+    model, file, _ = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
@@ -81,13 +90,11 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken, guessed=bound.guessed)
 
 
-def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple[ModelProto, str]:
+def read_model(source: str | Path | bytes, external_data: bool = False) -> Parsed:
     """Parse a model, check its tensors, inline its functions, give scores for maps of them.
 
-    Returns it with the file's name for messages.
-
     Args:
-        external_data: take in weights that lie in files beside the model's.
+        external_data: take in weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
     """
     from onnx import ModelProto
 
@@ -102,14 +109,14 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> tuple
         refuse_by_name(Path(source))
     if damage:
         raise UnreadableModel("not an ONNX file, or damaged", where=file) from damage
-    if external_data and not isinstance(source, bytes):
-        embed_external(model, Path(source).parent, file)
+    if not isinstance(source, bytes) and embed_external(model, Path(source).parent, file, any_file=external_data):
+        content = model.SerializeToString()
     check_limits(model, file)
     if model.functions:
         model = _inline_functions(model, file)
     without_maps(model)
     check_domains(model, file)
-    return model, file
+    return Parsed(model, file, content)
 
 
 def _content(source: str | Path | bytes) -> tuple[bytes, str]:

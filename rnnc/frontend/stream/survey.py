@@ -66,7 +66,7 @@ def survey(
 
     Raises UnreadableModel where the file cannot be read at all.
     """
-    model, _ = read_model(source, options.external_data)
+    model = read_model(source, options.external_data).model
     found = _Survey([_Part.of(n) for n in model.graph.node], [o.name for o in model.graph.output])
     found.constants = {i.name for i in model.graph.initializer} | (
         options.bind.keys() & {i.name for i in model.graph.input}
