@@ -68,6 +68,10 @@ class Leaf:
         """Some of its elements."""
         return Leaf(self.tensor, self.indices[indices])
 
+    def shares(self, other: Leaf) -> bool:
+        """Whether some element is one of another leaf's."""
+        return self.tensor == other.tensor and bool(np.isin(self.indices, other.indices).any())
+
 
 @dataclass(frozen=True, eq=False)
 class Act:
@@ -189,6 +193,11 @@ class Expression:
     def number(values: Vector) -> Expression:
         """A constant."""
         return Expression(np.asarray(values, np.float64).ravel(), {}, {})
+
+    @property
+    def products(self) -> list[Product]:
+        """Those that matrices multiply, and the others."""
+        return [p for p, _ in (*self.matrices.values(), *self.diagonal.values())]
 
     @property
     def product(self) -> Product | None:
