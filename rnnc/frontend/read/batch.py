@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.read.limits import constants, copied
+from rnnc.frontend.read.limits import ancestry, constants, copied
 from rnnc.frontend.read.running import run
 from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
+from rnnc.frontend.read.swapped import INITIAL, RECURRENT
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
 SHAPED = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
 """Which input of an operator is the shape of its result."""
-INITIAL = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
-"""Which inputs of a recurrent operator are initial states."""
 
 
 def without_batch(model: ModelProto, batch: int) -> ModelProto:
@@ -28,15 +27,8 @@ def without_batch(model: ModelProto, batch: int) -> ModelProto:
 
     copy = copied(model)
     graph, held = copy.graph, constants(copy.graph)
-    states, producers = set[str](), {name: node for node in graph.node for name in node.output}
-    queue = [name for node in graph.node for i in INITIAL.get(node.op_type, ()) for name in node.input[i : i + 1]]
-    while queue:
-        name = queue.pop()
-        node = producers.get(name)
-        if name in held:
-            states.add(name)
-        elif node is not None and node.op_type not in INITIAL:
-            queue += node.input
+    starts = (name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL])
+    states = ancestry(graph, starts, RECURRENT)
     shapes = {node.input[i] for node in graph.node for i in [SHAPED.get(node.op_type, 99)] if i < len(node.input)}
     for name, array in held.items():
         smaller = _smaller_shape(array, batch) if name in shapes else _one_row(array, batch) if name in states else None

@@ -6,7 +6,7 @@ onnx.checker accepts external data, NaN weights, sizes that do not fit their dat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,19 @@ def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
     nodes = [n for n in graph.node if n.op_type == "Constant" and n.attribute and n.attribute[0].name == "value"]
     tensors = {i.name: i for i in graph.initializer} | {n.output[0]: n.attribute[0].t for n in nodes}
     return {name: numpy_helper.to_array(t) for name, t in tensors.items()}
+
+
+def ancestry(graph: GraphProto, names: Iterable[str], stops: Collection[str] = ()) -> set[str]:
+    """Some tensors and all that they are computed from, not followed further through nodes of the operators ``stops``."""
+    producers = {name: node for node in graph.node for name in node.output if node.op_type not in stops}
+    queue = list(names)
+    found = set(queue)
+    while queue:
+        node = producers.get(queue.pop())
+        fresh = set(node.input) - found if node is not None else set()
+        found |= fresh
+        queue += fresh
+    return found
 
 
 def node_label(node: NodeProto) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnnc.errors import Refused
+from rnnc.frontend.read.limits import ancestry
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
@@ -49,16 +50,6 @@ def _length(value: ValueInfoProto, axis: int) -> str:
 
 def _states_are_inputs(graph: GraphProto) -> bool:
     """Whether a layer starts from what an input holds, not only from its shape."""
-    makers = {name: node for node in graph.node for name in node.output}
+    starts = (name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL])
     inputs = {v.name for v in graph.input} - {i.name for i in graph.initializer}
-    todo = [name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL] if name]
-    seen: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in inputs:
-            return True
-        node = makers.get(name)
-        if name not in seen and node is not None and node.op_type not in ("Shape", "Size"):
-            todo += node.input
-        seen.add(name)
-    return False
+    return not inputs.isdisjoint(ancestry(graph, starts, ("Shape", "Size")))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from rnnc.activations import parameters_taken
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.moves import backwards
@@ -25,72 +23,57 @@ def forward_only(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.op_type in RECURRENT and node.attributes.get("direction", "forward") != "forward":
             editor.note("backward layer = forward layer of the reversed sequence", node)
-            _Split(editor, node).apply()
+            _split(editor, node)
     return editor.finish()
 
 
-class _Split:
-    """One recurrent node that runs backwards, or both ways."""
+def _split(editor: Editor, node: Node) -> None:
+    """Replace a node that runs backwards, or both ways."""
+    build, layout = Build(editor, node), int(node.attributes.get("layout", 0))
+    axes = (2 if layout else 1, layout, layout)
+    """The axis of Y, Y_h and Y_c that is the direction."""
+    backward = [False, True] if node.attributes["direction"] == "bidirectional" else [True]
+    parts = []
+    for k, turned in enumerate(backward):
+        inputs = [_input(build, i, k) if len(backward) > 1 else name for i, name in enumerate(node.inputs)]
+        attributes = {key: v for key, v in node.attributes.items() if key not in ("direction", *LISTS)}
+        attributes |= _activations(node, k, len(backward))
+        outputs = [_output(editor, name, k, axis) for name, axis in zip(node.outputs, axes, strict=False)]
+        inputs[0] = build.tensor(backwards(tensor(inputs[0]), layout)) if turned else inputs[0]
+        build.nodes.append(replace(node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
+        if turned and outputs[0]:
+            outputs[0] = build.tensor(backwards(tensor(outputs[0]), layout))
+        parts.append(outputs)
+    for name, axis, joined in zip(node.outputs, axes, zip(*parts, strict=True), strict=False):
+        if name:
+            build.nodes.append(Node(node.name, "Concat", "", joined, (name,), {"axis": axis}))
+    editor.replace([node], build.nodes)
 
-    def __init__(self, editor: Editor, node: Node) -> None:
-        self.editor, self.node = editor, node
-        self.layout = int(node.attributes.get("layout", 0))
-        self.time = 1 if self.layout else 0
-        self.count = 2 if node.attributes["direction"] == "bidirectional" else 1
-        self.build = Build(editor, node)
 
-    def apply(self) -> None:
-        """Replace the node."""
-        backward = [False, True] if self.count == 2 else [True]
-        outputs = [self._one(k, b) for k, b in enumerate(backward)]
-        axes = (2 if self.layout else 1, self.layout, self.layout)
-        for i, (name, axis) in enumerate(zip(self.node.outputs, axes, strict=False)):
-            if name:
-                parts = tuple(o[i] for o in outputs)
-                self.build.nodes.append(Node(self.node.name, "Concat", "", parts, (name,), {"axis": axis}))
-        self.editor.replace([self.node], self.build.nodes)
-
-    def _one(self, k: int, backward: bool) -> list[str]:
-        """Add the nodes of direction k; returns Y, Y_h and Y_c of it, "" where nothing reads them."""
-        inputs = [self._input(i, name, k) for i, name in enumerate(self.node.inputs)]
-        if backward:
-            inputs[0] = self.build.tensor(backwards(tensor(inputs[0]), self.time))
-        attributes = {key: v for key, v in self.node.attributes.items() if key not in ("direction", *LISTS)}
-        attributes |= self._activations(k)
-        outputs = [self._output(name, k) for name in self.node.outputs]
-        self.build.nodes.append(replace(self.node, inputs=tuple(inputs), outputs=tuple(outputs), attributes=attributes))
-        if backward and outputs[0]:
-            outputs[0] = self.build.tensor(backwards(tensor(outputs[0]), self.time))
-        return outputs
-
-    def _activations(self, k: int) -> dict[str, list[object]]:
-        """The activations of direction k, and the alphas and betas that its functions take."""
-        given = {key: list(self.node.attributes[key]) for key in LISTS if key in self.node.attributes}
-        names = given.get(ACTIVATIONS, [])
-        if not names or self.count == 1:
-            return given
-        half = len(names) // 2
-        taken = dict(zip((ALPHA, BETA), parameters_taken(names[:half]), strict=True)) | {ACTIVATIONS: half}
-        return {key: values[: taken[key]] if k == 0 else values[taken[key] :] for key, values in given.items()}
-
-    def _input(self, i: int, name: str, k: int) -> str:
-        constant = self.editor.constant(name)
-        if not name or self.count == 1:
-            return name
-        if i in BY_DIRECTION and constant is not None:
-            return self.editor.add_constant(constant[k : k + 1], "direction")
-        if i in INITIAL and constant is not None:
-            return self.editor.add_constant(np.take(constant, [k], self.layout), "direction")
-        if i in INITIAL:
-            return self.build.tensor(op("Slice", tensor(name), [k], [k + 1], [self.layout]))
+def _input(build: Build, i: int, k: int) -> str:
+    """Input i of direction k."""
+    name = build.node.inputs[i]
+    if not name or i not in BY_DIRECTION | INITIAL:
         return name
+    axis = int(build.node.attributes.get("layout", 0)) if i in INITIAL else 0
+    return build.tensor(op("Slice", tensor(name), [k], [k + 1], [axis]))
 
-    def _output(self, name: str, k: int) -> str:
-        if not name:
-            return ""
-        fresh = self.editor.fresh(f"{name}.{k}")
-        shape = self.editor.shape(name)
-        if shape is not None:
-            axis = (2 if self.layout else 1) if name == self.node.outputs[0] else self.layout
-            self.editor.shapes[fresh] = tuple(1 if a == axis else n for a, n in enumerate(shape))
-        return fresh
+
+def _activations(node: Node, k: int, count: int) -> dict[str, list[object]]:
+    """The activations of direction k of ``count``, and the alphas and betas that its functions take."""
+    given = {key: list(node.attributes[key]) for key in LISTS if key in node.attributes}
+    names = given.get(ACTIVATIONS, [])
+    if not names or count == 1:
+        return given
+    half = len(names) // 2
+    taken = dict(zip((ALPHA, BETA), parameters_taken(names[:half]), strict=True)) | {ACTIVATIONS: half}
+    return {key: values[: taken[key]] if k == 0 else values[taken[key] :] for key, values in given.items()}
+
+
+def _output(editor: Editor, name: str, k: int, axis: int) -> str:
+    """A tensor for what direction k gives of an output, "" where nothing reads it."""
+    shape = editor.shape(name)
+    fresh = editor.fresh(f"{name}.{k}") if name else ""
+    if name and shape is not None:
+        editor.shapes[fresh] = tuple(1 if a == axis else n for a, n in enumerate(shape))
+    return fresh

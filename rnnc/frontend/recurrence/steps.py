@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnc.frontend.rewrite.editor import Editor, all_inputs
+from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, reached
 from rnnc.views import Elements, view
 
 
@@ -42,7 +42,7 @@ def frame_sets(editor: Editor, fixed: frozenset[str] = frozenset()) -> Iterator[
     for name, frame in frames.items():
         length = (editor.shape(frame.sequence) or (0,))[frame.axis]
         lengths.setdefault(length, {})[name] = frame
-    inner = _depend(editor, frames)
+    inner = reached(editor.nodes, frames)
     for length in sorted(lengths, key=lambda n: len(lengths[n]), reverse=True):
         outer = {name: frame for name, frame in lengths[length].items() if frame.sequence not in inner}
         yield from [outer] if outer else []
@@ -52,22 +52,8 @@ def frame_sets(editor: Editor, fixed: frozenset[str] = frozenset()) -> Iterator[
 
 def sources(editor: Editor, name: str) -> set[str]:
     """The inputs of the graph that a tensor depends on."""
-    inputs, queue, seen = {t.name for t in editor.graph.inputs}, [name], {name}
-    for tensor in queue:
-        node = editor.producer(tensor)
-        fresh = [n for n in (all_inputs(node) if node is not None else ()) if n not in seen]
-        seen.update(fresh)
-        queue += fresh
-    return seen & inputs
-
-
-def _depend(editor: Editor, frames: Frames) -> set[str]:
-    """The tensors that are computed from frames."""
-    found: set[str] = set()
-    for node in editor.nodes:
-        if any(name in frames or name in found for name in node.inputs):
-            found.update(node.outputs)
-    return found
+    read = {name}.union(*map(all_inputs, cone(editor.nodes, [name])))
+    return read.intersection(t.name for t in editor.graph.inputs)
 
 
 def _find_frames(editor: Editor) -> Frames:

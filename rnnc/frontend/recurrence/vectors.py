@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.rewrite.expressions import (
     Act,
     Expression,
@@ -18,7 +19,7 @@ from rnnc.frontend.rewrite.expressions import (
     normal,
 )
 from rnnc.tracing import Node
-from rnnc.views import VIEWS, moved_inputs, view
+from rnnc.views import VIEWS, Elements
 
 MOST_ELEMENTS = 1 << 16
 MOST_IN_MATRIX = 1 << 12
@@ -124,16 +125,15 @@ class Vectors:
     def _view(self, node: Node, name: str) -> Parts | None:
         """Follow the elements of all pieces of all inputs."""
         pieces: Parts = []
-        arrays, count = list[Indices](), 0
-        for moved in moved_inputs(node):
-            parts, shape = self.of(moved), self.editor.shape(moved)
+
+        def numbered(moved: str) -> Elements | None:
+            first, parts, shape = sum(part.size for part in pieces), self.of(moved), self.editor.shape(moved)
             if parts is None or shape is None:
                 return None
-            size = sum(part.size for part in parts)
-            arrays.append(np.arange(count, count + size).reshape(shape))
-            pieces += parts
-            count += size
-        results = view(node, arrays, self.editor.constants)
+            pieces.extend(parts)
+            return np.arange(first, first + sum(part.size for part in parts)).reshape(shape)
+
+        results = follow(node, numbered, self.editor.constants)
         return None if results is None else _selected(pieces, results[node.outputs.index(name)].ravel())
 
     def _dense(self, node: Node) -> Parts | None:

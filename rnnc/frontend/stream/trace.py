@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import fold
+from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish
 from rnnc.frontend.stream.reasons import advice, whole_numbers
 from rnnc.frontend.stream.scan import scan
@@ -19,7 +20,7 @@ from rnnc.frontend.stream.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
 from rnnc.ops.shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
-from rnnc.views import VIEWS, moved_inputs, view
+from rnnc.views import VIEWS, moved_inputs
 
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
@@ -319,10 +320,9 @@ class Trace:
 
     def _view_of_state(self, node: Node) -> None:
         moved = [self.tensors[name] for name in moved_inputs(node)]
-        constants = {n: t.const for n, t in self.tensors.items() if t.const is not None and n in node.inputs}
-        windows = [t.window for t in moved if t.window is not None]
-        results = view(node, windows, constants)
-        if len({t.value for t in moved}) > 1 or len(windows) < len(moved) or results is None:
+        constants = {n: c for n in node.inputs if n and (c := self.tensors[n].const) is not None}
+        results = follow(node, lambda name: self.tensors[name].window, constants)
+        if len({t.value for t in moved}) > 1 or results is None:
             self.refuse(node, "mixes an initial state with other tensors")
         for i, window in enumerate(results):
             self.result(node, i, replace(moved[0], shape=window.shape, window=window))
