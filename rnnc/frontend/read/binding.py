@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
-from rnnc.frontend.read.batch import same_lanes, without_batch
+from rnnc.frontend.read.batch import check_not_swapped, same_lanes, without_batch
 from rnnc.frontend.read.demands import addressed
+from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.read.inference import infer_shapes
 from rnnc.frontend.read.limits import copied, first_line
-from rnnc.frontend.read.swapped import RECURRENT, check_not_swapped
 from rnnc.options import Options
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import UsageError
+from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.read.limits import copied
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 Dims = list[int | str]
 """The shape of a tensor: lengths, the symbols of open axes, "" for what is not known."""
-RECURRENT = ("LSTM", "GRU", "RNN")
 
 
 def fix_lengths(model: ModelProto, bind: Mapping[str, float], where: str) -> bool:

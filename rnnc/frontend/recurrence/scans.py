@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
+from rnnc.frontend.read.fold import fold_constants, fold_shapes, measure
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, reached
-from rnnc.frontend.rewrite.evaluate import fold_constants, fold_shapes, measure
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.tracing import Graph, Node
 

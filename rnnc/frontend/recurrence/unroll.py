@@ -1,6 +1,6 @@
 """Unrolled loops rolled up again: T copies of the same nodes, one for each step of a sequence, become a Scan.
 
-Steps are taken out of a sequence by Gather, Slice or Split (``steps``). Nodes that are copies of each other play the same
+Steps are taken out of a sequence by Gather, Slice or Split (``copies``). Nodes that are copies of each other play the same
 role, which has the name of the tensor in the step before the last (``copies``). What a step reads of the one before it is
 state (``cuts``). The first steps may look different (a state of zeros folds away): with which initial state the body gives
 the same there is found with numbers (``first_steps``).
@@ -13,11 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import Copies, without_twins
+from rnnc.frontend.recurrence.copies import SHORTEST, Copies, Frame, frame_sets, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import complete
-from rnnc.frontend.recurrence.steps import SHORTEST, Frame, frame_sets
 from rnnc.frontend.recurrence.unrolled import Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.patterns import op, put, tensor

@@ -11,12 +11,11 @@ from collections.abc import Hashable, Iterator
 from itertools import pairwise
 
 from rnnc.errors import Refused
-from rnnc.frontend.recurrence.copies import Copies, kind, without_twins
+from rnnc.frontend.read.fold import complete_shapes
+from rnnc.frontend.recurrence.copies import SHORTEST, Copies, Frames, frame_sets, kind, sources, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
-from rnnc.frontend.recurrence.steps import SHORTEST, Frames, frame_sets, sources
 from rnnc.frontend.recurrence.unrolled import MOST_FIRST, Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.evaluate import complete_shapes
 from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 

@@ -1,19 +1,27 @@
-"""Recurrent nodes that run backwards, as forward ones between two reversals of time; of both directions one node each."""
+"""Recurrent nodes as forward ones over the whole sequence.
+
+One that runs backwards is a forward one between two reversals of time, one of both directions a node each. With
+sequence_lens it is as if the input ended there, and the output went on with zeros.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from rnnc.activations import parameters_taken
-from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.moves import backwards
 from rnnc.frontend.rewrite.patterns import Build, op, tensor
 from rnnc.tracing import Graph, Node
 
-RECURRENT = ("LSTM", "GRU", "RNN")
 BY_DIRECTION = {1, 2, 3, 7}
 """Inputs W, R, B and P, whose first axis is the direction."""
 INITIAL = {5, 6}
+LENGTHS = 4
+"""Which input tells the lengths."""
 ACTIVATIONS, ALPHA, BETA = LISTS = ("activations", "activation_alpha", "activation_beta")
 
 
@@ -77,3 +85,35 @@ def _output(editor: Editor, name: str, k: int, axis: int) -> str:
     if name and shape is not None:
         editor.shapes[fresh] = tuple(1 if a == axis else n for a, n in enumerate(shape))
     return fresh
+
+
+def without_lengths(graph: Graph) -> Graph:
+    """The graph with every constant sequence_lens that is one number taken out."""
+    editor = Editor(graph)
+    for node in graph.nodes:
+        if node.op_type in RECURRENT and len(node.inputs) > LENGTHS:
+            _shorten(editor, node)
+    return editor.finish()
+
+
+def _shorten(editor: Editor, node: Node) -> None:
+    """Cut X, and fill up Y, where a constant length is not that of the sequence."""
+    number, shape = scalar_of(editor.constant(node.inputs[LENGTHS])), editor.shape(node.inputs[0])
+    time = 1 if node.attributes.get("layout", 0) else 0
+    if number is None or shape is None or not 0 < number <= shape[time]:
+        return
+    length = int(number)
+    editor.note("constant length of a sequence", node)
+    inputs = [*node.inputs[:LENGTHS], "", *node.inputs[LENGTHS + 1 :]]
+    if length == shape[time]:
+        editor.replace([node], [replace(node, inputs=tuple(inputs))])
+        return
+    build = Build(editor, node)
+    inputs[0] = build.tensor(op("Slice", tensor(node.inputs[0]), [0], [length], [time]))
+    y = node.outputs[0] and editor.fresh("Y")
+    nodes = [*build.nodes, replace(node, inputs=tuple(inputs), outputs=(y, *node.outputs[1:]))]
+    if y:
+        pads = np.zeros(8, np.int64)
+        pads[4 + time] = shape[time] - length
+        nodes.append(Node(node.name, "Pad", "", (y, editor.add_constant(pads, "pads")), node.outputs[:1]))
+    editor.replace([node], nodes)
