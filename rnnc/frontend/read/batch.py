@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel
 from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.inference import dims
 from rnnc.frontend.read.limits import ancestry, constants, copied
 from rnnc.frontend.read.running import DoesNotRun, run
 from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
@@ -121,10 +122,10 @@ def check_not_swapped(given: ModelProto, bound: ModelProto, shapes: list[tuple[i
         return
     batch = max(batch for _, batch in shapes)
     for before, value in zip(given.graph.input, bound.graph.input, strict=False):
-        dims = [d.dim_value for d in value.type.tensor_type.shape.dim]
-        if len(dims) != 3 or batch not in dims[:2] or 1 not in dims[:2]:
+        shape = dims(value)
+        if len(shape) != 3 or batch not in shape[:2] or 1 not in shape[:2]:
             continue
-        lane = dims.index(batch)
+        lane = shape.index(batch)
         first = "is batch_first=True missing?" if lane else "is batch_first=True one too many?"
         raise Refused(
             f"the recurrent layer scans axis {1 - lane} ({_length(before, 1 - lane)}) and takes axis {lane} "

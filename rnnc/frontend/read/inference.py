@@ -67,7 +67,7 @@ def infer_shapes(model: ModelProto, where: str = "", *, strict: bool = False) ->
             at = f"{where}: {node_label(node)}" if where else ""
             raise UnreadableModel(f"{spent:,} {what} are more than {limit:,}", where=at)
     whole = (TensorProto.INT64, TensorProto.INT32)
-    vectors = (v for v in _values(plain) if v.type.tensor_type.elem_type in whole and len(_dims(v)) == 1)
+    vectors = (v for v in _values(plain) if v.type.tensor_type.elem_type in whole and len(dims(v)) == 1)
     if any(_elements(v) > MOST_PROPAGATED for v in vectors):
         return plain
     inferred = shape_inference.infer_shapes(model, strict_mode=strict, data_prop=True)
@@ -79,12 +79,13 @@ def _values(model: ModelProto) -> list[ValueInfoProto]:
     return [*model.graph.input, *model.graph.value_info, *model.graph.output]
 
 
-def _dims(value: ValueInfoProto) -> list[int]:
+def dims(value: ValueInfoProto) -> list[int]:
+    """The lengths of a tensor's axes, 0 where they are open."""
     return [d.dim_value for d in value.type.tensor_type.shape.dim]
 
 
 def _elements(value: ValueInfoProto) -> int:
-    return prod(max(n, 1) for n in _dims(value))
+    return prod(max(n, 1) for n in dims(value))
 
 
 def _check_sizes(inferred: ModelProto, where: str) -> None:
@@ -124,7 +125,7 @@ def _lengths(inferred: ModelProto) -> Arrays:
     from onnx import helper, numpy_helper
 
     opset = max((o.version for o in inferred.opset_import if o.domain in ("", "ai.onnx")), default=1)
-    shapes = {v.name: _dims(v) for v in _values(inferred)}
+    shapes = {v.name: dims(v) for v in _values(inferred)}
     known: Arrays = {}
     for graph in subgraphs(inferred.graph, ""):
         small = [i for i in graph.initializer if np.prod(i.dims, dtype=np.float64) <= SMALL]
@@ -133,8 +134,8 @@ def _lengths(inferred: ModelProto) -> Arrays:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             plain = Node(node.name, node.op_type, "", tuple(node.input), tuple(node.output), attributes)
             if node.op_type == "Shape" and all(shapes.get(node.input[0], [0])):
-                dims = shapes[node.input[0]]
-                results = [np.asarray(dims[attributes.get("start", 0) : attributes.get("end", len(dims))])]
+                shape = shapes[node.input[0]]
+                results = [np.asarray(shape[attributes.get("start", 0) : attributes.get("end", len(shape))])]
             elif node.op_type in ARITHMETIC and all(not name or name in known for name in node.input):
                 results = fold(plain, [known.get(name) for name in node.input], opset) or []
             else:

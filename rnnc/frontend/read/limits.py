@@ -45,7 +45,7 @@ def check_limits(model: ModelProto, where: str) -> None:
     count = 0
     for graph in [
         *subgraphs(model.graph, where),
-        *(g for f in model.functions for n in f.node for g in _inner(n, where, 1)),
+        *(g for f in model.functions for n in f.node for g in inner_graphs(n, where)),
     ]:
         count += len(graph.node)
         if count > MAX_NODES:
@@ -59,10 +59,11 @@ def subgraphs(graph: GraphProto, where: str, depth: int = 0) -> Iterator[GraphPr
         raise UnreadableModel(f"graphs are nested more than {MAX_DEPTH} deep", where=where)
     yield graph
     for node in graph.node:
-        yield from _inner(node, where, depth + 1)
+        yield from inner_graphs(node, where, depth + 1)
 
 
-def _inner(node: NodeProto, where: str, depth: int) -> Iterator[GraphProto]:
+def inner_graphs(node: NodeProto, where: str, depth: int = 1) -> Iterator[GraphProto]:
+    """All graphs inside a node, as ``subgraphs``."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield from subgraphs(attribute.g, where, depth)
@@ -133,7 +134,7 @@ def _calls(nodes: Iterable[NodeProto], where: str) -> Counter[tuple[str, str]]:
     called = Counter[tuple[str, str]]()
     for node in nodes:
         called[node.domain, node.op_type] += 1
-        called.update((n.domain, n.op_type) for graph in _inner(node, where, 1) for n in graph.node)
+        called.update((n.domain, n.op_type) for graph in inner_graphs(node, where) for n in graph.node)
     return called
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.read.fold import RANDOM
-from rnnc.frontend.read.inference import infer_shapes, inferred
+from rnnc.frontend.read.inference import dims, infer_shapes, inferred
 from rnnc.frontend.read.limits import copied, first_line
 from rnnc.frontend.read.running import DoesNotRun, run
 
@@ -108,17 +108,17 @@ def _fold_shapes(model: ModelProto) -> bool:
     except Exception:
         return False
     values = [v for v in [*shaped.graph.value_info, *graph.input] if v.type.tensor_type.HasField("shape")]
-    known = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+    known = {v.name: dims(v) for v in values}
     asked = [n for n in graph.node if n.op_type in ("Shape", "Size")]
     unknown = [n.input[0] for n in asked if not all(known.get(n.input[0], [0]))]
     known |= _measure_shapes(model, unknown)
     folded = []
     for node in asked:
-        dims = known.get(node.input[0], [0])
-        if all(dims):
+        shape = known.get(node.input[0], [0])
+        if all(shape):
             bounds = {a.name: a.i for a in node.attribute}
-            part = np.asarray(dims[bounds.get("start", 0) : bounds.get("end", len(dims))], np.int64)
-            value = part if node.op_type == "Shape" else np.asarray(np.prod(dims), np.int64)
+            part = np.asarray(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)
+            value = part if node.op_type == "Shape" else np.asarray(np.prod(shape), np.int64)
             graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
             folded.append(node)
     for node in folded:
@@ -212,7 +212,7 @@ def _random(value: Any, rng: np.random.Generator) -> NDArray[Any]:
     from onnx import helper
 
     kind = value.type.tensor_type
-    shape = [d.dim_value for d in kind.shape.dim]
+    shape = dims(value)
     dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
     if np.issubdtype(dtype, np.floating):
         return np.asarray(rng.standard_normal(shape)).astype(dtype)

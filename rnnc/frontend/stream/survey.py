@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rnnc.errors import ModelError, RnncError
+from rnnc.frontend.read.limits import inner_graphs
 from rnnc.frontend.read.load import read_model
 from rnnc.frontend.rewrite.rules import JUMPING, RULES, canonical
 from rnnc.frontend.stream.reasons import advice
@@ -20,7 +21,7 @@ from rnnc.tracing import HANDLERS, Graph, Node, Rewriting
 from rnnc.views import VIEWS
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import NodeProto
 
 Status = Literal["compiled", "folded", "refused", "not reached"]
 PLUMBING = ("Constant", "ConstantOfShape", "Shape", "Size", "Loop", "Scan", "If")
@@ -116,22 +117,12 @@ class _Part:
     @staticmethod
     def of(node: NodeProto) -> _Part:
         """A node with what its subgraphs read from outside and the names inside them."""
-        inner = [
-            n for a in node.attribute for g in [*([a.g] if a.HasField("g") else []), *a.graphs] for n in _inside(g)
-        ]
+        inner = [n for graph in inner_graphs(node, "") for n in graph.node]
         made = {o for n in inner for o in n.output}
         read = (*node.input, *(i for n in inner for i in n.input if i not in made))
         labels = {o for n in (node, *inner) for o in n.output} | {n.name for n in (node, *inner)}
         outputs = tuple(o for o in node.output if o)
         return _Part(node.name or next(iter(outputs), ""), node.op_type, read, outputs, frozenset(labels - {""}))
-
-
-def _inside(graph: GraphProto) -> Iterator[NodeProto]:
-    for node in graph.node:
-        yield node
-        for a in node.attribute:
-            for inner in [*([a.g] if a.HasField("g") else []), *a.graphs]:
-                yield from _inside(inner)
 
 
 @dataclass
