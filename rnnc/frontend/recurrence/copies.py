@@ -41,11 +41,20 @@ SHORTEST = 4
 """Steps that an unrolled loop must have to be told from a coincidence."""
 
 
-def frame_sets(editor: Editor, fixed: frozenset[str] = frozenset()) -> Iterator[Frames]:
+def all_copies(editor: Editor, fixed: frozenset[str]) -> Iterator[Copies]:
+    """The copies along all sequences that are long enough, likeliest first; ``fixed``: inputs that have no time."""
+    for frames in _frame_sets(editor, fixed):
+        for backward in (False, True):
+            copies = Copies(editor, frames, backward)
+            if copies.length >= SHORTEST:
+                yield copies
+
+
+def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[Frames]:
     """Tensors that may be the steps of one loop, likeliest first: all of sequences of one length.
 
     The gates of a cell are taken out of one tensor too: sequences that depend on no frame themselves come first.
-    ``fixed``: inputs that have no time; what depends on no others is no sequence.
+    What depends on ``fixed`` inputs alone is no sequence.
     """
     frames = _find_frames(editor)
     if fixed:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import SHORTEST, Copies, Frame, frame_sets, without_twins
+from rnnc.frontend.recurrence.copies import Frame, all_copies, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import complete
@@ -54,14 +54,9 @@ def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Gra
 
 def _loops(editor: Editor, fixed: frozenset[str]) -> Iterator[list[Body]]:
     """The loops that the graph may hold, likeliest first, each in all the ways to cut it into steps."""
-    for frames in frame_sets(editor, fixed):
-        for backward in (False, True):
-            copies = Copies(editor, frames, backward)
-            if copies.length < SHORTEST:
-                continue
-            for nodes in bodies(copies):
-                ways = [Body(copies, nodes, late) for late in Cuts(copies, nodes).all()]
-                yield [body for body in ways if body.repeats()]
+    for copies in all_copies(editor, fixed):
+        for ways in bodies(copies):
+            yield [body for body in ways if body.repeats()]
 
 
 def _computed(editor: Editor, start: dict[str, str]) -> int:

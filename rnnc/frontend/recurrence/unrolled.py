@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.recurrence.copies import Copies
+from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.rewrite.editor import topological
 from rnnc.tracing import Node
 
@@ -29,7 +30,13 @@ class Use:
     turned: bool
 
 
-def bodies(copies: Copies) -> Iterator[list[Node]]:
+def bodies(copies: Copies) -> Iterator[list[Body]]:
+    """The loops that copies may be, each in all the ways to cut it into steps."""
+    for nodes in _groups(copies):
+        yield [Body(copies, nodes, late) for late in Cuts(copies, nodes).all()]
+
+
+def _groups(copies: Copies) -> Iterator[list[Node]]:
     """Connected groups of the nodes of a step in the middle that nearly all steps before have copies of."""
     first = min(MOST_FIRST, copies.length - 3)
     nodes = [n for n in copies.blocks[copies.middle] if min(copies.orbit(n.outputs[0])) <= first]
