@@ -59,10 +59,10 @@ def infer_shapes(model: ModelProto, where: str = "", *, strict: bool = False) ->
     endless = [n for graph in subgraphs(model.graph, where) for n in graph.node if n.op_type in ("Range", "Loop")]
     lengths = _lengths(plain) if endless else {}
     for node in endless:
-        spent, what = _elements_of_range(node, lengths), "elements of a range"
-        if node.op_type == "Loop":
-            spent, what = _nodes_of_loop(node, lengths), "nodes that a loop runs through"
-        limit = MAX_ELEMENTS if node.op_type == "Range" else MAX_ITERATIONS
+        if node.op_type == "Range":
+            spent, limit, what = _elements_of_range(node, lengths), MAX_ELEMENTS, "elements of a range"
+        else:
+            spent, limit, what = _nodes_of_loop(node, lengths), MAX_ITERATIONS, "nodes that a loop runs through"
         if spent > limit:
             at = f"{where}: {node_label(node)}" if where else ""
             raise UnreadableModel(f"{spent:,} {what} are more than {limit:,}", where=at)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -154,15 +157,11 @@ class Vectors:
         left, right = ([p.spread(size) for p in parts] for parts in (left, right))
         if sum(p.size for p in left) != size or sum(p.size for p in right) != size:
             return None
-        return self._paired(node.op_type, left, right)
-
-    @staticmethod
-    def _paired(op: str, left: Parts, right: Parts) -> Parts | None:
         result: Parts = []
         for a, b in _aligned(left, right):
-            if op in ("Add", "Sub"):
-                result.append(normal(a.plus(b, 1.0 if op == "Add" else -1.0)))
-            elif op == "Mul":
+            if node.op_type in ("Add", "Sub"):
+                result.append(normal(a.plus(b, 1.0 if node.op_type == "Add" else -1.0)))
+            elif node.op_type == "Mul":
                 result.append(normal(a.times(b)))
             elif b.diagonal or b.matrices or not np.all(b.constant):
                 return None
@@ -226,26 +225,15 @@ def _selected(pieces: Parts, elements: Indices) -> Parts:
     ends = np.cumsum([piece.size for piece in pieces])
     owner = np.searchsorted(ends, elements, side="right")
     cuts = np.flatnonzero(np.diff(owner)) + 1
-    runs = [(int(who[0]), part) for who, part in zip(np.split(owner, cuts), np.split(elements, cuts), strict=True)]
-    return [_taken(pieces[k], part - (ends[k] - pieces[k].size)) for k, part in runs]
-
-
-def _taken(part: Expression, indices: Indices) -> Expression:
-    return part if np.array_equal(indices, np.arange(part.size)) else part.take(indices)
-
-
-def _aligned(left: Parts, right: Parts) -> list[tuple[Expression, Expression]]:
-    """Two vectors cut at the same places."""
-    ends = [set(np.cumsum([p.size for p in parts]).tolist()) for parts in (left, right)]
-    cuts = sorted(ends[0] | ends[1])
-    return list(zip(_cut_at(left, cuts), _cut_at(right, cuts), strict=True))
-
-
-def _cut_at(parts: Parts, cuts: list[int]) -> Parts:
     result: Parts = []
-    start = 0
-    for part in parts:
-        inner = [c - start for c in cuts if start < c <= start + part.size]
-        result += [_taken(part, np.arange(a, b)) for a, b in zip([0, *inner[:-1]], inner, strict=True)]
-        start += part.size
+    for who, part in zip(np.split(owner, cuts), np.split(elements, cuts), strict=True):
+        piece, indices = pieces[who[0]], part - (ends[who[0]] - pieces[who[0]].size)
+        result.append(piece if np.array_equal(indices, np.arange(piece.size)) else piece.take(indices))
     return result
+
+
+def _aligned(left: Parts, right: Parts) -> Iterator[tuple[Expression, Expression]]:
+    """Two vectors cut at the same places."""
+    ends = (np.cumsum([p.size for p in parts]).tolist() for parts in (left, right))
+    for a, b in pairwise(sorted({0}.union(*ends))):
+        yield _selected(left, np.arange(a, b))[0], _selected(right, np.arange(a, b))[0]
