@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -193,8 +193,9 @@ class _Survey:
             return "folded", "moves elements only"
         return "", ""
 
-    def _named_ops(self, labels: Iterable[str]) -> list[str]:
-        return [op for label in labels for op in self.ops.get(label, ())]
+    def _named_ops(self, labels: Container[str]) -> list[str]:
+        """The ops of the nodes of these names, in the order of the net."""
+        return [op for node, ops in self.ops.items() if node in labels for op in ops]
 
     def _direct(self) -> dict[str, list[str]]:
         """The ops of the nodes that have some: by their own name, or by that of the node that computes what they did."""
