@@ -20,9 +20,8 @@ from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
-from rnnc.frontend.stream.caches import without_caches
 from rnnc.frontend.stream.recordings import check_recording
-from rnnc.frontend.stream.states import States, find_states
+from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.net import Net
 from rnnc.options import Options
