@@ -8,7 +8,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -51,35 +51,27 @@ def unloop(graph: Graph) -> Graph:
     return graph
 
 
-@dataclass
 class _Loop:
     """A Loop node taken apart.
 
     Body inputs: iteration, condition, carried values. Body outputs: condition, carried values, values to stack.
     """
 
-    editor: Editor
-    node: Node
-    body: Graph = field(init=False)
-    """With what never changes as constants."""
-    carried: int = field(init=False)
-    given: dict[str, str] = field(init=False)
-    """The tensor that the condition and each carried value start from, by their names in the body."""
-    ends: dict[str, str] = field(init=False)
-    """The tensor of the body that each of them is after a round."""
-    counters: dict[str, int] = field(init=False)
-    """Body inputs that count iterations, with where they start."""
-
-    def __post_init__(self) -> None:
-        self.carried = len(self.node.inputs) - 2
-        body = enclose(self.editor, self.node.attributes["body"])
+    def __init__(self, editor: Editor, node: Node) -> None:
+        self.editor, self.node = editor, node
+        self.carried = len(node.inputs) - 2
+        body = enclose(editor, node.attributes["body"])
         names, aliases = [t.name for t in body.inputs[1:]], _aliases(body)
-        self.given = dict(zip(names, self.node.inputs[1:], strict=False))
+        self.given = dict(zip(names, node.inputs[1:], strict=False))
+        """The tensor that the condition and each carried value start from, by their names in the body."""
         self.ends = {name: aliases.get(o.name, o.name) for name, o in zip(names, body.outputs, strict=False)}
-        starts = {name: self.editor.constant(given) for name, given in self.given.items()}
+        """The tensor of the body that each of them is after a round."""
+        starts = {name: editor.constant(given) for name, given in self.given.items()}
         fixed = {name: array for name, array in starts.items() if array is not None and self.ends[name] == name}
         self.body = replace(body, constants={**body.constants, **fixed})
+        """With what never changes as constants."""
         self.counters = self._find_counters(starts)
+        """Body inputs that count iterations, with where they start."""
 
     def refuse(self, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""

@@ -17,6 +17,7 @@ from rnnc.frontend.rewrite.expressions import (
     Key,
     Leaf,
     TooLarge,
+    arithmetic,
     hard_sigmoid,
     multiply,
     normal,
@@ -159,14 +160,10 @@ class Vectors:
             return None
         result: Parts = []
         for a, b in _aligned(left, right):
-            if node.op_type in ("Add", "Sub"):
-                result.append(normal(a.plus(b, 1.0 if node.op_type == "Add" else -1.0)))
-            elif node.op_type == "Mul":
-                result.append(normal(a.times(b)))
-            elif b.diagonal or b.matrices or not np.all(b.constant):
+            found = arithmetic(node.op_type, a, b)
+            if found is None:
                 return None
-            else:
-                result.append(normal(a.times(Expression.number(1 / b.constant))))
+            result.append(normal(found))
         return result
 
     def _function(self, node: Node) -> Parts | None:

@@ -252,6 +252,16 @@ class Expression:
         return [*self.diagonal.values(), *rows, *own]
 
 
+def arithmetic(op_type: str, a: Expression, b: Expression) -> Expression | None:
+    """What Add, Sub, Mul or Div makes of two expressions; None for a quotient by what is no constant, or may be 0."""
+    if op_type in ("Add", "Sub"):
+        return a.plus(b, 1.0 if op_type == "Add" else -1.0)
+    if op_type == "Mul":
+        return a.times(b)
+    constant = not b.diagonal and not b.matrices and np.all(b.constant)
+    return a.times(Expression(1 / b.constant, {}, {})) if constant else None
+
+
 def multiply(weights: Vector, parts: Sequence[Expression], bias: Vector) -> Expression | None:
     """``weights [rows, columns] @ concatenation of parts + bias``; None where a part is no product."""
     constant, terms, column = np.array(bias, np.float64), list[tuple[Product, Vector]](), 0

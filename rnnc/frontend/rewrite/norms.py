@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
-from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector
+from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector, arithmetic
 from rnnc.frontend.rewrite.patterns import Term, computed, matches, op, put, tensor
 from rnnc.tracing import Node
 
@@ -216,23 +216,17 @@ def _combine(op_type: str, operands: list[Expression]) -> Expression | None:
         return operands[0]
     if op_type == "Neg":
         return operands[0].scaled(-1)
-    if op_type in ("Add", "Sub"):
-        return operands[0].plus(operands[1], 1 if op_type == "Add" else -1)
-    if op_type == "Mul":
-        return operands[0].times(operands[1])
-    divisor = _inverse(operands[-1]) if op_type in ("Reciprocal", "Div") else None
-    return None if divisor is None else operands[0].times(divisor) if op_type == "Div" else divisor
-
-
-def _inverse(a: Expression) -> Expression | None:
-    """One over a constant, s or 1/s."""
-    if not a.diagonal:
-        return Expression(1 / a.constant, {}, {}) if np.all(a.constant) else None
-    ((product, factor), *others) = a.diagonal.values()
-    atom = product.single
-    if others or np.any(a.constant) or not np.all(factor) or not isinstance(atom, Leaf) or atom.tensor not in INVERSES:
+    if op_type == "Reciprocal":
+        op_type, operands = "Div", [Expression(np.ones(()), {}, {}), *operands]
+    if op_type not in ("Add", "Sub", "Mul", "Div"):
         return None
-    return _leaf(INVERSES[atom.tensor]).times(Expression(1 / factor, {}, {}))
+    a, b = operands
+    if op_type == "Div" and len(b.diagonal) == 1 and not np.any(b.constant):
+        product, factor = next(iter(b.diagonal.values()))  # s or 1/s
+        atom = product.single
+        if isinstance(atom, Leaf) and atom.tensor in INVERSES:
+            a, b = a.times(_leaf(INVERSES[atom.tensor])), Expression(factor, {}, {})
+    return arithmetic(op_type, a, b)
 
 
 def _gain_and_offset(editor: Editor, root: _Root, terms: Expression) -> tuple[Vector, Vector] | None:
