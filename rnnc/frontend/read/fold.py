@@ -67,10 +67,12 @@ def evaluate(nodes: Iterable[Node], known: Mapping[str, NDArray[Any]], opset: in
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """The graph with what is computed from constants alone as constants."""
+    """The graph with what is computed from constants and known shapes alone as constants."""
     constants, nodes = dict(graph.constants), list[Node]()
     for node in graph.nodes:
         arrays = [constants.get(name) if name else None for name in node.inputs]
+        if node.op_type == "Shape" and node.inputs[0] in graph.shapes:
+            arrays = [np.zeros(graph.shapes[node.inputs[0]])]
         known = all(not name or x is not None for name, x in zip(node.inputs, arrays, strict=True))
         results = fold(node, arrays, graph.opset) if known else None
         if results is None:
@@ -79,22 +81,6 @@ def fold_constants(graph: Graph) -> Graph:
             constants.update((n, r) for n, r in zip(node.outputs, results, strict=False) if n)
     shapes = {**graph.shapes, **{name: array.shape for name, array in constants.items()}}
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
-
-
-def fold_shapes(graph: Graph) -> Graph:
-    """The graph with the shapes that it asks for as constants, where they are known."""
-    shapes = {
-        n.outputs[0]: graph.shapes[n.inputs[0]]
-        for n in graph.nodes
-        if n.op_type == "Shape" and n.inputs[0] in graph.shapes
-    }
-    asked = {n.outputs[0]: n.attributes for n in graph.nodes if n.outputs[0] in shapes}
-    parts = {
-        name: np.asarray(shapes[name][a.get("start", 0) : a.get("end", len(shapes[name]))], np.int64)
-        for name, a in asked.items()
-    }
-    nodes = tuple(n for n in graph.nodes if n.outputs[0] not in parts)
-    return fold_constants(replace(graph, nodes=nodes, constants={**graph.constants, **parts})) if parts else graph
 
 
 def complete_shapes(graph: Graph) -> Graph:

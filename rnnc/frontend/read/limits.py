@@ -89,6 +89,14 @@ def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
     return {name: numpy_helper.to_array(t) for name, t in tensors.items()}
 
 
+def tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """The constants of a graph, those that are attributes too; not those of graphs inside its nodes."""
+    yield from graph.initializer
+    for attribute in (a for node in graph.node for a in node.attribute):
+        yield from [attribute.t] * attribute.HasField("t")
+        yield from attribute.tensors
+
+
 def ancestry(graph: GraphProto, names: Iterable[str], stops: Collection[str] = ()) -> set[str]:
     """Some tensors and all that they are computed from, not followed further through nodes of the operators ``stops``."""
     producers = {name: node for node in graph.node for name in node.output if node.op_type not in stops}

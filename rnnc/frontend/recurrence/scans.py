@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
-from rnnc.frontend.read.fold import fold_constants, fold_shapes, measure
+from rnnc.frontend.read.fold import fold_constants, measure
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, reached
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.tracing import Graph, Node
@@ -38,7 +38,7 @@ def complete(editor: Editor, node: Node) -> Node:
     node, body = _drop_counters(editor, node, body, count)
     count = len(node.inputs) - scans
     inside = fold_constants(enclose(editor, body))
-    inside = fold_shapes(measure(inside, _outside(editor, inside), shapes))
+    inside = fold_constants(measure(inside, _outside(editor, inside), shapes))
     body = canonical(measure(inside, _outside(editor, inside), shapes))
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})

@@ -74,7 +74,7 @@ class _Rolling:
         """Replace the nodes of the last step, and what joins those of all steps."""
         body, editor = self.body, self.editor
         last, results = body.tables[-1], [*body.states, *(use.role for use in body.uses), *body.late]
-        scans = self._scans()
+        scans = {role: body.copies.frames[role] for role in body.frames}
         finals = [self._final(role) for role in body.states]
         stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late, *body.before)]
         attributes = {
@@ -115,10 +115,6 @@ class _Rolling:
         for reader in self.body.readers(frame):
             inputs = tuple(name if n == frame else n for n in reader.inputs)
             self.editor.replace([reader], [replace(reader, inputs=inputs)])
-
-    def _scans(self) -> dict[str, Frame]:
-        """The frames that the body reads, by role."""
-        return {role: self.body.copies.frames[role] for role in self.body.frames}
 
     def _inner(self, results: list[str], scans: dict[str, Frame]) -> Graph:
         """The body of the Scan: states and frames in, states and results out."""

@@ -13,7 +13,7 @@ import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import fold
 from rnnc.frontend.rewrite.elements import follow
-from rnnc.frontend.stream.finish import finish
+from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.reasons import advice, whole_numbers
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
@@ -226,10 +226,7 @@ class Trace:
     def _once_a_sequence(self, traced: Traced) -> bool:
         """Whether a tensor is computed from inputs alone that the file has once for a whole sequence."""
         held = {v.name for v in self.inputs if v.held}
-        for op in self.ops:
-            if held.issuperset(op.inputs) and not op.states():
-                held.update(op.outputs)
-        return traced.value in held
+        return traced.value in only_from((op for op in self.ops if not op.states()), held)
 
     def start(self, node: Node, name: str, size: int) -> InitialState:
         """The initial state that a tensor is."""
