@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins, sources
-from rnnc.frontend.rewrite.evaluate import complete_shapes
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.tracing import Graph, Node, Tensor
 

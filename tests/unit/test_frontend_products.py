@@ -7,6 +7,9 @@ import pytest
 
 import rnnc
 from rnnc.errors import Refused
+from rnnc.frontend.read.fold import complete_shapes, evaluate
+from rnnc.frontend.rewrite.rules import canonical
+from rnnc.tracing import Graph, Node, Tensor
 from tests.support.graphs import Builder
 from tests.support.imports import import_error, kinds
 
@@ -115,3 +118,45 @@ def test_a_cell_whose_state_another_cell_reads() -> None:
     error, net = import_error(b.model({"x": [1, X], "h": [1, K], "mem": [1, V]}, ["y", "h_next", "mem_next"]))
     assert error < LIMIT
     assert sorted(s.alias for s in net.states()) == ["h", "mem"]
+
+
+# --------------------------------------------------------------------------- along which axes
+
+PRODUCTS = [
+    ("...xk,...ky->...xy", (5, 2, 3), (3, 4), "b", "Dense"),
+    ("...k,...ky->...y", (3,), (3, 4), "b", "Dense"),
+    ("xk,...ky->...xy", (4, 3), (5, 3, 2), "a", "Dense"),
+    ("...xk,zky->...xy", (2, 3), (1, 3, 4), "b", "Dense"),
+    ("bti,oi->bto", (1, 5, 3), (4, 3), "b", "Dense"),
+    ("...i,io->...o", (1, 5, 3), (3, 4), "b", "Dense"),
+    ("bit,oi->bot", (1, 3, 5), (4, 3), "b", "Dense"),
+    ("oi,bti->bto", (4, 3), (1, 5, 3), "a", "Dense"),
+    ("bi,oi->ob", (2, 3), (4, 3), "b", "Dense"),
+    ("bi,i->b", (2, 3), (3,), "b", "Mul"),
+    ("bk,bkv->bv", (1, 3), (1, 3, 4), "", "Mul"),
+    ("...xk,...ky->...xy", (1, 1, 2, 3), (3, 1), "", "Mul"),
+    ("ii,ij->j", (3, 3), (3, 4), "b", "Einsum"),
+    ("ik,kk->ik", (3, 2), (2, 2), "b", "Einsum"),
+    ("btc,bsc->bts", (1, 5, 3), (1, 5, 3), "", "Einsum"),
+]
+"""Equation, shapes, which operand is constant, what computes it in the end."""
+
+
+@pytest.mark.parametrize(("equation", "first", "second", "fixed", "by"), PRODUCTS)
+def test_a_product_is_the_same_in_fewer_operators(
+    equation: str, first: tuple[int, ...], second: tuple[int, ...], fixed: str, by: str
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(s).astype(np.float32) for name, s in (("a", first), ("b", second))}
+    node = Node("n", "Einsum", "", ("a", "b"), ("y",), {"equation": equation})
+    if equation.startswith(("...", "xk")) and "i" not in equation:
+        node = Node("n", "MatMul", "", ("a", "b"), ("y",))
+    wanted = evaluate([node], arrays, 18)["y"]
+    inputs = tuple(Tensor(name, x.shape, "float32") for name, x in arrays.items() if name != fixed)
+    constants = {name: x for name, x in arrays.items() if name == fixed}
+    shapes = {name: x.shape for name, x in arrays.items()}
+    graph = Graph("g", (node,), inputs, (Tensor("y", wanted.shape, "float32"),), constants, shapes, 18)
+    rewritten = canonical(complete_shapes(graph))
+    assert by in [n.op_type for n in rewritten.nodes]
+    got = evaluate(rewritten.nodes, {**arrays, **rewritten.constants}, 18)["y"]
+    np.testing.assert_allclose(got, wanted, atol=1e-5)

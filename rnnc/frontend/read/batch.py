@@ -1,4 +1,4 @@
-"""A file whose batch is fixed above 1 as one of a single sequence: each lane of the batch is a stream of its own."""
+"""The batch axis of a file: fixed above 1, each lane of it is a stream of its own; confused with time, it is refused."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.errors import UnreadableModel
-from rnnc.frontend.read.limits import constants, copied
-from rnnc.frontend.read.running import run
+from rnnc.errors import Refused, UnreadableModel
+from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.inference import dims
+from rnnc.frontend.read.limits import ancestry, constants, copied
+from rnnc.frontend.read.running import DoesNotRun, run
 from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, ValueInfoProto
 
+INITIAL = slice(5, 7)
+"""The inputs of a recurrent node that are its initial states."""
 SHAPED = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
 """Which input of an operator is the shape of its result."""
-INITIAL = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
-"""Which inputs of a recurrent operator are initial states."""
 
 
 def without_batch(model: ModelProto, batch: int) -> ModelProto:
@@ -28,15 +30,8 @@ def without_batch(model: ModelProto, batch: int) -> ModelProto:
 
     copy = copied(model)
     graph, held = copy.graph, constants(copy.graph)
-    states, producers = set[str](), {name: node for node in graph.node for name in node.output}
-    queue = [name for node in graph.node for i in INITIAL.get(node.op_type, ()) for name in node.input[i : i + 1]]
-    while queue:
-        name = queue.pop()
-        node = producers.get(name)
-        if name in held:
-            states.add(name)
-        elif node is not None and node.op_type not in INITIAL:
-            queue += node.input
+    starts = (name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL])
+    states = ancestry(graph, starts, RECURRENT)
     shapes = {node.input[i] for node in graph.node for i in [SHAPED.get(node.op_type, 99)] if i < len(node.input)}
     for name, array in held.items():
         smaller = _smaller_shape(array, batch) if name in shapes else _one_row(array, batch) if name in states else None
@@ -57,16 +52,14 @@ def same_lanes(model: ModelProto, single: ModelProto, axes: Mapping[str, int]) -
     inputs = random_inputs(model)
     try:
         together = run(model, inputs, names)
-    except UnreadableModel:
-        raise
-    except Exception:
+    except DoesNotRun:
         return True
     lanes = max(inputs[name].shape[axis] for name, axis in axes.items())
     for lane in range(lanes):
         one = {k: np.take(x, [lane], axes[k]) if k in axes else x for k, x in inputs.items()}
         try:
             alone = run(single, one, names)
-        except Exception:
+        except (DoesNotRun, UnreadableModel):
             return False
         if not all(_is_lane(together[name], alone[name], lane) for name in names):
             return False
@@ -112,3 +105,46 @@ def _replace(graph: GraphProto, tensor: Any) -> None:
             return
     node = next(n for n in graph.node if tensor.name in n.output)
     node.attribute[0].t.CopyFrom(tensor)
+
+
+# --------------------------------------------------------------------------- batch and time confused
+
+
+def check_not_swapped(given: ModelProto, bound: ModelProto, shapes: list[tuple[int, int]], where: str) -> None:
+    """Refuse a file all of whose layers take one step of several sequences, each from a state that nobody hands in.
+
+    Args:
+        given: the model as it is in the file, whose axes messages name.
+        bound: the same with a length for every axis.
+        shapes: (steps, batch) that each recurrent node of ``bound`` sees.
+    """
+    if not shapes or any(steps != 1 or batch <= 1 for steps, batch in shapes) or _states_are_inputs(bound.graph):
+        return
+    batch = max(batch for _, batch in shapes)
+    for before, value in zip(given.graph.input, bound.graph.input, strict=False):
+        shape = dims(value)
+        if len(shape) != 3 or batch not in shape[:2] or 1 not in shape[:2]:
+            continue
+        lane = shape.index(batch)
+        first = "is batch_first=True missing?" if lane else "is batch_first=True one too many?"
+        raise Refused(
+            f"the recurrent layer scans axis {1 - lane} ({_length(before, 1 - lane)}) and takes axis {lane} "
+            f"({_length(before, lane)}) as batch: {first}",
+            where=f"{where}: input {value.name!r}",
+            hint=f"Export it so that the layer scans axis {lane}. If that axis holds sequences side by side, one step of each "
+            f"a call: --time-axis {value.name}={1 - lane}.",
+        )
+
+
+def _length(value: ValueInfoProto, axis: int) -> str:
+    dim = value.type.tensor_type.shape.dim[axis]
+    if dim.dim_value:
+        return f"length {dim.dim_value}"
+    return f"open, named {dim.dim_param!r}" if dim.dim_param else "open"
+
+
+def _states_are_inputs(graph: GraphProto) -> bool:
+    """Whether a layer starts from what an input holds, not only from its shape."""
+    starts = (name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL])
+    inputs = {v.name for v in graph.input} - {i.name for i in graph.initializer}
+    return not inputs.isdisjoint(ancestry(graph, starts, ("Shape", "Size")))

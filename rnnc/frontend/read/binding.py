@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
-from rnnc.frontend.read.batch import same_lanes, without_batch
+from rnnc.frontend.read.batch import check_not_swapped, same_lanes, without_batch
 from rnnc.frontend.read.demands import addressed
-from rnnc.frontend.read.inference import infer_shapes
+from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.inference import dims, infer_shapes
 from rnnc.frontend.read.limits import copied, first_line
-from rnnc.frontend.read.swapped import RECURRENT, check_not_swapped
 from rnnc.options import Options
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 BATCH_WORDS = {"batch", "batches", "batchsize", "n", "b", "bs", "bsz"}
 TIME_WORDS = {
@@ -131,11 +131,6 @@ def _address(axis: _Axis) -> str:
     return f"{axis.input}.{axis.index}" if "[" in axis.symbol else axis.symbol
 
 
-def _leading(axes: list[_Axis]) -> frozenset[str]:
-    """Symbols of the first axes of inputs that have more: likely batches."""
-    return frozenset(a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1)
-
-
 def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphProto, where: str) -> None:
     symbols = {a.symbol for a in axes if a.symbol}
     for name, value in values.items():
@@ -153,7 +148,7 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
 def _time_length(graph: GraphProto) -> int:
     """A prime that is no length in the file, and longer than what its convolutions see at once."""
     taken = {d for i in graph.initializer for d in i.dims}
-    taken |= {d.dim_value for v in graph.input for d in v.type.tensor_type.shape.dim}
+    taken = taken.union(*map(dims, graph.input))
     weights = {i.name: list(i.dims) for i in graph.initializer}
     reach = sum(_reach(node, weights) for node in graph.node)
     n = max(SHORTEST, min(reach, 4096) + SHORTEST)
@@ -211,7 +206,7 @@ def _known_roles(
 def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dict[str, int]]:
     """Lengths for all symbols: first the likeliest (a leading axis is the batch, any other time), then all others."""
     unknown = [s for s in dict.fromkeys(a.symbol for a in axes) if s and s not in fixed]
-    leading = _leading(axes)
+    leading = {a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1}
     choices = [(1, time) if s in leading else (time, 1) for s in unknown]
     for choice in product(*choices):
         yield {**fixed, **dict(zip(unknown, choice, strict=True))}
@@ -224,12 +219,8 @@ def _apply(model: ModelProto, axes: list[_Axis], lengths: Mapping[str, int]) -> 
     for axis in axes:
         n = lengths.get(f"{axis.input}[{axis.index}]", lengths.get(axis.symbol))
         if n is not None:
-            _dims(inputs[axis.input])[axis.index].dim_value = n
+            inputs[axis.input].type.tensor_type.shape.dim[axis.index].dim_value = n
     return bound
-
-
-def _dims(value: ValueInfoProto):  # type: ignore[no-untyped-def]
-    return value.type.tensor_type.shape.dim
 
 
 def _recurrent_shapes(model: ModelProto) -> list[tuple[int, int]]:
@@ -242,14 +233,13 @@ def _recurrent_shapes(model: ModelProto) -> list[tuple[int, int]]:
 
 def _recurrent_axes(inferred: ModelProto) -> Iterator[tuple[int, int, int]]:
     """(steps, batch, initial states of another batch) of each recurrent node."""
-    known = {v.name: _dims(v) for v in [*inferred.graph.value_info, *inferred.graph.input]}
+    known = {v.name: dims(v) for v in [*inferred.graph.value_info, *inferred.graph.input]}
     for node in inferred.graph.node:
         if node.op_type in RECURRENT and node.input[0] in known and len(known[node.input[0]]) == 3:
             layout = next((a.i for a in node.attribute if a.name == "layout"), 0)
-            dims = [d.dim_value for d in known[node.input[0]]]
-            steps, batch = (dims[1], dims[0]) if layout else (dims[0], dims[1])
+            steps, batch = known[node.input[0]][1::-1] if layout else known[node.input[0]][:2]
             states = [known[name] for name in node.input[5:7] if len(known.get(name, ())) == 3]
-            yield steps, batch, sum(s[0 if layout else 1].dim_value != batch for s in states)
+            yield steps, batch, sum(s[0 if layout else 1] != batch for s in states)
 
 
 def _misfit(model: ModelProto) -> tuple[bool, int, int, int]:

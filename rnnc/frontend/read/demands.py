@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnc.errors import UsageError
-from rnnc.frontend.read.limits import copied
+from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.limits import constants, copied
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 Dims = list[int | str]
 """The shape of a tensor: lengths, the symbols of open axes, "" for what is not known."""
-RECURRENT = ("LSTM", "GRU", "RNN")
 
 
 def fix_lengths(model: ModelProto, bind: Mapping[str, float], where: str) -> bool:
@@ -74,7 +75,7 @@ def _demanded(model: ModelProto) -> dict[str, int]:
 
     A leading axis is taken as 1 where a Reshape takes several open axes together.
     """
-    from onnx import numpy_helper, shape_inference
+    from onnx import shape_inference
 
     inputs = {v.name: v.type.tensor_type.shape.dim for v in model.graph.input}
     symbols = {d.dim_param for dims in inputs.values() for d in dims if d.dim_param}
@@ -85,10 +86,7 @@ def _demanded(model: ModelProto) -> dict[str, int]:
     except Exception:
         return {}
     batch = frozenset(dims[0].dim_param for dims in inputs.values() if len(dims) > 1)
-    weights = {i.name: i for i in model.graph.initializer}
-    weights |= {
-        n.output[0]: a.t for n in model.graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"
-    }
+    weights = constants(model.graph)
     shapes: dict[str, Dims] = {
         v.name: [d.dim_value or d.dim_param for d in v.type.tensor_type.shape.dim]
         for v in [*inferred.graph.input, *inferred.graph.value_info]
@@ -97,7 +95,7 @@ def _demanded(model: ModelProto) -> dict[str, int]:
     found: dict[str, set[int]] = {}
     for node in model.graph.node:
         if node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
-            target = [int(n) for n in numpy_helper.to_array(weights[node.input[1]]).ravel()]
+            target = [int(n) for n in weights[node.input[1]].ravel()]
             asked = _of_reshape(shapes.get(node.input[0], []), target, batch)
         else:
             asked = _of_weights(node, shapes, weights)
@@ -107,13 +105,13 @@ def _demanded(model: ModelProto) -> dict[str, int]:
 
 
 def _of_weights(
-    node: NodeProto, shapes: Mapping[str, Dims], weights: Mapping[str, TensorProto]
+    node: NodeProto, shapes: Mapping[str, Dims], weights: Mapping[str, NDArray[Any]]
 ) -> Iterator[tuple[str, int]]:
     """What a layer's constant weights ask of the axes of its first input."""
     x = shapes.get(node.input[0], []) if node.input else []
     if len(node.input) < 2 or node.input[1] not in weights or not x:
         return
-    w = list(weights[node.input[1]].dims)
+    w = weights[node.input[1]].shape
     attributes = {a.name: a.i for a in node.attribute}
     if node.op_type in RECURRENT and len(w) == 3:
         yield from _ask(x, -1, w[2])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.read.limits import MAX_FILE_BYTES, first_line, subgraphs
+from rnnc.frontend.read.limits import MAX_FILE_BYTES, first_line, subgraphs, tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
@@ -48,9 +48,7 @@ def _external(model: ModelProto, file: str) -> Iterator[TensorProto]:
     from onnx import TensorProto
 
     for graph in subgraphs(model.graph, file):
-        attributes = [a for node in graph.node for a in node.attribute]
-        inner = [t for a in attributes for t in [a.t] * a.HasField("t") + list(a.tensors)]
-        yield from (t for t in [*graph.initializer, *inner] if t.data_location == TensorProto.EXTERNAL)
+        yield from (t for t in tensors(graph) if t.data_location == TensorProto.EXTERNAL)
 
 
 def _read(tensor: TensorProto, folder: Path, where: str) -> bytes:

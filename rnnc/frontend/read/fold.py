@@ -1,8 +1,9 @@
-"""The value of a node whose inputs are all constants."""
+"""Running nodes in NumPy: what constants alone decide, shapes that inference does not tell, pieces that are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 
 from rnnc.tracing import Graph, Node
 
-LEFT = ("LSTM", "GRU", "RNN", "Loop", "Scan", "If")
+Arrays = dict[str, NDArray[Any]]
+RECURRENT = {"LSTM": 2, "GRU": 1, "RNN": 1}
+"""The recurrent operators, and how many states they have."""
+LEFT = (*RECURRENT, "Loop", "Scan", "If")
 """What onnx.reference does not compute, or not right."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
@@ -48,3 +52,76 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
     except Exception:
         return None
     return [np.asarray(r) for r in results]
+
+
+def evaluate(nodes: Iterable[Node], known: Mapping[str, NDArray[Any]], opset: int) -> Arrays:
+    """What nodes compute, in their order, from known tensors; tensors that cannot be computed are left out."""
+    values: Arrays = dict(known)
+    for node in nodes:
+        inputs = [values.get(name) if name else None for name in node.inputs]
+        if any(name and x is None for name, x in zip(node.inputs, inputs, strict=True)):
+            continue
+        results = fold(node, inputs, opset)
+        values.update((n, r) for n, r in zip(node.outputs, results or [], strict=False) if n)
+    return values
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """The graph with what is computed from constants and known shapes alone as constants."""
+    constants, nodes = dict(graph.constants), list[Node]()
+    for node in graph.nodes:
+        arrays = [constants.get(name) if name else None for name in node.inputs]
+        if node.op_type == "Shape" and node.inputs[0] in graph.shapes:
+            arrays = [np.zeros(graph.shapes[node.inputs[0]])]
+        known = all(not name or x is not None for name, x in zip(node.inputs, arrays, strict=True))
+        results = fold(node, arrays, graph.opset) if known else None
+        if results is None:
+            nodes.append(node)
+        else:
+            constants.update((n, r) for n, r in zip(node.outputs, results, strict=False) if n)
+    shapes = {**graph.shapes, **{name: array.shape for name, array in constants.items()}}
+    return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
+
+
+def complete_shapes(graph: Graph) -> Graph:
+    """The graph with the shapes that follow from those known: behind a Scan, which inference does not look through."""
+    shapes = dict(graph.shapes)
+    dtypes = {t.name: t.dtype for t in graph.inputs}
+    for node in graph.nodes:
+        if all(name in shapes for name in node.outputs if name):
+            continue
+        arrays: list[NDArray[Any] | None] = []
+        for name in node.inputs:
+            constant = graph.constants.get(name)
+            known = constant is None and name in shapes
+            arrays.append(np.zeros(shapes[name], dtypes.get(name, "float32")) if known else constant)
+        if any(name and x is None for name, x in zip(node.inputs, arrays, strict=True)):
+            continue
+        results = fold(node, arrays, graph.opset) or []
+        shapes.update((n, r.shape) for n, r in zip(node.outputs, results, strict=False) if n)
+    outputs = tuple(replace(t, shape=shapes.get(t.name, t.shape)) for t in graph.outputs)
+    return replace(graph, shapes=shapes, outputs=outputs)
+
+
+def _stand_ins(node: Node, values: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Zeros in the shapes of what a recurrent node gives."""
+    x, recurrence = (values.get(name) for name in (node.inputs[0], node.inputs[2]))
+    if x is None or recurrence is None or node.attributes.get("layout", 0):
+        return {}
+    directions, hidden = len(recurrence), recurrence.shape[2]
+    final = (directions, x.shape[1], hidden)
+    shapes = ((len(x), directions, *final[1:]), *[final] * RECURRENT[node.op_type])
+    return {name: np.zeros(shape, np.float32) for name, shape in zip(node.outputs, shapes, strict=False) if name}
+
+
+def measure(graph: Graph, outside: Mapping[str, NDArray[Any]], inputs: Mapping[str, tuple[int, ...]]) -> Graph:
+    """The graph with the shapes of all its tensors, by running it on zeros; ``inputs`` are those of its inputs."""
+    zeros = {t.name: np.zeros(inputs[t.name], t.dtype) for t in graph.inputs}
+    values: Arrays = {**outside, **graph.constants, **zeros}
+    for node in graph.nodes:
+        values |= _stand_ins(node, values) if node.op_type in RECURRENT else evaluate([node], values, graph.opset)
+    shapes = {**graph.shapes, **{name: array.shape for name, array in values.items()}}
+    tensors = [
+        tuple(replace(t, shape=shapes.get(t.name, ())) for t in group) for group in (graph.inputs, graph.outputs)
+    ]
+    return replace(graph, shapes=shapes, inputs=tensors[0], outputs=tensors[1])

@@ -6,7 +6,7 @@ onnx.checker accepts external data, NaN weights, sizes that do not fit their dat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def check_limits(model: ModelProto, where: str) -> None:
     count = 0
     for graph in [
         *subgraphs(model.graph, where),
-        *(g for f in model.functions for n in f.node for g in _inner(n, where, 1)),
+        *(g for f in model.functions for n in f.node for g in inner_graphs(n, where)),
     ]:
         count += len(graph.node)
         if count > MAX_NODES:
@@ -59,10 +59,11 @@ def subgraphs(graph: GraphProto, where: str, depth: int = 0) -> Iterator[GraphPr
         raise UnreadableModel(f"graphs are nested more than {MAX_DEPTH} deep", where=where)
     yield graph
     for node in graph.node:
-        yield from _inner(node, where, depth + 1)
+        yield from inner_graphs(node, where, depth + 1)
 
 
-def _inner(node: NodeProto, where: str, depth: int) -> Iterator[GraphProto]:
+def inner_graphs(node: NodeProto, where: str, depth: int = 1) -> Iterator[GraphProto]:
+    """All graphs inside a node, as ``subgraphs``."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield from subgraphs(attribute.g, where, depth)
@@ -86,6 +87,27 @@ def constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
     nodes = [n for n in graph.node if n.op_type == "Constant" and n.attribute and n.attribute[0].name == "value"]
     tensors = {i.name: i for i in graph.initializer} | {n.output[0]: n.attribute[0].t for n in nodes}
     return {name: numpy_helper.to_array(t) for name, t in tensors.items()}
+
+
+def tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """The constants of a graph, those that are attributes too; not those of graphs inside its nodes."""
+    yield from graph.initializer
+    for attribute in (a for node in graph.node for a in node.attribute):
+        yield from [attribute.t] * attribute.HasField("t")
+        yield from attribute.tensors
+
+
+def ancestry(graph: GraphProto, names: Iterable[str], stops: Collection[str] = ()) -> set[str]:
+    """Some tensors and all that they are computed from, not followed further through nodes of the operators ``stops``."""
+    producers = {name: node for node in graph.node for name in node.output if node.op_type not in stops}
+    queue = list(names)
+    found = set(queue)
+    while queue:
+        node = producers.get(queue.pop())
+        fresh = set(node.input) - found if node is not None else set()
+        found |= fresh
+        queue += fresh
+    return found
 
 
 def node_label(node: NodeProto) -> str:
@@ -120,7 +142,7 @@ def _calls(nodes: Iterable[NodeProto], where: str) -> Counter[tuple[str, str]]:
     called = Counter[tuple[str, str]]()
     for node in nodes:
         called[node.domain, node.op_type] += 1
-        called.update((n.domain, n.op_type) for graph in _inner(node, where, 1) for n in graph.node)
+        called.update((n.domain, n.op_type) for graph in inner_graphs(node, where) for n in graph.node)
     return called
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnc.frontend.read.limits import subgraphs
+from rnnc.frontend.read.limits import subgraphs, tensors
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -34,9 +34,10 @@ def to_single(model: ModelProto) -> str:
         found.update(_retype(value) for value in [*graph.input, *graph.output])
         for value in graph.value_info:
             _retype(value)
-        found.update(_convert(tensor) for tensor in graph.initializer)
-        for node in graph.node:
-            found |= _attributes(node)
+        found.update(map(_convert, tensors(graph)))
+        for attribute in (a for node in graph.node for a in node.attribute):
+            if attribute.name in TYPED and attribute.i in NAMES:
+                attribute.i = SINGLE
     return " and ".join(sorted(NAMES[kind] for kind in found - {0, SINGLE}))
 
 
@@ -82,14 +83,3 @@ def _convert(tensor: TensorProto) -> int:
         array = numpy_helper.to_array(tensor).astype(np.float32)
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     return before if array.size > 1 else 0
-
-
-def _attributes(node: NodeProto) -> set[int]:
-    found = set[int]()
-    for attribute in node.attribute:
-        if attribute.HasField("t"):
-            found.add(_convert(attribute.t))
-        found.update(_convert(tensor) for tensor in attribute.tensors)
-        if attribute.name in TYPED and attribute.i in NAMES:
-            attribute.i = SINGLE
-    return found

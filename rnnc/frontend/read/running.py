@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
+from rnnc.frontend.read.limits import first_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -20,11 +21,14 @@ ARENA = "bfc_arena"
 """What onnxruntime's messages name where its memory does not reach."""
 
 
+class DoesNotRun(Exception):
+    """What onnxruntime says of a model that it does not run."""
+
+
 def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) -> dict[str, NDArray[Any]]:
     """Run a model in onnxruntime, without its own optimisations and messages.
 
-    Raises UnreadableModel where it takes more than ``MOST_SECONDS`` or ``MOST_BYTES``; what onnxruntime raises otherwise
-    is passed on.
+    Raises UnreadableModel where it takes more than ``MOST_SECONDS`` or ``MOST_BYTES``, else DoesNotRun.
     """
     import onnxruntime as ort
 
@@ -50,7 +54,7 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
                 f"onnxruntime takes more than {MOST_BYTES >> 20} MiB for one sequence: a tensor of it grows too large"
             )
             raise UnreadableModel(what) from error
-        raise
+        raise DoesNotRun(first_line(error)) from error
     finally:
         late.cancel()
 

@@ -56,15 +56,13 @@ class Cuts:
                     self.later.setdefault(copies.after[name], []).append(node)
                 elif 0 <= copies.at(name) < step:
                     self.starting.add(node.outputs[0])
-            if any(n in copies.editor.results or self._outside(n, inside) for n in node.outputs):
+            outside = (id(r) not in inside for n in node.outputs for r in copies.editor.uses(n))
+            if copies.editor.results.intersection(node.outputs) or any(outside):
                 self.starting.add(node.outputs[0])
 
     def _inside(self) -> set[int]:
         names = (name for node in self.nodes for name in self.copies.orbit(node.outputs[0]).values())
         return {id(n) for n in map(self.copies.editor.producer, names) if n is not None}
-
-    def _outside(self, name: str, inside: set[int]) -> bool:
-        return any(id(r) not in inside for r in self.copies.editor.uses(name))
 
     def all(self) -> Iterator[Late]:
         """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnc.frontend.read.fold import evaluate
 from rnnc.frontend.recurrence.unrolled import Body
 from rnnc.frontend.rewrite.editor import cone
-from rnnc.frontend.rewrite.evaluate import evaluate
 from rnnc.tracing import Node
 
 MOST_STARTS = 64

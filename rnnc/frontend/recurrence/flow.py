@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.recurrence.naming import related
 from rnnc.frontend.rewrite.editor import Editor, all_inputs
 from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.tracing import Graph, Node, Tensor
 from rnnc.views import VIEWS, Elements
 
-RECURRENT = ("LSTM", "GRU", "RNN")
 INITIAL = {5: 1, 6: 2}
 """Input of a recurrent node that is an initial state, and the output that is the final one."""
 UNKNOWN = -1

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
-from rnnc.frontend.rewrite.evaluate import complete_shapes
 from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.tracing import Graph, Node, Tensor
 

@@ -8,18 +8,17 @@ out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
-from rnnc.frontend.recurrence.invariant import hoist
+from rnnc.frontend.read.fold import RANDOM, complete_shapes, evaluate, fold_constants
 from rnnc.frontend.recurrence.lists import joined, without_lists
 from rnnc.frontend.recurrence.scans import complete
-from rnnc.frontend.rewrite.editor import Editor, cone, enclose
-from rnnc.frontend.rewrite.evaluate import complete_shapes, evaluate
+from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, enclose
 from rnnc.frontend.rewrite.patterns import rule
 from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node, Tensor
@@ -52,35 +51,27 @@ def unloop(graph: Graph) -> Graph:
     return graph
 
 
-@dataclass
 class _Loop:
     """A Loop node taken apart.
 
     Body inputs: iteration, condition, carried values. Body outputs: condition, carried values, values to stack.
     """
 
-    editor: Editor
-    node: Node
-    body: Graph = field(init=False)
-    """With what never changes as constants."""
-    carried: int = field(init=False)
-    given: dict[str, str] = field(init=False)
-    """The tensor that the condition and each carried value start from, by their names in the body."""
-    ends: dict[str, str] = field(init=False)
-    """The tensor of the body that each of them is after a round."""
-    counters: dict[str, int] = field(init=False)
-    """Body inputs that count iterations, with where they start."""
-
-    def __post_init__(self) -> None:
-        self.carried = len(self.node.inputs) - 2
-        body = enclose(self.editor, self.node.attributes["body"])
+    def __init__(self, editor: Editor, node: Node) -> None:
+        self.editor, self.node = editor, node
+        self.carried = len(node.inputs) - 2
+        body = enclose(editor, node.attributes["body"])
         names, aliases = [t.name for t in body.inputs[1:]], _aliases(body)
-        self.given = dict(zip(names, self.node.inputs[1:], strict=False))
+        self.given = dict(zip(names, node.inputs[1:], strict=False))
+        """The tensor that the condition and each carried value start from, by their names in the body."""
         self.ends = {name: aliases.get(o.name, o.name) for name, o in zip(names, body.outputs, strict=False)}
-        starts = {name: self.editor.constant(given) for name, given in self.given.items()}
+        """The tensor of the body that each of them is after a round."""
+        starts = {name: editor.constant(given) for name, given in self.given.items()}
         fixed = {name: array for name, array in starts.items() if array is not None and self.ends[name] == name}
         self.body = replace(body, constants={**body.constants, **fixed})
+        """With what never changes as constants."""
         self.counters = self._find_counters(starts)
+        """Body inputs that count iterations, with where they start."""
 
     def refuse(self, what: str, hint: str = "") -> NoReturn:
         """Raise Refused, naming the node."""
@@ -195,3 +186,46 @@ def _aliases(graph: Graph) -> dict[str, str]:
         if node.op_type == "Identity":
             names[node.outputs[0]] = names.get(node.inputs[0], node.inputs[0])
     return names
+
+
+# --------------------------------------------------------------------------- what is the same in each round
+
+
+def hoist(graph: Graph) -> Graph:
+    """The graph with the nodes of its Loops' bodies that depend on nothing inside before these Loops."""
+    editor = Editor(graph)
+    for node in editor.nodes:
+        if node.op_type == "Loop":
+            editor.replace([node], _taken_out(editor, node))
+    return complete_shapes(editor.finish())
+
+
+def _taken_out(editor: Editor, loop: Node) -> list[Node]:
+    """The nodes that can stand before a Loop, renamed, and the Loop without them."""
+    body = fold_constants(enclose(editor, loop.attributes["body"]))
+    inside = {t.name for t in body.inputs}
+    results = {t.name for t in body.outputs} | {n for m in body.nodes if _has_body(m) for n in all_inputs(m)}
+    names: dict[str, str] = {}
+    before, kept = list[Node](), list[Node]()
+    for node in body.nodes:
+        varies = inside.intersection(all_inputs(node)) or results.intersection(node.outputs) or node.op_type in RANDOM
+        if varies or all(not name or name in body.constants for name in node.inputs) or _has_body(node):
+            inside.update(node.outputs)
+            kept.append(node)
+            continue
+        for name in node.inputs:
+            if name in body.constants and name not in editor.constants:
+                names[name] = editor.add_constant(body.constants[name])
+        names.update((name, editor.fresh("same")) for name in node.outputs if name)
+        before.append(_renamed(node, names))
+    inner = replace(body, nodes=tuple(_renamed(n, names) for n in kept))
+    return [*before, replace(loop, attributes={**loop.attributes, "body": inner})]
+
+
+def _has_body(node: Node) -> bool:
+    return any(isinstance(v, Graph) for v in node.attributes.values())
+
+
+def _renamed(node: Node, names: dict[str, str]) -> Node:
+    inputs, outputs = (tuple(names.get(n, n) for n in group) for group in (node.inputs, node.outputs))
+    return replace(node, inputs=inputs, outputs=outputs)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import permutations
+from functools import partial
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,21 @@ class NoMatch(Exception):
     """The expression is none of this cell."""
 
 
+Attempts = Iterator[Callable[[], Cell]]
+"""Ways to read an expression as a cell; each raises NoMatch where it is none."""
+
+
 def match(vectors: Vectors, name: str) -> Iterator[Cell]:
     """The cells whose new hidden state the tensor ``name`` may be: which operand is the old state is open."""
     h = vectors.whole(name)
-    if h is not None and h.size:
-        for attempt in (_lstm, _gru, _rnn):
-            yield from attempt(vectors, name, h)
+    if h is None or not h.size:
+        return
+    for attempts in (_lstms, _grus, _rnns):
+        for attempt in attempts(vectors, name, h):
+            try:
+                yield attempt()
+            except NoMatch:
+                continue
 
 
 # --------------------------------------------------------------------------- rows of gates
@@ -67,63 +76,56 @@ class _Gate:
     others: dict[Key, Vector] = field(default_factory=dict)
 
 
-def _gate(argument: Expression, h: Leaf, states: tuple[Leaf, ...], others: tuple[Product, ...] = ()) -> _Gate:
-    """Sort the terms of a preactivation; NoMatch where it depends on the states in another way."""
-    hidden = Product((h,))
-    allowed = {p.key: p for p in others}
+def _gate(argument: Expression, h: Leaf, *others: Product, c: Leaf | None = None) -> _Gate:
+    """Sort the terms of a preactivation; NoMatch where it depends on the states h and c in another way."""
+    hidden, allowed = Product((h,)).key, {p.key for p in others}
     gate = _Gate({}, np.zeros((argument.size, h.size)), argument.constant)
-    for key, (product, weights) in argument.matrices.items():
-        if key == hidden.key:
-            gate.recurrence = weights
-        elif key in allowed:
-            gate.others[key] = weights
-        else:
-            gate.columns[key] = (product, _independent(product, weights, states))
-    for key, (product, coefficient) in argument.diagonal.items():
+    rows = [(key, p, w, w) for key, (p, w) in argument.matrices.items()]
+    rows += [(key, p, k, np.diag(k)) for key, (p, k) in argument.diagonal.items()]
+    for key, term, coefficient, matrix in rows:
         if key in allowed:
             gate.others[key] = coefficient
-        elif key == hidden.key:
-            gate.recurrence = gate.recurrence + np.diag(coefficient)
+        elif key == hidden:
+            gate.recurrence = gate.recurrence + matrix
+        elif any(leaf.shares(state) for leaf in _leaves(term) for state in (h, c) if state is not None):
+            raise NoMatch
         else:
-            before = gate.columns.get(key)
-            matrix = _independent(product, np.diag(coefficient), states)
-            gate.columns[key] = (product, matrix if before is None else before[1] + matrix)
+            gate.columns[key] = (term, gate.columns[key][1] + matrix if key in gate.columns else matrix)
     return gate
 
 
-def _independent(product: Product, weights: Vector, states: tuple[Leaf, ...]) -> Vector:
-    """The weights; NoMatch where the product depends on one of the states."""
-    for leaf in _leaves(product):
-        if any(leaf.tensor == s.tensor and np.isin(leaf.indices, s.indices).any() for s in states):
-            raise NoMatch
-    return weights
-
-
-def _leaves(product: Product) -> Iterator[Leaf]:
+def _leaves(term: Product) -> Iterator[Leaf]:
     """What a product depends on, as far as expressions go."""
-    queue: list[Atom] = list(product.atoms)
-    while queue:
-        atom = queue.pop()
+    for atom in term.atoms:
         if isinstance(atom, Leaf):
             yield atom
-        elif isinstance(atom, Rows):
-            queue += atom.operand.atoms
         else:
-            terms = [*atom.argument.diagonal.values(), *atom.argument.matrices.values()]
-            queue += [a for p, _ in terms for a in p.atoms]
+            inner = [atom.operand] if isinstance(atom, Rows) else atom.argument.products
+            for part in inner:
+                yield from _leaves(part)
 
 
-def _stack(gates: list[_Gate]) -> tuple[tuple[Product, ...], Vector, Vector]:
-    """Operands, W and R of all gates one below the other."""
-    operands = {key: product for gate in gates for key, (product, _) in gate.columns.items()}
-    rows = []
-    for gate in gates:
-        size = len(gate.bias)
-        rows.append(
-            [gate.columns[k][1] if k in gate.columns else np.zeros((size, p.size)) for k, p in operands.items()]
-        )
-    weights = np.concatenate([np.concatenate(row, 1) for row in rows]) if operands else np.zeros((0, 0))
-    return tuple(operands.values()), weights, np.concatenate([g.recurrence for g in gates])
+def _cell(
+    op_type: str,
+    name: str,
+    old: Leaf,
+    gates: list[_Gate],
+    acts: tuple[Act, ...],
+    hidden_bias: Vector | None = None,
+    states: tuple[Any, ...] = (),
+    **more: Any,
+) -> Cell:
+    """The cell of some gates, one below the other; ``more`` are attributes, ``states`` c, the old c and peepholes."""
+    operands = {key: operand for gate in gates for key, (operand, _) in gate.columns.items()}
+    if not operands:
+        raise NoMatch
+    size = len(gates[0].bias)
+    nothing = {key: (operand, np.zeros((size, operand.size))) for key, operand in operands.items()}
+    weights = np.block([[(nothing | gate.columns)[key][1] for key in operands] for gate in gates])
+    recurrence = np.concatenate([g.recurrence for g in gates])
+    bias = np.concatenate([*(g.bias for g in gates), np.zeros(len(recurrence)) if hidden_bias is None else hidden_bias])
+    attributes = {"hidden_size": size, **_activations(*acts), **more}
+    return Cell(op_type, name, old, tuple(operands.values()), weights, recurrence, bias, attributes, *states)
 
 
 def _activations(*acts: Act) -> dict[str, Any]:
@@ -141,61 +143,33 @@ def _activations(*acts: Act) -> dict[str, Any]:
     return {"activations": names, "activation_alpha": alphas, "activation_beta": betas}
 
 
-def _states_in(expression: Expression, size: int | None = None) -> Iterator[Leaf]:
-    """Leaves that matrices multiply: hidden states, or inputs of that size."""
-    for product, _ in expression.matrices.values():
-        leaf = product.single
-        if isinstance(leaf, Leaf) and size in (None, leaf.size):
-            yield leaf
+def _states_in(expression: Expression, size: int) -> Iterator[Leaf]:
+    """Leaves of a size that matrices multiply: hidden states, or inputs of that size."""
+    leaves = (p.single for p, _ in expression.matrices.values())
+    yield from (leaf for leaf in leaves if isinstance(leaf, Leaf) and leaf.size == size)
 
 
-# --------------------------------------------------------------------------- RNN
+def _terms(total: Expression) -> list[tuple[Product, float]]:
+    """A sum of products with numbers as factors; empty where it has other terms."""
+    if total.matrices or np.any(total.constant) or any(np.any(k != k[0]) for _, k in total.diagonal.values()):
+        return []
+    return [(p, float(k[0])) for p, k in total.diagonal.values()]
 
 
-def _rnn(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
-    act = h.product.single if h.product is not None else None
-    if not isinstance(act, Act):
-        return
-    for old in _states_in(act.argument, h.size):
-        try:
-            gate = _gate(act.argument, old, (old,))
-            operands, weights, recurrence = _stack([gate])
-            bias = np.concatenate([gate.bias, np.zeros(h.size)])
-            attributes = {"hidden_size": h.size, **_activations(act)}
-        except NoMatch:
-            continue
-        if operands:
-            yield Cell("RNN", name, old, operands, weights, recurrence, bias, attributes)
-
-
-# --------------------------------------------------------------------------- GRU
-
-
-def _gru(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
-    if h.matrices or np.any(h.constant) or len(h.diagonal) not in (2, 3):
-        return
-    for old, update, candidate in _updates(h):
-        yield from _gru_of(name, old, update, candidate)
-
-
-def _updates(h: Expression) -> Iterator[tuple[Leaf, Act, Act]]:
-    """(h, z, n) of h' = (1 - z) n + z h, in two terms or multiplied out."""
-    terms = [(p, float(c[0])) for p, c in h.diagonal.values() if np.all(c == c[0])]
-    if len(terms) != len(h.diagonal):
-        return
-    for kept, gate, new in _mixtures(terms):
-        turned = mirrored(gate)
-        if isinstance(kept, Leaf) and isinstance(new, Act):
-            yield kept, gate, new
-        elif isinstance(kept, Act) and isinstance(new, Leaf) and turned is not None:
-            yield new, turned, kept
+def _blends(total: Expression) -> Iterator[tuple[Leaf, Act | None, Act | None, Act]]:
+    """(h, z, 1 - z, n) of z h + (1 - z) n; z or 1 - z None where it is no activation."""
+    for a, gate, b in _mixtures(_terms(total)):
+        if isinstance(a, Leaf) and isinstance(b, Act):
+            yield a, gate, mirrored(gate), b
+        elif isinstance(a, Act) and isinstance(b, Leaf):
+            yield b, mirrored(gate), gate, a
 
 
 def _mixtures(terms: list[tuple[Product, float]]) -> Iterator[tuple[Atom, Act, Atom]]:
     """(a, s, b) of s a + (1 - s) b, written with two gates that are each other's mirror, or as b + s a - s b."""
     pairs = [(p, c) for p, c in terms if len(p.atoms) == 2]
     if len(terms) == len(pairs) == 2 and all(c == 1 for _, c in pairs):
-        for (gate, a), (other, b) in itertools.product(*(permutations(p.atoms) for p, _ in pairs)):
+        for (gate, a), (other, b) in product(*(permutations(p.atoms) for p, _ in pairs)):
             turned = mirrored(gate) if isinstance(gate, Act) else None
             if turned is not None and turned.key == other.key:
                 yield a, gate, b  # type: ignore[misc]
@@ -208,132 +182,113 @@ def _mixtures(terms: list[tuple[Product, float]]) -> Iterator[tuple[Atom, Act, A
                 yield others[0], gate, b
 
 
-def _gru_of(name: str, old: Leaf, update: Act, candidate: Act) -> Iterator[Cell]:
-    for reset, before in [*_resets(candidate.argument, old), (None, False)]:
-        try:
-            yield _gru_cell(name, old, update, reset, candidate, before)
-        except NoMatch:
-            continue
+# --------------------------------------------------------------------------- RNN
+
+
+def _rnns(_vectors: Vectors, name: str, h: Expression) -> Attempts:
+    act = h.product.single if h.product is not None else None
+    if isinstance(act, Act):
+        for old in _states_in(act.argument, h.size):
+            yield partial(_rnn, name, old, act)
+
+
+def _rnn(name: str, old: Leaf, act: Act) -> Cell:
+    return _cell("RNN", name, old, [_gate(act.argument, old)], (act,))
+
+
+# --------------------------------------------------------------------------- GRU
+
+
+def _grus(_vectors: Vectors, name: str, h: Expression) -> Attempts:
+    for old, update, _, candidate in _blends(h):
+        for reset, before in [*_resets(candidate.argument, old), (None, False)]:
+            if update is not None:
+                yield partial(_gru, name, old, update, reset, candidate, before)
 
 
 def _resets(argument: Expression, old: Leaf) -> Iterator[tuple[Act, bool]]:
     """(r, linear_before_reset) that a candidate's preactivation may have."""
-    for product, _ in argument.matrices.values():
-        others = [a for a in product.atoms if a.key != old.key]
-        if len(product.atoms) == 2 and len(others) == 1 and isinstance(others[0], Act):
-            yield others[0], False
-    for product, _ in argument.diagonal.values():
-        rows = [a for a in product.atoms if isinstance(a, Rows)]
-        others = [a for a in product.atoms if not isinstance(a, Rows)]
-        if len(rows) == 1 and len(others) == 1 and isinstance(others[0], Act):
-            yield others[0], True
+    for term in argument.products:
+        for reset, state in permutations(term.atoms) if len(term.atoms) == 2 else ():
+            before = term.key in argument.diagonal
+            if isinstance(reset, Act) and (isinstance(state, Rows) if before else state.key == old.key):
+                yield reset, before
 
 
-def _gru_cell(name: str, old: Leaf, update: Act, reset: Act | None, candidate: Act, before: bool) -> Cell:
-    z = _gate(update.argument, old, (old,))
-    n, hidden_bias = _candidate(candidate.argument, reset, old, before)
-    gates, turned = [z, n], mirrored(update)
-    shared = {update.key: "z"} | ({} if turned is None else {turned.key: "1 - z"})
-    kind = "none" if reset is None else shared.get(reset.key, "own")
-    if reset is not None and kind == "own":
-        if (update.name, update.parameters) != (reset.name, reset.parameters):
-            raise NoMatch
-        gates.insert(1, _gate(reset.argument, old, (old,)))
-    operands, weights, recurrence = _stack(gates)
-    if not operands:
+def _gru(name: str, old: Leaf, update: Act, reset: Act | None, candidate: Act, before: bool) -> Cell:
+    z = _gate(update.argument, old)
+    n, bias = _candidate(candidate.argument, reset, old, before)
+    gates, turned, shared = [z, n], mirrored(update), dict[str, Any]()
+    if reset is None:
+        shared = {"reset": "none"}
+    elif reset.key == update.key:
+        shared = {"reset": "z"}
+    elif turned is not None and reset.key == turned.key:
+        shared = {"reset": "1 - z"}
+    elif (update.name, update.parameters) == (reset.name, reset.parameters):
+        gates.insert(1, _gate(reset.argument, old))
+    else:
         raise NoMatch
-    bias = np.concatenate([g.bias for g in gates] + [np.zeros((len(gates) - 1) * old.size), hidden_bias])
-    attributes = {"hidden_size": old.size, "linear_before_reset": int(before), **_activations(update, candidate)}
-    if kind != "own":
-        attributes["reset"] = kind
-    return Cell("GRU", name, old, operands, weights, recurrence, bias, attributes)
+    bias = np.concatenate([np.zeros((len(gates) - 1) * old.size), bias])
+    return _cell("GRU", name, old, gates, (update, candidate), bias, linear_before_reset=int(before), **shared)
 
 
 def _candidate(argument: Expression, reset: Act | None, old: Leaf, before: bool) -> tuple[_Gate, Vector]:
     """The candidate's rows, and the bias of their recurrent part where ``before``: the rows come before the reset."""
+    bias = np.zeros(old.size)
     if reset is None:
-        n = _gate(argument, old, (old,))
+        n = _gate(argument, old)
         if not np.any(n.recurrence):  # an LSTM's cell, whose candidate sees h alone
             raise NoMatch
-        return n, np.zeros(old.size)
-    if before:
-        terms = {k: t for k, t in argument.diagonal.items() if reset.key in {a.key for a in t[0].atoms}}
-        rest = {k: t for k, t in argument.diagonal.items() if k not in terms}
-        n = _gate(Expression(argument.constant, rest, argument.matrices), old, (old,))
-        if np.any(n.recurrence):
-            raise NoMatch
-        n.recurrence, hidden_bias = _reset_part(list(terms.values()), reset, old)
-        return n, hidden_bias
+        return n, bias
+    inside = {k: t for k, t in argument.diagonal.items() if before and reset.key in {a.key for a in t[0].atoms}}
+    rest = {k: t for k, t in argument.diagonal.items() if k not in inside}
     gated = Product.of([reset, old])
-    n = _gate(argument, old, (old,), (gated,))
-    if np.any(n.recurrence) or gated.key not in n.others or n.others[gated.key].ndim != 2:
+    n = _gate(Expression(argument.constant, rest, argument.matrices), old, *([] if before else [gated]))
+    recurrence = n.others.get(gated.key, np.zeros((old.size, old.size) if before else 0))
+    if np.any(n.recurrence) or recurrence.ndim != 2:
         raise NoMatch
-    n.recurrence = n.others[gated.key]
-    return n, np.zeros(old.size)
-
-
-def _reset_part(terms: list[tuple[Product, Vector]], reset: Act, old: Leaf) -> tuple[Vector, Vector]:
-    """R and bias in r * (R h + bias)."""
-    recurrence, bias = np.zeros((old.size, old.size)), np.zeros(old.size)
-    for product, coefficient in terms:
-        others = [a for a in product.atoms if a.key != reset.key]
+    n.recurrence = recurrence
+    for term, coefficient in inside.values():  # r * (R h + bias)
+        others = [a for a in term.atoms if a.key != reset.key]
         if not others:
             bias = bias + coefficient
         elif len(others) == 1 and isinstance(others[0], Rows) and others[0].operand.key == Product((old,)).key:
-            recurrence = recurrence + coefficient[:, None] * others[0].weights
+            n.recurrence = n.recurrence + coefficient[:, None] * others[0].weights
         else:
             raise NoMatch
-    return recurrence, bias
+    return n, bias
 
 
 # --------------------------------------------------------------------------- LSTM
 
 
-def _lstm(vectors: Vectors, name: str, h: Expression) -> Iterator[Cell]:
-    found = _exposed(h)
-    if found is None:
-        return
-    product, projection, projection_bias = found
-    for output, squash in permutations(product.atoms):
+def _lstms(vectors: Vectors, name: str, h: Expression) -> Attempts:
+    exposed, more = h.product, dict[str, Any]()
+    if exposed is None and len(h.matrices) == 1 and not h.diagonal:
+        exposed, projection = next(iter(h.matrices.values()))
+        more = {"projection": projection, "projection_bias": h.constant if np.any(h.constant) else None}
+    for output, squash in permutations(exposed.atoms) if exposed is not None and len(exposed.atoms) == 2 else ():
         if not isinstance(output, Act) or not isinstance(squash, Act):
             continue
         c = vectors.tensors.get(squash.argument.key)
         for old_c, forget, update, candidate in _sums(squash.argument) if c else ():
-            acts = (output, squash, forget, update, candidate)
-            yield from _lstm_of(name, str(c), h.size, old_c, acts, projection, projection_bias)
+            for old_h in _states_in(output.argument, h.size):
+                acts = (output, squash, forget, update, candidate)
+                yield partial(_lstm, name, str(c), old_h, old_c, acts, more)
 
 
-def _exposed(h: Expression) -> tuple[Product, Vector | None, Vector | None] | None:
-    """o * tanh(c), and the projection before it."""
-    product, projection, bias = h.product, None, None
-    if product is None and len(h.matrices) == 1 and not h.diagonal:
-        product, projection = next(iter(h.matrices.values()))
-        bias = h.constant if np.any(h.constant) else None
-    if product is None or len(product.atoms) != 2:
-        return None
-    return product, projection, bias
-
-
-Coupled = Act | None
-
-
-def _sums(c: Expression) -> Iterator[tuple[Leaf, Coupled, Act, Act]]:
+def _sums(c: Expression) -> Iterator[tuple[Leaf, Act | None, Act, Act]]:
     """(c, f, i, g) of c' = f c + i g; f None where it is 1 - i."""
-    if c.matrices or np.any(c.constant) or any(np.any(k != k[0]) for _, k in c.diagonal.values()):
-        return
-    terms = [(p, float(k[0])) for p, k in c.diagonal.values()]
-    for a, gate, b in _mixtures(terms):
-        turned = mirrored(gate)
-        if isinstance(a, Act) and isinstance(b, Leaf):
-            yield b, None, gate, a
-        elif isinstance(a, Leaf) and isinstance(b, Act) and turned is not None:
-            yield a, None, turned, b
+    for leaf, _, gate, new in _blends(c):
+        if gate is not None:
+            yield leaf, None, gate, new
+    terms = _terms(c)
     if len(terms) == 2 and all(len(p.atoms) == 2 and k == 1 for p, k in terms):
         for (kept, _), (added, _) in permutations(terms):
-            for forget, old in permutations(kept.atoms):
-                for update, candidate in permutations(added.atoms):
-                    if isinstance(old, Leaf) and _likely(forget, update, candidate):
-                        yield old, forget, update, candidate  # type: ignore[misc]
+            for (forget, old), (update, candidate) in product(permutations(kept.atoms), permutations(added.atoms)):
+                if isinstance(old, Leaf) and _likely(forget, update, candidate):
+                    yield old, forget, update, candidate  # type: ignore[misc]
 
 
 def _likely(forget: Atom, update: Atom, candidate: Atom) -> bool:
@@ -341,55 +296,40 @@ def _likely(forget: Atom, update: Atom, candidate: Atom) -> bool:
     return acts and (update.name in GATES or candidate.name not in GATES)  # type: ignore[union-attr]
 
 
-def _lstm_of(
+def _lstm(
     name: str,
     c: str,
-    width: int,
+    old_h: Leaf,
     old_c: Leaf,
-    acts: tuple[Act, Act, Coupled, Act, Act],
-    projection: Vector | None,
-    projection_bias: Vector | None,
-) -> Iterator[Cell]:
+    acts: tuple[Act, Act, Act | None, Act, Act],
+    more: dict[str, Any],
+) -> Cell:
     output, squash, forget, update, candidate = acts
-    for old_h in _states_in(output.argument, width):
-        try:
-            states = (old_h, old_c)
-            peep = (Product((old_c,)),)
-            new = tuple(p for p, _ in squash.argument.diagonal.values())
-            o = _gate(output.argument, old_h, states, new)
-            i, g = _gate(update.argument, old_h, states, peep), _gate(candidate.argument, old_h, states)
-            f = _gate(forget.argument, old_h, states, peep) if forget is not None else _nothing(i)
-            peepholes = _peepholes(i, o, f, peep[0], squash.argument)
-            operands, weights, recurrence = _stack([i, o, f, g])
-            gates = [a for a in (update, output, forget) if a is not None]
-            if not operands or len({(a.name, a.parameters) for a in gates}) > 1:
-                raise NoMatch
-            attributes = {"hidden_size": old_c.size, **_activations(update, candidate, squash)}
-        except NoMatch:
-            continue
-        if forget is None:
-            attributes["input_forget"] = 1
-        if projection is not None:
-            attributes |= {"projection": projection, "projection_bias": projection_bias}
-        bias = np.concatenate([i.bias, o.bias, f.bias, g.bias, np.zeros(4 * old_c.size)])
-        yield Cell("LSTM", name, old_h, operands, weights, recurrence, bias, attributes, c, old_c, peepholes)
-
-
-def _nothing(like: _Gate) -> _Gate:
-    return _Gate({}, np.zeros_like(like.recurrence), np.zeros_like(like.bias))
+    new, old = squash.argument, Product((old_c,))
+    o = _gate(output.argument, old_h, *(p for p, _ in new.diagonal.values()), c=old_c)
+    i, g = _gate(update.argument, old_h, old, c=old_c), _gate(candidate.argument, old_h, c=old_c)
+    f = _Gate({}, np.zeros_like(i.recurrence), np.zeros_like(i.bias))
+    if forget is None:
+        more = {**more, "input_forget": 1}
+    else:
+        f = _gate(forget.argument, old_h, old, c=old_c)
+    if len({(a.name, a.parameters) for a in (update, output, forget or output)}) > 1:
+        raise NoMatch
+    states = (c, old_c, _peepholes(i, o, f, old, new))
+    return _cell("LSTM", name, old_h, [i, o, f, g], (update, candidate, squash), states=states, **more)
 
 
 def _peepholes(i: _Gate, o: _Gate, f: _Gate, old: Product, new: Expression) -> Vector | None:
     """P in ONNX's order i o f, from the old state in i and f and the new one in o; None where there are none."""
-    vectors = [gate.others.get(old.key, np.zeros(len(gate.bias))) for gate in (i, f)]
-    exposed = np.zeros(len(o.bias))
+    nothing = np.zeros(len(o.bias))
+    exposed = nothing
     if o.others:
         key, (_, factor) = next(iter(new.diagonal.items()))
         exposed = o.others.get(key, exposed) / factor
         expected = {k: exposed * c for k, (_, c) in new.diagonal.items()}
         if o.others.keys() != expected.keys() or any(not np.allclose(o.others[k], e) for k, e in expected.items()):
             raise NoMatch
-    if any(v.ndim != 1 for v in (*vectors, exposed)):
+    vectors = (i.others.get(old.key, nothing), exposed, f.others.get(old.key, nothing))
+    if any(v.ndim != 1 for v in vectors):
         raise NoMatch
-    peepholes = np.concatenate([vectors[0], exposed, vectors[1]])
-    return peepholes if np.any(peepholes) else None
+    return np.concatenate(vectors) if np.any(vectors) else None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused
-from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose
-from rnnc.frontend.rewrite.evaluate import fold_constants, fold_shapes, measure
+from rnnc.frontend.read.fold import fold_constants, measure
+from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, reached
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.tracing import Graph, Node
 
@@ -38,7 +38,7 @@ def complete(editor: Editor, node: Node) -> Node:
     node, body = _drop_counters(editor, node, body, count)
     count = len(node.inputs) - scans
     inside = fold_constants(enclose(editor, body))
-    inside = fold_shapes(measure(inside, _outside(editor, inside), shapes))
+    inside = fold_constants(measure(inside, _outside(editor, inside), shapes))
     body = canonical(measure(inside, _outside(editor, inside), shapes))
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})
@@ -51,7 +51,7 @@ def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple
         others = [o.name for k, o in enumerate(body.outputs) if k != i]
         final = node.outputs[i] if i < len(node.outputs) else ""
         used = bool(final) and (bool(editor.uses(final)) or final in editor.results)
-        if used or _reaches(body, state.name, others) or not result.name:
+        if used or not reached(body.nodes, [state.name]).isdisjoint(others) or not result.name:
             keep.append(i)
     indices = [*keep, *range(count, len(body.inputs))]
     outputs = [*keep, *range(count, len(body.outputs))]
@@ -64,15 +64,6 @@ def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple
     names = (*node.outputs, *[""] * len(body.outputs))
     node = replace(node, inputs=tuple(node.inputs[i] for i in indices), outputs=tuple(names[i] for i in outputs))
     return node, body
-
-
-def _reaches(graph: Graph, start: str, ends: list[str]) -> bool:
-    """Whether any of ``ends`` is computed from ``start``."""
-    reached = {start}
-    for node in graph.nodes:
-        if reached & set(all_inputs(node)):
-            reached.update(node.outputs)
-    return bool(reached & set(ends))
 
 
 def _set_shapes(editor: Editor, node: Node, body: Graph, count: int, axes: list[int]) -> None:

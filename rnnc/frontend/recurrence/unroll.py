@@ -1,6 +1,6 @@
 """Unrolled loops rolled up again: T copies of the same nodes, one for each step of a sequence, become a Scan.
 
-Steps are taken out of a sequence by Gather, Slice or Split (``steps``). Nodes that are copies of each other play the same
+Steps are taken out of a sequence by Gather, Slice or Split (``copies``). Nodes that are copies of each other play the same
 role, which has the name of the tensor in the step before the last (``copies``). What a step reads of the one before it is
 state (``cuts``). The first steps may look different (a state of zeros folds away): with which initial state the body gives
 the same there is found with numbers (``first_steps``).
@@ -13,11 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import Copies, without_twins
+from rnnc.frontend.recurrence.copies import Frame, all_copies, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import complete
-from rnnc.frontend.recurrence.steps import SHORTEST, Frame, frame_sets
 from rnnc.frontend.recurrence.unrolled import Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.patterns import op, put, tensor
@@ -55,14 +54,9 @@ def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Gra
 
 def _loops(editor: Editor, fixed: frozenset[str]) -> Iterator[list[Body]]:
     """The loops that the graph may hold, likeliest first, each in all the ways to cut it into steps."""
-    for frames in frame_sets(editor, fixed):
-        for backward in (False, True):
-            copies = Copies(editor, frames, backward)
-            if copies.length < SHORTEST:
-                continue
-            for nodes in bodies(copies):
-                ways = [Body(copies, nodes, late) for late in Cuts(copies, nodes).all()]
-                yield [body for body in ways if body.repeats()]
+    for copies in all_copies(editor, fixed):
+        for ways in bodies(copies):
+            yield [body for body in ways if body.repeats()]
 
 
 def _computed(editor: Editor, start: dict[str, str]) -> int:
@@ -80,7 +74,7 @@ class _Rolling:
         """Replace the nodes of the last step, and what joins those of all steps."""
         body, editor = self.body, self.editor
         last, results = body.tables[-1], [*body.states, *(use.role for use in body.uses), *body.late]
-        scans = self._scans()
+        scans = {role: body.copies.frames[role] for role in body.frames}
         finals = [self._final(role) for role in body.states]
         stacked = [editor.fresh("stacked") for _ in (*body.uses, *body.late, *body.before)]
         attributes = {
@@ -121,10 +115,6 @@ class _Rolling:
         for reader in self.body.readers(frame):
             inputs = tuple(name if n == frame else n for n in reader.inputs)
             self.editor.replace([reader], [replace(reader, inputs=inputs)])
-
-    def _scans(self) -> dict[str, Frame]:
-        """The frames that the body reads, by role."""
-        return {role: self.body.copies.frames[role] for role in self.body.frames}
 
     def _inner(self, results: list[str], scans: dict[str, Frame]) -> Graph:
         """The body of the Scan: states and frames in, states and results out."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.recurrence.copies import Copies
+from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.rewrite.editor import topological
 from rnnc.tracing import Node
 
@@ -29,7 +30,13 @@ class Use:
     turned: bool
 
 
-def bodies(copies: Copies) -> Iterator[list[Node]]:
+def bodies(copies: Copies) -> Iterator[list[Body]]:
+    """The loops that copies may be, each in all the ways to cut it into steps."""
+    for nodes in _groups(copies):
+        yield [Body(copies, nodes, late) for late in Cuts(copies, nodes).all()]
+
+
+def _groups(copies: Copies) -> Iterator[list[Node]]:
     """Connected groups of the nodes of a step in the middle that nearly all steps before have copies of."""
     first = min(MOST_FIRST, copies.length - 3)
     nodes = [n for n in copies.blocks[copies.middle] if min(copies.orbit(n.outputs[0])) <= first]
@@ -113,7 +120,7 @@ class Body:
         far = next((key for key, r in pattern.items() if r[0] == "role" and r[1] not in (0, -1)), None)
         if far is not None:
             return self._fails(self._node(far[0], last - 1), "this node reads more than a step back")
-        if not self._covers(pattern, self._readings(last)):
+        if not self._readings(last).items() <= pattern.items():
             return self._differs(pattern, last)
         step = last - 1
         while step > 0 and self._readings(step - 1) == pattern:
@@ -165,10 +172,6 @@ class Body:
         return ("outside", 0, name)
 
     @staticmethod
-    def _covers(pattern: Readings, here: Readings) -> bool:
-        return all(pattern.get(key) == reading for key, reading in here.items())
-
-    @staticmethod
     def _starts(pattern: Readings, here: Readings) -> bool:
         """Whether a step differs in no more than what it reads in the place of states."""
         return pattern.keys() == here.keys() and all(
@@ -178,15 +181,12 @@ class Body:
     def _find_firsts(self) -> None:
         middle = self.copies.length - 2
         for node in self.nodes:
-            there = self._node_of(node, self.first)
+            there = self._node(self.place[node.outputs[0]][1], self.first)
             for i, name in enumerate(node.inputs):
                 at, role = self.place.get(name, (middle, ""))
                 if at == middle - 1 and self.firsts.setdefault(role, there.inputs[i]) != there.inputs[i]:
                     self.firsts = {}
                     return
-
-    def _node_of(self, node: Node, step: int) -> Node:
-        return self._node(self.place[node.outputs[0]][1], step)
 
     def _find_uses(self) -> bool:
         editor, last = self.copies.editor, self.copies.length - 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.rewrite.expressions import (
     Act,
     Expression,
@@ -13,12 +17,13 @@ from rnnc.frontend.rewrite.expressions import (
     Key,
     Leaf,
     TooLarge,
+    arithmetic,
     hard_sigmoid,
     multiply,
     normal,
 )
 from rnnc.tracing import Node
-from rnnc.views import VIEWS, moved_inputs, view
+from rnnc.views import VIEWS, Elements
 
 MOST_ELEMENTS = 1 << 16
 MOST_IN_MATRIX = 1 << 12
@@ -124,16 +129,15 @@ class Vectors:
     def _view(self, node: Node, name: str) -> Parts | None:
         """Follow the elements of all pieces of all inputs."""
         pieces: Parts = []
-        arrays, count = list[Indices](), 0
-        for moved in moved_inputs(node):
-            parts, shape = self.of(moved), self.editor.shape(moved)
+
+        def numbered(moved: str) -> Elements | None:
+            first, parts, shape = sum(part.size for part in pieces), self.of(moved), self.editor.shape(moved)
             if parts is None or shape is None:
                 return None
-            size = sum(part.size for part in parts)
-            arrays.append(np.arange(count, count + size).reshape(shape))
-            pieces += parts
-            count += size
-        results = view(node, arrays, self.editor.constants)
+            pieces.extend(parts)
+            return np.arange(first, first + sum(part.size for part in parts)).reshape(shape)
+
+        results = follow(node, numbered, self.editor.constants)
         return None if results is None else _selected(pieces, results[node.outputs.index(name)].ravel())
 
     def _dense(self, node: Node) -> Parts | None:
@@ -154,20 +158,12 @@ class Vectors:
         left, right = ([p.spread(size) for p in parts] for parts in (left, right))
         if sum(p.size for p in left) != size or sum(p.size for p in right) != size:
             return None
-        return self._paired(node.op_type, left, right)
-
-    @staticmethod
-    def _paired(op: str, left: Parts, right: Parts) -> Parts | None:
         result: Parts = []
         for a, b in _aligned(left, right):
-            if op in ("Add", "Sub"):
-                result.append(normal(a.plus(b, 1.0 if op == "Add" else -1.0)))
-            elif op == "Mul":
-                result.append(normal(a.times(b)))
-            elif b.diagonal or b.matrices or not np.all(b.constant):
+            found = arithmetic(node.op_type, a, b)
+            if found is None:
                 return None
-            else:
-                result.append(normal(a.times(Expression.number(1 / b.constant))))
+            result.append(normal(found))
         return result
 
     def _function(self, node: Node) -> Parts | None:
@@ -226,26 +222,15 @@ def _selected(pieces: Parts, elements: Indices) -> Parts:
     ends = np.cumsum([piece.size for piece in pieces])
     owner = np.searchsorted(ends, elements, side="right")
     cuts = np.flatnonzero(np.diff(owner)) + 1
-    runs = [(int(who[0]), part) for who, part in zip(np.split(owner, cuts), np.split(elements, cuts), strict=True)]
-    return [_taken(pieces[k], part - (ends[k] - pieces[k].size)) for k, part in runs]
-
-
-def _taken(part: Expression, indices: Indices) -> Expression:
-    return part if np.array_equal(indices, np.arange(part.size)) else part.take(indices)
-
-
-def _aligned(left: Parts, right: Parts) -> list[tuple[Expression, Expression]]:
-    """Two vectors cut at the same places."""
-    ends = [set(np.cumsum([p.size for p in parts]).tolist()) for parts in (left, right)]
-    cuts = sorted(ends[0] | ends[1])
-    return list(zip(_cut_at(left, cuts), _cut_at(right, cuts), strict=True))
-
-
-def _cut_at(parts: Parts, cuts: list[int]) -> Parts:
     result: Parts = []
-    start = 0
-    for part in parts:
-        inner = [c - start for c in cuts if start < c <= start + part.size]
-        result += [_taken(part, np.arange(a, b)) for a, b in zip([0, *inner[:-1]], inner, strict=True)]
-        start += part.size
+    for who, part in zip(np.split(owner, cuts), np.split(elements, cuts), strict=True):
+        piece, indices = pieces[who[0]], part - (ends[who[0]] - pieces[who[0]].size)
+        result.append(piece if np.array_equal(indices, np.arange(piece.size)) else piece.take(indices))
     return result
+
+
+def _aligned(left: Parts, right: Parts) -> Iterator[tuple[Expression, Expression]]:
+    """Two vectors cut at the same places."""
+    ends = (np.cumsum([p.size for p in parts]).tolist() for parts in (left, right))
+    for a, b in pairwise(sorted({0}.union(*ends))):
+        yield _selected(left, np.arange(a, b))[0], _selected(right, np.arange(a, b))[0]

@@ -187,6 +187,15 @@ def cone(nodes: Iterable[Node], names: Iterable[str], known: Container[str] = ()
     return [n for n in topological(nodes) if id(n) in found]
 
 
+def reached(nodes: Iterable[Node], names: Iterable[str]) -> set[str]:
+    """Some tensors, and those that nodes in order compute from them."""
+    found = set(names)
+    for node in nodes:
+        if not found.isdisjoint(all_inputs(node)):
+            found.update(filter(None, node.outputs))
+    return found
+
+
 def scalar_of(array: NDArray[Any] | None) -> float | None:
     """The number that all elements of a constant are, if they are one."""
     if array is None or array.size == 0 or not np.all(array == array.ravel()[0]):

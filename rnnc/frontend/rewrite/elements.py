@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.views import FIRST_ONLY, VIEWS, Elements, moved_inputs, view
+from rnnc.tracing import Node
+from rnnc.views import FIRST_ONLY, VIEWS, Constants, Elements, moved_inputs, view
 
 
 class Origins:
@@ -46,12 +47,17 @@ class Origins:
     def _follow(self, name: str) -> Elements | None:
         node = self.editor.producer(name)
         if node is not None and node.op_type in VIEWS and name not in self.stops:
-            arrays = [self.of(moved) for moved in moved_inputs(node)]
-            known = [a for a in arrays if a is not None]
-            results = view(node, known, self.editor.constants) if len(known) == len(arrays) else None
+            results = follow(node, self.of, self.editor.constants)
             if results is not None:
                 return results[node.outputs.index(name)]
         return self.own(name)
+
+
+def follow(node: Node, of: Callable[[str], Elements | None], constants: Constants) -> list[Elements] | None:
+    """What the outputs of a view hold, ``of`` telling it of its inputs; None where that is not known."""
+    arrays = [of(name) for name in moved_inputs(node)]
+    known = [a for a in arrays if a is not None]
+    return view(node, known, constants) if len(known) == len(arrays) else None
 
 
 def sources(editor: Editor, name: str) -> Iterator[str]:

@@ -68,6 +68,10 @@ class Leaf:
         """Some of its elements."""
         return Leaf(self.tensor, self.indices[indices])
 
+    def shares(self, other: Leaf) -> bool:
+        """Whether some element is one of another leaf's."""
+        return self.tensor == other.tensor and bool(np.isin(self.indices, other.indices).any())
+
 
 @dataclass(frozen=True, eq=False)
 class Act:
@@ -191,6 +195,11 @@ class Expression:
         return Expression(np.asarray(values, np.float64).ravel(), {}, {})
 
     @property
+    def products(self) -> list[Product]:
+        """Those that matrices multiply, and the others."""
+        return [p for p, _ in (*self.matrices.values(), *self.diagonal.values())]
+
+    @property
     def product(self) -> Product | None:
         """The product that it is, where it is just one."""
         if self.matrices or len(self.diagonal) != 1 or np.any(self.constant):
@@ -241,6 +250,16 @@ class Expression:
         rows = [(Product((Rows(w, p),)), np.ones(self.size)) for p, w in self.matrices.values()]
         own = [(Product(()), self.constant)] if np.any(self.constant) else []
         return [*self.diagonal.values(), *rows, *own]
+
+
+def arithmetic(op_type: str, a: Expression, b: Expression) -> Expression | None:
+    """What Add, Sub, Mul or Div makes of two expressions; None for a quotient by what is no constant, or may be 0."""
+    if op_type in ("Add", "Sub"):
+        return a.plus(b, 1.0 if op_type == "Add" else -1.0)
+    if op_type == "Mul":
+        return a.times(b)
+    constant = not b.diagonal and not b.matrices and np.all(b.constant)
+    return a.times(Expression(1 / b.constant, {}, {})) if constant else None
 
 
 def multiply(weights: Vector, parts: Sequence[Expression], bias: Vector) -> Expression | None:

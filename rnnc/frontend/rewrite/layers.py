@@ -10,7 +10,7 @@ attention, of every step with every other, are left alone.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from rnnc.tracing import Node
 
 MOST_ELEMENTS = 65535
 """Of an elementwise product."""
+LEADING = string.digits + string.punctuation
+"""Labels of the axes that Einsum calls "..."."""
 Vector = NDArray[np.float64]
 
 
@@ -31,21 +33,21 @@ def dense(x: Term, weights: NDArray[Any], bias: NDArray[Any] | None = None) -> T
     return op("Dense", x, np.asarray(weights, np.float64), offset)
 
 
-def matmul(editor: Editor, node: Node) -> bool:
-    """MatMul by a constant matrix on the right; on the left by way of transposing."""
-    for side in (1, 0):
-        matrix, name = _matrix(editor.constant(node.inputs[side])), node.inputs[1 - side]
-        rank = len(editor.shape(name) or ())
-        if matrix is None or editor.constant(name) is not None:
+def with_matrix(editor: Editor, node: Node) -> bool:
+    """MatMul and Einsum of a tensor with a constant matrix, along whichever axis of the tensor."""
+    labels = _labels(editor, node)
+    for side in (1, 0) if labels is not None else ():
+        matrix, x = _matrix(editor.constant(node.inputs[side])), node.inputs[1 - side]
+        if labels is None or matrix is None or editor.constant(x) is not None:
             continue
-        if side == 1:
-            return put(editor, node, dense(tensor(name), matrix.T))
-        if rank == 1:
-            return put(editor, node, dense(tensor(name), matrix))
-        if rank > 1:
-            perm = [*range(rank - 2), rank - 1, rank - 2]
-            turned = op("Transpose", tensor(name), perm=perm)
-            return put(editor, node, op("Transpose", dense(turned, matrix), perm=perm))
+        own, rows, columns, result = labels[1 - side], labels[side][-2], labels[side][-1], labels[2]
+        if rows not in result:
+            matrix, rows, columns = matrix.T, columns, rows
+        kept = own.replace(columns, "")
+        plain = columns in own and columns not in result and len({*own, rows}) == len(own) + 1
+        if plain and set(kept + rows) <= set(result):
+            product = dense(_turned(tensor(x), own, kept + columns), matrix)
+            return put(editor, node, _turned(product, kept + rows, result))
     return False
 
 
@@ -54,6 +56,22 @@ def _matrix(array: NDArray[Any] | None) -> NDArray[Any] | None:
     if array is None or array.ndim < 2 or any(n != 1 for n in array.shape[:-2]):
         return None
     return array.reshape(array.shape[-2:])
+
+
+def _labels(editor: Editor, node: Node) -> tuple[str, str, str] | None:
+    """The axes of both operands and of the result, as Einsum labels them; None where they are not told."""
+    ranks = [len(shape) for shape in map(editor.shape, node.inputs) if shape is not None]
+    terms, arrow, result = str(node.attributes.get("equation", "")).replace(" ", "").partition("->")
+    operands = terms.split(",")
+    if node.op_type == "MatMul" and len(ranks) == 2:
+        operands = ["...xk" if ranks[0] > 1 else "k", "...ky" if ranks[1] > 1 else "k"]
+        arrow, result = "->", "..." + "x" * (ranks[0] > 1) + "y" * (ranks[1] > 1)
+    if not arrow or len(ranks) != len(node.inputs) or len(operands) != 2 or len(ranks) != 2:
+        return None
+    leading = [rank - len(t) + 3 if "..." in t else 0 for rank, t in zip(ranks, operands, strict=True)]
+    named = zip((*operands, result), (*leading, max(leading)), strict=True)
+    a, b, y = (t.replace("...", LEADING[len(LEADING) - n :]) for t, n in named)
+    return a, b, y
 
 
 def gemm(editor: Editor, node: Node) -> bool:
@@ -119,57 +137,31 @@ def batch_normalization(editor: Editor, node: Node) -> bool:
     return put(editor, node, tensor(node.inputs[0]) * factor.reshape(form) + moved)
 
 
-def einsum(editor: Editor, node: Node) -> bool:
-    """A sum over the last axis with a constant matrix: ``...i,oi->...o`` and its like."""
-    equation = str(node.attributes.get("equation", "")).replace(" ", "")
-    weights = editor.constant(node.inputs[1]) if len(node.inputs) == 2 else None
-    terms, _, result = equation.partition("->")
-    x, _, w = terms.partition(",")
-    if weights is None or weights.ndim != 2 or len(w) != 2 or not x or not result or x[-1] not in w:
+def with_vector(editor: Editor, node: Node) -> bool:
+    """MatMul and Einsum that add nothing up, or one of whose tensors has no axis of its own but those of length 1.
+
+    Both operands are turned to common axes, multiplied, and added up.
+    """
+    labels, constants = _labels(editor, node), [editor.constant(name) is not None for name in node.inputs]
+    if labels is None or all(constants) or (node.op_type == "MatMul" and any(constants)):
         return False
-    new = w.replace(x[-1], "")
-    if len(new) != 1 or new in x or result != x[:-1] + new:
-        return False
-    return put(editor, node, dense(tensor(node.inputs[0]), weights if w[1] == x[-1] else weights.T))
-
-
-def vector_product(editor: Editor, node: Node) -> bool:
-    """MatMul of two computed tensors, one of them a vector in each batch."""
-    a, b = (editor.shape(name) for name in node.inputs)
-    if not a or not b or len(a) != len(b) or len(a) < 2 or any(editor.constant(n) is not None for n in node.inputs):
-        return False
-    lead = string.ascii_lowercase[: len(a) - 2]
-    return len(lead) == len(a) - 2 and _summed(editor, node, (f"{lead}XK", f"{lead}KY"), f"{lead}XY")
-
-
-def vector_einsum(editor: Editor, node: Node) -> bool:
-    """Einsum of two tensors that adds nothing up, or one of which has no axis of its own but those of length 1."""
-    terms, arrow, result = str(node.attributes.get("equation", "")).replace(" ", "").partition("->")
-    labels = terms.split(",")
-    if not arrow or len(labels) != 2 or "." in terms or any(editor.shape(name) is None for name in node.inputs):
-        return False
-    if any(len(set(t)) < len(t) for t in (*labels, result)) or all(editor.constant(n) is not None for n in node.inputs):
-        return False
-    return _summed(editor, node, (labels[0], labels[1]), result)
-
-
-def _summed(editor: Editor, node: Node, labels: tuple[str, str], result: str) -> bool:
-    """Turn both operands to common axes, multiply them, add up; not where both have an axis of their own."""
+    *operands, result = labels
     lengths: dict[str, int] = {}
-    for name, term in zip(node.inputs, labels, strict=True):
+    for name, term in zip(node.inputs, operands, strict=True):
         for label, n in zip(term, editor.shape(name) or (), strict=True):
             lengths[label] = max(n, lengths.get(label, 1))
-    own = [[x for x in labels[i] if x not in labels[1 - i] and lengths[x] > 1] for i in (0, 1)]
+    own = [any(lengths[x] > 1 for x in set(operands[i]).difference(operands[1 - i])) for i in (0, 1)]
     adds_up = any(lengths[x] > 1 and x not in result for x in lengths)
-    if (all(own) and adds_up) or np.prod(list(lengths.values()), dtype=np.int64) > MOST_ELEMENTS:
+    repeated = any(len(set(t)) < len(t) for t in labels)
+    if repeated or (all(own) and adds_up) or np.prod(list(lengths.values()), dtype=np.int64) > MOST_ELEMENTS:
         return False
     order = [*result, *(x for x in lengths if x not in result)]
-    a, b = (_turned(tensor(name), term, order) for name, term in zip(node.inputs, labels, strict=True))
+    a, b = (_turned(tensor(name), term, order) for name, term in zip(node.inputs, operands, strict=True))
     axes = list(range(len(result), len(order)))
     return put(editor, node, op("ReduceSum", a * b, axes, keepdims=0) if axes else a * b)
 
 
-def _turned(x: Term, labels: str, order: list[str]) -> Term:
+def _turned(x: Term, labels: str, order: Sequence[str]) -> Term:
     """A tensor with its axes in an order, those that it has not of length 1."""
     perm = [labels.index(label) for label in order if label in labels]
     missing = [i for i, label in enumerate(order) if label not in labels]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
-from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector
+from rnnc.frontend.rewrite.expressions import Expression, Leaf, Product, TooLarge, Vector, arithmetic
 from rnnc.frontend.rewrite.patterns import Term, computed, matches, op, put, tensor
 from rnnc.tracing import Node
 
@@ -103,27 +103,24 @@ def _parted(editor: Editor, name: str, *terms: Term) -> tuple[str, float]:
 
 def _find_root(editor: Editor, node: Node) -> _Root | None:
     """A node as the root of a norm, with the floor that follows a length."""
+    name = output = node.outputs[0]
+    exponent, epsilon = 0.5, 0.0
     if node.op_type == "ReduceL2":
-        found = _mean_of_squares(editor, node.outputs[0])
-        if found is None:
-            return None
-        reader = editor.only_reader(node.outputs[0])
-        output = node.outputs[0] if reader is None else reader.outputs[0]
-        inner, floor = _parted(editor, output, *AT_LEAST)
-        if inner != node.outputs[0]:
-            output, floor = node.outputs[0], 0.0
-        return _Root(*found[:2], floor**2, found[2], *found[3:], floor=floor > 0, output=output, inverse=False)
-    exponent = scalar_of(editor.constant(node.inputs[1])) if node.op_type == "Pow" else 0.5
-    if exponent not in (0.5, -0.5):
-        return None
-    inner, epsilon = _parted(editor, node.inputs[0], y + e)
-    name, floor = _parted(editor, inner, *AT_LEAST)
-    found = _mean_of_squares(editor, name)
+        reader = editor.only_reader(name)
+        inner, floor = _parted(editor, name if reader is None else reader.outputs[0], *AT_LEAST)
+        if reader is not None and inner == name:
+            output, floor = reader.outputs[0], floor**2
+        else:
+            floor = 0.0
+    else:
+        exponent = (scalar_of(editor.constant(node.inputs[1])) or 0.0) if node.op_type == "Pow" else 0.5
+        inner, epsilon = _parted(editor, node.inputs[0], y + e)
+        name, floor = _parted(editor, inner, *AT_LEAST)
+    found = _mean_of_squares(editor, name) if abs(exponent) == 0.5 else None
     if found is None or epsilon < 0 or (floor and epsilon):
         return None
     x, axes, factor, centred, total = found
-    bound = (floor or epsilon) / factor
-    return _Root(x, axes, bound, factor, centred, total, floor > 0, node.outputs[0], exponent < 0)
+    return _Root(x, axes, (floor or epsilon) / factor, factor, centred, total, floor > 0, output, exponent < 0)
 
 
 def _mean_of_squares(editor: Editor, name: str) -> tuple[str, tuple[int, ...], float, bool, bool] | None:
@@ -137,20 +134,15 @@ def _mean_of_squares(editor: Editor, name: str) -> tuple[str, tuple[int, ...], f
         name, node = inner, editor.producer(inner)
     if node is None or node.op_type not in MEANS:
         return None
-    d, axes = node.inputs[0], _axes(editor, node)
-    if node.op_type in ("ReduceMean", "ReduceSum"):
-        d = _parted(editor, d, *SQUARES)[0]
-    shape = editor.shape(d)
-    if (d == node.inputs[0]) == (node.op_type in ("ReduceMean", "ReduceSum")) or axes is None or shape is None:
+    squares, total = node.op_type in ("ReduceSumSquare", "ReduceL2"), node.op_type != "ReduceMean"
+    d, axes = node.inputs[0] if squares else _parted(editor, node.inputs[0], *SQUARES)[0], _axes(editor, node)
+    shape, difference = editor.shape(d), editor.producer(d)
+    if (d == node.inputs[0]) != squares or axes is None or shape is None:
         return None
-    difference, total = editor.producer(d), node.op_type != "ReduceMean"
-    if difference is None or difference.op_type != "Sub":
-        return d, axes, factor, False, total
-    x, mean = difference.inputs
+    x, mean = difference.inputs if difference is not None and difference.op_type == "Sub" else (d, "")
     if not _is_mean(editor, mean, x, axes):
         return d, axes, factor, False, total
-    factor *= float(np.prod([shape[a] for a in axes])) if total else 1.0
-    return x, axes, factor, True, False
+    return x, axes, factor * float(np.prod([shape[a] for a in axes]) if total else 1), True, False
 
 
 def _axes(editor: Editor, node: Node) -> tuple[int, ...] | None:
@@ -224,23 +216,17 @@ def _combine(op_type: str, operands: list[Expression]) -> Expression | None:
         return operands[0]
     if op_type == "Neg":
         return operands[0].scaled(-1)
-    if op_type in ("Add", "Sub"):
-        return operands[0].plus(operands[1], 1 if op_type == "Add" else -1)
-    if op_type == "Mul":
-        return operands[0].times(operands[1])
-    divisor = _inverse(operands[-1]) if op_type in ("Reciprocal", "Div") else None
-    return None if divisor is None else operands[0].times(divisor) if op_type == "Div" else divisor
-
-
-def _inverse(a: Expression) -> Expression | None:
-    """One over a constant, s or 1/s."""
-    if not a.diagonal:
-        return Expression(1 / a.constant, {}, {}) if np.all(a.constant) else None
-    ((product, factor), *others) = a.diagonal.values()
-    atom = product.single
-    if others or np.any(a.constant) or not np.all(factor) or not isinstance(atom, Leaf) or atom.tensor not in INVERSES:
+    if op_type == "Reciprocal":
+        op_type, operands = "Div", [Expression(np.ones(()), {}, {}), *operands]
+    if op_type not in ("Add", "Sub", "Mul", "Div"):
         return None
-    return _leaf(INVERSES[atom.tensor]).times(Expression(1 / factor, {}, {}))
+    a, b = operands
+    if op_type == "Div" and len(b.diagonal) == 1 and not np.any(b.constant):
+        product, factor = next(iter(b.diagonal.values()))  # s or 1/s
+        atom = product.single
+        if isinstance(atom, Leaf) and atom.tensor in INVERSES:
+            a, b = a.times(_leaf(INVERSES[atom.tensor])), Expression(factor, {}, {})
+    return arithmetic(op_type, a, b)
 
 
 def _gain_and_offset(editor: Editor, root: _Root, terms: Expression) -> tuple[Vector, Vector] | None:

@@ -97,10 +97,10 @@ def _is_truth(editor: Editor, name: str) -> bool:
 
 
 RULES = (
-    rule("MatMul by a constant = Dense", layers.matmul, "MatMul"),
-    rule("MatMul by a vector = sum of products", layers.vector_product, "MatMul"),
-    rule("Einsum with a constant = Dense", layers.einsum, "Einsum"),
-    rule("Einsum with a vector = sum of products", layers.vector_einsum, "Einsum"),
+    rule("MatMul by a constant = Dense", layers.with_matrix, "MatMul"),
+    rule("MatMul by a vector = sum of products", layers.with_vector, "MatMul"),
+    rule("Einsum with a constant = Dense", layers.with_matrix, "Einsum"),
+    rule("Einsum with a vector = sum of products", layers.with_vector, "Einsum"),
     rule("Gemm = Dense", layers.gemm, "Gemm"),
     rule("BatchNormalization = scale and shift", layers.batch_normalization, "BatchNormalization"),
     rule("view that moves nothing", moves.still, "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),

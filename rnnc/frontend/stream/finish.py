@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rnnc.clock import Timing
@@ -40,7 +40,7 @@ def finish(
     """
     results = {o.value for o in outputs} | {f.next for f in feedback}
     live = needed(ops, results)
-    kept = results | _held(live, feedback)
+    kept = results | only_from(live, {f.state.name for f in feedback})  # these have no ticks to pick
     merged = fuse(needed(once(live, kept, sizes), results), results)
     aligner = _Aligner(inputs, feedback, steps, window, where)
     for op in merged:
@@ -88,13 +88,13 @@ def once(ops: Sequence[Op], kept: set[str], sizes: Mapping[str, int]) -> list[Op
     return merged
 
 
-def _held(ops: Sequence[Op], feedback: Sequence[Feedback]) -> set[str]:
-    """Values that are computed from fed-back states alone: they have no ticks to pick."""
-    held = {f.state.name for f in feedback}
+def only_from(ops: Iterable[Op], values: set[str]) -> set[str]:
+    """Some values, and those that ops in order compute from them alone."""
+    found = set(values)
     for op in ops:
-        if held.issuperset(op.inputs):
-            held.update(op.outputs)
-    return held
+        if found.issuperset(op.inputs):
+            found.update(op.outputs)
+    return found
 
 
 def _runs_for(pick: Shift, source: Op, ops: Sequence[Op], kept: set[str]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.frontend.read.fold import RANDOM
+from rnnc.frontend.read.fold import RANDOM, RECURRENT
+from rnnc.frontend.rewrite.editor import reached
 from rnnc.tracing import Graph, Tensor
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
@@ -61,14 +62,9 @@ LENGTHS = 4
 
 def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
     """What to say of an input of integers that no table is looked up with: what is wrong, and the way out."""
-    made = {tensor.name}
-    for node in graph.nodes:
-        made.update(
-            node.outputs if made.intersection(node.inputs) and node.op_type not in ("LSTM", "GRU", "RNN") else ()
-        )
-    told = any(
-        n.op_type in ("LSTM", "GRU", "RNN") and made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in graph.nodes
-    )
+    layers = [n for n in graph.nodes if n.op_type in RECURRENT]
+    made = reached((n for n in graph.nodes if n not in layers), [tensor.name])
+    told = any(made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in layers)
     if told or "len" in tensor.name.lower():
         what = "it tells how long a sequence is, and a stream has no end"
         return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
@@ -85,7 +81,7 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
     open_axes = [f"{t.name}.{t.shape.index(graph.time)}" for t in sequences if graph.time and graph.time in t.shape]
     if open_axes:
         return f"--bind {tensor.name}=T --bind {open_axes[0]}=T, T a number of steps"
-    layers = [n for n in graph.nodes if n.op_type in ("LSTM", "GRU", "RNN")]
+    layers = [n for n in graph.nodes if n.op_type in RECURRENT]
     readers = [n for n in layers if len(n.inputs) > LENGTHS and n.inputs[LENGTHS]] or layers
     steps = [
         graph.shapes[n.inputs[0]][1 if n.attributes.get("layout", 0) else 0]

@@ -7,16 +7,14 @@ reading the one before.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from itertools import pairwise
+from collections.abc import Hashable
+from itertools import chain, pairwise
 
 from rnnc.errors import Refused
-from rnnc.frontend.recurrence.copies import Copies, kind, without_twins
-from rnnc.frontend.recurrence.cuts import Cuts
-from rnnc.frontend.recurrence.steps import SHORTEST, Frames, frame_sets, sources
-from rnnc.frontend.recurrence.unrolled import MOST_FIRST, Body, bodies
+from rnnc.frontend.read.fold import complete_shapes
+from rnnc.frontend.recurrence.copies import Copies, all_copies, kind, sources, without_twins
+from rnnc.frontend.recurrence.unrolled import MOST_FIRST, bodies
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.evaluate import complete_shapes
 from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 
@@ -38,38 +36,33 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
     frames = {v.name: v.shape for v in net.inputs if v.name not in fixed}
     inputs = [t for t in graph.inputs if t.name in frames]
     editor = Editor(without_twins(complete_shapes(graph)))
-    for found in frame_sets(editor, fixed):
-        for backward in (False, True):
-            copies = Copies(editor, found, backward)
-            place = _axis(editor, found, inputs)
-            if place is None or copies.length not in frames[place[0].name] or not _is_chain(copies):
-                continue
-            node, why = _difference(copies)
-            name, axis = place[0].name, place[1]
-            raise Refused(
-                f"along axis {axis} of input {name!r} the file repeats one body {copies.length} times, and {why}: "
-                "the whole recording would be one frame",
-                where=f"{graph.file}: {node.label}",
-                hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
-            )
+    for copies in all_copies(editor, fixed):
+        name, axis = _axis(copies, inputs)
+        if copies.length not in frames.get(name, ()) or not _is_chain(copies):
+            continue
+        node, why = _difference(copies)
+        raise Refused(
+            f"along axis {axis} of input {name!r} the file repeats one body {copies.length} times, and {why}: "
+            "the whole recording would be one frame",
+            where=f"{graph.file}: {node.label}",
+            hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
+        )
 
 
-def _axis(editor: Editor, frames: Frames, inputs: list[Tensor]) -> tuple[Tensor, int] | None:
-    """The input, and its axis, that frames are steps of."""
-    frame = next(iter(frames.values()))
-    length = (editor.shape(frame.sequence) or (0,))[frame.axis]
-    read = sources(editor, frame.sequence)
-    for tensor in inputs:
-        if tensor.name == frame.sequence:
-            return tensor, frame.axis
-    return next(((t, t.shape.index(length)) for t in inputs if t.name in read and length in t.shape), None)
+def _axis(copies: Copies, inputs: list[Tensor]) -> tuple[str, int]:
+    """The input, and its axis, that the frames are steps of; "" where there is none."""
+    frame, length = next(iter(copies.frames.values())), copies.length
+    if frame.sequence in [t.name for t in inputs]:
+        return frame.sequence, frame.axis
+    read = sources(copies.editor, frame.sequence)
+    return next(((t.name, t.shape.index(length)) for t in inputs if t.name in read and length in t.shape), ("", 0))
 
 
 def _is_chain(copies: Copies) -> bool:
     """Whether each step in the middle has mostly the nodes of the one before, weights included, and reads from before."""
     first = _first(copies)
     steps = copies.blocks[first:-1]
-    if copies.length < SHORTEST or not all(steps):
+    if not all(steps):
         return False
     for t, block in enumerate(steps, first):
         read = (name for node in block for name in node.inputs if name not in copies.frames)
@@ -103,17 +96,9 @@ def _difference(copies: Copies) -> tuple[Node, str]:
             if not left[_local(copies, node)]:
                 return node, f"step {t} has no copy of this node of step {t + 1}"
             left[_local(copies, node)] -= 1
-    for body in _loops(copies):
-        if body.trouble is not None:
+    for body in chain.from_iterable(bodies(copies)):
+        if not body.repeats() and body.trouble is not None:
             return body.trouble
         if body.states:
             return copies.blocks[0][0], "no constant state is found that the first step starts from"
     return copies.blocks[1][0], "its steps are not told apart"
-
-
-def _loops(copies: Copies) -> Iterator[Body]:
-    for nodes in bodies(copies):
-        for late in Cuts(copies, nodes).all():
-            body = Body(copies, nodes, late)
-            body.repeats()
-            yield body

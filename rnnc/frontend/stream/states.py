@@ -3,17 +3,24 @@
 A state input either sets the initial state of recurrent nodes (through nodes that only move elements), or is read by
 ordinary nodes (a cell written as primitive operators, the cache of a convolution). It is paired with an output by
 following the elements through recurrent nodes, or by equal shape and names that belong together.
+
+A graph that takes several frames a call puts the cache of a convolution, the last frames of the call before, in front of
+the frames and gives the last frames back as the next cache. Over a stream this is what came before the frames, zeros at
+first: padding in front. The history that the convolution keeps anyway is the cache.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
 from rnnc.frontend.recurrence.flow import Flow
 from rnnc.frontend.recurrence.naming import named_as_state, related, stem
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import Origins
+from rnnc.frontend.rewrite.patterns import op, put, tensor
 from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor
 
@@ -43,11 +50,11 @@ def find_states(graph: Graph, options: Options) -> States:
     not_states = {name for name, output in options.states.items() if output == "none"}
     pairs = {name: output for name, output in options.states.items() if output != "none"}
     inputs = [t for t in graph.inputs if t.name not in not_states]
-    for tensor in inputs:
-        if tensor.name in flow.slots and tensor.name not in pairs:
-            fitting = [o for o in graph.outputs if flow.feeds(tensor, o) and o.name not in pairs.values()]
-            ranked = sorted((flow.unlikely(tensor, o), k) for k, o in enumerate(fitting))
-            pairs.update((tensor.name, fitting[k].name) for _, k in ranked[:1])
+    for given in inputs:
+        if given.name in flow.slots and given.name not in pairs:
+            fitting = [o for o in graph.outputs if flow.feeds(given, o) and o.name not in pairs.values()]
+            ranked = sorted((flow.unlikely(given, o), k) for k, o in enumerate(fitting))
+            pairs.update((given.name, fitting[k].name) for _, k in ranked[:1])
     _check_pairs(graph, flow, pairs)
     initial = {t.name for t in inputs if t.name in flow.slots and t.name not in flow.read}
     open_inputs = [t for t in inputs if t.name not in pairs and t.name not in initial and graph.time not in t.shape]
@@ -87,11 +94,71 @@ def _check_pairs(graph: Graph, flow: Flow, pairs: dict[str, str]) -> None:
 def _pair_by_name(graph: Graph, inputs: list[Tensor], taken: set[str]) -> dict[str, str]:
     """Pair inputs and outputs of equal shape whose names are the same but for words such as "next" and "out"."""
     pairs: dict[str, str] = {}
-    for tensor in inputs:
-        fitting = [o.name for o in graph.outputs if o.name not in taken and o.shape == tensor.shape]
-        same = [name for name in fitting if related(tensor.name, name)]
-        same = [name for name in same if stem(name) == stem(tensor.name)] or same
+    for given in inputs:
+        fitting = [o.name for o in graph.outputs if o.name not in taken and o.shape == given.shape]
+        same = [name for name in fitting if related(given.name, name)]
+        same = [name for name in same if stem(name) == stem(given.name)] or same
         if len(same) == 1:
-            pairs[tensor.name] = same[0]
+            pairs[given.name] = same[0]
             taken.add(same[0])
     return pairs
+
+
+# --------------------------------------------------------------------------- caches of convolutions
+
+
+@dataclass(frozen=True)
+class Uncached:
+    """A graph with padding in place of its caches, and the states that remain.
+
+    ``frames``: whether what is cached are frames, not single samples: then a call takes several steps.
+    """
+
+    graph: Graph
+    states: States
+    frames: bool
+
+
+def without_caches(graph: Graph, states: States) -> Uncached | None:
+    """The graph without its caches, None where there are none."""
+    editor = Editor(graph)
+    gone: dict[str, bool] = {}
+    for name in sorted(states.feedback):
+        axis = _replace(editor, name, states.pairs[name])
+        if axis is not None:
+            shape = editor.shape(name) or ()
+            gone[name] = any(n > 1 for i, n in enumerate(shape) if i != axis)
+    if not gone:
+        return None
+    closed = {states.pairs[name] for name in gone} - set(graph.wanted)
+    inputs = tuple(t for t in graph.inputs if t.name not in gone)
+    outputs = tuple(o for o in graph.outputs if o.name not in closed)
+    left = Editor(replace(editor.finish(), inputs=inputs, outputs=outputs)).finish()
+    pairs = {name: output for name, output in states.pairs.items() if name not in gone}
+    return Uncached(left, States(states.initial, states.feedback - gone.keys(), pairs), all(gone.values()))
+
+
+def _replace(editor: Editor, name: str, output: str) -> int | None:
+    """Replace the Concat of a cache and the frames by a Pad of the frames; the axis of time, None where it is no cache."""
+    concat = editor.only_reader(name)
+    cache = editor.shape(name)
+    if concat is None or concat.op_type != "Concat" or len(concat.inputs) != 2 or concat.inputs[0] != name or not cache:
+        return None
+    axis = int(concat.attributes["axis"]) % len(cache)
+    frames, joined = editor.shape(concat.inputs[1]), editor.shape(concat.outputs[0])
+    if frames is None or joined is None or frames[axis] == 1:
+        return None
+    if not _is_end(editor, output, concat.outputs[0], axis, cache[axis]):
+        return None
+    rank = len(cache)
+    pads = np.zeros(2 * rank, np.int64)
+    pads[axis] = cache[axis]
+    put(editor, concat, op("Pad", tensor(concat.inputs[1]), pads, mode="constant"))
+    return axis
+
+
+def _is_end(editor: Editor, name: str, joined: str, axis: int, length: int) -> bool:
+    """Whether a tensor is the last ``length`` elements of another along an axis."""
+    origins = Origins(editor, (joined,))
+    end, whole = origins.of(name), origins.own(joined)
+    return end is not None and whole is not None and np.array_equal(end, np.split(whole, [-length], axis)[1])

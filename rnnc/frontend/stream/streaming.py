@@ -13,17 +13,15 @@ from itertools import islice, product
 import numpy as np
 
 from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
-from rnnc.frontend.recurrence.backward import forward_only
+from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
-from rnnc.frontend.recurrence.lengths import without_lengths
+from rnnc.frontend.recurrence.forward import forward_only, without_lengths
 from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
-from rnnc.frontend.rewrite.evaluate import complete_shapes
 from rnnc.frontend.rewrite.rules import canonical
-from rnnc.frontend.stream.caches import without_caches
 from rnnc.frontend.stream.recordings import check_recording
-from rnnc.frontend.stream.states import States, find_states
+from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.net import Net
 from rnnc.options import Options

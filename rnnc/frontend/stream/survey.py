@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rnnc.errors import ModelError, RnncError
+from rnnc.frontend.read.limits import inner_graphs
 from rnnc.frontend.read.load import read_model
 from rnnc.frontend.rewrite.rules import JUMPING, RULES, canonical
 from rnnc.frontend.stream.reasons import advice
@@ -20,7 +21,7 @@ from rnnc.tracing import HANDLERS, Graph, Node, Rewriting
 from rnnc.views import VIEWS
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import NodeProto
 
 Status = Literal["compiled", "folded", "refused", "not reached"]
 PLUMBING = ("Constant", "ConstantOfShape", "Shape", "Size", "Loop", "Scan", "If")
@@ -116,22 +117,12 @@ class _Part:
     @staticmethod
     def of(node: NodeProto) -> _Part:
         """A node with what its subgraphs read from outside and the names inside them."""
-        inner = [
-            n for a in node.attribute for g in [*([a.g] if a.HasField("g") else []), *a.graphs] for n in _inside(g)
-        ]
+        inner = [n for graph in inner_graphs(node, "") for n in graph.node]
         made = {o for n in inner for o in n.output}
         read = (*node.input, *(i for n in inner for i in n.input if i not in made))
         labels = {o for n in (node, *inner) for o in n.output} | {n.name for n in (node, *inner)}
         outputs = tuple(o for o in node.output if o)
         return _Part(node.name or next(iter(outputs), ""), node.op_type, read, outputs, frozenset(labels - {""}))
-
-
-def _inside(graph: GraphProto) -> Iterator[NodeProto]:
-    for node in graph.node:
-        yield node
-        for a in node.attribute:
-            for inner in [*([a.g] if a.HasField("g") else []), *a.graphs]:
-                yield from _inside(inner)
 
 
 @dataclass
@@ -202,8 +193,9 @@ class _Survey:
             return "folded", "moves elements only"
         return "", ""
 
-    def _named_ops(self, labels: Iterable[str]) -> list[str]:
-        return [op for label in labels for op in self.ops.get(label, ())]
+    def _named_ops(self, labels: Container[str]) -> list[str]:
+        """The ops of the nodes of these names, in the order of the net."""
+        return [op for node, ops in self.ops.items() if node in labels for op in ops]
 
     def _direct(self) -> dict[str, list[str]]:
         """The ops of the nodes that have some: by their own name, or by that of the node that computes what they did."""

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import fold
-from rnnc.frontend.stream.finish import finish
+from rnnc.frontend.rewrite.elements import follow
+from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.reasons import advice, whole_numbers
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
 from rnnc.ops.shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
-from rnnc.views import VIEWS, moved_inputs, view
+from rnnc.views import VIEWS, moved_inputs
 
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
@@ -225,10 +226,7 @@ class Trace:
     def _once_a_sequence(self, traced: Traced) -> bool:
         """Whether a tensor is computed from inputs alone that the file has once for a whole sequence."""
         held = {v.name for v in self.inputs if v.held}
-        for op in self.ops:
-            if held.issuperset(op.inputs) and not op.states():
-                held.update(op.outputs)
-        return traced.value in held
+        return traced.value in only_from((op for op in self.ops if not op.states()), held)
 
     def start(self, node: Node, name: str, size: int) -> InitialState:
         """The initial state that a tensor is."""
@@ -319,10 +317,9 @@ class Trace:
 
     def _view_of_state(self, node: Node) -> None:
         moved = [self.tensors[name] for name in moved_inputs(node)]
-        constants = {n: t.const for n, t in self.tensors.items() if t.const is not None and n in node.inputs}
-        windows = [t.window for t in moved if t.window is not None]
-        results = view(node, windows, constants)
-        if len({t.value for t in moved}) > 1 or len(windows) < len(moved) or results is None:
+        constants = {n: c for n in node.inputs if n and (c := self.tensors[n].const) is not None}
+        results = follow(node, lambda name: self.tensors[name].window, constants)
+        if len({t.value for t in moved}) > 1 or results is None:
             self.refuse(node, "mixes an initial state with other tensors")
         for i, window in enumerate(results):
             self.result(node, i, replace(moved[0], shape=window.shape, window=window))
