@@ -165,7 +165,8 @@ def build(
         notes=tuple(dict.fromkeys(notes)),
         cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
         attribution=attribution,
-        calibrated=made.ranges.measured,
+        ranges=made.ranges,
+        data=made.data,
     )
 
 

@@ -174,6 +174,17 @@ def tell_verdict(output: Output, package: Package, *, fails: bool = False) -> No
         output.warn(f"{verdict.text}. {verdict.cure}")
 
 
+def tell_judgement(output: Output, judge: Callable[[], str]) -> None:
+    """Say what ``judge`` finds; where onnxruntime cannot be asked, that nothing was judged, which is no error here."""
+    try:
+        found = judge()
+    except RnncError as error:
+        output.note(f"not compared with onnxruntime: {error.what}")
+        return
+    if found:
+        output.warn(found)
+
+
 # --------------------------------------------------------------------------- reading NAME=VALUE
 
 T = TypeVar("T")

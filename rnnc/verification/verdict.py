@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from rnnc.net import Net
 from rnnc.qnet import QNet
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Occupancy
-from rnnc.verification.verify import Measurement, OutputFigures
+from rnnc.verification.verify import OutputFigures
 
 Level = Literal["good", "fair", "poor"]
 LEVELS: tuple[Level, ...] = ("good", "fair", "poor")
@@ -100,7 +100,16 @@ class Verdict:
         return f"{self.level}: {self.why}; {self.cause}" if self.cause else f"{self.level}: {self.why}"
 
 
-def judge(qnet: QNet, measured: Measurement, *, of_user: bool, labelled: Collection[str] = ()) -> Verdict:
+class Compared(Protocol):
+    """What a judgement needs: a ``Measurement``, or what else was compared with onnxruntime."""
+
+    @property
+    def outputs(self) -> tuple[OutputFigures, ...]: ...
+    @property
+    def occupancy(self) -> tuple[Occupancy, ...]: ...
+
+
+def judge(qnet: QNet, measured: Compared, *, of_user: bool, labelled: Collection[str] = ()) -> Verdict:
     """Judge what was measured; the cause is found by ``cause.diagnose``.
 
     Args:

@@ -110,14 +110,16 @@ class Verification:
         if self.difference:
             found.append(f"the C differs from the oracle: {self.difference}")
         if self.measured.import_fault:
-            found.append(
-                f"the import differs from onnxruntime by {self.measured.import_max_rel:.3g}: "
-                f"first at {self.measured.import_fault}"
-            )
+            found.append(import_problem(self.measured))
         for o in self.measured.outputs:
             if min_sqnr is not None and o.difference.sqnr_db is not None and o.difference.sqnr_db < min_sqnr:
                 found.append(f"SQNR of {o.name!r} is {o.difference.sqnr_db:.1f} dB, below {min_sqnr:g} dB")
         return found
+
+
+def import_problem(measured: Measurement) -> str:
+    """What is wrong with an import that is more than float32 explains from onnxruntime."""
+    return f"the import differs from onnxruntime by {measured.import_max_rel:.3g}: first at {measured.import_fault}"
 
 
 def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Sequences, options: Options) -> Measurement:

@@ -34,7 +34,7 @@ LAYERS = (
     "verification",
     "report",
     "package",
-    "compiler",
+    "judging compiler",
     "linking",
     "tuning demo",
     "cli",
