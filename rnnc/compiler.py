@@ -141,21 +141,21 @@ def build(
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     command = command_line(model.file, calibration, options, words)
-    banner = Banner(command, model.sha256, measured.summary if measured else "")
-    files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
+    summary = measured.summary if measured else ""
+    files = emit(made.program, golden(made.qnet, made.data.sequences), Banner(command, model.sha256, summary))
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
     verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
-    asked = attribution if by_layer else None
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
+    report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes += verdict.unjudged if verdict else ()
     return Package(
         files=files,
-        report=content,
+        report=report_content(*report, attribution if by_layer else None),
         model=model,
         graph=made.graph,
         program=made.program,

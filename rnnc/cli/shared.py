@@ -168,9 +168,9 @@ class ModelArguments:
 
 
 def tell_verdict(output: Output, package: Package, *, fails: bool = False) -> None:
-    """Say what is no better than fair, its cause, and what to do; ``fails``: an error will say what is poor."""
+    """Say what is no better than fair, or not judged at all, why, and what to do; ``fails``: an error will say what is poor."""
     verdict = package.verdict
-    if verdict and verdict.cause and not (fails and verdict.fails):
+    if verdict and verdict.cure and not (fails and verdict.fails):
         output.warn(f"{verdict.text}. {verdict.cure}")
 
 

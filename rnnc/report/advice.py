@@ -49,7 +49,7 @@ def _found(
     elif verified.difference:
         yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
     yield from restart_cautions(program)
-    if verdict and verdict.cause:
+    if verdict and verdict.cure:
         yield f"{verdict.text[0].upper()}{verdict.text[1:]}. {verdict.cure}"
     if not calibrated:
         yield (
