@@ -17,9 +17,9 @@ import typer
 import rnnc
 from rnnc.cli import complete
 from rnnc.cli.output import Output
+from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import WORD_BITS
-from rnnc.interruption import INTERRUPTED
 from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:

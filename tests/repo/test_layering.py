@@ -18,6 +18,7 @@ from rnnc.tracing import HANDLERS
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
+    "ctrl_c",
     "flags interruption",
     "errors",
     "fixed wav files",
