@@ -18,9 +18,9 @@ from rnnc.files import as_bytes
 from rnnc.interruption import Scratch
 from rnnc.net import Array
 from rnnc.qnet import QNet
-from rnnc.streams import Observer, Stream, start_qnet
+from rnnc.streams import Observer, Stream, Windows, stream_qnet
 from rnnc.verification.batches import Batch
-from rnnc.verification.digests import Digest, Digests, c_digest, compared
+from rnnc.verification.digests import Digest, Digests, WindowDigests, c_digest, of_struct
 from rnnc.verification.saved import saved_state
 from rnnc.verification.tools import run_tool
 
@@ -201,7 +201,7 @@ class OracleRun:
     """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end.
 
     ``state`` is empty where windows overlap: each has its own. ``sums`` are the check sums of the states after each step,
-    ``[steps, lanes]``, empty where they cannot be told (rnnc.verification.digests).
+    ``[steps, lanes]``, of windows that overlap those of each: ``[steps, windows, lanes]`` (rnnc.verification.digests).
     """
 
     batch: Batch
@@ -219,11 +219,18 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
 def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None, watch: Observer | None = None) -> OracleRun:
     """Run a batch from the initial state in NumPy; ``observe`` sees every value, ``watch`` every state of an op."""
     inputs = quantized(qnet, batch)
-    digests = Digests(qnet, batch.steps, len(batch.members)) if compared(qnet) else None
-    stream = start_qnet(qnet, len(batch.members), observe, digests.observer(watch) if digests else watch)
+    lanes = len(batch.members)
+    stream: Stream | Windows
+    digests: Digests | WindowDigests
+    if qnet.net.overlaps:
+        digests = windows = WindowDigests(qnet, lanes)
+        stream = Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe, windows.observer(n, watch)), lanes)
+    else:
+        digests = Digests(qnet, batch.steps, lanes)
+        stream = stream_qnet(qnet, lanes, observe, digests.observer(watch))
     outputs = stream.advance(inputs)
     state = {n: array.copy() for n, array in stream.state.items()} if isinstance(stream, Stream) else {}
-    sums = digests.found() if digests else np.zeros((0, len(batch.members)), np.uint32)
+    sums = digests.found()
     late = stream.drain()
     return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state, sums)
 
@@ -248,7 +255,7 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
             numbers = f"C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
             step = port.clock.phase + tick * port.clock.rate
             found.append((step, Mismatch(lane, f"{where}: {numbers}")))
-    found += _states_differ(run, got)
+    found += _states_differ(host.program, run, got)
     if found:
         return min(found, key=lambda f: f[0])[1]
     saved = saved_state(host.program, run.inputs, run.state)
@@ -259,9 +266,10 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
     return Mismatch(lane, f"the saved state of sequence {run.batch.members[lane]} after the last step")
 
 
-def _states_differ(run: OracleRun, got: HostRun) -> list[tuple[int, Mismatch]]:
+def _states_differ(program: Program, run: OracleRun, got: HostRun) -> list[tuple[int, Mismatch]]:
     """The first step after which the states differ, if any."""
-    differ = np.argwhere(run.sums != got.sums[: len(run.sums)])
+    sums = of_struct(program, run.sums, run.batch.steps)
+    differ = np.argwhere(sums != got.sums[: len(sums)])
     if not len(differ):
         return []
     step, lane = (int(i) for i in differ[0])
@@ -288,7 +296,7 @@ def _driver(program: Program) -> str:
         flush=flush,
         checks=" ".join(f"wrong += n{k} != limits[{k}];" for k, _ in outputs),
         blob=blob_length(program),
-        digest=" ".join(c_digest(program)) if compared(program.qnet) else "",
+        digest=" ".join(c_digest(program)),
     )
 
 
