@@ -184,11 +184,10 @@ def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleR
 
 
 def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:
-    """The first op that differs, where the same C does so while each op is looked at; of windows that overlap the output."""
-    if program.overlap:
-        return found.where
-    first = locate(program, files, run, found.lane)
+    """The first op that differs, where the same C does so while each op is looked at."""
+    first = locate(program, files, run, found.lane, found.step)
     if first:
         return f"{first}. It shows in {found.where}"
-    around = "the fault is in what writes them out, or in what the C compiler makes of the step"
+    kept = ", in how windows are kept" if program.overlap else ""
+    around = f"the fault is in what writes them out{kept}, or in what the C compiler makes of the step"
     return f"{found.where}; no value or state differs where each is looked at: {around}"

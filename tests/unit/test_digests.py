@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
-from itertools import count
-
 import numpy as np
 import pytest
 
 from rnnc.backend.emit.spelling import statement
-from rnnc.errors import Refused
 from rnnc.qnet import QNet
 from rnnc.verification.batches import Batch
 from rnnc.verification.digests import of_struct
 from rnnc.verification.host import HostPackage, OracleRun, run_oracle
 from rnnc.verification.verify import compare_c
-from tests.support.frames import of_window
-from tests.support.nets import LAYERS, draw, draw_integers, noise, to_integers
+from tests.support.nets import LAYERS, SHORT_WINDOW, draw_integers, in_windows, noise
 from tests.support.packages import package
 
-STEPS, LANES, WINDOW = 50, 2, 9
+STEPS, LANES = 50, 2
 HEALS = """
 #include <stdint.h>
 static void heals(int32_t *p)
@@ -29,16 +23,6 @@ static void heals(int32_t *p)
     p[1] ^= ++tick == 7 ? 1 : 0;
 }
 """
-
-
-def in_windows(layers: tuple[str, ...], hop: int = 0, columns: int = 0) -> QNet:
-    """A random network that answers windows; ``hop`` 0 for one after the other."""
-    for seed in count():
-        net = draw(seed, layers, columns, 6)
-        with suppress(Refused, AssertionError):
-            net = replace(net, window=WINDOW, hop=hop, outputs=(of_window(net, WINDOW),))
-            return to_integers(net, noise(net, 64, seed))
-    raise AssertionError
 
 
 def oracle_run(qnet: QNet) -> OracleRun:
@@ -67,7 +51,7 @@ def test_check_sums_agree_in_windows_that_overlap_and_look_ahead(
     layers: tuple[str, ...], hop: int, columns: int
 ) -> None:
     known = agree(in_windows(layers, hop, columns))
-    assert known == STEPS if not hop else known >= STEPS - WINDOW
+    assert known == STEPS if not hop else known >= STEPS - SHORT_WINDOW
 
 
 def test_both_ways_to_keep_windows_are_among_them() -> None:
