@@ -15,6 +15,7 @@ from rnnc.backend.targets import find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
+from rnnc.flags import told as told_to
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
@@ -140,8 +141,7 @@ def build(
     frames = input_frames(made.graph, made.net, options)
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    command = command_line(model.file, calibration, options, words)
-    summary = measured.summary if measured else ""
+    command, summary = command_line(model.file, calibration, options, words), measured.summary if measured else ""
     files = emit(made.program, golden(made.qnet, made.data.sequences), Banner(command, model.sha256, summary))
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
@@ -162,8 +162,8 @@ def build(
         options=options,
         verified=verified,
         verdict=verdict,
-        notes=tuple(dict.fromkeys(notes)),
-        cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
+        notes=tuple(map(told_to, dict.fromkeys(notes))),
+        cautions=tuple(map(told_to, _cautions(made, data, options, verified, verdict))),
         attribution=attribution,
         ranges=made.ranges,
         data=made.data,
@@ -179,13 +179,16 @@ def _verified(
     return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
 
 
-def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
+def _cautions(
+    made: Compilation, data: Data, options: Options, verified: Verification | None, verdict: Verdict | None
+) -> tuple[str, ...]:
     return (
         *restart_cautions(made.program),
         *open_loop_cautions(made.net, options),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),
+        *(verdict.states if verdict else ()),
     )
 
 
@@ -239,10 +242,11 @@ def _verdict(
         return None
     labelled = [verified.task.output] if verified.task and verified.task.classes else []
     verdict = judge(made.qnet, verified.measured, of_user=calibrated or tested, labelled=labelled)
-    if verified.problems():
-        return verdict
-    calibration = made.data.sequences if calibrated else None
-    return diagnose(verdict, made.qnet, verified.measured, options, calibration, verified.measured.float32.parts_at)
+    if not verified.problems():
+        calibration = made.data.sequences if calibrated else None
+        parts_at = verified.measured.float32.parts_at
+        verdict = diagnose(verdict, made.qnet, verified.measured, options, calibration, parts_at)
+    return replace(verdict, cause=told_to(verdict.cause), cure=told_to(verdict.cure))
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

@@ -19,7 +19,7 @@ from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
-from rnnc.flags import WORD_BITS
+from rnnc.flags import WORD_BITS, in_shell
 from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -294,7 +294,8 @@ def _register(
 def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, Mapping[str, Any]], None]) -> None:
     """Run a command; an error becomes one message and its exit code, never a traceback."""
     try:
-        call(output, values)
+        with in_shell():
+            call(output, values)
         sys.stdout.flush()
     except RnncError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
