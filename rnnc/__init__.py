@@ -9,9 +9,13 @@ package.simulate(x)             # outputs by name, real units
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""As in ``typing``, the import of which is most of what stands between Python's start and a Ctrl-C that ends well."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from rnnc.compiler import build, compile_model, load_net
     from rnnc.errors import RnncError
     from rnnc.linking import compile_linked

@@ -1,9 +1,11 @@
-"""``python -m rnnc``, and the command ``rnnc``: the command line."""
+"""``python -m rnnc``, and the command ``rnnc``: the command line. To import it is to start it: Ctrl-C ends the process."""
 
 import os
 import sys
 
-from rnnc.interruption import listen
+from rnnc.ctrl_c import end_at_once
+
+end_at_once()
 
 
 def main() -> None:
@@ -13,6 +15,8 @@ def main() -> None:
     """
     if sys.getfilesystemencoding() == "ascii":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    from rnnc.interruption import listen
+
     listen()
     from rnnc.cli import main as run
 

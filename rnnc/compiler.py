@@ -15,6 +15,7 @@ from rnnc.backend.targets import find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
+from rnnc.flags import told as told_to
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
@@ -140,32 +141,32 @@ def build(
     frames = input_frames(made.graph, made.net, options)
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    command = command_line(model.file, calibration, options, words)
-    banner = Banner(command, model.sha256, measured.summary if measured else "")
-    files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
+    command, summary = command_line(model.file, calibration, options, words), measured.summary if measured else ""
+    files = emit(made.program, golden(made.qnet, made.data.sequences), Banner(command, model.sha256, summary))
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
     verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
-    asked = attribution if by_layer else None
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
+    report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes += verdict.unjudged if verdict else ()
     return Package(
         files=files,
-        report=content,
+        report=report_content(*report, attribution if by_layer else None),
         model=model,
         graph=made.graph,
         program=made.program,
         options=options,
         verified=verified,
         verdict=verdict,
-        notes=tuple(dict.fromkeys(notes)),
-        cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
+        notes=tuple(map(told_to, dict.fromkeys(notes))),
+        cautions=tuple(map(told_to, _cautions(made, data, options, verified, verdict))),
         attribution=attribution,
-        calibrated=made.ranges.measured,
+        ranges=made.ranges,
+        data=made.data,
     )
 
 
@@ -178,13 +179,16 @@ def _verified(
     return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
 
 
-def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
+def _cautions(
+    made: Compilation, data: Data, options: Options, verified: Verification | None, verdict: Verdict | None
+) -> tuple[str, ...]:
     return (
         *restart_cautions(made.program),
         *open_loop_cautions(made.net, options),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),
+        *(verdict.states if verdict else ()),
     )
 
 
@@ -238,10 +242,11 @@ def _verdict(
         return None
     labelled = [verified.task.output] if verified.task and verified.task.classes else []
     verdict = judge(made.qnet, verified.measured, of_user=calibrated or tested, labelled=labelled)
-    if verified.problems():
-        return verdict
-    calibration = made.data.sequences if calibrated else None
-    return diagnose(verdict, made.qnet, verified.measured, options, calibration, verified.measured.float32.parts_at)
+    if not verified.problems():
+        calibration = made.data.sequences if calibrated else None
+        parts_at = verified.measured.float32.parts_at
+        verdict = diagnose(verdict, made.qnet, verified.measured, options, calibration, parts_at)
+    return replace(verdict, cause=told_to(verdict.cause), cure=told_to(verdict.cure))
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

@@ -1,11 +1,13 @@
-"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags; here is the other."""
+"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags, and ``told`` in one."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +87,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--input-format": Spelling("input_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
     "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),
     "--calib": Spelling("calibration", in_python=_text),
+    "--input": Spelling("test", in_python=_text),
     "--labels": Spelling("labels", in_python=_text),
     "--link": Spelling("links", in_python=_text, takes="entries"),
     "--package": Spelling("layout", in_python=_text),
@@ -131,9 +134,29 @@ MENTION = re.compile(
 )
 
 
+OF_VERIFY, OF_BUILD = " of rnnc verify", " of rnnc.build"
+
+_shell: ContextVar[bool] = ContextVar("shell", default=False)
+
+
+@contextmanager
+def in_shell() -> Iterator[None]:
+    """Within it, what is ``told`` is for who typed a command."""
+    token = _shell.set(True)
+    try:
+        yield
+    finally:
+        _shell.reset(token)
+
+
+def told(text: str) -> str:
+    """A message that names options as the shell does, for who gets it: as it is ``in_shell``, else ``in_python``."""
+    return text if _shell.get() else in_python(text)
+
+
 def in_python(text: str) -> str:
     """A message for who calls rnnc from Python: each flag that has a keyword as that, "--bind n=3" as "bind={'n': 3}"."""
-    return MENTION.sub(_mention, text)
+    return MENTION.sub(_mention, text).replace(OF_VERIFY, OF_BUILD)
 
 
 def _mention(found: re.Match[str]) -> str:

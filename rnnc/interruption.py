@@ -15,9 +15,8 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 130
-"""What shells say of a program that SIGINT ends."""
-WORDS = "rnnc: interrupted\n"
+from rnnc.ctrl_c import INTERRUPTED, WORDS
+
 PATIENCE = 0.5
 """Seconds that Python has to hear of the signal."""
 

@@ -18,11 +18,12 @@ from rnnc.backend.layouts import arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
+from rnnc.fixed import Floats
 from rnnc.interruption import Scratch, whole
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
-from rnnc.quantization.calibrate import Sequences
+from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.page import report_page
 from rnnc.streams import run_qnet
@@ -65,7 +66,8 @@ class Package:
         cautions: what may make the answers other than expected: a use that the file was not made for, unsuited ranges, states
             that were clipped.
         attribution: what each layer costs, None where it was not measured.
-        calibrated: ranges come from data.
+        ranges: what is known of the values that occur.
+        data: the calibration's, or the noise that stood in for it.
         stack_frames: bytes of stack of each function on the deepest path, once ``measure_stack`` was called.
     """
 
@@ -80,7 +82,8 @@ class Package:
     notes: tuple[str, ...]
     cautions: tuple[str, ...]
     attribution: Attribution | None
-    calibrated: bool
+    ranges: Ranges
+    data: Data
     stack_frames: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class Package:
             report,
             self.program,
             self.options,
-            calibrated=self.calibrated,
+            calibrated=self.ranges.measured,
             verified=self.verified,
             verdict=self.verdict,
             attribution=self.attribution,
@@ -222,12 +225,19 @@ class Package:
 
     def simulated(self, read: Data, engine: Engine = "c") -> dict[str, Array]:
         """As ``simulate``, of data that was read."""
-        net = self.program.qnet.net
+        return self.arranged_as(read, self.answers(read, engine))
+
+    def answers(self, read: Data, engine: Engine = "c") -> dict[str, list[Floats]]:
+        """What ``simulate`` gives as ``[ticks, size]`` of each sequence."""
         results = run_engine(engine, self.model.content, self.program, self.files, self.options, read.sequences)
-        shapes = output_shapes(self.graph, net)
         if not any(len(y) for ys in results.values() for y in ys):
             longest = max(read.lengths)
             raise DataError(f"the network gives nothing yet after {longest} steps, the longest sequence", hint=LONGER)
+        return results
+
+    def arranged_as(self, read: Data, results: Mapping[str, list[Floats]]) -> dict[str, Array]:
+        """Answers in the form that the data had."""
+        shapes = output_shapes(self.graph, self.program.qnet.net)
         outputs = {name: [y.reshape(len(y), *shapes[name]) for y in ys] for name, ys in results.items()}
         return arranged(outputs, read.arrangement == "concatenated")
 

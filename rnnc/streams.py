@@ -55,7 +55,8 @@ class Stream:
     dtype: type
     observe: Observer | None = None
     watch: Observer | None = None
-    """Called with the name of each op's state and what it was after each of its next ticks, ``[ticks, lanes, *shape]``."""
+    """Called with the name of each op's state and what it was after each of its next ticks, ``[ticks, lanes, *shape]``; of an
+    elastic op after each step. Not past the end of the input."""
     state: States = field(init=False)
     ticks: dict[str, int] = field(init=False)
     tails: dict[str, int] = field(init=False)
@@ -118,30 +119,31 @@ class Stream:
         for name, value in values.items():
             self._see(name, value)
         for op in self.ops:
-            results = self._run(op, [values[name] for name in op.inputs], ended)
+            results = self._run(op, [values[name] for name in op.inputs], steps, ended)
             for name, result in zip(op.outputs, results, strict=True):
                 values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
                 self._see(name, values[name])
         for read, written in self.feedback:
             if len(values[written]):
                 self.state[read] = values[written][0].reshape(self.state[read].shape)
-            if self.watch:
+            if self.watch and not ended:
                 self.watch(read, self.state[read][None])
         self.steps += steps
         return values
 
-    def _run(self, op: _Runner, xs: list[Array], ended: bool) -> Sequence[Array]:
+    def _run(self, op: _Runner, xs: list[Array], steps: int, ended: bool) -> Sequence[Array]:
         """All ticks of an op's inputs, or one of its tail."""
         tick, count = self.ticks[op.name], min(map(len, xs))
         if ended and not count and self.tails[op.name]:
             return self._tail(op)
         self.ticks[op.name] = tick + count
         if op.elastic:
-            return op.step(xs, self.state, tick) or []
+            by_step = self.watch and not ended
+            return self._by_step(op, xs, tick, steps) if by_step else op.step(xs, self.state, tick) or []
         if not count:
             return [self._nothing(name) for name in op.outputs]
         xs = [x[:count] for x in xs]
-        return self._ticks(op, xs, tick) if op.name in self.kept else op.step(xs, {}, tick) or []
+        return self._ticks(op, xs, tick, ended) if op.name in self.kept else op.step(xs, {}, tick) or []
 
     def _tail(self, op: _Runner) -> Sequence[Array]:
         nothing = [self._nothing(name) for name in op.outputs]
@@ -152,20 +154,37 @@ class Stream:
         results = op.drain(self.state, self.ticks[op.name] - 1)
         return nothing if results is None else [r[None] for r in results]
 
-    def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int) -> Sequence[Array]:
+    def _by_step(self, op: _Runner, xs: Sequence[Array], tick: int, steps: int) -> Sequence[Array]:
+        """What an elastic op makes of each step's ticks, and its states after each."""
+        clocks = [self.values[name].clock for name in op.inputs]
+        cuts = [np.cumsum([c.ticks(self.steps + k) for k in range(steps)])[:-1] for c in clocks]
+        parts = zip(*(np.split(x, cut) for x, cut in zip(xs, cuts, strict=True)), strict=True)
+        rows = list[Sequence[Array]]()
+        after: dict[str, list[Array]] = {name: [] for name in self.kept[op.name]}
+        for part in parts:
+            rows.append(op.step(part, self.state, tick) or [])
+            for name, arrays in after.items():
+                arrays.append(self.state[name].copy())
+        self._tell(after)
+        return [np.concatenate(ticks) for ticks in zip(*rows, strict=True)]
+
+    def _tell(self, after: Mapping[str, Sequence[Array]]) -> None:
+        if self.watch:
+            for name, arrays in after.items():
+                self.watch(name, np.stack(arrays))
+
+    def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int, ended: bool) -> Sequence[Array]:
         probed: dict[str, list[Array]] = {}
         probe: Probe = (lambda key, x: probed.setdefault(key, []).append(x)) if self.observe else no_probe
         rows: list[list[Array]] = [[] for _ in op.outputs]
-        after: dict[str, list[Array]] = {name: [] for name in self.kept[op.name]} if self.watch else {}
+        after: dict[str, list[Array]] = {name: [] for name in self.kept[op.name]} if self.watch and not ended else {}
         for k in range(len(xs[0])):
             result = op.step([x[k] for x in xs], self.state, tick + k, probe)
             for row, value in zip(rows, result or [], strict=False):
                 row.append(value)
             for name, arrays in after.items():
                 arrays.append(self.state[name].copy())
-        if self.watch:
-            for name, arrays in after.items():
-                self.watch(name, np.stack(arrays))
+        self._tell(after)
         for key, arrays in probed.items():
             self._see(f"{op.name}.{key}", np.stack(arrays))
         return [np.stack(row) if row else self._nothing(n) for n, row in zip(op.outputs, rows, strict=True)]

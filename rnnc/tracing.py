@@ -231,8 +231,9 @@ def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:
     if time is not None and "last" in kinds:
         trace.refuse(
             node,
-            "it uses the result of the whole sequence at each of its steps",
-            "A stream cannot look ahead: use the result of the step, or compile the parts as two networks.",
+            "it uses at each step of the sequence what there is once for the whole of it: a result, or one step taken out",
+            "A stream cannot look ahead: use the result of the step, compile the parts as two networks, or make what all steps "
+            "share an input of its own, which the firmware gives with each frame.",
         )
     kind: TracedKind = "last" if "last" in kinds else "stream" if kinds else "static"
     return Traced(shape, kind, time)

@@ -14,7 +14,7 @@ from rnnc.cli import bench, demo, doctor, inspect, simulate, tune, verify
 from rnnc.cli import compile as compile_command
 from rnnc.cli.output import Output
 from rnnc.cli.shared import add_command, add_model_command
-from rnnc.interruption import INTERRUPTED
+from rnnc.ctrl_c import INTERRUPTED
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 verification or budget failed, 2 bad usage, 3 unreadable or refused model, 4 bad data, "

@@ -9,7 +9,7 @@ import typer
 
 from rnnc.cli import complete
 from rnnc.cli.output import Output
-from rnnc.cli.shared import PANEL, ModelArguments, tell_verdict
+from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
 
@@ -40,13 +40,18 @@ def run(
     ] = None,
 ) -> None:
     """Run the C on emulated parts: instructions per step, flash, RAM and stack, and its bits against the oracle's."""
+    from rnnc.judging import judge_start
     from rnnc.package import golden
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
 
     package = model.build(output, test=data, verify=report is not None)
-    tell_verdict(output, package)
     qnet, source = package.program.qnet, data or model.calib
-    vectors = golden(qnet, package.read(source).sequences if source else random_sequences(qnet))
+    sequences = package.read(source).sequences if source else random_sequences(qnet)
+    if package.verified:
+        tell_verdict(output, package)
+    else:
+        tell_judgement(output, lambda: judge_start(package, sequences))
+    vectors = golden(qnet, sequences)
     targets = target or runnable_targets()
     if not targets:
         raise MissingTool(

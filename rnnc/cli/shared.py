@@ -17,9 +17,9 @@ import typer
 import rnnc
 from rnnc.cli import complete
 from rnnc.cli.output import Output
+from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
-from rnnc.flags import WORD_BITS
-from rnnc.interruption import INTERRUPTED
+from rnnc.flags import WORD_BITS, in_shell
 from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:
@@ -173,10 +173,21 @@ class ModelArguments:
 
 
 def tell_verdict(output: Output, package: Package, *, fails: bool = False) -> None:
-    """Say what is no better than fair, its cause, and what to do; ``fails``: an error will say what is poor."""
+    """Say what is no better than fair, or not judged at all, why, and what to do; ``fails``: an error will say what is poor."""
     verdict = package.verdict
-    if verdict and verdict.cause and not (fails and verdict.fails):
+    if verdict and verdict.cure and not (fails and verdict.fails):
         output.warn(f"{verdict.text}. {verdict.cure}")
+
+
+def tell_judgement(output: Output, judge: Callable[[], str]) -> None:
+    """Say what ``judge`` finds; where onnxruntime cannot be asked, that nothing was judged, which is no error here."""
+    try:
+        found = judge()
+    except RnncError as error:
+        output.note(f"not compared with onnxruntime: {error.what}")
+        return
+    if found:
+        output.warn(found)
 
 
 # --------------------------------------------------------------------------- reading NAME=VALUE
@@ -288,7 +299,8 @@ def _register(
 def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, Mapping[str, Any]], None]) -> None:
     """Run a command; an error becomes one message and its exit code, never a traceback."""
     try:
-        call(output, values)
+        with in_shell():
+            call(output, values)
         sys.stdout.flush()
     except RnncError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what

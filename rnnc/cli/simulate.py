@@ -13,7 +13,7 @@ import typer
 
 from rnnc.cli import complete
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments
+from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.files import write_file
 
 if TYPE_CHECKING:
@@ -44,14 +44,19 @@ def run(
     ] = None,
 ) -> None:
     """Stream data through the compiled network; outputs in real units."""
+    from rnnc.judging import judge_answers, judge_start
+
     package = model.build(output, verify=False)
     if data == ["-"] and engine in ("c", "oracle", "float") and not (file or plot or output.as_json):
+        if model.calib and engine != "float":
+            tell_judgement(output, lambda: judge_start(package, package.data.sequences))
         _pipe(output, package, cast("LiveEngine", engine))
         return
     read = package.read(data)
     for note in read.notes:
         output.note(note)
-    results = package.simulated(read, cast("Engine", engine))
+    answers = package.answers(read, cast("Engine", engine))
+    results = package.arranged_as(read, answers)
     frames = {o["name"]: len(o["shape"]) for o in package.report["outputs"]}
     if plot is not None:
         _plot(output, package, read.sequences, cast("Engine", engine), plot)
@@ -62,6 +67,8 @@ def run(
         output.json(_content(results, engine, file))
     elif file is None:
         _print_csv(_flat(results, frames))
+    if engine in ("c", "oracle"):
+        tell_judgement(output, lambda: judge_answers(package, read.sequences, answers))
 
 
 # --------------------------------------------------------------------------- a pipe

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import ModelArguments
+from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.errors import BudgetError, UsageError
-from rnnc.options import Precision
+from rnnc.options import Options, Precision
 
 if TYPE_CHECKING:
     from rnnc.tuning import Candidate, Tuning
@@ -60,6 +60,17 @@ def run(
     output.answer(_content(tuning), "" if output.as_json else _text(tuning, model))
     if tuning.proposed is None:
         raise BudgetError("no choice keeps to the budget", where=model.model, hint=_hint(tuning, budget_flash))
+    proposed = _options(tuning.proposed, model)
+    tell_judgement(output, lambda: _judge(model, proposed, data))
+
+
+def _judge(model: ModelArguments, options: Options, data: list[str] | None) -> str:
+    """What the figures of the table, pooled over channels, do not say of the proposal."""
+    from rnnc.compiler import build
+    from rnnc.judging import judge_start
+
+    package = build(model.model, model.calib, options, verify=False)
+    return judge_start(package, (package.read(data) if data else package.data).sequences)
 
 
 def _name(c: Candidate) -> str:
@@ -121,7 +132,10 @@ def _command(choice: Candidate, model: ModelArguments) -> str:
     """What compiles the choice, as it can be pasted."""
     from rnnc.package import command_line
 
-    layers: dict[str, Precision] = dict.fromkeys(choice.a8, "a8")
-    options = replace(model.options(), precision="a16", layer_precision=layers)
     calibration = " ".join(f"--calib {shlex.quote(path)}" for path in model.calib or ())
-    return f"{command_line(model.model, None, options)} {calibration}"
+    return f"{command_line(model.model, None, _options(choice, model))} {calibration}"
+
+
+def _options(choice: Candidate, model: ModelArguments) -> Options:
+    layers: dict[str, Precision] = dict.fromkeys(choice.a8, "a8")
+    return replace(model.options(), precision="a16", layer_precision=layers)

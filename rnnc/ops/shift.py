@@ -157,6 +157,11 @@ def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
         op = trace.add(node, Shift, [x.value], before=-start, after=0, size=trace.value(x.value).size, stride=n)
         shape = tuple(1 if i == x.time else m for i, m in enumerate(x.shape))
         return Traced(shape, "last", value=op.outputs[0])
+    if indices.size == 1 and rest:
+        which = f"the step {rest} before the last" if start > rest else f"step {start}" if start else "the first step"
+        trace.refuse(
+            node, f"takes {which} of a sequence by itself: of single steps a stream has the newest alone", ONE_STEP
+        )
     if step == -1 and indices.size == n:
         return backwards(node, trace, x)
     if step < 1 or np.any(np.diff(indices) != step):
@@ -175,6 +180,10 @@ def last_of_window(node: Node, trace: Tracer, x: Traced, count: int) -> Traced:
     return replace(x, value=op.outputs[0])
 
 
+ONE_STEP = (
+    "--window T answers windows of T steps, at the end of which there is each of them. In a stream, what needs an earlier "
+    "step takes slices of all (y[:, 1:] - y[:, :-1]); what all steps share is an input of its own."
+)
 STEPS_HINT = "Of a stream the last step can be taken, or all but some at its begin or end, or every so many."
 
 

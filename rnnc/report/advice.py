@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnnc.backend.program import Program
+from rnnc.flags import told
 from rnnc.options import Options
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.cause import RARELY, given_by, widen
@@ -19,6 +20,7 @@ HARDLY_USED = 1 / 16
 MOST_NAMED = 3
 DOMINATES = 3.0
 """dB within which a part explains what its layer loses."""
+EIGHT_BITS = "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
 GOOD_ENOUGH = 60.0
 """dB above which nobody asks what could be better."""
 
@@ -32,24 +34,29 @@ def advice(
     verdict: Verdict | None = None,
 ) -> list[str]:
     """The most important first; empty where there is nothing to say."""
-    found = list(_found(program, options, calibrated, verified, attribution, verdict))
-    return found or ["Nothing stands out."]
+    found = [
+        *_of_verification(verified),
+        *restart_cautions(program),
+        *_of_ranges(options, calibrated, verified, verdict),
+        *(_layers(attribution, options, calibrated) if attribution else ()),
+        *(_rare(verified.measured.occupancy) if verified else ()),
+        *([EIGHT_BITS] if options.precision == "a8" else ()),
+    ]
+    return [told(text) for text in found] or ["Nothing stands out."]
 
 
-def _found(
-    program: Program,
-    options: Options,
-    calibrated: bool,
-    verified: Verification | None,
-    attribution: Attribution | None,
-    verdict: Verdict | None = None,
-) -> Iterator[str]:
+def _of_verification(verified: Verification | None) -> Iterator[str]:
     if verified is None:
         yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."
     elif verified.difference:
         yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
-    yield from restart_cautions(program)
-    if verdict and verdict.cause:
+
+
+def _of_ranges(
+    options: Options, calibrated: bool, verified: Verification | None, verdict: Verdict | None
+) -> Iterator[str]:
+    """The verdict, and what the data make of the ranges."""
+    if verdict and verdict.cure:
         yield f"{verdict.text[0].upper()}{verdict.text[1:]}. {verdict.cure}"
     if not calibrated:
         yield (
@@ -63,12 +70,6 @@ def _found(
         yield from _inner(occupancy)
         if verified.measured.steps < FEW_STEPS:
             yield f"Only {verified.measured.steps} steps were compared: --input DATA of rnnc verify takes more."
-    if attribution:
-        yield from _layers(attribution, options, calibrated)
-    if verified:
-        yield from _rare(verified.measured.occupancy)
-    if options.precision == "a8":
-        yield "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
 
 
 def restart_cautions(program: Program) -> Iterator[str]:

@@ -33,6 +33,14 @@ def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
                 f"State {state.alias or state.name} never moves in the calibration data: it has room for ±{limit:.3g} "
                 "only, and what is larger is clipped. Give recordings in which it moves."
             )
+    for op in net.ops:
+        given = ranges.samples.get(op.outputs[0])
+        if op.gates and op.states() and given is not None and len(given) and np.all(given == given[0]):
+            names = ", ".join(s.alias or s.name for s in op.states())
+            yield (
+                f"{op.name} ({op.describe()}) never moves in the calibration data (its state: {names}): what comes behind it "
+                "is fitted to a constant. Give recordings in which it moves."
+            )
 
 
 def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:

@@ -114,7 +114,10 @@ def _dtype(port: Port) -> str:
 
 
 def _verify(verified: Verification, verdict: Verdict, attribution: Attribution | None) -> dict[str, Any]:
-    """``cause`` and ``advice`` are null where nothing is wrong; ``unjudged_channels`` vary too little to be judged."""
+    """``cause`` and ``advice`` are null where all is good; ``unjudged_channels`` vary too little to be judged.
+
+    Where nothing could be judged ``verdict`` is null and ``cause`` says why.
+    """
     m = verified.measured
     content: dict[str, Any] = {
         "steps": m.steps,
@@ -123,12 +126,18 @@ def _verify(verified: Verification, verdict: Verdict, attribution: Attribution |
         "import_max_rel": _figure(m.import_max_rel, 3),
         "float32": asdict(m.float32) | {"max_rel": _figure(m.float32.max_rel, 3)},
         "verdict": verdict.level,
-        "cause": f"{verdict.why}; {verdict.cause}" if verdict.cause else None,
+        "cause": _cause(verdict),
         "advice": verdict.cure or None,
         "outputs": [_figures(o, v) for o, v in zip(m.outputs, verdict.outputs, strict=True)],
         **scores(verified),
     }
     return content | {"by_layer": _by_layer(attribution, m.steps)} if attribution else content
+
+
+def _cause(verdict: Verdict) -> str | None:
+    if verdict.level is None:
+        return verdict.why
+    return f"{verdict.why}; {verdict.cause}" if verdict.cause else None
 
 
 def _by_layer(a: Attribution, verified: int) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _windows(w: Mapping[str, Any]) -> str:
 
 def _verification(verify: Mapping[str, Any]) -> str:
     c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
-    sound = verify["c_equals_oracle"] and verify["verdict"] != "poor"
+    sound = verify["c_equals_oracle"] and verify["verdict"] in ("good", "fair")
     lines = [f"{'verified' if sound else 'compared'} over {_thousands(verify['steps'])} steps: the C {c};"]
     lines += [f"{part};" for part in f"compared: {verify['compared']}".split("; ")]
     lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
@@ -169,10 +169,8 @@ def _channels(o: Mapping[str, Any]) -> str:
 
 
 def _verdict(verify: Mapping[str, Any]) -> list[str]:
-    if verify["verdict"] is None:
-        return []
     cause = f": {verify['cause']}. {verify['advice']}" if verify["cause"] else ""
-    return [_folded(f"verdict: {verify['verdict']}{cause}"), ""]
+    return [_folded(f"verdict: {verify['verdict'] or 'none'}{cause}"), ""]
 
 
 def _folded(text: str) -> str:

@@ -16,11 +16,11 @@ from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import as_bytes
 from rnnc.interruption import Scratch
-from rnnc.net import Array
+from rnnc.net import Array, Net
 from rnnc.qnet import QNet
-from rnnc.streams import Observer, Stream, start_qnet
+from rnnc.streams import Observer, Stream, Windows, stream_qnet
 from rnnc.verification.batches import Batch
-from rnnc.verification.digests import Digest, Digests, c_digest, compared
+from rnnc.verification.digests import Digest, Digests, WindowDigests, c_digest, of_struct
 from rnnc.verification.saved import saved_state
 from rnnc.verification.tools import run_tool
 
@@ -201,7 +201,7 @@ class OracleRun:
     """What the oracle made of a batch, in integers: inputs, outputs ``[ticks, lanes, *shape]``, and the states at the end.
 
     ``state`` is empty where windows overlap: each has its own. ``sums`` are the check sums of the states after each step,
-    ``[steps, lanes]``, empty where they cannot be told (rnnc.verification.digests).
+    ``[steps, lanes]``, of windows that overlap those of each: ``[steps, windows, lanes]`` (rnnc.verification.digests).
     """
 
     batch: Batch
@@ -219,26 +219,34 @@ def quantized(qnet: QNet, batch: Batch) -> dict[str, Array]:
 def run_oracle(qnet: QNet, batch: Batch, observe: Observer | None = None, watch: Observer | None = None) -> OracleRun:
     """Run a batch from the initial state in NumPy; ``observe`` sees every value, ``watch`` every state of an op."""
     inputs = quantized(qnet, batch)
-    digests = Digests(qnet, batch.steps, len(batch.members)) if compared(qnet) else None
-    stream = start_qnet(qnet, len(batch.members), observe, digests.observer(watch) if digests else watch)
+    lanes = len(batch.members)
+    stream: Stream | Windows
+    digests: Digests | WindowDigests
+    if qnet.net.overlaps:
+        digests = windows = WindowDigests(qnet, lanes)
+        stream = Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe, windows.observer(n, watch)), lanes)
+    else:
+        digests = Digests(qnet, batch.steps, lanes)
+        stream = stream_qnet(qnet, lanes, observe, digests.observer(watch))
     outputs = stream.advance(inputs)
     state = {n: array.copy() for n, array in stream.state.items()} if isinstance(stream, Stream) else {}
-    sums = digests.found() if digests else np.zeros((0, len(batch.members)), np.uint32)
+    sums = digests.found()
     late = stream.drain()
     return OracleRun(batch, inputs, {n: np.concatenate([y, late[n]]) for n, y in outputs.items()}, state, sums)
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where an output or a state first differs, and in which lane of the batch."""
+    """Where an output or a state first differs: in which lane of the batch, and at which step (from 0)."""
 
     lane: int
+    step: int
     where: str
 
 
 def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
     """Run the same batch in C; the earliest step whose output or state differs, else the saved bytes, None for nowhere."""
-    got, found = host.run(run.inputs), list[tuple[int, Mismatch]]()
+    got, found = host.run(run.inputs), list[Mismatch]()
     for port in host.program.outputs:
         c = got.outputs[port.name]
         oracle = run.outputs[port.name].reshape(c.shape)
@@ -246,26 +254,35 @@ def first_difference(host: HostPackage, run: OracleRun) -> Mismatch | None:
             tick, lane, *_ = (int(i) for i in np.argwhere(c != oracle)[0])
             where = f"output {port.name!r}, sequence {run.batch.members[lane]}, value {tick}"
             numbers = f"C {c[tick, lane].ravel()[:8].tolist()}, oracle {oracle[tick, lane].ravel()[:8].tolist()}"
-            step = port.clock.phase + tick * port.clock.rate
-            found.append((step, Mismatch(lane, f"{where}: {numbers}")))
-    found += _states_differ(run, got)
+            found.append(Mismatch(lane, _step(host.program.qnet.net, port, tick), f"{where}: {numbers}"))
+    found += _states_differ(host.program, run, got)
     if found:
-        return min(found, key=lambda f: f[0])[1]
+        return min(found, key=lambda f: f.step)
     saved = saved_state(host.program, run.inputs, run.state)
     wrong = np.any(saved != got.blobs[:, HEADER_BYTES:-CRC_BYTES], axis=1)
     if not wrong.any():
         return None
     lane = int(np.argmax(wrong))
-    return Mismatch(lane, f"the saved state of sequence {run.batch.members[lane]} after the last step")
+    return Mismatch(
+        lane, run.batch.steps - 1, f"the saved state of sequence {run.batch.members[lane]} after the last step"
+    )
 
 
-def _states_differ(run: OracleRun, got: HostRun) -> list[tuple[int, Mismatch]]:
+def _states_differ(program: Program, run: OracleRun, got: HostRun) -> list[Mismatch]:
     """The first step after which the states differ, if any."""
-    differ = np.argwhere(run.sums != got.sums[: len(run.sums)])
+    sums = of_struct(program, run.sums, run.batch.steps)
+    differ = np.argwhere(sums != got.sums[: len(sums)])
     if not len(differ):
         return []
     step, lane = (int(i) for i in differ[0])
-    return [(step, Mismatch(lane, f"the states of sequence {run.batch.members[lane]} after step {step + 1}"))]
+    return [Mismatch(lane, step, f"the states of sequence {run.batch.members[lane]} after step {step + 1}")]
+
+
+def _step(net: Net, port: Port, tick: int) -> int:
+    """The step at which a value of an output comes."""
+    if port.kind == "window":
+        return net.window - 1 + tick // max(port.ticks, 1) * net.every
+    return port.clock.phase + tick * port.clock.rate
 
 
 def _driver(program: Program) -> str:
@@ -288,7 +305,7 @@ def _driver(program: Program) -> str:
         flush=flush,
         checks=" ".join(f"wrong += n{k} != limits[{k}];" for k, _ in outputs),
         blob=blob_length(program),
-        digest=" ".join(c_digest(program)) if compared(program.qnet) else "",
+        digest=" ".join(c_digest(program)),
     )
 
 

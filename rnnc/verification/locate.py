@@ -2,20 +2,24 @@
 
 The package's own text is built once more with a look at every value right after the calls of its op, and at every state after
 each step. Nothing else changes: constants, kernels and the memory that values share are those of the package. C and oracle then
-run side by side, a step at a time, to the first number that differs.
+run side by side, a step at a time, to the first number that differs. Where windows overlap, each is run from its first frame to
+its last by itself.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from rnnc.backend.emit.spelling import address, condition, statement
+from rnnc.backend.emit.step import step_head
 from rnnc.backend.guards import ALWAYS_NEW, Always
 from rnnc.backend.program import Computed, Program
 from rnnc.fixed import Format
@@ -26,8 +30,20 @@ from rnnc.streams import Stream, stream_qnet
 from rnnc.verification.host import OracleRun, build, write_files
 
 LOOK = "rnnc_look"
+STEPPED = """
+{head}
+{{
+    const int wrote = {call};
+    {looks}
+    {LOOK}({end}, s, 0);
+    return wrote;
+}}
+"""
+MOST_WINDOWS = 64
 DECLARED = f"#include <stddef.h>\n#include <stdint.h>\nvoid {LOOK}(int32_t k, const void *p, size_t n);\n"
 NUMBER_BYTES = 4
+Order = Literal["<", ">", "="]
+"""A byte order, as NumPy writes it."""
 
 TRACE = """
 #include <string.h>
@@ -66,7 +82,6 @@ int32_t rnnc_trace_step({parameters})
 {{
     used = 0;
     {step};
-    {states}
     return (int32_t)used;
 }}
 
@@ -95,22 +110,37 @@ class Difference:
         return f"{self.op.name} ({self.op.op.describe()}{node}) differs first: {self.what}, element {self.element}: {numbers}"
 
 
-def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int) -> str:
+def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int, step: int = 0) -> str:
     """The first number of a lane that differs, with its op, step (from 1) and element (from 0); "" where none does.
+
+    Args:
+        step: where a difference shows; where windows overlap, those that are under way then are run.
 
     Raises VerificationError where the C with its looks does not compile.
     """
+    sequence = f"sequence {run.batch.members[lane]}"
     with Scratch() as folder:
-        trace = _Trace(program, files, Path(folder))
-        oracle = _Oracle(program)
-        for t in range(run.batch.steps):
-            frame = {name: x[t : t + 1, lane : lane + 1] for name, x in run.inputs.items()}
-            oracle.step(frame)
-            if found := oracle.first(trace.step(frame)):
-                return f"{found}, step {t + 1} of sequence {run.batch.members[lane]}"
+        trace, oracle = _Trace(program, files, Path(folder)), Oracle(program)
+        for first, last in _stretches(program, run.batch.steps, step):
+            of_window = f" of the window that begins at step {first + 1}" if program.overlap else ""
+            for t in range(first, last):
+                frame = {name: x[t : t + 1, lane : lane + 1] for name, x in run.inputs.items()}
+                oracle.step(frame)
+                if found := oracle.first(trace.step(frame)):
+                    return f"{found}, step {t - first + 1}{of_window} of {sequence}"
         oracle.drain()
         found = oracle.first(trace.flush())
-        return f"{found}, after the last step of sequence {run.batch.members[lane]}" if found else ""
+        return f"{found}, after the last step of {sequence}" if found else ""
+
+
+def _stretches(program: Program, steps: int, step: int) -> list[tuple[int, int]]:
+    """The steps to run: all of them, or those of each window that step ``step`` (from 0) is in."""
+    overlap = program.overlap
+    if not overlap:
+        return [(0, steps)]
+    earliest = max(0, -(-(step - overlap.window + 1) // overlap.hop))
+    starts = [k * overlap.hop for k in range(earliest, step // overlap.hop + 1)]
+    return [(a, a + overlap.window) for a in starts if a + overlap.window <= steps][:MOST_WINDOWS]
 
 
 def looked_at(program: Program, source: str, looks: Sequence[Computed]) -> str:
@@ -127,7 +157,25 @@ def looked_at(program: Program, source: str, looks: Sequence[Computed]) -> str:
         if at < len(calls) and line.strip() == statement(program, calls[at]):
             lines += after.get(at, [])
             at += 1
-    return DECLARED + "\n".join(lines) + "\n"
+    text = re.sub(rf"\b{program.name}_step\(", f"{program.name}_stepped(", "\n".join(lines))
+    return DECLARED + text + _stepped(program, len(looks))
+
+
+def _stepped(program: Program, first: int) -> str:
+    """NAME_step, with a look at each state behind it, and one at nothing; of windows that overlap it takes one to its end."""
+    n, ports = program.name, [p.c_name for p in (*program.inputs, *program.outputs)]
+    if program.overlap:
+        call = f"{n}_window(s, &s->w[0], {', '.join(ports)})"
+    elif program.returns:
+        call = f"{n}_stepped(s, {', '.join(ports)})"
+    else:
+        call = f"({n}_stepped(s, {', '.join(ports)}), 1)"
+    of = "s->w[0]." if program.overlap else "s->"
+    looks = [f"{LOOK}({first + k}, {of}{m.c_name}, sizeof {of}{m.c_name});" for k, m in enumerate(program.members)]
+    text = STEPPED.format(
+        head=step_head(program), call=call, looks="\n    ".join(looks), LOOK=LOOK, end=first + len(looks)
+    )
+    return text if program.returns else text.replace("return wrote;", "(void)wrote;")
 
 
 def _look(program: Program, number: int, value: Computed) -> str:
@@ -142,7 +190,7 @@ def visible(program: Program) -> list[Computed]:
     return [c for c in program.computed if c.guard in known]
 
 
-class _Oracle:
+class Oracle:
     """The oracle beside it, and what belongs to each op, in order: its values, then its states."""
 
     def __init__(self, program: Program) -> None:
@@ -165,20 +213,22 @@ class _Oracle:
         self.values.clear()
         self.stream.drain()
 
-    def first(self, seen: Mapping[int, list[bytes]]) -> Difference | None:
+    def first(self, seen: Mapping[int, list[bytes]], order: Order = "=") -> Difference | None:
         """The first number of the last call that differs from what was seen of the C; states where they were looked at."""
         q = self.program.qnet
         for op in q.ops:
             for name in op.outputs:
                 ticks = zip(seen.get(self.numbers.get(name, -1), []), self.values.get(name, []), strict=False)
                 for data, oracle in ticks:
-                    found = differs(op, f"value {name!r}", np.frombuffer(data, dtype(q.formats[name])), oracle)
+                    found = differs(
+                        op, f"value {name!r}", np.frombuffer(data, dtype(q.formats[name]).newbyteorder(order)), oracle
+                    )
                     if found:
                         return found
             owned = [*op.states(), *(f.state for f in q.feedback if f.next in op.outputs)]
             for state in owned:
                 for data in seen.get(self.members[state.name], []):
-                    c = np.frombuffer(data, dtype(state.format))
+                    c = np.frombuffer(data, dtype(state.format).newbyteorder(order))
                     found = differs(op, f"state {state.name!r}", c, self.stream.state[state.name][0])
                     if found:
                         return found
@@ -233,13 +283,12 @@ def _sizes(program: Program) -> list[int]:
     """Bytes of each look: values, then members of the struct."""
     q = program.qnet
     values = [q.values[p.value].size * dtype(q.formats[p.value]).itemsize for p in visible(program)]
-    return values + [m.bytes for m in program.members]
+    return [*values, *(m.bytes for m in program.members), 0]
 
 
 def _trace(program: Program) -> str:
-    n, first = program.name, len(visible(program))
+    n = program.name
     now = ", ".join(f"now{k}" for k, _ in enumerate(program.outputs))
-    states = [f"{LOOK}({first + k}, s.{m.c_name}, sizeof s.{m.c_name});" for k, m in enumerate(program.members)]
     given = ", ".join(f"in{k}" for k, _ in enumerate(program.inputs))
     ticks = program.drain_steps + 2
     return TRACE.format(
@@ -249,6 +298,5 @@ def _trace(program: Program) -> str:
         buffers="\n".join(f"static {p.format.ctype} now{k}[{p.size}];" for k, p in enumerate(program.outputs)),
         parameters=", ".join(f"const {p.format.ctype} *in{k}" for k, p in enumerate(program.inputs)),
         step=f"(void){n}_step(&s, {given}, {now})",
-        states="\n    ".join(states),
         flush=f"while ({n}_flush(&s, {now}) != 0) {{ }}" if program.flush else "",
     )

@@ -38,51 +38,50 @@ def _one(program: Program, state: Mapping[str, Array], steps: int, lanes: int) -
 def _of_windows(program: Program, overlap: Overlap, inputs: Mapping[str, Array]) -> Array:
     steps, lanes = next(iter(inputs.values())).shape[:2]
     parts = []
-    now = [_next(overlap, steps)] if overlap.rings else [_under_way(overlap, steps, k) for k in range(overlap.lanes)]
-    for at in now:
+    for k in range(overlap.lanes):
+        at = next_window(overlap, np.array(steps)) if overlap.rings else under_way(overlap, np.array(steps), k)
+        first, taken, left = int(at.first), int(at.taken), int(at.left)
         stream = stream_qnet(program.qnet, lanes)
-        if at.taken:
-            stream.advance({n: x[at.first : at.first + at.taken] for n, x in inputs.items()})
-        parts.append(_one(program, stream.state, at.taken, lanes))
-        parts += [] if overlap.rings else [_number(at.left, lanes)]
+        if taken:
+            stream.advance({n: x[first : first + taken] for n, x in inputs.items()})
+        parts.append(_one(program, stream.state, taken, lanes))
+        parts += [] if overlap.rings else [_number(left, lanes)]
     for r in overlap.rings:
         ring = np.zeros((r.frames, lanes, r.port.size), np.int64)
         for t in range(max(0, steps - r.frames), steps):
             ring[t % r.frames] = inputs[r.port.name][t].reshape(lanes, -1)
         parts.append(_bytes(ring.swapaxes(0, 1).reshape(lanes, -1), r.bytes // r.size))
     if overlap.rings:
-        read = (now[0].first + now[0].taken) % overlap.frames
-        parts += [_number(n, lanes) for n in (steps % overlap.frames, read, now[0].left)]
+        parts += [_number(n, lanes) for n in (steps % overlap.frames, (first + taken) % overlap.frames, left)]
     return np.concatenate(parts, 1)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A window: the step of its first frame, how many it has taken, and for how many it (or its answer) waits."""
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A window, after each of some steps: its first frame, how many it has taken, and how many it (or its answer) waits for."""
 
-    first: int
-    taken: int
-    left: int
+    first: Array
+    taken: Array
+    left: Array
 
 
-def _under_way(overlap: Overlap, steps: int, lane: int) -> _Window:
+def under_way(overlap: Overlap, steps: Array, lane: int) -> Window:
     """What the states of a lane are about, where each window has its own."""
-    since = steps - lane * overlap.hop
-    if since < 0:
-        return _Window(0, 0, -since)
-    taken = since % (overlap.steps * overlap.hop)
-    if taken >= overlap.window:
-        return _Window(0, 0, overlap.steps * overlap.hop - taken)
-    return _Window(steps - taken, taken, 0)
+    since, round_ = steps - lane * overlap.hop, overlap.steps * overlap.hop
+    taken = np.where(since < 0, 0, since % round_)
+    ended = taken >= overlap.window
+    left = np.where(since < 0, -since, np.where(ended, round_ - taken, 0))
+    idle = ended | (since < 0)
+    return Window(np.where(idle, 0, steps - taken), np.where(idle, 0, taken), left)
 
 
-def _next(overlap: Overlap, steps: int) -> _Window:
+def next_window(overlap: Overlap, steps: Array) -> Window:
     """The window whose answer is next, where frames are kept."""
-    ended = (steps - overlap.window) // overlap.hop + 1 if steps >= overlap.window else 0
+    ended = np.where(steps >= overlap.window, (steps - overlap.window) // overlap.hop + 1, 0)
     first = ended * overlap.hop
     left = first + overlap.window - steps
-    taken = max(overlap.window - left * overlap.steps, overlap.hop - left) if left < overlap.hop else 0
-    return _Window(first, taken, left)
+    due = np.maximum(overlap.window - left * overlap.steps, overlap.hop - left)
+    return Window(first, np.where(left < overlap.hop, due, 0), left)
 
 
 def _bytes(values: Array, size: int) -> Array:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from rnnc.net import Net
 from rnnc.qnet import QNet
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Occupancy
-from rnnc.verification.verify import Measurement, OutputFigures
+from rnnc.verification.verify import OutputFigures
 
 Level = Literal["good", "fair", "poor"]
 LEVELS: tuple[Level, ...] = ("good", "fair", "poor")
@@ -35,6 +35,10 @@ FEW_LSBS = 8
 UNLIKE = 16.0
 """Ratio of two channels' ranges above which their units are unlike."""
 MOST_CLIPPED = 0.05
+NO_ANSWERS = "has no answer that onnxruntime can be held to"
+LONGER = "Give longer recordings: --calib DATA, or --input DATA of rnnc verify."
+MOVING = "Give recordings in which the outputs move: --calib DATA, or --input DATA of rnnc verify."
+CALIBRATE = "Give --calib DATA: what was run is noise."
 CONSTANT = 16 * 2.0**-23
 """A channel that varies by less, beside its own magnitude, is constant: float32 gives no more."""
 
@@ -48,7 +52,7 @@ class OutputVerdict:
         ignored: channels that vary too little to be judged.
         worst: the channel that has the lowest SQNR of those that are judged, None where they are judged together.
         level: None where there is nothing to judge.
-        why: what decides the level: "y[1] has 4.8 dB".
+        why: what decides the level: "y[1] has 4.8 dB"; without one, why there is nothing to judge.
     """
 
     name: str
@@ -65,12 +69,13 @@ class Verdict:
     """The judgement of a whole network.
 
     Args:
-        level: the worst of all outputs' and of what was clipped, None where there was nothing to judge.
+        level: the worst of all outputs' and of what was clipped, None where nothing could be judged.
         outputs: each output's.
         clipped: the input or state of which most was clipped, where that is too much.
         why: what decides the level.
         of_user: the data are the user's, no noise: what is poor on them is an error.
-        cause, cure: in words, why it is not good and the one thing to do; "" where it is good.
+        cause, cure: in words, why it is not good and the one thing to do; "" where it is good. Where nothing could be
+            judged ``why`` has the reason.
         states: a sentence for each state that was clipped more than a little.
     """
 
@@ -90,6 +95,11 @@ class Verdict:
         return max(judged, key=lambda o: (_rank(o.level), -_lowest(o)), default=None)
 
     @property
+    def unjudged(self) -> list[str]:
+        """A sentence for each output that is not judged beside others that are."""
+        return [f"{o.name} is not judged: {o.why}" for o in self.outputs if o.level is None and self.level]
+
+    @property
     def fails(self) -> bool:
         """Whether it is an error: poor, on the user's own data."""
         return self.level == "poor" and self.of_user
@@ -97,10 +107,20 @@ class Verdict:
     @property
     def text(self) -> str:
         """One line: the level, what decides it, and the cause."""
-        return f"{self.level}: {self.why}; {self.cause}" if self.cause else f"{self.level}: {self.why}"
+        head = f"{self.level}: {self.why}" if self.level else self.why
+        return f"{head}; {self.cause}" if self.cause else head
 
 
-def judge(qnet: QNet, measured: Measurement, *, of_user: bool, labelled: Collection[str] = ()) -> Verdict:
+class Compared(Protocol):
+    """What a judgement needs: a ``Measurement``, or what else was compared with onnxruntime."""
+
+    @property
+    def outputs(self) -> tuple[OutputFigures, ...]: ...
+    @property
+    def occupancy(self) -> tuple[Occupancy, ...]: ...
+
+
+def judge(qnet: QNet, measured: Compared, *, of_user: bool, labelled: Collection[str] = ()) -> Verdict:
     """Judge what was measured; the cause is found by ``cause.diagnose``.
 
     Args:
@@ -118,7 +138,11 @@ def judge(qnet: QNet, measured: Measurement, *, of_user: bool, labelled: Collect
     verdict = Verdict(level, outputs, clipped, "", of_user)
     weakest = verdict.weakest
     by_output = weakest is not None and weakest.level == level
-    why = weakest.why if weakest and by_output else _clipping(clipped) if clipped else "nothing to judge"
+    if level is None:
+        reasons = ", ".join(f"{o.name} {o.why}" for o in outputs)
+        cure = LONGER if all(o.why == NO_ANSWERS for o in outputs) else MOVING if of_user else CALIBRATE
+        return Verdict(None, outputs, None, f"nothing could be judged: {reasons}", of_user, cure=cure)
+    why = weakest.why if weakest and by_output else _clipping(clipped) if clipped else ""
     return Verdict(level, outputs, clipped, why, of_user)
 
 
@@ -126,20 +150,34 @@ def judge_output(o: OutputFigures, form: Format, *, classes: bool = False) -> Ou
     """Judge one output, of the format that its integers have."""
     reference, agreement = o.asked.reference, o.difference.argmax_agreement
     if form.index:
-        level: Level | None = None if agreement is None else _grade(agreement, SAME, ALIKE)
-        return OutputVerdict(o.name, "indices", (), (), None, level, f"{o.name} is equal in {_percent(agreement)}")
+        if agreement is None:
+            return OutputVerdict(o.name, "indices", (), (), None, None, NO_ANSWERS)
+        why = f"{o.name} is equal in {_percent(agreement)}"
+        return OutputVerdict(o.name, "indices", (), (), None, _grade(agreement, SAME, ALIKE), why)
     channels = tuple(sqnr_db(reference[:, k : k + 1], o.got[:, k : k + 1]) for k in range(reference.shape[1]))
     if classes:
         level, why = _judge_classes(o.name, o.difference.sqnr_db, agreement)
-        return OutputVerdict(o.name, "classes", channels, (), None, level, why)
+        return OutputVerdict(o.name, "classes", channels, (), None, level, why or _unjudged(o))
     ignored = too_still(reference, form.scale_for(reference.shape[1]))
     known = {k: db for k, db in enumerate(channels) if db is not None and k not in ignored}
     if not known:
-        return OutputVerdict(o.name, "channels", channels, ignored, None, None, "")
+        return OutputVerdict(o.name, "channels", channels, ignored, None, None, _unjudged(o))
     worst = min(known, key=lambda k: known[k])
     name = o.name if len(channels) == 1 else f"{o.name}[{worst}]"
     level = _grade(known[worst], GOOD_DB, FAIR_DB)
     return OutputVerdict(o.name, "channels", channels, ignored, worst, level, f"{name} has {_decibels(known[worst])}")
+
+
+def _unjudged(o: OutputFigures) -> str:
+    """Why an output that has no signal is not judged, and how far the integers are from it."""
+    reference = o.asked.reference
+    if not len(reference):
+        return NO_ANSWERS
+    if not np.all(np.isfinite(reference)):
+        return "is not finite in onnxruntime"
+    still = np.all(np.ptp(reference, axis=0) <= CONSTANT * np.abs(reference).max(0))
+    words = "is constant in onnxruntime" if still else f"varies by less than {FEW_LSBS} LSB of its format"
+    return f"{words} (the integers are within {o.difference.max_abs:.3g} of it)"
 
 
 def _judge_classes(name: str, db: float | None, agreement: float | None) -> tuple[Level | None, str]:

@@ -110,14 +110,16 @@ class Verification:
         if self.difference:
             found.append(f"the C differs from the oracle: {self.difference}")
         if self.measured.import_fault:
-            found.append(
-                f"the import differs from onnxruntime by {self.measured.import_max_rel:.3g}: "
-                f"first at {self.measured.import_fault}"
-            )
+            found.append(import_problem(self.measured))
         for o in self.measured.outputs:
             if min_sqnr is not None and o.difference.sqnr_db is not None and o.difference.sqnr_db < min_sqnr:
                 found.append(f"SQNR of {o.name!r} is {o.difference.sqnr_db:.1f} dB, below {min_sqnr:g} dB")
         return found
+
+
+def import_problem(measured: Measurement) -> str:
+    """What is wrong with an import that is more than float32 explains from onnxruntime."""
+    return f"the import differs from onnxruntime by {measured.import_max_rel:.3g}: first at {measured.import_fault}"
 
 
 def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Sequences, options: Options) -> Measurement:
@@ -182,11 +184,10 @@ def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleR
 
 
 def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:
-    """The first op that differs, where the same C does so while each op is looked at; of windows that overlap the output."""
-    if program.overlap:
-        return found.where
-    first = locate(program, files, run, found.lane)
+    """The first op that differs, where the same C does so while each op is looked at."""
+    first = locate(program, files, run, found.lane, found.step)
     if first:
         return f"{first}. It shows in {found.where}"
-    around = "the fault is in what writes them out, or in what the C compiler makes of the step"
+    kept = ", in how windows are kept" if program.overlap else ""
+    around = f"the fault is in what writes them out{kept}, or in what the C compiler makes of the step"
     return f"{found.where}; no value or state differs where each is looked at: {around}"

@@ -18,6 +18,7 @@ from rnnc.tracing import HANDLERS
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
+    "ctrl_c",
     "flags interruption",
     "errors",
     "fixed wav files",
@@ -34,7 +35,7 @@ LAYERS = (
     "verification",
     "report",
     "package",
-    "compiler",
+    "judging compiler",
     "linking",
     "tuning demo",
     "cli",

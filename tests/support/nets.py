@@ -7,7 +7,9 @@ op joins every property test by one function here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,7 @@ from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude
 Array = np.ndarray[Any, Any]
 REFUSED = 10_000_000
 """From the seed of a network that is refused to that of the next."""
+SHORT_WINDOW = 9
 WEIGHT_SPREADS = (0.0, 0.05, 0.3, 1.0, 3.0)
 
 
@@ -305,3 +308,13 @@ def draw_integers(seed: int, layers: Sequence[str] = ()) -> QNet:
         except Refused:
             continue
     raise AssertionError(f"networks of {layers or 'any layers'} are refused five times in a row")
+
+
+def in_windows(layers: tuple[str, ...], hop: int = 0, columns: int = 0) -> QNet:
+    """A random network that answers windows; ``hop`` 0 for one after the other."""
+    for seed in count():
+        net = draw(seed, layers, columns, 6)
+        with suppress(Refused, AssertionError):
+            net = replace(net, window=SHORT_WINDOW, hop=hop, outputs=(of_window(net, SHORT_WINDOW),))
+            return to_integers(net, noise(net, 64, seed))
+    raise AssertionError

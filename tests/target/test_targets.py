@@ -13,6 +13,7 @@ import pytest
 
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.backend.emit import Golden
+from rnnc.backend.emit.spelling import statement
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS
 from rnnc.errors import NoRoom, Refused
@@ -29,7 +30,7 @@ from rnnc.verification.emulator import Measurement, measure, missing_tools
 from rnnc.verification.locate_board import locate_on_board
 from tests.support.nets import LAYERS, draw_integers, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
-from tests.support.plants import TICK, planted
+from tests.support.plants import PLANT, TICK, planted
 
 SHORT_SEEDS = range(len(LAYERS))
 """One network for each layer."""
@@ -120,6 +121,23 @@ def test_what_differs_on_a_board_is_told_with_its_op_step_and_element(board: str
     assert found.startswith(f"{place.op} (Dense") and f"value '{place.value}', element 2: C " in found, found
     assert found.endswith(f"step {TICK} of the self-test")
     assert locate_on_board(program, files, vectors(qnet), BOARDS[board]) == ""
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", ["cortex-m4", "avr", "powerpc"])
+def test_a_state_that_differs_on_a_board_is_told_before_any_value_does(board: str) -> None:
+    """A GRU's 32-bit state: its upper half, which it answers, differs a step later."""
+    need(board)
+    qnet = draw_integers(0, ("gru_after", "dense"))
+    program, files = package(qnet, target=board if board in TARGETS else "portable", steps=STEPS)
+    op = qnet.ops[0]
+    state = next(s for s in op.states() if s.name.endswith("_s"))
+    text, name = statement(program, next(c for c in program.calls if c.op == op.name)), f"{program.name}.c"
+    plant = PLANT.format(ctype="int32_t", tick=TICK, element=1, bit=1 << 14)
+    wrong = {**files, name: plant + files[name].replace(text, f"{text}\nplanted(s->{state.name});")}
+    found = locate_on_board(program, wrong, vectors(qnet), BOARDS[board])
+    assert found.startswith(f"{op.name} (GRU") and f"state {state.name!r}, element 1: C " in found, found
+    assert found.endswith(f"step {TICK} of the self-test")
 
 
 @pytest.mark.slow

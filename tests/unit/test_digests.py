@@ -8,10 +8,10 @@ import pytest
 from rnnc.backend.emit.spelling import statement
 from rnnc.qnet import QNet
 from rnnc.verification.batches import Batch
-from rnnc.verification.digests import compared
+from rnnc.verification.digests import of_struct
 from rnnc.verification.host import HostPackage, OracleRun, run_oracle
 from rnnc.verification.verify import compare_c
-from tests.support.nets import LAYERS, draw_integers, noise
+from tests.support.nets import LAYERS, SHORT_WINDOW, draw_integers, in_windows, noise
 from tests.support.packages import package
 
 STEPS, LANES = 50, 2
@@ -32,10 +32,32 @@ def oracle_run(qnet: QNet) -> OracleRun:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_check_sums_of_the_states_agree_after_every_step(layer: str) -> None:
     qnet = draw_integers(list(LAYERS).index(layer), (layer,))
-    run = oracle_run(qnet)
-    assert len(run.sums) == (STEPS if compared(qnet) else 0)
-    with HostPackage(*package(qnet)) as host:
-        assert np.array_equal(host.run(run.inputs).sums[: len(run.sums)], run.sums)
+    agree(qnet)
+
+
+def agree(qnet: QNet) -> int:
+    """After how many steps the check sums are known, which must be those of the C."""
+    run, (program, files) = oracle_run(qnet), package(qnet)
+    with HostPackage(program, files) as host:
+        sums = of_struct(program, run.sums, STEPS)
+        assert np.array_equal(host.run(run.inputs).sums[: len(sums)], sums)
+    return len(sums)
+
+
+@pytest.mark.parametrize("layers", [("skip",), ("gru_after", "skip"), ("conv", "lstm")])
+@pytest.mark.parametrize("hop", [0, 2, 7])
+@pytest.mark.parametrize("columns", [1, 40])
+def test_check_sums_agree_in_windows_that_overlap_and_look_ahead(
+    layers: tuple[str, ...], hop: int, columns: int
+) -> None:
+    known = agree(in_windows(layers, hop, columns))
+    assert known == STEPS if not hop else known >= STEPS - SHORT_WINDOW
+
+
+def test_both_ways_to_keep_windows_are_among_them() -> None:
+    """Frames, and states for each window that is under way."""
+    programs = [package(in_windows(("conv", "lstm"), 7, columns))[0] for columns in (1, 40)]
+    assert [bool(p.overlap and p.overlap.rings) for p in programs] == [True, False]
 
 
 def test_check_sums_change_with_every_step_of_a_moving_state() -> None:

@@ -147,7 +147,7 @@ def masked(name: str) -> bytes:
 )
 def test_an_input_that_may_be_a_state_is_told_with_the_option(name: str, states: dict[str, str], told: bool) -> None:
     found = rnnc.compile_model(masked(name), options=Options(states=states), verify=False).cautions
-    assert any("--state hidden=v" in c and "--state hidden=none" in c for c in found) == told
+    assert any("states={'hidden': 'v'}" in c and "states={'hidden': 'none'}" in c for c in found) == told
 
 
 def test_data_without_the_array_of_a_state_say_how_to_name_it() -> None:

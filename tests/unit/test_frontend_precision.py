@@ -72,7 +72,7 @@ def test_integers_that_are_cast_at_once_are_real_numbers() -> None:
     package = rnnc.compile_model(counts(""), input_range={"x": (-128.0, 127.0)})
     assert package.report["verify"]["import_max_rel"] < 1e-5
     assert package.report["inputs"][0]["scale"][0] == pytest.approx(128 / 32767, rel=0.01)
-    assert "--input-range x=LO:HI" in " ".join(package.notes)
+    assert "input_range={'x': (LO, HI)}" in " ".join(package.notes)
 
 
 def test_integers_that_something_else_reads_are_refused() -> None:

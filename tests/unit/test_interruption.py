@@ -109,9 +109,17 @@ def interrupted(here: Path, patch: str, words: tuple[str, ...] = COMPILE, path: 
     assert {p.name for p in here.iterdir()} <= before
 
 
-@pytest.mark.parametrize("module", ["typer", "numpy", "onnx", "onnxruntime"])
+@pytest.mark.parametrize("module", ["rnnc.interruption", "typer", "numpy", "onnx", "onnxruntime"])
 def test_while_modules_are_imported_that_turn_exceptions_into_others(module: str, here: Path) -> None:
     interrupted(here, IMPORT.format(module=module))
+
+
+def test_next_to_nothing_is_imported_before_ctrl_c_is_heard() -> None:
+    """What comes before that is Python's own start."""
+    code = "import sys; had = {*sys.modules}; import rnnc.ctrl_c; print(*sys.modules.keys() - had)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    libraries = {name.split(".")[0] for name in done.stdout.split()} - {"rnnc"}
+    assert {"typing", "threading", "tempfile"}.isdisjoint(libraries) and "signal" in libraries, libraries
 
 
 def test_in_a_long_call_of_c(here: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import count
 
 import pytest
 
@@ -14,7 +13,7 @@ from rnnc.verification.batches import Batch
 from rnnc.verification.host import OracleRun, run_oracle
 from rnnc.verification.locate import locate, visible
 from rnnc.verification.verify import compare_c
-from tests.support.nets import LAYERS, draw_integers, noise
+from tests.support.nets import LAYERS, draw_integers, in_windows, noise
 from tests.support.packages import package
 from tests.support.plants import PLANT, TICK, planted
 
@@ -28,9 +27,7 @@ def oracle_run(qnet: QNet, lanes: int = 2) -> OracleRun:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_flipped_bit_is_told_with_its_op_value_step_and_element(layer: str) -> None:
-    number = list(LAYERS).index(layer)
-    drawn = (draw_integers(seed, (layer,)) for seed in count(number, len(LAYERS)))
-    qnet = next(q for q in drawn if not q.net.overlaps)
+    qnet = draw_integers(list(LAYERS).index(layer), (layer,))
     program, files = package(qnet)
     place = max(program.computed, key=lambda p: (p.op.startswith(layer), qnet.values[p.value].size))
     assert place in visible(program)
@@ -83,6 +80,57 @@ def test_a_state_that_the_graph_feeds_back_is_told_with_the_op_that_gives_it() -
     producer = next(op for op in qnet.ops if feedback.next in op.outputs)
     assert found.startswith(producer.name) and f"state {feedback.state.name!r}, element 0" in found, found
     assert "step 3 of sequence 0" in found
+
+
+@pytest.mark.parametrize("columns", [1, 40])
+def test_a_state_of_windows_that_overlap_is_told_with_its_window_and_step(columns: int) -> None:
+    """With frames that are kept, and with states for each window that is under way."""
+    qnet = in_windows(("conv", "gru_after"), 4, columns)
+    program, files = package(qnet)
+    op = next(o for o in qnet.ops if o.name.startswith("gru"))
+    state = next(s for s in op.states() if s.name.endswith("_s"))
+    found = told(
+        program, with_plant(program, files, op.name, f"w->{state.name}", "int32_t", 1 << 14), oracle_run(qnet, 1)
+    )
+    assert found.startswith(f"{op.name} (GRU") and f"state {state.name!r}, element 0: C " in found, found
+    assert re.search(r", step \d+ of the window that begins at step \d+ of sequence 0. It shows in ", found), found
+
+
+def test_a_fault_in_how_windows_are_kept_is_told_as_such() -> None:
+    qnet = in_windows(("gru_after",), 4, 1)
+    program, files = package(qnet)
+    assert program.overlap and program.overlap.rings
+    name = f"{program.name}.c"
+    wrong = files[name].replace("s->at + 1 <", "s->at + 2 <")
+    assert wrong != files[name]
+    found = told(program, {**files, name: wrong}, oracle_run(qnet, 1))
+    assert "no value or state differs" in found and "in how windows are kept" in found, found
+
+
+@pytest.mark.parametrize("hop", [-1, 0, 4])
+def test_a_delay_line_is_told_with_its_element(hop: int) -> None:
+    """In an endless stream, in windows that look ahead, and in windows that overlap besides."""
+    layers = ("gru_after", "skip")
+    qnet = draw_integers(0, layers) if hop < 0 else in_windows(layers, hop)
+    program, files = package(qnet)
+    op = next(o for o in qnet.ops if o.elastic)
+    queue = op.states()[0]
+    of = "w" if program.overlap else "s"
+    plants = with_plant(program, files, op.name, f"{of}->{queue.name}", queue.format.ctype, 1)
+    found = told(program, plants, oracle_run(qnet, 1))
+    assert found.startswith(f"{op.name} (wait for") and f"state {queue.name!r}, element 0: C " in found, found
+    assert re.search(r"element 0: C -?\d+, oracle -?\d+, step \d+ of ", found), found
+
+
+def with_plant(
+    program: Program, files: dict[str, str], op: str, member: str, ctype: str, bit: int, tick: int = 3
+) -> dict[str, str]:
+    """The package with a bit of a state's first element flipped after an op's last call, from its tick-th on."""
+    call, name = [c for c in program.calls if c.op == op][-1], f"{program.name}.c"
+    text = statement(program, call)
+    assert files[name].count(text) == 1
+    plant = PLANT.format(ctype=ctype, tick=tick, element=0, bit=bit)
+    return {**files, name: plant + files[name].replace(text, f"{text}\nplanted({member});")}
 
 
 def test_a_constant_changed_in_a_kernel_names_its_layer() -> None:

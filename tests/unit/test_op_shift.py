@@ -137,6 +137,12 @@ def test_zeros_around_frames_become_the_padding_of_a_convolution(pads: list[int]
         (pad(0, 2, mode="reflect"), "pads a sequence"),
         (lambda b, x: b.op("Pad", x, b.const(np.array([0, 1, 0, 0, 0, 0])), b.const(np.float32(1))), "with 1"),
         (lambda b, x: b.op("Gather", x, b.const(np.array([3, 1, 2])), axis=1), "takes steps 3, 1, 2"),
+        (lambda b, x: b.op("Gather", x, b.const(np.array(0)), axis=1), "takes the first step of a sequence by itself"),
+        (
+            lambda b, x: b.op("Gather", x, b.const(np.array(-2)), axis=1),
+            "takes the step 1 before the last of a sequence",
+        ),
+        (lambda b, x: b.op("Sub", x, cut(0, 1)(b, x)), "takes the first step of a sequence by itself"),
     ],
 )
 def test_refused(nodes: Any, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rnnc.cli import app
 from rnnc.errors import BudgetError, Refused, UsageError
 from rnnc.flags import KEYWORDS, in_python, words
 from rnnc.options import RULES, Options, check_limits
+from tests.support.faults import FAULTS
 from tests.support.small import small
 
 REFUSED = [
@@ -157,6 +159,7 @@ def test_a_name_that_is_kept_is_not() -> None:
         ("--input-format x=q4.11: no", "input_format={'x': 11}: no"),
         ("--input-range x=... says so", "input_range={'x': ...} says so"),
         ("--external-data reads it", "external_data=True reads it"),
+        ("Give longer ones: --input DATA of rnnc verify.", "Give longer ones: test=DATA of rnnc.build."),
         ("rnnc doctor --json; -Wl,--wrap=f", "rnnc doctor --json; -Wl,--wrap=f"),
     ],
 )
@@ -189,6 +192,27 @@ def test_what_the_shell_says_is_what_python_means(keyword: str, value: Any) -> N
         assert {k: v for each in values for k, v in each.items()} == value
     else:
         assert (sum(values, ()) if isinstance(value, tuple) else values[0]) == value
+
+
+def test_what_a_package_says_speaks_of_keywords_in_python_and_of_flags_in_the_shell(tmp_path: Path) -> None:
+    """Notes, cautions, verdict, report.json and the page: of a net that starts anew, an input that is clipped, and noise."""
+    (tmp_path / "net.onnx").write_bytes(FAULTS["beyond_calibration"]().model)
+    x = FAULTS["beyond_calibration"]().test
+    np.save(tmp_path / "x.npy", x)
+    made = rnnc.build(tmp_path / "net.onnx", None, Options(input_range={"x": (-0.5, 0.5)}), test=x)
+    assert made.verdict is not None
+    said = [*made.notes, *made.cautions, made.verdict.text, made.verdict.cure, made.report["verify"]["advice"]]
+    page = re.search(r"What to do.*?</ul>", made.files["report.html"], re.DOTALL)
+    assert page
+    assert not re.search(r"--[a-z]", " ".join(said) + page[0]), said
+    assert "input_range={'x': ...}" in " ".join(said) and "calibration=DATA" in page[0]
+    answer = CliRunner().invoke(
+        app,
+        ["compile", str(tmp_path / "net.onnx"), "--input-range", "x=-0.5:0.5", "-o", str(tmp_path / "out"), "--json"],
+    )
+    assert "--calib DATA" in answer.stderr and "calibration=" not in answer.stderr
+    text = (tmp_path / "out/report.html").read_text()
+    assert "--calib DATA" in text and "calibration=" not in text
 
 
 def test_an_error_of_a_budget_names_the_keyword() -> None:

@@ -149,7 +149,7 @@ def test_names_cannot_break_out_of_the_page() -> None:
 def test_what_was_not_done_is_said() -> None:
     text = _Text(_page(rnnc.compile_model(small(), verify=False))).text
     assert "Nothing was compared" in text and "not verified" in text
-    assert "Ranges come from noise" in text and "--calib DATA" in text
+    assert "Ranges come from noise" in text and "calibration=DATA" in text
 
 
 def test_a_clipped_input_is_the_cause_and_the_first_advice() -> None:

@@ -24,6 +24,7 @@ from rnnc.errors import DataError, UsageError
 from rnnc.options import Options
 from rnnc.package import Package
 from tests.conftest import require
+from tests.support.graphs import Builder
 from tests.support.models import Array, model
 from tests.support.small import FEATURES, HIDDEN, WEIGHTS, recording, small
 
@@ -350,4 +351,20 @@ def test_a_state_that_calibration_never_moves_is_named() -> None:
         return " ".join(package.cautions)
 
     assert "State s never moves in the calibration data" in cautions(0.0)
+    assert "never moves" not in cautions(1.0)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_a_layer_that_calibration_never_moved_is_named(kind: str) -> None:
+    b = Builder()
+    gates = {"GRU": 3, "LSTM": 4}[kind]
+    h = b.ops(kind, 2, "x", b.const(b.weights(1, gates * 4, 2)), b.const(b.weights(1, gates * 4, 4)), hidden_size=4)[0]
+    content = b.model({"x": ["time", 1, 2]}, [b.op("Squeeze", h, b.const(np.array([1])), out="y")])
+
+    def cautions(level: float) -> str:
+        x = level * RNG.standard_normal((50, 2))
+        options = Options(input_range={"x": (-1, 1)})
+        return " ".join(rnnc.build(content, {"x": x}, options, verify=False).cautions)
+
+    assert f"{kind.lower()}0 ({kind}" in cautions(0.0) and "never moves in the calibration data" in cautions(0.0)
     assert "never moves" not in cautions(1.0)

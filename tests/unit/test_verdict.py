@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import rnnc
+from rnnc.cli import app
 from rnnc.errors import VerificationError
 from rnnc.fixed import Format
 from rnnc.package import Package
@@ -110,7 +113,44 @@ def test_a_network_with_nothing_to_judge_has_no_verdict() -> None:
     b.op("Mul", "x", b.const(np.array(0.0)), out="y")
     made = rnnc.build(b.model({"x": ["time", 3]}, ["y"]), {"x": recording(50)}, rnnc.Options())
     assert made.verdict is not None and made.verdict.level is None
-    assert made.report["verify"]["verdict"] is None and made.report["verify"]["cause"] is None
+    verify = made.report["verify"]
+    assert verify["verdict"] is None
+    assert verify["cause"] == "nothing could be judged: y is constant in onnxruntime (the integers are within 0 of it)"
+    assert "recordings in which the outputs move" in verify["advice"] and verify["advice"] in made.files["report.html"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        (np.zeros((0, 1)), "has no answer"),
+        (np.full((9, 1), np.inf), "is not finite"),
+        (np.full((9, 1), 0.1), "is constant in onnxruntime (the integers are within 0.5 of it)"),
+        (1e-4 * WAVE[:, None], "varies by less than 8 LSB"),
+    ],
+)
+def test_an_output_that_is_not_judged_says_why(reference: Array, why: str) -> None:
+    with np.errstate(invalid="ignore"):
+        found = judge_output(figures(reference, reference + 0.5), FINE)
+    assert found.level is None and why in found.why
+
+
+def test_an_output_that_is_not_judged_is_named_beside_one_that_is() -> None:
+    b = Builder()
+    b.op("Mul", "x", b.const(np.array(0.0)), out="still")
+    b.op("Mul", "x", b.const(np.array(2.0)), out="y")
+    made = rnnc.build(b.model({"x": ["time", 3]}, ["y", "still"]), {"x": recording(50)}, rnnc.Options())
+    assert made.verdict is not None and made.verdict.level == "good"
+    assert "still is not judged: is constant in onnxruntime (the integers are within 0 of it)" in made.notes
+
+
+def test_verify_says_that_nothing_could_be_judged(tmp_path: Path) -> None:
+    b = Builder()
+    b.op("Mul", "x", b.const(np.array(0.0)), out="y")
+    (tmp_path / "net.onnx").write_bytes(b.model({"x": ["time", 3]}, ["y"]))
+    answer = CliRunner().invoke(app, ["verify", str(tmp_path / "net.onnx")])
+    assert answer.exit_code == 0 and "verified" not in answer.stdout
+    assert "verdict: none: nothing could be judged: y is constant" in answer.stdout.replace("\n  ", " ")
+    assert "warning: nothing could be judged: y is constant" in answer.stderr and "Give --calib DATA" in answer.stderr
 
 
 def test_a_softmax_and_what_has_labels_are_class_scores() -> None:

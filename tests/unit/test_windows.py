@@ -150,7 +150,8 @@ def test_a_file_that_starts_anew_is_told_apart_from_the_c_that_goes_on() -> None
     ways_out = (f"model_reset every {T} steps", f"--window {T} --hop K")
     header = package.files["model.h"].replace("\n *     //", "")
     assert all(text in header for text in (words, *ways_out))
-    assert any(all(text in caution for text in (words, *ways_out)) for caution in package.cautions)
+    in_python = (words, ways_out[0], f"window={T} hop=K")
+    assert any(all(text in caution for text in in_python) for caution in package.cautions)
     assert words in package.files["report.html"]
 
 
