@@ -69,7 +69,7 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class WeightRows:
-    """int8 weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
+    """Weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
 
     ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
     """
@@ -79,6 +79,8 @@ class WeightRows:
     comment: str
     batched: bool = False
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
+    wide: tuple[tuple[bool, ...], ...] = ()
+    """For each block and each row of a unit, whether it holds int16 weights, not int8; () where none does."""
 
 
 @dataclass(frozen=True, eq=False)

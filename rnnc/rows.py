@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.fixed import Floats, Ints, int32, matmul
+from rnnc.fixed import Bools, Floats, Ints, int32, matmul
 
 WEIGHT_MAX = 127
 FINAL_SHIFT = 8
@@ -75,11 +75,15 @@ class RowScale:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """int8 rows over one vector, ``weights [rows, columns]``, with the operand's largest magnitude."""
+    """Rows over one vector, ``weights [rows, columns]``, with the operand's largest magnitude.
+
+    ``wide [rows]`` says which rows hold int16 weights, not int8; None where none does.
+    """
 
     weights: Ints
     scale: RowScale
     operand_max: int
+    wide: Bools | None = None
 
     @cached_property
     def _transposed(self) -> Floats:
