@@ -98,6 +98,7 @@ RULES: Mapping[str, OptionRule] = {
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
     "weights": OptionRule("a text", _is_text, _no_weights),
     "wide": OptionRule("a text", _is_text, _no_block, every=True),
+    "min_sqnr": OptionRule("a number", lambda db: db is None or _is_number(db), lambda db: "" if db is None else _infinite(db)),
     "target": OptionRule("a text", _is_text),
     "search": COUNT,
     "hop": COUNT,
@@ -138,6 +139,8 @@ class Options:
         layer_precision: the same of single layers, by name ("lstm0").
         weights: "8" or "16" bits for all, or "auto": as many in 16 bits as the accuracy asks for.
         wide: blocks with weights of 16 bits: a layer, a gate of it ("lstm0.c"), or that over one operand ("lstm0.c.x").
+        min_sqnr: dB that every output must reach: with weights "auto" as many in 16 bits as that takes on the calibration
+            data; the accuracy that is measured is held against it, in place of the verdict.
         target: the part to pack weights and choose kernels for.
         search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
         window: T, the steps of a window, each of which starts anew and is answered at its end; 0 for an endless stream.
@@ -161,6 +164,7 @@ class Options:
     layer_precision: Mapping[str, Precision] = field(default_factory=dict)
     weights: Weights = "auto"
     wide: tuple[str, ...] = ()
+    min_sqnr: float | None = None
     target: str = "portable"
     search: int = 0
     window: int = 0

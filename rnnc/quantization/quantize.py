@@ -52,6 +52,13 @@ def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0, is_wid
     return _Builder(net, ranges, options, RowQuantizer(is_wide or as_named(options), jitter)).build()
 
 
+def requantized(qnet: QNet, ranges: Ranges, options: Options, name: str, rows: RowQuantizer) -> QOp:
+    """One op of a network, quantized again, its rows by ``rows``; all formats are as they are."""
+    q = next(q for q in qnet.ops if q.name == name)
+    builder = _Builder(qnet.net, ranges, options, rows, wide_values(qnet.net), dict(qnet.formats), dict(qnet.values))
+    return replace(q.op.quantize(_OpQuantizer(builder, q.op, list(q.inputs))), inputs=q.inputs)
+
+
 @dataclass
 class _Builder:
     net: Net
