@@ -102,6 +102,14 @@ class Block:
     operand_max: int
     wide: Bools | None = None
 
+    @staticmethod
+    def stacked(blocks: Sequence[Block]) -> Block:
+        """The rows of blocks below each other."""
+        m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
+        weights = np.concatenate([b.weights for b in blocks])
+        wide = [b.wide for b in blocks if b.wide is not None]
+        return Block(weights, RowScale(a, m, p), blocks[0].operand_max, np.concatenate(wide) if wide else None)
+
     @cached_property
     def _transposed(self) -> Floats:
         return np.ascontiguousarray(self.weights.T, np.float64)

@@ -19,13 +19,13 @@ from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, State
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
-from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds, stacked
+from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch
-from rnnc.rows import OneBlock
+from rnnc.rows import Block, OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
 PROBED_POSITIONS = 8
@@ -250,7 +250,7 @@ class QConv(QOp):
     def _every(self) -> OneBlock:
         """The rows of all groups below each other."""
         bias = np.concatenate([rows.bias for rows in self.rows])
-        return OneBlock(stacked([rows.block for rows in self.rows]), bias, self.rows[0].shift)
+        return OneBlock(Block.stacked([rows.block for rows in self.rows]), bias, self.rows[0].shift)
 
     @property
     def _wide(self) -> bool:

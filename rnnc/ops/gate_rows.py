@@ -6,7 +6,6 @@ of units at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,7 +16,7 @@ from rnnc.fixed import GATE_LSB, Floats, Format, Ints
 from rnnc.language import Range
 from rnnc.net import Quantizer
 from rnnc.qnet import Bound, Field, UnitRows, WeightRows
-from rnnc.rows import Block, OneBlock, RowScale, TwoBlock, together
+from rnnc.rows import Block, OneBlock, TwoBlock, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,14 +192,6 @@ def wide_rows(block: Block, units: int) -> tuple[bool, ...]:
 def all_wide(block: Block) -> bool:
     """Whether rows that no unit holds are stored as int16, all of them: where any is wide."""
     return any(wide_rows(block, len(block.weights)))
-
-
-def stacked(blocks: Sequence[Block]) -> Block:
-    """Blocks over operands of one range below each other."""
-    m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
-    wide = np.concatenate([np.zeros(len(b.weights), np.bool_) if b.wide is None else b.wide for b in blocks])
-    weights = np.concatenate([b.weights for b in blocks])
-    return Block(weights, RowScale(a, m, p), blocks[0].operand_max, wide if wide.any() else None)
 
 
 def layer_rows(name: str, block: Block, comment: str) -> WeightRows:

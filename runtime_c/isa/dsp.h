@@ -72,39 +72,36 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
                      " pop {r4-r11, pc}\n");
 }
 
-/* Of wide rows.  Pushes 40 bytes.  The loop has 16 columns, of 44 bytes of code for four, of which it passes over in the first
+/* Of wide rows.  Pushes 36 bytes.  The loop has 16 columns, of 44 bytes of code for four, of which it passes over in the first
  * turn those that are not there.
- * r0 .. r3 sums; r4, r5 activations; r6 .. r9 weights; r12, lr their addresses; r11 the end. */
-#define RNNC_DSP_WIDE(x)                                                                        \
-    "ldmia lr!, {r6-r9}\n smlad r0, r6, " x ", r0\n smlad r1, r7, " x ", r1\n smlad r2, r8, " x \
-    ", r2\n smlad r3, r9, " x ", r3\n"
-#define RNNC_DSP_WIDE_COL4 "ldmia r12!, {r4-r5}\n" RNNC_DSP_WIDE("r4") RNNC_DSP_WIDE("r5")
+ * r3, r10, r12, lr sums; r4, r5 activations; r6 .. r9 weights; r2, r1 their addresses; r11 the end; r0 acc. */
+#define RNNC_DSP_WIDE(x)                                                                           \
+    "ldmia r1!, {r6-r9}\n smlad r3, r6, " x ", r3\n smlad r10, r7, " x ", r10\n smlad r12, r8, " x \
+    ", r12\n smlad lr, r9, " x ", lr\n"
+#define RNNC_DSP_WIDE_COL4 "ldmia.w r2!, {r4-r5}\n" RNNC_DSP_WIDE("r4") RNNC_DSP_WIDE("r5")
 __attribute__((naked, noinline, unused)) static const int8_t *
 rnnc_dsp_wide(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
 {
     __asm__ volatile(
         ".syntax unified\n"
-        " push {r0, r4-r11, lr}\n"
-        " mov lr, r1\n"
-        " mov r12, r2\n"
-        " ldmia r12!, {r6, r7}\n"
-        " add r11, r7, r12\n"
+        " push {r4-r11, lr}\n"
+        " ldmia r2!, {r6, r7}\n"
+        " add r11, r7, r2\n"
         " rsb r7, r7, #0\n"
         " ubfx r7, r7, #3, #2\n" /* groups of 4 columns that are not there */
         " movs r6, #44\n"
         " mul r6, r6, r7\n"
-        " mov.w r0, #0\n"
-        " mov.w r1, #0\n"
-        " mov.w r2, #0\n"
         " mov.w r3, #0\n"
+        " mov.w r10, #0\n"
+        " mov.w r12, #0\n"
+        " mov.w lr, #0\n"
         " add pc, r6\n"
         " nop\n"
         "1:\n" RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4
-        " cmp r12, r11\n"
+        " cmp r2, r11\n"
         " bne.w 1b\n"
-        " pop {r12}\n"
-        " stmia r12, {r0-r3}\n"
-        " mov r0, lr\n"
+        " stmia.w r0, {r3, r10, r12, lr}\n"
+        " mov r0, r1\n"
         " pop {r4-r11, pc}\n");
 }
 
