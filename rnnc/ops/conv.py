@@ -253,14 +253,14 @@ class QConv(QOp):
         return OneBlock(Block.stacked([rows.block for rows in self.rows]), bias, self.rows[0].shift)
 
     @property
-    def _wide(self) -> bool:
-        return all_wide(self._every.block)
-
-    @property
     def limits(self) -> tuple[int, int]:
         """What the output is clipped to."""
         y = self.formats[0]
         return (y.zero_point if self.op.relu else y.lo), y.hi
+
+    @property
+    def _wide(self) -> bool:
+        return all_wide(self._every.block)
 
     def states(self) -> tuple[QState, ...]:
         return tuple(history_qstate(s, self.input_format) for s in self.op.states())
