@@ -98,7 +98,9 @@ RULES: Mapping[str, OptionRule] = {
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
     "weights": OptionRule("a text", _is_text, _no_weights),
     "wide": OptionRule("a text", _is_text, _no_block, every=True),
-    "min_sqnr": OptionRule("a number", lambda db: db is None or _is_number(db), lambda db: "" if db is None else _infinite(db)),
+    "min_sqnr": OptionRule(
+        "a number", lambda db: db is None or _is_number(db), lambda db: "" if db is None else _infinite(db)
+    ),
     "target": OptionRule("a text", _is_text),
     "search": COUNT,
     "hop": COUNT,

@@ -12,6 +12,7 @@ import numpy as np
 from rnnc.clock import Timing
 from rnnc.fixed import Format, Ints
 from rnnc.net import Array, Net, Op, Output, Probe, States, Value, no_probe
+from rnnc.rows import together
 
 # --------------------------------------------------------------------------- ops in integers
 
@@ -82,12 +83,24 @@ class WeightRows:
     wide: tuple[tuple[bool, ...], ...] = ()
     """For each block and each row of a unit, whether it holds int16 weights, not int8; () where none does."""
 
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The least and the largest weight where some are wide, and the bytes of an array do not tell."""
+        both = min(int(b.min(initial=0)) for b in self.blocks), max(int(b.max(initial=0)) for b in self.blocks)
+        return both if self.wide else None
+
+    @property
+    def together(self) -> int:
+        """As many rows of a unit, or a multiple, have one width: a batch of units fills whole groups of them."""
+        return together(self.blocks[0].shape[1], self.wide)
+
 
 @dataclass(frozen=True, eq=False)
 class UnitRows:
     """Constants of a recurrent layer's rows, ``data [units, n]``, for a target that computes units in batches.
 
-    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights with ``rows`` rows a unit.
+    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights of which ``rows`` rows
+    of a unit go together (``WeightRows.together``).
     """
 
     name: str

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
+from math import gcd
 
 import numpy as np
 
@@ -73,6 +75,21 @@ class RowScale:
     def rounding_shift(self) -> Ints:
         """1 where the shift p drops bits, ``[rows]``."""
         return (self.p > 0).astype(np.int64)
+
+
+def runs(wide: Sequence[bool]) -> list[tuple[int, int, bool]]:
+    """Rows of one width that follow each other: the first of them, their number, and whether they are wide."""
+    found, first = [], 0
+    for same, rows in groupby(wide):
+        count = len(list(rows))
+        found.append((first, count, same))
+        first += count
+    return found
+
+
+def together(rows: int, wide: Sequence[Sequence[bool]]) -> int:
+    """The largest number that divides each run of rows of one width, of the ``rows`` of a unit."""
+    return gcd(rows, *(count for block in wide for _, count, _ in runs(block)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.survey import BlockCost, survey, within
-from rnnc.quantization.wide_rows import IsWide, as_named, check_names
+from rnnc.quantization.wide_rows import IsWide, check_names
 from rnnc.streams import run_net, run_qnet
 
 SHARE = 0.1
@@ -197,4 +197,4 @@ class _Reference:
     def worst(self, qnet: QNet) -> float | None:
         """SQNR at the worst output (dB); None where none varies."""
         errors = self.errors(qnet)
-        return -10 * float(np.log10(max(max(errors.values()), 1e-20))) if errors else None
+        return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None

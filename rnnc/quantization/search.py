@@ -12,13 +12,21 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.survey import within
+from rnnc.quantization.wide_rows import IsWide
 from rnnc.streams import run_net, run_qnet
 
 
-def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told) -> QNet:
+def search(
+    net: Net,
+    ranges: Ranges,
+    calibration: Sequences | None,
+    options: Options,
+    is_wide: IsWide,
+    told: Told = not_told,
+) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
-    builds = (quantize(net, ranges, options, jitter=k) for k in range(options.search))
+    builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide) for k in range(options.search))
     return best(net, _told(builds, options.search, told), sequences)
 
 
