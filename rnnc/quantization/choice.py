@@ -17,12 +17,14 @@ from rnnc.options import Options, Told, not_told
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import BlockCost, survey, within
+from rnnc.quantization.survey import BlockCost, pieces, survey, within
 from rnnc.quantization.wide_rows import IsWide, check_names
 from rnnc.streams import run_net, run_qnet
 
 SHARE = 0.1
 """Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
+GUARD_STEPS = 1024
+"""Of each piece of the calibration data on which builds are compared."""
 ROUNDS = 6
 """How often more blocks are added where a build stays below what the model foresaw."""
 Bytes = Callable[[QNet], int]
@@ -103,7 +105,7 @@ class _Chooser:
     def within_share(self) -> tuple[QNet, Choice]:
         """As many as a tenth more bytes hold, most error a byte first."""
         left = int(SHARE * self.plain.narrow_bytes)
-        if min((b.weights for b in self.base.blocks if not b.wide), default=0) > left:
+        if min(b.weights for b in self.base.blocks if not b.wide) > left:
             return self.base, self.plain
         taken: list[BlockCost] = []
         for cost in self._ranked():
@@ -113,9 +115,15 @@ class _Chooser:
         while taken:
             built = self._built([c.name for c in taken])
             if built and built[1].bytes <= (1 + SHARE) * self.plain.narrow_bytes:
-                return built
+                return built if self._better(built[0]) else (self.base, self._choice(self.base, self.plain.wide))
             taken.pop()
         return self.base, self._choice(self.base, self.plain.wide)
+
+    def _better(self, qnet: QNet) -> bool:
+        """Whether a build is nearer to the net than the one with int8 weights: that may have been lucky."""
+        reference = _Reference(self.net, pieces(self.net, self.sequences, GUARD_STEPS))
+        narrow, wide = (sum(reference.errors(q).values()) for q in (self.base, qnet))
+        return wide < narrow
 
     def up_to(self, target: float) -> tuple[QNet, Choice]:
         """As few as reach the target on the calibration data; all where it cannot be reached."""

@@ -18,6 +18,8 @@ from rnnc.streams import run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
+DRAWS = 4
+"""Roundings, with jittered row scales, whose errors are averaged: one of them may be lucky by 10 dB."""
 OP_STEPS, MACS = 30_000, 4e9
 """How often ops with a state may step in all runs, and what they may multiply: a second or two."""
 FEWEST, MOST = 32, 2048
@@ -55,27 +57,30 @@ def survey(
 
     Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
     """
-    net = replace(qnet.net, hop=0)
+    net, draws = replace(qnet.net, hop=0), range(1, DRAWS + 1)
     blocks = {b.name: b for b in qnet.blocks}
     layers = [op for op in net.ops if any(name.split(".")[0] == op.name for name in blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, len(blocks) + 2)))
-    exact, wide = run_net(net, inputs), {op.name: _rounded(qnet, ranges, options, op, "") for op in layers}
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, DRAWS * len(blocks) + 2)))
+    exact, wide = run_net(net, inputs), {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = _run(net, wide, inputs)
     valid = {o.name: within(net, o, len(exact[o.name]), lengths) for o in _compared(net)}
     power = {name: float(np.var(exact[name][v].reshape(v.sum(), -1), 0).sum()) + 1e-30 for name, v in valid.items()}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
-        got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name)}, inputs)
-        errors = {o: _mean_square(got[o][v] - base[o][v]) / power[o] for o, v in valid.items()}
+        errors: dict[str, float] = dict.fromkeys(valid, 0.0)
+        for jitter in draws:
+            got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
+            for o, v in valid.items():
+                errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / DRAWS
         found.append(BlockCost(block, errors))
         told(k + 1, len(blocks))
     return found
 
 
-def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str) -> Op:
+def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, jitter: int) -> Op:
     """The op with all its weights in int16 but the block ``narrow``, in real numbers."""
-    rows = RowQuantizer(lambda name: name != narrow, apart=True)
+    rows = RowQuantizer(lambda name: name != narrow, jitter, apart=True)
     return requantized(qnet, ranges, options, op.name, rows).dequantized()
 
 
