@@ -23,7 +23,7 @@ from rnnc.streams import run_net, run_qnet
 
 SHARE = 0.1
 """Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
-GUARD_STEPS = 1024
+GUARD_STEPS = 512
 """Of each piece of the calibration data on which builds are compared."""
 ROUNDS = 6
 """How often more blocks are added where a build stays below what the model foresaw."""
@@ -96,9 +96,9 @@ class _Chooser:
     told: Told
     costs: list[BlockCost] = field(default_factory=list)
 
-    def _ranked(self) -> list[BlockCost]:
-        """The blocks that may be widened, most error a byte first."""
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, self.told)
+    def _ranked(self, most: float = np.inf) -> list[BlockCost]:
+        """The blocks of at most so many weights that may be widened, most error a byte first."""
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, self.told)
         open_ = [c for c in self.costs if c.name not in self.plain.wide and c.error > 0]
         return sorted(open_, key=lambda c: -c.error / c.block.weights)
 
@@ -108,7 +108,7 @@ class _Chooser:
         if min(b.weights for b in self.base.blocks if not b.wide) > left:
             return self.base, self.plain
         taken: list[BlockCost] = []
-        for cost in self._ranked():
+        for cost in self._ranked(left):
             if cost.block.weights <= left:
                 taken.append(cost)
                 left -= cost.block.weights

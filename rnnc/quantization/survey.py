@@ -51,20 +51,25 @@ class BlockCost:
 
 
 def survey(
-    qnet: QNet, ranges: Ranges, options: Options, sequences: Sequences, told: Told = not_told
+    qnet: QNet,
+    ranges: Ranges,
+    options: Options,
+    sequences: Sequences,
+    most: float = np.inf,
+    told: Told = not_told,
 ) -> list[BlockCost]:
-    """What each block of a network costs, on pieces of the sequences: each alone in int8, all others in int16.
+    """What each block of at most ``most`` weights costs, on pieces of the sequences: it alone in int8, all others in int16.
 
     Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
     """
     net, draws = replace(qnet.net, hop=0), range(1, DRAWS + 1)
-    blocks = {b.name: b for b in qnet.blocks}
-    layers = [op for op in net.ops if any(name.split(".")[0] == op.name for name in blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, DRAWS * len(blocks) + 2)))
-    exact, wide = run_net(net, inputs), {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
+    blocks = {b.name: b for b in qnet.blocks if b.weights <= most}
+    layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, DRAWS * len(blocks) + 1)))
+    wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = _run(net, wide, inputs)
-    valid = {o.name: within(net, o, len(exact[o.name]), lengths) for o in _compared(net)}
-    power = {name: float(np.var(exact[name][v].reshape(v.sum(), -1), 0).sum()) + 1e-30 for name, v in valid.items()}
+    valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
+    power = {name: float(np.var(base[name][v].reshape(v.sum(), -1), 0).sum()) + 1e-30 for name, v in valid.items()}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
