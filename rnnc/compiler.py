@@ -31,9 +31,11 @@ from rnnc.quantization.choice import Choice, choose
 from rnnc.quantization.quantize import check_counts
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
+from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
+from rnnc.report.widths import gap_caution, target_note
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
 from rnnc.verification.batches import sequences_of
@@ -157,10 +159,14 @@ def build(
     attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
     verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
     asked = attribution if by_layer else None
-    content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
+    costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
+    proven = made.program, made.certificate, shapes, verified, verdict
+    content = report_content(model.file, model.sha256, *proven, asked, made.choice, costs)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes += filter(None, [target_note(made.choice, made.qnet)])
+    gap = gap_caution(made.choice, verified, tested=test is not None)
     return Package(
         files=files,
         report=content,
@@ -171,9 +177,14 @@ def build(
         verified=verified,
         verdict=verdict,
         notes=tuple(dict.fromkeys(notes)),
-        cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
+        cautions=(
+            *_cautions(made, data, options, verified),
+            *(verdict.states if verdict else ()),
+            *([gap] if gap else []),
+        ),
         attribution=attribution,
         calibrated=made.ranges.measured,
+        choice=made.choice,
     )
 
 

@@ -93,7 +93,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--max-flash": _count("max_flash"),
     "--max-ram": _count("max_ram"),
     "--max-stack": _count("max_stack"),
-    "--min-sqnr": _count("min_sqnr"),
+    "--min-sqnr": Spelling("min_sqnr", "{:g}".format, _number),
     "--budget-flash": _count("flash"),
     "--budget-instructions": _count("instructions"),
     "--no-verify": Spelling("verify", in_python=lambda _: "False", takes="nothing"),

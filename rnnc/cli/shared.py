@@ -83,6 +83,12 @@ class ModelArguments:
         list[str] | None,
         _option("--wide", "LAYER[.GATE[.x|.h]]", "Weights of 16 bits for a layer, a gate, or its rows over x or h."),
     ] = None
+    min_sqnr: Annotated[
+        float | None,
+        _option(
+            "--min-sqnr", "DB", "What every output must reach: 16-bit weights where --calib asks for them; fails below."
+        ),
+    ] = None
     target: Annotated[
         str, _option("--target", "TARGET", "The part to compile for; portable C by default.", complete.targets)
     ] = "portable"
@@ -121,6 +127,7 @@ class ModelArguments:
             layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
             weights=cast("Weights", self.weights),
             wide=tuple(self.wide or ()),
+            min_sqnr=self.min_sqnr,
             target=self.target,
             search=self.search,
             window=self.window,
