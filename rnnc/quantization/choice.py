@@ -98,7 +98,8 @@ class _Chooser:
 
     def _ranked(self, most: float = np.inf) -> list[BlockCost]:
         """The blocks of at most so many weights that may be widened, most error a byte first."""
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, self.told)
+        effort = 1.0 if self.options.min_sqnr is None else 4.0
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.told)
         open_ = [c for c in self.costs if c.name not in self.plain.wide and c.error > 0]
         return sorted(open_, key=lambda c: -c.error / c.block.weights)
 
@@ -137,14 +138,18 @@ class _Chooser:
         if best is None or best < target:
             return everything[0], self._reached(everything[1], best, narrow)
         rest = reference.errors(everything[0])
-        wanted = target
+        taken: list[str] = []
+        more = dict.fromkeys(rest, 1.0)
         for _ in range(ROUNDS):
-            names = _foreseen(ranked, rest, wanted)
-            built = self._built(names)
-            got = reference.worst(built[0]) if built else None
-            if built and got is not None and got >= target:
-                return built[0], self._reached(built[1], got, narrow)
-            wanted += max(0.25, target - (got or 0.0))
+            taken = _foreseen(ranked, rest, more, target, len(taken) + 1)
+            built = self._built(taken)
+            if not built or len(taken) == len(ranked):
+                break
+            got = reference.errors(built[0])
+            if max(got.values()) <= 10 ** (-target / 10):
+                return built[0], self._reached(built[1], _worst(got), narrow)
+            left = [c for c in ranked if c.name not in taken]
+            more = {o: max(k, _times(got[o] - rest[o], sum(c.errors[o] for c in left))) for o, k in more.items()}
         return everything[0], self._reached(everything[1], best, narrow)
 
     def _built(self, names: Sequence[str]) -> tuple[QNet, Choice] | None:
@@ -164,19 +169,36 @@ class _Chooser:
         return Choice(choice.wide, choice.narrow_bytes, choice.bytes, choice.costs, db, narrow, choice.target)
 
 
-def _foreseen(ranked: Sequence[BlockCost], rest: Mapping[str, float], target: float) -> list[str]:
-    """The blocks to widen, one after the other, until the errors of the others and the rest are foreseen to be small enough."""
+def _foreseen(
+    ranked: Sequence[BlockCost], rest: Mapping[str, float], more: Mapping[str, float], target: float, least: int
+) -> list[str]:
+    """The blocks to widen, one after the other, until the errors of the others and the rest are foreseen to be small enough.
+
+    Args:
+        more: how many times what blocks cost their errors turned out to be, at each output.
+        least: of blocks.
+    """
     most = 10 ** (-target / 10)
     left, taken = list(ranked), []
     while left:
-        total = {o: e + sum(c.errors[o] for c in left) for o, e in rest.items()}
+        total = {o: e + more[o] * sum(c.errors[o] for c in left) for o, e in rest.items()}
         far = {o for o, e in total.items() if e > most}
-        if not far:
+        if not far and len(taken) >= least:
             break
+        far = far or set(total)
         worst = max(left, key=lambda c: sum(c.errors[o] / total[o] for o in far) / c.block.weights)
         left.remove(worst)
         taken.append(worst.name)
     return taken
+
+
+def _times(error: float, foreseen: float) -> float:
+    return error / foreseen if foreseen > 0 else 1.0
+
+
+def _worst(errors: Mapping[str, float]) -> float | None:
+    """SQNR at the worst output (dB); None where none varies."""
+    return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None
 
 
 class _Reference:
@@ -204,5 +226,4 @@ class _Reference:
 
     def worst(self, qnet: QNet) -> float | None:
         """SQNR at the worst output (dB); None where none varies."""
-        errors = self.errors(qnet)
-        return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None
+        return _worst(self.errors(qnet))

@@ -56,16 +56,19 @@ def survey(
     options: Options,
     sequences: Sequences,
     most: float = np.inf,
+    effort: float = 1.0,
     told: Told = not_told,
 ) -> list[BlockCost]:
     """What each block of at most ``most`` weights costs, on pieces of the sequences: it alone in int8, all others in int16.
+
+    ``effort``: so many times the seconds that a build takes by default.
 
     Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
     """
     net, draws = replace(qnet.net, hop=0), range(1, DRAWS + 1)
     blocks = {b.name: b for b in qnet.blocks if b.weights <= most}
     layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, DRAWS * len(blocks) + 1)))
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (DRAWS * len(blocks) + 1) / effort)))
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = _run(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
@@ -101,7 +104,7 @@ def _mean_square(error: Floats) -> float:
     return float((error.reshape(len(error), -1) ** 2).sum(1).mean()) if len(error) else 0.0
 
 
-def _steps(qnet: QNet, runs: int) -> int:
+def _steps(qnet: QNet, runs: float) -> int:
     """How many steps of each lane cost no more than a second or two."""
     macs = sum(call.macs for op in qnet.ops for call in op.calls())
     stateful = sum(1 for op in qnet.net.ops if op.states())
