@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,15 @@ from rnnc.package import Model, Package, command_line, golden, input_frames, out
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
-from rnnc.quantization.quantize import check_counts, quantize
+from rnnc.quantization.choice import Choice, choose
+from rnnc.quantization.quantize import check_counts
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
+from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
+from rnnc.report.widths import gap_caution, target_note
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
 from rnnc.verification.batches import sequences_of
@@ -61,6 +65,7 @@ class Compilation:
     data: Data
     ranges: Ranges
     qnet: QNet
+    choice: Choice
     certificate: Certificate
     program: Program
 
@@ -100,12 +105,17 @@ def compile_stages(
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
-    searched = search(net, ranges, sequences, options, told) if options.search else None
-    qnet: QNet = made("quantize", searched or quantize(net, ranges, options))
+    qnet, choice = choose(net, ranges, sequences, options, partial(_bytes, options), told)
+    searched = search(net, ranges, sequences, options, choice.is_wide, told) if options.search else qnet
+    qnet = made("quantize", searched)
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")
-    return Compilation(graph, net, data, ranges, qnet, certificate, program)
+    return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
+
+
+def _bytes(options: Options, qnet: QNet) -> int:
+    return lower(qnet, options.target).cost.flash_weights
 
 
 def build(
@@ -148,14 +158,19 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
     verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
+    asked = attribution if by_layer else None
+    costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
     report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
     notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
     notes += verdict.unjudged if verdict else ()
+    notes += filter(None, [target_note(made.choice, made.qnet)])
+    cautions = [*_cautions(made, data, options, verified, verdict)]
+    cautions += filter(None, [gap_caution(made.choice, verified, tested=test is not None)])
     return Package(
         files=files,
-        report=report_content(*report, attribution if by_layer else None),
+        report=report_content(*report, asked, made.choice, costs),
         model=model,
         graph=made.graph,
         program=made.program,
@@ -163,10 +178,11 @@ def build(
         verified=verified,
         verdict=verdict,
         notes=tuple(map(told_to, dict.fromkeys(notes))),
-        cautions=tuple(map(told_to, _cautions(made, data, options, verified, verdict))),
+        cautions=tuple(map(told_to, cautions)),
         attribution=attribution,
         ranges=made.ranges,
         data=made.data,
+        choice=made.choice,
     )
 
 

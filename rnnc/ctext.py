@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from rnnc.activations import TABLES_OF, IntegerActivation
 from rnnc.language import Intervals, Quantity, Range, run
+from rnnc.rows import runs, together
 
 WIDTH = 96
 FORMS = {
@@ -204,6 +205,7 @@ class Phase:
         count: rows of weights of a unit, and constants of a unit in the bias.
         two: the rows are over x and h; else over h alone.
         apart: the result does not go where h lies, and may have another size.
+        wide: of each operand, which rows hold int16 weights; () where none do.
     """
 
     rows: tuple[Row, ...]
@@ -211,13 +213,16 @@ class Phase:
     constants: int
     two: bool = True
     apart: bool = False
+    wide: tuple[tuple[bool, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class CKernel:
-    """The C of one phase: ``text`` with the name @, and what its call has to give.
+    """The C of one phase with the name @, and what its call has to give.
 
     Args:
+        each: the loop over the units of a batch.
+        driver: the kernel: all batches, with the products of their rows.
         state: whether it takes the state.
         kept: arrays that it writes or reads, name and C type.
         activation: the name of the activation that it is told, "" for none.
@@ -225,12 +230,18 @@ class CKernel:
         tables: those of runtime_c/lut.h that it reads.
     """
 
-    text: str
+    each: str
+    driver: str
     state: bool
     kept: tuple[tuple[str, str], ...]
     activation: str
     curves: tuple[tuple[int, IntegerActivation], ...]
     tables: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return f"{self.each}\n\n{self.driver}"
 
     @property
     def code(self) -> str:
@@ -277,9 +288,9 @@ def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel
     curves = tuple((j, f) for j, f in enumerate(k.curves) if f"rnnc_chord(curve{j}, " in body)
     used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body] + ([named.kind] if named else [])
     tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
-    own = CKernel("", has_state, kept, named.kind if named else "", curves, tables)
-    text = [*_each(own, phase, k.phases[i], state, library), "", *_driver(own, phase, state, library)]
-    return replace(own, text="\n".join(text))
+    own = CKernel("", "", has_state, kept, named.kind if named else "", curves, tables)
+    each, driver = _each(own, phase, k.phases[i], state, library), _driver(own, phase, state, library)
+    return replace(own, each="\n".join(each), driver="\n".join(driver))
 
 
 def _each(own: CKernel, phase: Phase, statements: Sequence[str], state: str, library: str) -> list[str]:
@@ -332,12 +343,13 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += [f"&p->curve{j}" for j, _ in own.curves]
     given += ["UNITS", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
-    batch = f"RNNC_BATCH({rows})"
+    batch = f"RNNC_BATCH({together(rows, phase.wide)})"
     taken = "    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);"
     take = [taken, "    uint16_t u;", f"    rnnc_take(vh, h, p->h_bits, p->{width});"]
     if not two:
         take = [f"    const void *taken = rnnc_taken(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
-    product = "        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);"
+    products = _products("ax", "taken", "p->x_bits", "p->columns", phase, 0) if two else []
+    products += _products("ah", "vh" if two else "taken", "p->h_bits", f"p->{width}", phase, -1)
     return [
         f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
         f" * out: [units] int16, or 0 where {to} is the output. */",
@@ -350,13 +362,23 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
         f"        int32_t {'ax[ROWS], ' if two else ''}ah[ROWS];",
         f"        int16_t narrow[UNITS], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
         "        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));",
-        *([product] if two else []),
-        f"        w = rnnc_product(ah, w, {'vh' if two else 'taken'}, p->h_bits, p->{width}, ROWS);",
+        *products,
         *_wrapped(f"{units}({', '.join(given)});", 8),
         f"        rnnc_put_units({to}, p->{to}_bits, out, u, value, n);",
         "    }",
         "}",
     ]
+
+
+def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int) -> list[str]:
+    """The rows of a batch times an operand: a call for each run of rows of one width."""
+    wide = phase.wide[block] if phase.wide else (False,) * phase.count
+    calls = []
+    for first, count, same in runs(wide):
+        to = f"{acc} + {_times(first)}UNITS" if first else acc
+        rows = "ROWS" if count == phase.count else f"{_times(count)}UNITS"
+        calls += _wrapped(f"w = rnnc_product{'_wide' * same}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
+    return calls
 
 
 def _times(n: int) -> str:

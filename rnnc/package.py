@@ -24,8 +24,10 @@ from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
+from rnnc.quantization.choice import Choice
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.page import report_page
+from rnnc.report.widths import target_note, what_limits
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
@@ -68,6 +70,7 @@ class Package:
         attribution: what each layer costs, None where it was not measured.
         ranges: what is known of the values that occur.
         data: the calibration's, or the noise that stood in for it.
+        choice: which weights are int16, and why.
         stack_frames: bytes of stack of each function on the deepest path, once ``measure_stack`` was called.
     """
 
@@ -84,6 +87,7 @@ class Package:
     attribution: Attribution | None
     ranges: Ranges
     data: Data
+    choice: Choice
     stack_frames: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,12 +119,18 @@ class Package:
     def check(self, min_sqnr: float | None = None) -> None:
         """As ``check_exact``, and raise where the verdict on the user's data is poor, or SQNR is below ``min_sqnr`` dB.
 
-        With ``min_sqnr`` that alone decides.
+        With ``min_sqnr`` (or where the options have one) that alone decides.
         """
         check_limits(min_sqnr=min_sqnr)
-        self._raise(self.verified.problems(min_sqnr) if self.verified else [])
-        if self.verdict and self.verdict.fails and min_sqnr is None:
-            self._raise([self.verdict.text], self.verdict.cure)
+        self.check_exact()
+        least = self.options.min_sqnr if min_sqnr is None else min_sqnr
+        if least is None:
+            if self.verdict and self.verdict.fails:
+                self._raise([self.verdict.text], self.verdict.cure)
+        elif self.verified:
+            self._raise(self.verified.problems(least), what_limits(self.choice, self.attribution))
+        elif self.choice.reached is not None and self.choice.reached < least:
+            self._raise([target_note(self.choice, self.program.qnet)], what_limits(self.choice, self.attribution))
 
     def _raise(self, problems: Sequence[str], hint: str = "") -> None:
         if problems:

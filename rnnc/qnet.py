@@ -12,6 +12,7 @@ import numpy as np
 from rnnc.clock import Timing
 from rnnc.fixed import Format, Ints
 from rnnc.net import Array, Net, Op, Output, Probe, States, Value, no_probe
+from rnnc.rows import together
 
 # --------------------------------------------------------------------------- ops in integers
 
@@ -69,7 +70,7 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class WeightRows:
-    """int8 weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
+    """Weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
 
     ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
     """
@@ -79,13 +80,27 @@ class WeightRows:
     comment: str
     batched: bool = False
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
+    wide: tuple[tuple[bool, ...], ...] = ()
+    """For each block and each row of a unit, whether it holds int16 weights, not int8; () where none does."""
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The least and the largest weight where some are wide, and the bytes of an array do not tell."""
+        both = min(int(b.min(initial=0)) for b in self.blocks), max(int(b.max(initial=0)) for b in self.blocks)
+        return both if self.wide else None
+
+    @property
+    def together(self) -> int:
+        """As many rows of a unit, or a multiple, have one width: a batch of units fills whole groups of them."""
+        return together(self.blocks[0].shape[1], self.wide)
 
 
 @dataclass(frozen=True, eq=False)
 class UnitRows:
     """Constants of a recurrent layer's rows, ``data [units, n]``, for a target that computes units in batches.
 
-    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights with ``rows`` rows a unit.
+    They become ``[batch][n][units of a batch]``, zero past the last unit. A batch is that of weights of which ``rows`` rows
+    of a unit go together (``WeightRows.together``).
     """
 
     name: str
@@ -236,6 +251,15 @@ class QFeedback:
     next: str
 
 
+@dataclass(frozen=True)
+class RowBlock:
+    """The rows of one gate over one operand ("lstm0.i.x"), or all of an op: how many weights, and whether they are int16."""
+
+    name: str
+    weights: int
+    wide: bool
+
+
 @dataclass(frozen=True, eq=False)
 class QNet:
     """A network in integers. ``formats`` holds the format of every value, ``net`` what it came from."""
@@ -247,6 +271,7 @@ class QNet:
     feedback: tuple[QFeedback, ...]
     formats: Mapping[str, Format]
     values: Mapping[str, Value]
+    blocks: tuple[RowBlock, ...] = ()
 
     @property
     def inputs(self) -> tuple[Value, ...]:

@@ -48,6 +48,7 @@ typedef const int8_t *rnnc_product_type(int32_t *acc, const int8_t *w, const voi
                                         uint16_t columns, uint16_t rows);
 RNNC_CONTRACT(rnnc_take, rnnc_take_type);
 RNNC_CONTRACT(rnnc_product, rnnc_product_type);
+RNNC_CONTRACT(rnnc_product_wide, rnnc_product_type);
 
 typedef int8_t rnnc_rom_i8_type(const int8_t *p);
 typedef uint8_t rnnc_rom_u8_type(const uint8_t *p);

@@ -77,10 +77,8 @@ static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, voi
     }
 }
 
-/* y = W patch + b at each position.  x: frames, oldest first.  patch: [columns], scratch.  v: scratch, the patch as the kernel
- * takes it.  y: [rows][out_height][out_width]. */
-static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v,
-                             void *y)
+static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void *patch, void *v,
+                                  void *y, int wide)
 {
     enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t positions = (uint16_t)(p->window.out_height * p->window.out_width);
@@ -94,8 +92,9 @@ static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *pat
             for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
                 int32_t a[ROWS];
                 uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
-                w = rnnc_product(a, w, taken, p->x_bits, p->columns,
-                                 (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
+                uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
+                w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
+                         : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);
                 for (k = 0; k < n; k++) {
                     int32_t value =
                         rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
@@ -106,6 +105,21 @@ static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *pat
             }
         }
     }
+}
+
+/* y = W patch + b at each position.  x: frames, oldest first.  patch: [columns], scratch.  v: scratch, the patch as the kernel
+ * takes it.  y: [rows][out_height][out_width]. */
+static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v,
+                             void *y)
+{
+    rnnc_conv_rows(p, x, patch, v, y, 0);
+}
+
+/* The same of wide rows. */
+static inline void rnnc_conv_wide(const rnnc_conv_params *p, const void *x, void *patch, void *v,
+                                  void *y)
+{
+    rnnc_conv_rows(p, x, patch, v, y, 1);
 }
 
 #endif

@@ -8,7 +8,8 @@
 
 typedef struct {
     rnnc_window window;
-    const int8_t *weights;    /* [rows][taps][channels of a group][kernel_height][kernel_width] */
+    const void *
+        weights; /* [rows][taps][channels of a group][kernel_height][kernel_width], int8 or int16 */
     const int32_t *bias;      /* [rows] */
     const rnnc_scale1 *scale; /* [rows] */
     uint16_t rows, rows_of_group, channels_of_group;
@@ -18,9 +19,11 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_conv_grouped_params;
 
-/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding. */
+/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding.
+ * size: bytes of a weight. */
 static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, const int8_t *w,
-                                             const void *frame, int32_t line, int32_t at)
+                                             const void *frame, int32_t line, int32_t at,
+                                             uint8_t size)
 {
     const rnnc_window *g = &p->window;
     const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
@@ -28,13 +31,15 @@ static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, 
     int32_t sum = 0;
     uint16_t j;
     for (j = 0; whole && j < g->kernel_width; j++) {
-        sum += (int32_t)rnnc_rom_i8(w++) * v[(size_t)j * g->dilation_width];
+        sum += rnnc_rom_weight(w, size) * v[(size_t)j * g->dilation_width];
+        w += size;
     }
     for (; j < g->kernel_width; j++) {
         int32_t value = line >= 0 && at >= 0 && at < g->width
                             ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
                             : p->outside;
-        sum += (int32_t)rnnc_rom_i8(w++) * value;
+        sum += rnnc_rom_weight(w, size) * value;
+        w += size;
         at += g->dilation_width;
     }
     return sum;
@@ -43,7 +48,7 @@ static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, 
 /* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
 static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const int8_t *w,
                                             const void *x, uint16_t first, uint16_t row,
-                                            uint16_t column)
+                                            uint16_t column, uint8_t size)
 {
     const rnnc_window *g = &p->window;
     const int32_t first_column = (int32_t)column * g->stride_width - g->left;
@@ -54,17 +59,16 @@ static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, c
         for (c = first; c < first + p->channels_of_group; c++) {
             for (i = 0; i < g->kernel_height; i++) {
                 int32_t line = rnnc_window_line(g, c, row, i);
-                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column);
-                w += g->kernel_width;
+                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column, size);
+                w += (size_t)g->kernel_width * size;
             }
         }
     }
     return sum;
 }
 
-/* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
- * x: frames, oldest first.  y: [rows][out_height][out_width]. */
-static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
+static inline void rnnc_conv_grouped_rows(const rnnc_conv_grouped_params *p, const void *x, void *y,
+                                          uint8_t size)
 {
     const rnnc_window *g = &p->window;
     uint16_t columns =
@@ -72,16 +76,29 @@ static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const vo
     uint16_t k, row, column, n = 0;
     for (k = 0; k < p->rows; k++) {
         uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
-        const int8_t *w = p->weights + (size_t)k * columns;
+        const int8_t *w = (const int8_t *)p->weights + (size_t)k * columns * size;
         for (row = 0; row < g->out_height; row++) {
             for (column = 0; column < g->out_width; column++) {
-                int32_t a =
-                    rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
+                int32_t a = rnnc_conv_grouped_sum(p, w, x, first, row, column, size) +
+                            rnnc_rom_i32(&p->bias[k]);
                 int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }
         }
     }
+}
+
+/* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
+ * x: frames, oldest first.  y: [rows][out_height][out_width]. */
+static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
+{
+    rnnc_conv_grouped_rows(p, x, y, 1);
+}
+
+/* The same of int16 weights. */
+static inline void rnnc_conv_grouped_wide(const rnnc_conv_grouped_params *p, const void *x, void *y)
+{
+    rnnc_conv_grouped_rows(p, x, y, 2);
 }
 
 #endif

@@ -16,8 +16,8 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_dense_params;
 
-/* y = W x + b at each position.  x: [positions][columns].  y: [positions][rows].  v: scratch, x as the kernel takes it. */
-static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v, void *y)
+static inline void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void *v, void *y,
+                                   int wide)
 {
     enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t i, r, k;
@@ -28,8 +28,9 @@ static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v
         for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
             int32_t a[ROWS];
             uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
-            w = rnnc_product(a, w, taken, p->x_bits, p->columns,
-                             (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
+            uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
+            w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
+                     : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);
             for (k = 0; k < n; k++) {
                 int32_t value =
                     rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
@@ -39,6 +40,18 @@ static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v
             }
         }
     }
+}
+
+/* y = W x + b at each position.  x: [positions][columns].  y: [positions][rows].  v: scratch, x as the kernel takes it. */
+static inline void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v, void *y)
+{
+    rnnc_dense_rows(p, x, v, y, 0);
+}
+
+/* The same of wide rows. */
+static inline void rnnc_dense_wide(const rnnc_dense_params *p, const void *x, void *v, void *y)
+{
+    rnnc_dense_rows(p, x, v, y, 1);
 }
 
 #endif

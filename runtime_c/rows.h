@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ROWS_H
 #define RNNC_ROWS_H
-/* The seam between layers and instruction sets: rows of int8 weights times a vector, exact in int32.
+/* The seam between layers and instruction sets: rows of weights times a vector, exact in int32. Weights are int8, those of wide
+ * rows int16.
  *
- * A target replaces rnnc_take and rnnc_product together with the packing of the weights and the size of a taken operand
- * (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
+ * A target replaces rnnc_take, rnnc_product and rnnc_product_wide together with the packing of the weights and the size of a
+ * taken operand (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
  * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes.
  * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_take writes. contract.h checks all of it. */
 #include <stddef.h>
@@ -101,6 +102,60 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
 {
     return bits == 8 ? rnnc_product8(acc, w, (const int8_t *)v, columns, rows)
                      : rnnc_product16(acc, w, (const int16_t *)v, columns, rows);
+}
+
+static inline const int8_t *rnnc_wide16(int32_t *acc, const int8_t *w, const int16_t *v,
+                                        uint16_t columns, uint16_t rows)
+{
+    /* volatile: a count that the compiler knew would be short would be unrolled into scalars, not vectors */
+    volatile uint16_t count = columns;
+    size_t j, n = count;
+    for (; rows >= 4; rows = (uint16_t)(rows - 4)) {
+        int32_t a = 0, b = 0, c = 0, d = 0;
+        for (j = 0; j < n; j++) {
+            int32_t x = v[j];
+            a += rnnc_rom_wide(&w[2 * j]) * x;
+            b += rnnc_rom_wide(&w[2 * (n + j)]) * x;
+            c += rnnc_rom_wide(&w[2 * (2 * n + j)]) * x;
+            d += rnnc_rom_wide(&w[2 * (3 * n + j)]) * x;
+        }
+        acc[0] = a;
+        acc[1] = b;
+        acc[2] = c;
+        acc[3] = d;
+        acc += 4;
+        w += 8 * n;
+    }
+    for (; rows; rows--) {
+        int32_t sum = 0;
+        for (j = 0; j < n; j++, w += 2) {
+            sum += (int32_t)rnnc_rom_wide(w) * v[j];
+        }
+        *acc++ = sum;
+    }
+    return w;
+}
+
+static inline const int8_t *rnnc_wide8(int32_t *acc, const int8_t *w, const int8_t *v,
+                                       uint16_t columns, uint16_t rows)
+{
+    uint16_t j;
+    for (; rows; rows--) {
+        int32_t sum = 0;
+        for (j = 0; j < columns; j++, w += 2) {
+            sum += (int32_t)rnnc_rom_wide(w) * v[j];
+        }
+        *acc++ = sum;
+    }
+    return w;
+}
+
+/* The same of wide rows. */
+static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                              uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    return bits == 8 ? rnnc_wide8(acc, w, (const int8_t *)v, columns, rows)
+                     : rnnc_wide16(acc, w, (const int16_t *)v, columns, rows);
 }
 #endif
 

@@ -323,8 +323,8 @@ class _Lowering:
             return known
         t = self.target
         if isinstance(value, WeightRows):
-            data = pack_weights(value, t.group, t.lanes, t.pack, t.pack_batch)
-            array = ConstantArray(symbol, "int8_t", data, value.comment, "weights")
+            data = pack_weights(value, t.group, t.lanes, t.packing)
+            array = ConstantArray(symbol, "int8_t", data, value.comment, "weights", value.span)
         elif isinstance(value, UnitRows):
             data = pack_units(value, t.group, t.lanes)
             array = ConstantArray(symbol, value.ctype, data, value.comment, "weights")

@@ -1,14 +1,19 @@
-"""How int8 rows are laid out for a kernel: what the C of each packing reads is in runtime_c/rows.h and runtime_c/isa."""
+"""How rows of weights are laid out for a kernel: what the C of each packing reads is in runtime_c/rows.h and runtime_c/isa."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.qnet import UnitRows, WeightRows
+from rnnc.rows import runs
+
+Layout = Callable[[Ints], Ints]
+"""From ``[rows, columns]`` to the bytes that a kernel reads, flattened."""
 
 
 def pack_rows(rows: Ints) -> Ints:
@@ -23,7 +28,8 @@ def padded(rows: Ints, columns: int) -> Ints:
 
 def interleaved(rows: Ints, group: int, columns: int) -> Ints:
     """``[blocks, column groups, group, columns]``: of every block of rows, ``columns`` columns of each row in turn."""
-    blocks = padded(rows, columns).reshape(len(rows) // group, group, -1, columns)
+    full = padded(rows, columns)
+    blocks = full.reshape(len(rows) // group, group, full.shape[1] // columns, columns)
     return np.ascontiguousarray(blocks.swapaxes(1, 2))
 
 
@@ -32,8 +38,7 @@ def pack_dsp(rows: Ints) -> Ints:
     blocks = padded(rows, 4).reshape(
         len(rows) // 4, 2, 2, -1, 2
     )  # block, pair of rows, high and low, pair of columns, column
-    halfwords = (256 * blocks[:, :, 0] + blocks[:, :, 1]).transpose(0, 2, 1, 3)
-    return np.asarray(np.ascontiguousarray(halfwords).astype("<i2").view(np.int8).astype(np.int64))
+    return int16_bytes((256 * blocks[:, :, 0] + blocks[:, :, 1]).transpose(0, 2, 1, 3))
 
 
 def pack_telescope(rows: Ints, columns: int) -> Ints:
@@ -69,26 +74,109 @@ def pack_pairs_together(rows: Ints) -> Ints:
     return interleaved(rows, len(rows), 2)
 
 
+# --------------------------------------------------------------------------- wide rows
+
+
+def int16_bytes(words: Ints) -> Ints:
+    """Each int16 as two int8, the low byte first."""
+    return np.asarray(np.ascontiguousarray(words).astype("<i2").view(np.int8).astype(np.int64).ravel())
+
+
+def pack_wide_rows(rows: Ints) -> Ints:
+    """Row after row."""
+    return int16_bytes(rows)
+
+
+def pack_wide_dsp(rows: Ints) -> Ints:
+    """Blocks of four rows, two columns of each in turn: see runtime_c/isa/dsp.h."""
+    return int16_bytes(interleaved(padded(rows, 4), 4, 2))
+
+
+def pack_wide_telescope(rows: Ints, columns: int) -> Ints:
+    """Blocks of four rows, column by column, rows 0 and 2 raised by 32768: see runtime_c/isa/telescope.h."""
+    raised = interleaved(padded(rows, columns), 4, 1) + np.array([32768, 0, 32768, 0])[:, None]
+    return int16_bytes(np.where(raised > 32767, raised - 65536, raised))
+
+
+def pack_wide_columns(rows: Ints) -> Ints:
+    """Blocks of four rows, column by column: see runtime_c/isa/rv32.h."""
+    return int16_bytes(interleaved(rows, 4, 1))
+
+
+def pack_wide_mve(rows: Ints) -> Ints:
+    """Blocks of four rows, eight columns of each in turn: see runtime_c/isa/mve.h."""
+    return int16_bytes(interleaved(rows, 4, 8))
+
+
+def pack_wide_twos(rows: Ints) -> Ints:
+    """Blocks of two rows, column by column, then a row that is left: see runtime_c/isa/avr.h."""
+    even = len(rows) // 2 * 2
+    return np.concatenate([int16_bytes(interleaved(rows[:even], 2, 1)), int16_bytes(rows[even:])])
+
+
+def pack_wide_pairs(rows: Ints) -> Ints:
+    """As ``pack_pairs``."""
+    return int16_bytes(pack_pairs(rows))
+
+
+def pack_wide_pairs_together(rows: Ints) -> Ints:
+    """As ``pack_pairs_together``."""
+    return int16_bytes(pack_pairs_together(rows))
+
+
+# --------------------------------------------------------------------------- layers
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a target lays out rows of each width.
+
+    Args:
+        narrow: int8 rows.
+        wide: int16 rows.
+        narrow_batch, wide_batch: the same for the rows of a batch of units, where they differ.
+    """
+
+    narrow: Layout
+    wide: Layout
+    narrow_batch: Layout | None = None
+    wide_batch: Layout | None = None
+
+    def layout(self, wide: bool, batched: bool) -> Layout:
+        """That of rows."""
+        one, batch = (self.wide, self.wide_batch) if wide else (self.narrow, self.narrow_batch)
+        return batch if batch and batched else one
+
+
 def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
     """How many units of ``rows`` rows fill whole groups and lanes: RNNC_UNITS and RNNC_BATCH in runtime_c/rows.h."""
     return max(group // gcd(rows, group), lanes)
 
 
-def pack_weights(
-    weights: WeightRows, group: int, lanes: int, pack: Callable[[Ints], Ints], pack_batch: Callable[[Ints], Ints] | None
-) -> Ints:
-    """All units in order: a batch of units' rows over the first operand, then over the next; zero rows fill the last."""
-    units, rows, _ = weights.blocks[0].shape
-    step = units_at_once(rows, group, lanes if weights.batched else 1)
-    parts = []
-    for first in range(0, units, step):
-        for block in weights.blocks:
-            part = block[first : first + step]
-            filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
-            ordered = filled.swapaxes(0, 1) if weights.batched else filled
-            layout = pack_batch if pack_batch and weights.batched else pack
-            parts.append(layout(ordered.reshape(step * rows, -1)).ravel())
+def pack_weights(weights: WeightRows, group: int, lanes: int, packing: Packing) -> Ints:
+    """All units in order, zero rows behind the last: a batch of units' rows over the first operand, then over the next.
+
+    Of rows of unlike widths each run is laid out by itself. Where units are not batched, all are one batch.
+    """
+    units = len(weights.blocks[0])
+    step = units_at_once(weights.together, group, lanes) if weights.batched else -(-units // group) * group
+    parts = [
+        packing.layout(wide, weights.batched)(rows.reshape(-1, rows.shape[-1])).ravel()
+        for first in range(0, units, step)
+        for wide, rows in _runs(weights, first, step)
+    ]
     return np.concatenate(parts)
+
+
+def _runs(weights: WeightRows, first: int, step: int) -> Iterator[tuple[bool, Ints]]:
+    """Runs of rows of ``step`` units from ``first`` on, with whether they are wide."""
+    for i, block in enumerate(weights.blocks):
+        part = block[first : first + step]
+        filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
+        wide = weights.wide[i] if weights.wide else (False,) * block.shape[1]
+        for at, count, same in runs(wide):
+            rows = filled[:, at : at + count]
+            yield same, rows.swapaxes(0, 1) if weights.batched else rows
 
 
 def pack_units(constants: UnitRows, group: int, lanes: int) -> Ints:

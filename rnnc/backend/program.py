@@ -80,13 +80,14 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class ConstantArray:
-    """A constant of the C; ``data [n]`` or ``[n, fields]``."""
+    """A constant of the C; ``data [n]`` or ``[n, fields]``. ``span``: of the values, where ``data`` are bytes of wider ones."""
 
     symbol: str
     ctype: str
     data: Ints
     comment: str
     role: str
+    span: tuple[int, int] | None = None
 
     @property
     def bytes(self) -> int:

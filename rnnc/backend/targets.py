@@ -1,4 +1,4 @@
-"""The parts that rnnc compiles for: how each packs int8 rows, and which headers of runtime_c/isa its kernels come from."""
+"""The parts that rnnc compiles for: how each packs its weights, and which headers of runtime_c/isa its kernels come from."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rnnc.backend.pack import (
-    pack_columns,
-    pack_dsp,
-    pack_mve,
-    pack_pairs,
-    pack_pairs_together,
-    pack_rows,
-    pack_telescope,
-)
+from rnnc.backend import pack
+from rnnc.backend.pack import Packing
 from rnnc.errors import UsageError
-from rnnc.fixed import TABLE, Ints
+from rnnc.fixed import TABLE
 
 
 def as_it_is(columns: int, bits: int) -> tuple[str, int]:
@@ -31,12 +24,11 @@ class Target:
     Args:
         name: as on the command line.
         group: rows that the packing takes together, RNNC_GROUP in the C.
-        pack: ``[rows, columns]``, rows a multiple of group, to the int8 sequence that the kernel reads.
+        packing: of ``[rows, columns]``, rows a multiple of group, to the bytes that the kernel reads.
         rom: headers of runtime_c that tell how constants are kept and read, where that is not as usual.
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
-        pack_batch: the same for the rows of a batch of units, where it differs.
         operand: C type and length of a taken operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
@@ -45,12 +37,11 @@ class Target:
 
     name: str
     group: int
-    pack: Callable[[Ints], Ints]
+    packing: Packing
     isa: tuple[str, ...] = ()
     rom: tuple[str, ...] = ()
     lanes: int = 1
     direct: bool = False
-    pack_batch: Callable[[Ints], Ints] | None = None
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
     intervals: int = TABLE.knots + 1
     most_constant: int = 0
@@ -89,36 +80,52 @@ def even_operand(columns: int, _: int) -> tuple[str, int]:
 
 
 def _telescope(name: str, header: str, columns: int) -> Target:
-    pack = partial(pack_telescope, columns=columns)
-    return Target(name, 4, pack, (f"isa/{header}",), operand=telescope_operand(columns))
+    packing = Packing(partial(pack.pack_telescope, columns=columns), partial(pack.pack_wide_telescope, columns=columns))
+    return Target(name, 4, packing, (f"isa/{header}",), operand=telescope_operand(columns))
 
 
 def _dsp(name: str) -> Target:
-    return Target(name, 4, pack_dsp, ("isa/dsp.h",), operand=dsp_operand, intervals=1 << TABLE.knots.bit_length())
+    packing = Packing(pack.pack_dsp, pack.pack_wide_dsp)
+    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, intervals=1 << TABLE.knots.bit_length())
 
 
+PAIRS = Packing(
+    pack.pack_pairs,
+    pack.pack_wide_pairs,
+    narrow_batch=pack.pack_pairs_together,
+    wide_batch=pack.pack_wide_pairs_together,
+)
 TARGETS = {
     t.name: t
     for t in (
-        Target("portable", 1, pack_rows, lanes=4, direct=True),
+        Target("portable", 1, Packing(pack.pack_rows, pack.pack_wide_rows), lanes=4, direct=True),
         _telescope("cortex-m0", "cortex_m0.h", 2),
         _telescope("cortex-m3", "cortex_m3.h", 4),
         _dsp("cortex-m4"),
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
-        Target("cortex-m55", 4, pack_mve, ("isa/mve.h",), lanes=4, operand=mve_operand),
+        Target(
+            "cortex-m55", 4, Packing(pack.pack_mve, pack.pack_wide_mve), ("isa/mve.h",), lanes=4, operand=mve_operand
+        ),
         Target(
             "avr",
             1,
-            pack_rows,
+            Packing(pack.pack_rows, pack.pack_wide_twos),
             ("isa/avr.h",),
             ("isa/avr_rom.h",),
             operand=int16_operand,
             most_constant=2**15 - 1,
             most_constants=2**16 - 1,
         ),
-        Target("host", 8, pack_pairs, ("isa/x86.h",), lanes=8, operand=even_operand, pack_batch=pack_pairs_together),
-        Target("rv32imc", 4, pack_columns, ("isa/rv32.h",), lanes=2, operand=int16_operand),
+        Target("host", 8, PAIRS, ("isa/x86.h",), lanes=8, operand=even_operand),
+        Target(
+            "rv32imc",
+            4,
+            Packing(pack.pack_columns, pack.pack_wide_columns),
+            ("isa/rv32.h",),
+            lanes=2,
+            operand=int16_operand,
+        ),
     )
 }
 

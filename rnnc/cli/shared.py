@@ -20,7 +20,7 @@ from rnnc.cli.output import Output
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import WORD_BITS, in_shell
-from rnnc.options import Options, Precision
+from rnnc.options import Options, Precision, Weights
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -73,6 +73,22 @@ class ModelArguments:
     layer_precision: Annotated[
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
     ] = None
+    weights: Annotated[
+        str,
+        _option(
+            "--weights", "auto|8|16", "Bits of weights; auto: 16 where they pay, in 10 % more flash.", complete.weights
+        ),
+    ] = "auto"
+    wide: Annotated[
+        list[str] | None,
+        _option("--wide", "LAYER[.GATE[.x|.h]]", "Weights of 16 bits for a layer, a gate, or its rows over x or h."),
+    ] = None
+    min_sqnr: Annotated[
+        float | None,
+        _option(
+            "--min-sqnr", "DB", "What every output must reach: 16-bit weights where --calib asks for them; fails below."
+        ),
+    ] = None
     target: Annotated[
         str, _option("--target", "TARGET", "The part to compile for; portable C by default.", complete.targets)
     ] = "portable"
@@ -114,6 +130,9 @@ class ModelArguments:
             name=name,
             precision=cast("Precision", self.precision),
             layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
+            weights=cast("Weights", self.weights),
+            wide=tuple(self.wide or ()),
+            min_sqnr=self.min_sqnr,
             target=self.target,
             search=self.search,
             window=self.window,

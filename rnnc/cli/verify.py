@@ -8,7 +8,6 @@ import typer
 
 from rnnc.cli.output import Output
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
-from rnnc.options import check_limits
 
 
 def run(
@@ -22,13 +21,11 @@ def run(
         bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
     ] = False,
     labels: Labels = None,
-    min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail where an output's SQNR is lower.")] = None,
 ) -> None:
     """Hold the integers against onnxruntime and the C against the integers, over all steps of the data."""
     from rnnc.report.terminal import by_layer as losses
     from rnnc.report.terminal import summary
 
-    check_limits(min_sqnr=min_sqnr)
     package = model.build(output, test=data, by_layer=by_layer, labels=labels)
     if output.as_json:
         output.json(package.report)
@@ -36,5 +33,5 @@ def run(
         print(summary(package.report, package.program))
         if by_layer:
             print(losses(package.report))
-    tell_verdict(output, package, fails=min_sqnr is None)
-    package.check(min_sqnr)
+    tell_verdict(output, package, fails=model.min_sqnr is None)
+    package.check()

@@ -19,13 +19,13 @@ from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, State
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import dense_call
-from rnnc.ops.gate_rows import one_block_bounds
+from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
-from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows
-from rnnc.rows import Block, OneBlock, RowScale
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch
+from rnnc.rows import Block, OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
 PROBED_POSITIONS = 8
@@ -199,7 +199,8 @@ class Conv(Op):
         for g, (w, scale) in enumerate(zip(self.matrices, column_scales, strict=True)):
             own = slice(g * len(w), (g + 1) * len(w))
             seen = None if samples is None else samples[g]
-            block, correction = q.round_block(w, scale[0], target[own], self.bias[own], x.amax, seen)
+            part = (w, scale[0], x.amax, seen)
+            (block,), correction = q.round_rows([part], target[own], self.bias[own], x.zero, group=g)
             rows.append(OneBlock.build(block, self.bias[own] + correction, x.zero))
         return QConv(self, self.inputs, (y,), tuple(rows), x)
 
@@ -249,17 +250,18 @@ class QConv(QOp):
     @cached_property
     def _every(self) -> OneBlock:
         """The rows of all groups below each other."""
-        blocks = [rows.block for rows in self.rows]
-        m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
-        weights = np.concatenate([b.weights for b in blocks])
         bias = np.concatenate([rows.bias for rows in self.rows])
-        return OneBlock(Block(weights, RowScale(a, m, p), self.input_format.amax), bias, self.rows[0].shift)
+        return OneBlock(Block.stacked([rows.block for rows in self.rows]), bias, self.rows[0].shift)
 
     @property
     def limits(self) -> tuple[int, int]:
         """What the output is clipped to."""
         y = self.formats[0]
         return (y.zero_point if self.op.relu else y.lo), y.hi
+
+    @property
+    def _wide(self) -> bool:
+        return all_wide(self._every.block)
 
     def states(self) -> tuple[QState, ...]:
         return tuple(history_qstate(s, self.input_format) for s in self.op.states())
@@ -302,9 +304,9 @@ class QConv(QOp):
             return self._grouped(x)
         if np.array_equal(op.geometry.index.ravel(), np.arange(op.columns)):
             return dense_call(self.name, self.rows[0], 1, self.input_format, self.formats[0], self.limits, x)
-        weights = WeightRows(f"{self.name}_w", (self.rows[0].block.weights[:, None],), "[rows][taps][channels][kernel]")
+        weights = layer_rows(f"{self.name}_w", self.rows[0].block, "[rows][taps][channels][kernel]")
         return KernelCall(
-            "rnnc_conv",
+            "rnnc_conv_wide" if self._wide else "rnnc_conv",
             "conv.h",
             "rnnc_conv_params",
             (op.geometry.fields(), ("weights", weights), *self._fields(("rows", op.rows), ("columns", op.columns))),
@@ -318,15 +320,15 @@ class QConv(QOp):
 
     def _grouped(self, x: Arg) -> KernelCall:
         op = self.op
-        data = self._every.block.weights.ravel()
-        weights = Constant(f"{self.name}_w", "int8_t", data, "[rows][taps][channels of a group][kernel]")
+        data, ctype = self._every.block.weights.ravel(), "int16_t" if self._wide else "int8_t"
+        weights = Constant(f"{self.name}_w", ctype, data, "[rows][taps][channels of a group][kernel]")
         counts = (
             ("rows", op.rows),
             ("rows_of_group", op.rows // op.groups),
             ("channels_of_group", op.geometry.channels // op.groups),
         )
         return KernelCall(
-            "rnnc_conv_grouped",
+            "rnnc_conv_grouped_wide" if self._wide else "rnnc_conv_grouped",
             "conv_grouped.h",
             "rnnc_conv_grouped_params",
             (op.geometry.fields(), ("weights", weights), *self._fields(*counts)),

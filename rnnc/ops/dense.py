@@ -11,9 +11,9 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
-from rnnc.ops.gate_rows import one_block_bounds
+from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.window_dense import over_window
-from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, WeightRows
+from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp
 from rnnc.rows import OneBlock
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -90,7 +90,8 @@ class Dense(Op):
         target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])
         samples = q.samples(0)
         samples = None if samples is None else samples.reshape(-1, self.columns)
-        block, correction = q.round_block(self.weights, x.scale_for(self.columns), target, self.bias, x.amax, samples)
+        part = (self.weights, x.scale_for(self.columns), x.amax, samples)
+        (block,), correction = q.round_rows([part], target, self.bias, x.zero)
         return QDense(self, self.inputs, (y,), OneBlock.build(block, self.bias + correction, x.zero), x)
 
     def describe(self) -> str:
@@ -141,11 +142,11 @@ def dense_call(
     """The kernel call of rows over each position of ``operand``; the result is output 0."""
     weights, s = rows.block.weights, rows.block.scale
     return KernelCall(
-        "rnnc_dense",
+        "rnnc_dense_wide" if all_wide(rows.block) else "rnnc_dense",
         "dense.h",
         "rnnc_dense_params",
         (
-            ("weights", WeightRows(f"{name}_w", (weights[:, None],), "[rows][columns]")),
+            ("weights", layer_rows(f"{name}_w", rows.block, "[rows][columns]")),
             ("bias", Constant(f"{name}_b", "int32_t", rows.bias, "[rows]")),
             ("scale", Constant(f"{name}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[rows] multipliers and shifts")),
             ("columns", weights.shape[1]),

@@ -6,7 +6,9 @@ of units at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from rnnc.fixed import GATE_LSB, Floats, Format, Ints
 from rnnc.language import Range
 from rnnc.net import Quantizer
 from rnnc.qnet import Bound, Field, UnitRows, WeightRows
-from rnnc.rows import Block, OneBlock, TwoBlock
+from rnnc.rows import Block, OneBlock, TwoBlock, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,20 +129,31 @@ class GateRows:
                 rows.append(Row("both" if self._two else "h", index, index, part.shift, next(exponents)))
                 index += 1
         constants = later + (0 if self.numbers is None else len(self.numbers))
-        return Phase(tuple(rows), count, constants, self._two, self.apart)
+        return Phase(tuple(rows), count, constants, self._two, self.apart, self.wide)
 
     def columns(self, operand: str) -> int:
         """Elements of x or h."""
         return int(_block(self.parts[0][1], operand).weights.shape[1])
 
     @property
+    def wide(self) -> tuple[tuple[bool, ...], ...]:
+        """For each operand, which rows of a unit hold int16 weights; () where none do."""
+        found = [[wide_rows(_block(part, o), self.units) for _, part in self.parts] for o in self._operands]
+        flags = tuple(tuple(chain.from_iterable(parts)) for parts in found)
+        return flags if any(map(any, flags)) else ()
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of all rows."""
-        return self.units * self._count * sum(self.columns(o) for o in ("xh" if self._two else "h"))
+        return self.units * self._count * sum(map(self.columns, self._operands))
 
     @property
     def _two(self) -> bool:
         return not isinstance(self.parts[0][1], OneBlock)
+
+    @property
+    def _operands(self) -> str:
+        return "xh" if self._two else "h"
 
     @property
     def _count(self) -> int:
@@ -148,27 +161,43 @@ class GateRows:
 
     def fields(self, n: str) -> tuple[Field, ...]:
         """weights, bias and scales of the kernel's struct; ``n`` prefixes their names."""
-        operands = "xh" if self._two else "h"
         blocks, scales = [], []
-        for operand in operands:
+        for operand in self._operands:
             found = [_block(part, operand) for _, part in self.parts]
             blocks.append(np.concatenate([b.weights.reshape(self.units, -1, b.weights.shape[1]) for b in found], 1))
             words = [b.scale.m << 16 | b.scale.p for b in found]
             scales.append(np.concatenate([w.reshape(self.units, -1) for w in words], 1))
-        rows = blocks[0].shape[1]
+        rows = together(self._count, self.wide)
         first = [part.x.bias if isinstance(part, Apart) else part.bias for _, part in self.parts]
         bias = [b.reshape(self.units, -1) for b in first]
         bias += [part.h.bias[:, None] for _, part in self.parts if isinstance(part, Apart)]
         bias += [] if self.numbers is None else [self.numbers.T]
         over = " over x, then over h" if self._two else ""
         fields: list[Field] = [
-            ("weights", WeightRows(f"{n}_w", tuple(blocks), f"rows of each unit{over}", True)),
+            ("weights", WeightRows(f"{n}_w", tuple(blocks), f"rows of each unit{over}", True, self.wide)),
             ("bias", UnitRows(f"{n}_b", "int32_t", np.concatenate(bias, 1), rows, "constants of each unit")),
         ]
-        for operand, scale in zip(operands, scales, strict=True):
+        for operand, scale in zip(self._operands, scales, strict=True):
             comment = f"scales over {operand}, m << 16 | p"
             fields.append((f"scale_{operand}", UnitRows(f"{n}_s{operand}", "uint32_t", scale, rows, comment)))
         return tuple(fields)
+
+
+def wide_rows(block: Block, units: int) -> tuple[bool, ...]:
+    """Which rows of a unit are stored as int16: those that are wide in any of ``units`` units."""
+    if block.wide is None:
+        return (False,) * (len(block.weights) // units)
+    return tuple(bool(row.any()) for row in block.wide.reshape(units, -1).T)
+
+
+def all_wide(block: Block) -> bool:
+    """Whether rows that no unit holds are stored as int16, all of them: where any is wide."""
+    return any(wide_rows(block, len(block.weights)))
+
+
+def layer_rows(name: str, block: Block, comment: str) -> WeightRows:
+    """Rows that no unit holds, as a constant."""
+    return WeightRows(name, (block.weights[:, None],), comment, wide=((True,),) if all_wide(block) else ())
 
 
 def _block(part: Part, operand: str) -> Block:
@@ -203,6 +232,7 @@ def two_block(
     operand: Format,
     hidden_samples: str,
     target: Floats,
+    gates: Sequence[str],
 ) -> TwoBlock:
     """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
     fx = q.input(0)
@@ -210,7 +240,7 @@ def two_block(
         (weights, fx.scale_for(weights.shape[1]), fx.amax, q.samples(0)),
         (recurrence, operand.scale_for(recurrence.shape[1]), operand.amax, q.samples(hidden_samples)),
     )
-    (x, h), correction = q.round_blocks(parts, target, bias)
+    (x, h), correction = q.round_rows(parts, target, bias, fx.zero, gates)
     return TwoBlock.build(x, h, bias + correction, fx.zero)
 
 

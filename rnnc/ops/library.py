@@ -61,13 +61,13 @@ HEADERS = {
 
 
 @cache
-def _functions() -> dict[str, tuple[str, str]]:
-    return {p.unit.kernels([p.phase])[0].code: (p.name, header) for header, p in HEADERS.items()}
+def _headers() -> dict[str, str]:
+    return {p.unit.kernels([p.phase])[0].code: header for header, p in HEADERS.items()}
 
 
-def library_function(kernel: CKernel) -> tuple[str, str] | None:
-    """The function and the header of runtime_c that hold a kernel, None where they do not."""
-    return _functions().get(kernel.code)
+def library_header(kernel: CKernel) -> str:
+    """The header of runtime_c that holds a kernel, "" where there is none."""
+    return _headers().get(kernel.code, "")
 
 
 def library_headers() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from rnnc.language import Arrays, Intervals, Quantity, Range, Reading, run
 from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.cells import Unit
 from rnnc.ops.gate_rows import GateRows
-from rnnc.ops.library import library_function
+from rnnc.ops.library import HEADERS, library_header
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
 
@@ -122,12 +122,27 @@ class QRecurrent(QOp):
     def _kernels(self) -> list[CKernel]:
         return self.unit.kernels([loop.phase for loop in self.loops])
 
+    @cached_property
+    def _headers(self) -> list[str]:
+        """What of runtime_c holds each kernel, were no rows wide; "" for nothing."""
+        kernels = self.unit.kernels([replace(loop.phase, wide=()) for loop in self.loops])
+        return [library_header(kernel) for kernel in kernels]
+
+    def _definition(self, i: int, kernel: CKernel) -> tuple[str, str, str]:
+        """Function, header and source of a kernel. One with wide rows shares the loop over units that a target replaces."""
+        header = self._headers[i]
+        if not header:
+            return "", "cell.h", kernel.text
+        plain = HEADERS[header]
+        if self.loops[i].wide:
+            return "", header, kernel.driver.replace("@_each", f"{plain.units}_units")
+        return plain.name, header, ""
+
     def calls(self) -> list[KernelCall]:
         return [self._call(i, kernel) for i, kernel in enumerate(self._kernels)]
 
     def _call(self, i: int, kernel: CKernel) -> KernelCall:
         n, loop, last = f"{self.name}_loop{i}" if i else self.name, self.loops[i], i == len(self.loops) - 1
-        library = library_function(kernel)
         two, projected = loop.phase.two, loop.apart
         h = Arg("state", f"{self.name}_h")
         hidden, m = Operand("vh", loop.columns("h"), loop.operand_bits, borrowed=not two), Arg("scratch", "m")
@@ -157,7 +172,7 @@ class QRecurrent(QOp):
         )
         scratch += (Scratch("m", "int16_t", self.op.hidden),) if projected else ()
         struct = "rnnc_curved_cell_params" if kernel.curves else "rnnc_cell_params"
-        function, header, source = (*library, "") if library else ("", "cell.h", kernel.text)
+        function, header, source = self._definition(i, kernel)
         return KernelCall(
             function, header, struct, fields, tuple(args), scratch, loop.macs, kernel.tables, source=source
         )

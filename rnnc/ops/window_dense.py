@@ -18,6 +18,7 @@ from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints, int32
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.clip import Clip
+from rnnc.ops.gate_rows import all_wide
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.rows import Block
 from rnnc.tracing import Node, Traced, Tracer
@@ -102,7 +103,8 @@ class WindowDense(Op):
         y = q.output(rows=True, axis=-1, nonnegative=self.relu, reach=ROOM * reach)
         target = np.tile(y.scale_for(self.rows), self.steps)
         flat = self.weights.reshape(-1, self.columns)
-        block, correction = q.round_block(flat, scale, target, np.zeros(len(flat)), x.amax, q.samples(0))
+        part = (flat, scale, x.amax, q.samples(0))
+        (block,), correction = q.round_rows([part], target, np.zeros(len(flat)), 0.0)
         bias = self.bias + correction.reshape(self.steps, self.rows).sum(0)
         return QWindowDense(self, self.inputs, (y,), block, bias, x)
 
@@ -187,8 +189,11 @@ class QWindowDense(QOp):
 
     def calls(self) -> list[KernelCall]:
         op, n, s, y = self.op, self.name, self.block.scale, self.formats[0]
+        wide = all_wide(self.block)
+        function = "rnnc_window_dense_add_wide" if wide else "rnnc_window_dense_add"
+        ctype = "int16_t" if wide else "int8_t"
         fields = (
-            ("weights", Constant(f"{n}_w", "int8_t", self.block.weights.ravel(), "[steps][rows][columns]")),
+            ("weights", Constant(f"{n}_w", ctype, self.block.weights.ravel(), "[steps][rows][columns]")),
             (
                 "scale",
                 Constant(f"{n}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[steps][rows] multipliers and shifts"),
@@ -206,7 +211,7 @@ class QWindowDense(QOp):
         sums, at = Arg("state", f"{n}_sum"), Arg("state", f"{n}_at")
         header, struct, macs = "window_dense.h", "rnnc_window_dense_params", op.rows * op.columns
         args = (Arg("input", "0"), sums, at)
-        add = KernelCall("rnnc_window_dense_add", header, struct, fields, args, macs=macs, when="input")
+        add = KernelCall(function, header, struct, fields, args, macs=macs, when="input")
         end = replace(add, function="rnnc_window_dense_end", args=(sums, Arg("output", "0")), macs=0, when="output")
         return [add, end]
 

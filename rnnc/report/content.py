@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,10 @@ import rnnc
 from rnnc.backend.program import Port, Program
 from rnnc.net import Net
 from rnnc.quantization.certify import Certificate
+from rnnc.quantization.choice import Choice
+from rnnc.quantization.survey import BlockCost
 from rnnc.report.scores import scores
+from rnnc.report.widths import blocks_content, widths_content
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
 from rnnc.verification.verdict import OutputVerdict, Verdict
@@ -29,20 +32,27 @@ def report_content(
     verified: Verification | None,
     verdict: Verdict | None,
     attribution: Attribution | None,
+    choice: Choice,
+    costs: Sequence[BlockCost],
 ) -> dict[str, Any]:
     """The report as plain lists, numbers and strings.
 
     Args:
         shapes: of one step of each input and output.
         attribution: what each layer costs, where that was asked for.
+        choice: which weights are int16.
+        costs: what each block of weights costs, where that was asked for.
     """
     cost = program.cost
+    blocks = blocks_content(costs, program.qnet)
+    by_layer = _by_layer(attribution, verified.measured.steps, blocks) if attribution and verified else None
     return {
         "model": {"file": file, "sha256": sha256},
         "name": program.name,
         "version": rnnc.__version__,
         "precision": program.qnet.precision,
         "target": program.target.name,
+        "weights": widths_content(choice, program.qnet),
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
         "outputs": [_output(p, shapes[p.name], program.qnet.net) for p in program.outputs],
         "cost": {
@@ -66,7 +76,7 @@ def report_content(
             }
             for b in certificate.bounds
         ],
-        "verify": _verify(verified, verdict, attribution) if verified and verdict else None,
+        "verify": _verify(verified, verdict, by_layer) if verified and verdict else None,
     }
 
 
@@ -113,7 +123,7 @@ def _dtype(port: Port) -> str:
     return port.format.ctype.removesuffix("_t")
 
 
-def _verify(verified: Verification, verdict: Verdict, attribution: Attribution | None) -> dict[str, Any]:
+def _verify(verified: Verification, verdict: Verdict, by_layer: dict[str, Any] | None) -> dict[str, Any]:
     """``cause`` and ``advice`` are null where all is good; ``unjudged_channels`` vary too little to be judged.
 
     Where nothing could be judged ``verdict`` is null and ``cause`` says why.
@@ -131,7 +141,7 @@ def _verify(verified: Verification, verdict: Verdict, attribution: Attribution |
         "outputs": [_figures(o, v) for o, v in zip(m.outputs, verdict.outputs, strict=True)],
         **scores(verified),
     }
-    return content | {"by_layer": _by_layer(attribution, m.steps)} if attribution else content
+    return content | {"by_layer": by_layer} if by_layer else content
 
 
 def _cause(verdict: Verdict) -> str | None:
@@ -140,7 +150,7 @@ def _cause(verdict: Verdict) -> str | None:
     return f"{verdict.why}; {verdict.cause}" if verdict.cause else None
 
 
-def _by_layer(a: Attribution, verified: int) -> dict[str, Any]:
+def _by_layer(a: Attribution, verified: int, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """``network_db`` is the figure of all together over the same ``steps``, which are so many of those ``of`` verify."""
     return {
         "steps": a.steps,
@@ -148,6 +158,7 @@ def _by_layer(a: Attribution, verified: int) -> dict[str, Any]:
         "network_db": _figure(a.network, 5),
         "inputs": [_loss(loss) for loss in a.inputs],
         "layers": [_loss(loss) for loss in a.layers],
+        "blocks": blocks,
     }
 
 

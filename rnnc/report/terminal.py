@@ -15,6 +15,7 @@ from rich.table import Table
 from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
 from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
+from rnnc.report.widths import wide_names
 
 if TYPE_CHECKING:
     from rnnc.frontend.stream.survey import Finding
@@ -30,6 +31,8 @@ RULE = "\u2500"
 def summary(report: Mapping[str, Any], program: Program) -> str:
     """What was built, what it costs, and what the verification found."""
     parts = [_head(report), table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
+    if report["weights"]["wide"]:
+        parts.append(_widths(report["weights"], program))
     if report["verify"]:
         parts.append(_verification(report["verify"]))
     return "\n".join(parts)
@@ -109,6 +112,13 @@ def _cost(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
     return table(["cost", "", ""], rows)
+
+
+def _widths(weights: Mapping[str, Any], program: Program) -> str:
+    """Which weights are int16."""
+    added = weights["bytes"] - weights["bytes_unwidened"]
+    chosen = f", {_thousands(added)} B more than without those that were chosen" if added else ""
+    return _folded(f"int16 weights: {wide_names(program.qnet)}{chosen}; all others int8") + "\n"
 
 
 def _code(cost: Mapping[str, Any]) -> str:
@@ -202,11 +212,15 @@ def by_layer(report: Mapping[str, Any]) -> str:
     ]
     rows.append(["all", "", "", "", "", _or_dash(found["network_db"], ".1f")])
     heading = ["by layer", "what", "weights", "activations", "tables", "layer"]
+    blocks = [
+        [b["name"], _thousands(b["weights"]), str(b["bits"]), _or_dash(b["int8_db"], ".1f")] for b in found["blocks"]
+    ]
     steps = f"all {_thousands(found['steps'])} steps that were compared"
     if found["steps"] < found["of"]:
         steps = f"{_thousands(found['steps'])} of the {_thousands(found['of'])} steps that were compared, in pieces"
     alone = "with one thing at a time as the C has it; all together against onnxruntime"
-    return f"SQNR in dB of the worst output over {steps},\n{alone}\n{table(heading, rows)}"
+    weights = table(["weights (--wide)", "number", "bits", "dB if only they are int8"], blocks)
+    return f"SQNR in dB of the worst output over {steps},\n{alone}\n{table(heading, rows)}\n{weights}"
 
 
 def _state_bytes(program: Program, op: str) -> str:

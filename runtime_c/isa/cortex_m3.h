@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_CORTEX_M3_H
 #define RNNC_ISA_CORTEX_M3_H
-/* Cortex-M3 and later cores without the DSP extension: 31 instructions for 4 rows by 4 columns. */
+/* Cortex-M3 and later cores without the DSP extension: 31 instructions for 4 rows by 4 columns, 27 where
+ * they are wide. */
 #include <stdint.h>
 
 #define RNNC_TELESCOPE_COLUMNS 4
@@ -54,6 +55,49 @@ rnnc_telescope_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
                      " pop {r4, r5}\n"
                      " stmia r4, {r0-r3}\n"
                      " mov r0, r11\n"
+                     " pop {r4-r11, pc}\n");
+}
+
+/* Of wide rows.  Pushes 48 bytes.
+ * r0 .. r3 sums; r4, r5, r12, lr activations; r6 .. r9 weights; r10, r11 their addresses. */
+#define RNNC_M3_WIDE(w, x, lo, hi)                                                               \
+    "mla " lo ", " w ", " x ", " lo "\n asr.w " w ", " w ", #16\n mla " hi ", " w ", " x ", " hi \
+    "\n"
+#define RNNC_M3_WIDE_COL2(x, y)                                                                 \
+    "ldmia r11!, {r6-r9}\n" RNNC_M3_WIDE("r6", x, "r0", "r1") RNNC_M3_WIDE("r7", x, "r2", "r3") \
+        RNNC_M3_WIDE("r8", y, "r0", "r1") RNNC_M3_WIDE("r9", y, "r2", "r3")
+#define RNNC_M3_WIDE_COL4 \
+    "ldmia r10!, {r4, r5, r12, lr}\n" RNNC_M3_WIDE_COL2("r4", "r5") RNNC_M3_WIDE_COL2("r12", "lr")
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_telescope_wide(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
+                    RNNC_UNUSED const int32_t *v)
+{
+    __asm__ volatile(".syntax unified\n"
+                     " push {r0, r2, r4-r11, lr}\n"
+                     " mov r11, r1\n"
+                     " mov r10, r2\n"
+                     " ldmia r10!, {r4, r5, r6}\n"
+                     " add r6, r6, r10\n"
+                     " push {r6}\n"
+                     " movs r0, #0\n"
+                     " movs r1, #0\n"
+                     " movs r2, #0\n"
+                     " movs r3, #0\n"
+                     " cmp r4, #0\n"
+                     " bne.w 2f\n"
+                     "1:\n" RNNC_M3_WIDE_COL4 "2:\n" RNNC_M3_WIDE_COL4 " ldr r4, [sp]\n"
+                     " cmp r10, r4\n"
+                     " bne.w 1b\n"
+                     " ldr r4, [sp, #8]\n"
+                     " ldr r4, [r4, #4]\n"
+                     " sub r0, r0, r1, lsl #16\n"
+                     " sub r2, r2, r3, lsl #16\n"
+                     " sub r0, r0, r4, lsl #8\n"
+                     " sub r2, r2, r4, lsl #8\n"
+                     " ldr r4, [sp, #4]\n"
+                     " stmia r4, {r0-r3}\n"
+                     " mov r0, r11\n"
+                     " add sp, #12\n"
                      " pop {r4-r11, pc}\n");
 }
 

@@ -8,6 +8,8 @@
  * SMLALD of a word and two activations adds 256 * A_hi + A_lo in 64 bits, SMLAD of its SXTB16 adds A_lo alone, and
  * A_hi = (raw >> 8) - (A_lo >> 8): three instructions for four multiplications.
  *
+ * Of wide rows a word is a row's weights of two columns, row by row: SMLAD adds both products.
+ *
  * A taken operand: [0] bytes to skip in the first turn of the unrolled loop, [1] bytes of activations, then these, int16,
  * padded with zeros to a multiple of four. */
 #include <stddef.h>
@@ -70,6 +72,39 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
                      " pop {r4-r11, pc}\n");
 }
 
+/* Of wide rows.  Pushes 36 bytes.  The loop has 16 columns, of 44 bytes of code for four, of which it passes over in the first
+ * turn those that are not there.
+ * r3, r10, r12, lr sums; r4, r5 activations; r6 .. r9 weights; r2, r1 their addresses; r11 the end; r0 acc. */
+#define RNNC_DSP_WIDE(x)                                                                           \
+    "ldmia r1!, {r6-r9}\n smlad r3, r6, " x ", r3\n smlad r10, r7, " x ", r10\n smlad r12, r8, " x \
+    ", r12\n smlad lr, r9, " x ", lr\n"
+#define RNNC_DSP_WIDE_COL4 "ldmia.w r2!, {r4-r5}\n" RNNC_DSP_WIDE("r4") RNNC_DSP_WIDE("r5")
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_dsp_wide(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
+{
+    __asm__ volatile(
+        ".syntax unified\n"
+        " push {r4-r11, lr}\n"
+        " ldmia r2!, {r6, r7}\n"
+        " add r11, r7, r2\n"
+        " rsb r7, r7, #0\n"
+        " ubfx r7, r7, #3, #2\n" /* groups of 4 columns that are not there */
+        " movs r6, #44\n"
+        " mul r6, r6, r7\n"
+        " mov.w r3, #0\n"
+        " mov.w r10, #0\n"
+        " mov.w r12, #0\n"
+        " mov.w lr, #0\n"
+        " add pc, r6\n"
+        " nop\n"
+        "1:\n" RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4 RNNC_DSP_WIDE_COL4
+        " cmp r2, r11\n"
+        " bne.w 1b\n"
+        " stmia.w r0, {r3, r10, r12, lr}\n"
+        " mov r0, r1\n"
+        " pop {r4-r11, pc}\n");
+}
+
 /* x >> s by the lowest byte of s. */
 #define RNNC_SHIFT
 static inline int32_t rnnc_shift(int32_t x, uint32_t s)
@@ -102,14 +137,21 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 #error \
     "Compiled by rnnc for a core with the DSP extension, which this one lacks or the flags hide. Take rnnc --target cortex-m3 or cortex-m0, or define RNNC_PLAIN for slow plain C."
 #else
+#include "../rom.h"
+
 /* The same packing, read by bytes. */
+static inline int32_t rnnc_dsp_at(const int32_t *v, int32_t c)
+{
+    int32_t both = v[2 + c / 2];
+    return c % 2 ? both >> 16 : (both & 65535) - 2 * (both & 32768);
+}
+
 static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const int32_t *v)
 {
     int32_t c, columns = v[1] / 2;
     acc[0] = acc[1] = acc[2] = acc[3] = 0;
     for (c = 0; c < columns; c++) {
-        int32_t x =
-            c % 2 ? v[2 + c / 2] >> 16 : (v[2 + c / 2] & 65535) - 2 * (v[2 + c / 2] & 32768);
+        int32_t x = rnnc_dsp_at(v, c);
         const int8_t *at = w + c / 2 * 8 + c % 2 * 2;
         acc[1] += at[0] * x;
         acc[0] += (at[1] + (at[0] < 0)) * x;
@@ -117,6 +159,19 @@ static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const 
         acc[2] += (at[5] + (at[4] < 0)) * x;
     }
     return w + columns * 4;
+}
+
+static inline const int8_t *rnnc_dsp_wide(int32_t *acc, const int8_t *w, const int32_t *v)
+{
+    int32_t c, r, columns = v[1] / 2;
+    acc[0] = acc[1] = acc[2] = acc[3] = 0;
+    for (c = 0; c < columns; c += 2) {
+        for (r = 0; r < 4; r++, w += 4) {
+            acc[r] += rnnc_rom_wide(w) * rnnc_dsp_at(v, c);
+            acc[r] += rnnc_rom_wide(w + 2) * rnnc_dsp_at(v, c + 1);
+        }
+    }
+    return w;
 }
 #endif
 
@@ -156,6 +211,18 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
     (void)columns;
     for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
         w = rnnc_dsp_block(&acc[r], w, (const int32_t *)v);
+    }
+    return w;
+}
+
+static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                              uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r;
+    (void)bits;
+    (void)columns;
+    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
+        w = rnnc_dsp_wide(&acc[r], w, (const int32_t *)v);
     }
     return w;
 }

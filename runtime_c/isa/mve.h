@@ -3,8 +3,8 @@
 #define RNNC_ISA_MVE_H
 /* Cortex-M55, M85: the M-profile vector extension (Helium), four units a batch.
  *
- * Four rows are a block: of each 16 columns, then of the last 8 where they are left, every row in turn. A taken operand is
- * as wide as it was, padded with zeros to a multiple of 8. */
+ * Four rows are a block: of each 16 columns, then of the last 8 where they are left, every row in turn; of wide rows
+ * always of 8 columns. A taken operand is as wide as it was, padded with zeros to a multiple of 8. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +14,7 @@
 #define RNNC_OPERAND_BYTES(columns, bits) (RNNC_OPERAND_LENGTH(columns) * ((bits) / 8))
 
 #if defined(__ARM_FEATURE_MVE)
+#define RNNC_ALIGNED __attribute__((aligned(8)))
 #include "mve_gates.h"
 #include "mve_rows.h"
 #elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
@@ -21,6 +22,8 @@
     "Compiled by rnnc for a core with MVE (Helium), which this one lacks or the flags hide. Take rnnc --target cortex-m33, or define RNNC_PLAIN for slow plain C."
 #else
 #include <string.h>
+
+#include "../rom.h"
 
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
@@ -46,6 +49,29 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
                     if (j + k < columns) {
                         acc[r + i] += *w * (int32_t)(bits == 8 ? ((const int8_t *)v)[j + k]
                                                                : ((const int16_t *)v)[j + k]);
+                    }
+                }
+            }
+        }
+    }
+    return w;
+}
+
+static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                              uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint16_t r, i, j, k;
+    for (r = 0; r < rows; r++) {
+        acc[r] = 0;
+    }
+    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
+        for (j = 0; j < columns; j = (uint16_t)(j + 8)) {
+            for (i = 0; i < 4; i++) {
+                for (k = 0; k < 8; k++, w += 2) {
+                    if (j + k < columns) {
+                        acc[r + i] +=
+                            rnnc_rom_wide(w) * (int32_t)(bits == 8 ? ((const int8_t *)v)[j + k]
+                                                                   : ((const int16_t *)v)[j + k]);
                     }
                 }
             }

@@ -59,6 +59,28 @@ rnnc_mve_blocks16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
                         "vldrh.u16 q0, [r2]\n" RNNC_MVE_LEFT4));
 }
 
+/* Of wide rows, of operands of 8 and of 16 bits. */
+#define RNNC_MVE_WIDE(sum, w) "vldrh.u16 " w ", [r1], #16\n vmladava.s16 " sum ", q0, " w "\n"
+#define RNNC_MVE_WIDE4(x)                                                           \
+    x RNNC_MVE_WIDE("r4", "q1") RNNC_MVE_WIDE("r6", "q2") RNNC_MVE_WIDE("r8", "q3") \
+        RNNC_MVE_WIDE("r10", "q1")
+#define RNNC_MVE_WIDE8 RNNC_MVE_WIDE4("vldrb.s16 q0, [r2], #8\n")
+#define RNNC_MVE_WIDE16 RNNC_MVE_WIDE4("vldrh.u16 q0, [r2], #16\n")
+
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_mve_wide8(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int8_t *v,
+               RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
+{
+    __asm__ volatile(RNNC_MVE_BLOCKS(RNNC_MVE_WIDE8 RNNC_MVE_WIDE8, RNNC_MVE_WIDE8));
+}
+
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_mve_wide16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
+                RNNC_UNUSED uint32_t wide, RNNC_UNUSED uint32_t half, RNNC_UNUSED uint32_t blocks)
+{
+    __asm__ volatile(RNNC_MVE_BLOCKS(RNNC_MVE_WIDE16 RNNC_MVE_WIDE16, RNNC_MVE_WIDE16));
+}
+
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     uint32_t j;
@@ -79,6 +101,15 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
     return bits == 8
                ? rnnc_mve_blocks8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
                : rnnc_mve_blocks16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
+}
+
+static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                              uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint32_t eights = (columns + 7u) / 8u;
+    return bits == 8
+               ? rnnc_mve_wide8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
+               : rnnc_mve_wide16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
 }
 
 #endif

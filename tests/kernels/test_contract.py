@@ -45,6 +45,15 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
     memset(acc, 0, rows * sizeof *acc);
     return w + columns * rows;
 }
+static inline const int8_t *
+rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                  uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    (void)v;
+    (void)bits;
+    memset(acc, 0, rows * sizeof *acc);
+    return w + 2 * columns * rows;
+}
 #define RNNC_SHIFT
 static inline int32_t rnnc_shift(int32_t x, uint32_t s) { return x >> (s & 31); }
 #define RNNC_LUT_INDEX
@@ -52,10 +61,13 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s) { return x >> (s & 31); 
 static inline uint32_t rnnc_lut_index(uint32_t a) { return a >> 8 > 192 ? 192 : a >> 8; }
 """
 """A target."""
-PRODUCT = GOOD[GOOD.index("static inline const int8_t *rnnc_product") : GOOD.index("#define RNNC_SHIFT")]
+PRODUCT = GOOD[GOOD.index("static inline const int8_t *rnnc_product") : GOOD.index("static inline const int8_t *\n")]
+WIDE = GOOD[GOOD.index("static inline const int8_t *\n") : GOOD.index("#define RNNC_SHIFT")]
 TAKE = GOOD[GOOD.index("static inline void rnnc_take") : GOOD.index("static inline const int8_t")]
 FAULTS = {
     "no product": (PRODUCT, "", "rnnc_product"),
+    "no product of wide rows": (WIDE, "", "rnnc_product_wide"),
+    "a wide product of 32-bit rows": ("bits, uint16_t columns, uint16_t", "bits, uint16_t columns, uint32_t", "wide"),
     "no take": (TAKE, "", "rnnc_take"),
     "a product of 32-bit columns": ("uint16_t columns,\n", "uint32_t columns,\n", "rnnc_product"),
     "a product of int16 vectors": ("const void *v, uint8_t bits", "const int16_t *v, uint8_t bits", "rnnc_product"),

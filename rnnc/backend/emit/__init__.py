@@ -257,8 +257,9 @@ def _array(array: ConstantArray) -> dict[str, Any]:
         items = ["{" + ", ".join(map(str, row)) + "}" for row in array.data.tolist()]
     else:
         items = [str(v) for v in array.data.tolist()]
+    lo, hi = (0, 0) if packed else array.span or (array.data.min(), array.data.max())
     return {
-        "comment": array.comment if packed else f"{array.comment}; {array.data.min()} .. {array.data.max()}",
+        "comment": array.comment if packed else f"{array.comment}; {lo} .. {hi}",
         "ctype": array.ctype,
         "symbol": array.symbol,
         "length": len(array.data),

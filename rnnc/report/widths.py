@@ -1,0 +1,96 @@
+"""How wide weights are, why, and what it takes: as JSON, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rnnc.qnet import QNet
+from rnnc.quantization.choice import Choice
+from rnnc.quantization.survey import BlockCost
+from rnnc.verification.attribution import Attribution
+from rnnc.verification.verify import Verification
+
+GAP = 5.0
+"""dB that held-out data may stay below the calibration data without a word."""
+MOST_NAMED = 8
+
+
+def widths_content(choice: Choice, qnet: QNet) -> dict[str, Any]:
+    """Which blocks are int16; bytes of weights, and of a build without those that were chosen; dB on the calibration data."""
+    return {
+        "wide": [b.name for b in qnet.blocks if b.wide],
+        "bytes": choice.bytes,
+        "bytes_unwidened": choice.narrow_bytes,
+        "target_db": choice.target,
+        "calibration_db": _rounded(choice.reached),
+        "calibration_db_unwidened": _rounded(choice.narrow_reached),
+    }
+
+
+def blocks_content(costs: Sequence[BlockCost], qnet: QNet) -> list[dict[str, Any]]:
+    """Each block of weights: SQNR at the worst output if it alone is int8, and all that is rounded."""
+    wide = {b.name for b in qnet.blocks if b.wide}
+    return [
+        {"name": c.name, "weights": c.block.weights, "bits": 16 if c.name in wide else 8, "int8_db": _rounded(c.db)}
+        for c in costs
+    ]
+
+
+def wide_names(qnet: QNet) -> str:
+    """The int16 blocks in words: whole layers by their name."""
+    layers: dict[str, list[bool]] = {}
+    for b in qnet.blocks:
+        layers.setdefault(b.name.split(".")[0], []).append(b.wide)
+    names = [layer for layer, wide in layers.items() if all(wide)]
+    names += [b.name for b in qnet.blocks if b.wide and b.name.split(".")[0] not in names]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def target_note(choice: Choice, qnet: QNet) -> str:
+    """What became of --min-sqnr, "" where there is nothing to say."""
+    if choice.target is None or choice.reached is None or choice.narrow_reached is None:
+        return ""
+    asked = f"--min-sqnr {choice.target:g}:"
+    if choice.bytes == choice.narrow_bytes:
+        return f"{asked} {choice.reached:.1f} dB on the calibration data without any more int16 weights"
+    added = choice.bytes - choice.narrow_bytes
+    takes = f"{added:,} B more weights (+{added / choice.narrow_bytes:.1%}), int16 in {wide_names(qnet)}"
+    verb = "give" if choice.reached >= choice.target else "give no more than"
+    return (
+        f"{asked} {takes}, {verb} {choice.reached:.1f} dB on the calibration data, where int8 gives "
+        f"{choice.narrow_reached:.1f}"
+    )
+
+
+def what_limits(choice: Choice, attribution: Attribution | None) -> str:
+    """Why --min-sqnr is not reached: what costs most when no weights can become finer."""
+    if choice.target is None:
+        return ""
+    if choice.reached is not None and choice.reached >= choice.target:
+        return "The calibration data reach it: these data differ from them. Calibrate with more recordings, or ask for more dB."
+    worst = attribution.worst if attribution else None
+    if worst is None or worst.layer is None:
+        return "rnnc verify --by-layer says what limits it."
+    parts = {"weights": worst.weights, "activations and arithmetic": worst.activations, "tables": worst.tables}
+    known = {part: db for part, db in parts.items() if db is not None}
+    part = min(known, key=lambda p: known[p], default="")
+    return f"{worst.name} limits it: alone it leaves {worst.layer:.1f} dB{f', by its {part} most' if part else ''}."
+
+
+def gap_caution(choice: Choice, verified: Verification | None, *, tested: bool) -> str:
+    """What to say where held-out data do far worse than the calibration data, "" where they do not."""
+    if not tested or choice.reached is None or verified is None:
+        return ""
+    found = [o.difference.sqnr_db for o in verified.measured.outputs if o.difference.sqnr_db is not None]
+    if not found or min(found) > choice.reached - GAP:
+        return ""
+    return (
+        f"the calibration data reach {choice.reached:.1f} dB, these data {min(found):.1f} dB: they are not alike, or the "
+        "calibration data are few. Weights are rounded for what calibration shows: give --calib more recordings."
+    )
+
+
+def _rounded(db: float | None) -> float | None:
+    return None if db is None else float(f"{db:.5g}")
