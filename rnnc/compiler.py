@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from rnnc.package import Model, Package, command_line, golden, input_frames, out
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.certify import Certificate, certify
-from rnnc.quantization.quantize import check_counts, quantize
+from rnnc.quantization.choice import Choice, choose
+from rnnc.quantization.quantize import check_counts
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions, restart_cautions
@@ -60,6 +62,7 @@ class Compilation:
     data: Data
     ranges: Ranges
     qnet: QNet
+    choice: Choice
     certificate: Certificate
     program: Program
 
@@ -99,12 +102,17 @@ def compile_stages(
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
-    searched = search(net, ranges, sequences, options, told) if options.search else None
-    qnet: QNet = made("quantize", searched or quantize(net, ranges, options))
+    qnet, choice = choose(net, ranges, sequences, options, partial(_bytes, options), told)
+    searched = search(net, ranges, sequences, options, choice.is_wide, told) if options.search else qnet
+    qnet = made("quantize", searched)
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")
-    return Compilation(graph, net, data, ranges, qnet, certificate, program)
+    return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
+
+
+def _bytes(options: Options, qnet: QNet) -> int:
+    return lower(qnet, options.target).cost.flash_weights
 
 
 def build(

@@ -252,20 +252,19 @@ class Quantizer(Protocol):
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""
 
-    def round_block(
-        self, weights: Floats, scale: Floats, target: Floats, bias: Floats, operand_max: int, samples: Floats | None
-    ) -> tuple[Block, Floats]:
-        """Quantize rows ``[rows, columns]`` over an operand with LSBs ``scale [columns]``.
-
-        Returns the block and what to add to the bias ``[rows]`` to correct for the mean of the operand.
-        """
-
-    def round_blocks(
-        self, parts: Sequence[tuple[Floats, Floats, int, Floats | None]], target: Floats, bias: Floats
+    def round_rows(
+        self,
+        parts: Sequence[tuple[Floats, Floats, int, Floats | None]],
+        target: Floats,
+        bias: Floats,
+        zero: float,
+        gates: Sequence[str] = ("",),
+        group: int = 0,
     ) -> tuple[list[Block], Floats]:
-        """The same for rows that are a sum over several operands, rounded together: weights, LSBs, largest, samples of each.
+        """Quantize rows over an operand, or that are a sum over x and h: weights ``[rows, columns]``, LSBs, largest, samples.
 
-        The bias belongs to the first.
+        Bias and zero belong to the first. ``gates`` are those of a unit's rows, in order ("h.x" for rows over x alone);
+        ``group`` counts calls for one block. Returns the rows and what to add to the bias to correct for the operands' means.
         """
 
 

@@ -261,6 +261,15 @@ class QFeedback:
     next: str
 
 
+@dataclass(frozen=True)
+class RowBlock:
+    """The rows of one gate over one operand ("lstm0.i.x"), or all of an op: how many weights, and whether they are int16."""
+
+    name: str
+    weights: int
+    wide: bool
+
+
 @dataclass(frozen=True, eq=False)
 class QNet:
     """A network in integers. ``formats`` holds the format of every value, ``net`` what it came from."""
@@ -272,6 +281,7 @@ class QNet:
     feedback: tuple[QFeedback, ...]
     formats: Mapping[str, Format]
     values: Mapping[str, Value]
+    blocks: tuple[RowBlock, ...] = ()
 
     @property
     def inputs(self) -> tuple[Value, ...]:

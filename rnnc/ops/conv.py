@@ -199,7 +199,8 @@ class Conv(Op):
         for g, (w, scale) in enumerate(zip(self.matrices, column_scales, strict=True)):
             own = slice(g * len(w), (g + 1) * len(w))
             seen = None if samples is None else samples[g]
-            block, correction = q.round_block(w, scale[0], target[own], self.bias[own], x.amax, seen)
+            part = (w, scale[0], x.amax, seen)
+            (block,), correction = q.round_rows([part], target[own], self.bias[own], x.zero, group=g)
             rows.append(OneBlock.build(block, self.bias[own] + correction, x.zero))
         return QConv(self, self.inputs, (y,), tuple(rows), x)
 

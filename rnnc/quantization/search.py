@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnc.net import Net, Output
+from rnnc.net import Net
 from rnnc.options import Options, Told, not_told
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
+from rnnc.quantization.survey import within
+from rnnc.quantization.wide_rows import IsWide
 from rnnc.streams import run_net, run_qnet
 
 
-def search(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options, told: Told = not_told) -> QNet:
+def search(
+    net: Net,
+    ranges: Ranges,
+    calibration: Sequences | None,
+    options: Options,
+    is_wide: IsWide,
+    told: Told = not_told,
+) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
-    builds = (quantize(net, ranges, options, jitter=k) for k in range(options.search))
+    builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide) for k in range(options.search))
     return best(net, _told(builds, options.search, told), sequences)
 
 
@@ -37,19 +45,9 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
         got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(lanes[v.name]) for v in net.inputs})
         total = 0.0
         for o in net.outputs:
-            valid = _valid(net, o, len(reference[o.name]), lengths)
+            valid = within(net, o, len(reference[o.name]), lengths)
             r, y = reference[o.name][valid], qnet.formats[o.value].dequantize(got[o.name])[valid]
             total += float(np.mean((y - r) ** 2) / (np.var(r) + 1e-30))
         return total
 
     return min(builds, key=error)
-
-
-def _valid(net: Net, output: Output, ticks: int, lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which ticks of an output come before each lane's end, of whole windows where there are any: ``[ticks, lanes]``."""
-    if net.window:
-        counts = np.array([net.ticks(output, int(n)) for n in lengths])
-        return np.asarray(np.arange(ticks)[:, None] < counts[None, :])
-    clock = net.values[output.value].clock
-    at = clock.phase + clock.rate * np.arange(ticks)
-    return np.asarray(at[:, None] < lengths[None, :])

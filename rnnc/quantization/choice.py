@@ -1,0 +1,200 @@
+"""Which blocks of weights are worth int16: those that cost most error a byte, up to a share of flash or to a target in dB.
+
+The errors of blocks add up (``survey``); what int16 everywhere still leaves, the arithmetic's, is added where dB are asked for.
+Choosing by the error of whole builds instead would be misled by the luck of rounding, which is several dB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnc.errors import Refused
+from rnnc.net import Net
+from rnnc.options import Options, Told, not_told
+from rnnc.qnet import QNet
+from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
+from rnnc.quantization.quantize import quantize
+from rnnc.quantization.survey import BlockCost, survey, within
+from rnnc.quantization.wide_rows import IsWide, check_names
+from rnnc.streams import run_net, run_qnet
+
+SHARE = 0.1
+"""Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
+ROUNDS = 6
+"""How often more blocks are added where a build stays below what the model foresaw."""
+Bytes = Callable[[QNet], int]
+"""Of all weights, scales and biases of a build."""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which blocks are int16, and what that takes.
+
+    Args:
+        wide: their names.
+        narrow_bytes, bytes: of all weights with those that the options name alone, and with all of these.
+        costs: what each block costs, where that was measured.
+        reached: SQNR at the worst output on the calibration data (dB), where a target asks for it.
+        narrow_reached: the same without the blocks that were chosen.
+        target: in dB, None where there is none.
+    """
+
+    wide: frozenset[str]
+    narrow_bytes: int
+    bytes: int
+    costs: tuple[BlockCost, ...] = ()
+    reached: float | None = None
+    narrow_reached: float | None = None
+    target: float | None = None
+
+    @property
+    def is_wide(self) -> IsWide:
+        """For ``quantize``."""
+        return lambda name: name in self.wide
+
+
+def choose(
+    net: Net,
+    ranges: Ranges,
+    sequences: Sequences | None,
+    options: Options,
+    size: Bytes,
+    told: Told = not_told,
+) -> tuple[QNet, Choice]:
+    """The build that the options ask for.
+
+    Args:
+        sequences: of the calibration, None without: then nothing is chosen.
+        size: bytes of a build's weights.
+
+    Raises Refused, and UsageError where an option names a block that is not there.
+    """
+    base = quantize(net, ranges, options)
+    check_names(base, options)
+    wide = frozenset(b.name for b in base.blocks if b.wide)
+    plain = Choice(wide, size(base), size(base), target=options.min_sqnr)
+    if sequences is None or options.weights != "auto" or all(b.wide for b in base.blocks):
+        return base, plain
+    chooser = _Chooser(net, ranges, sequences, options, size, base, plain, told)
+    return chooser.within_share() if options.min_sqnr is None else chooser.up_to(options.min_sqnr)
+
+
+@dataclass(eq=False)
+class _Chooser:
+    net: Net
+    ranges: Ranges
+    sequences: Sequences
+    options: Options
+    size: Bytes
+    base: QNet
+    plain: Choice
+    told: Told
+    costs: list[BlockCost] = field(default_factory=list)
+
+    def _ranked(self) -> list[BlockCost]:
+        """The blocks that may be widened, most error a byte first."""
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, self.told)
+        open_ = [c for c in self.costs if c.name not in self.plain.wide and c.error > 0]
+        return sorted(open_, key=lambda c: -c.error / c.block.weights)
+
+    def within_share(self) -> tuple[QNet, Choice]:
+        """As many as a tenth more bytes hold, most error a byte first."""
+        left = int(SHARE * self.plain.narrow_bytes)
+        if min((b.weights for b in self.base.blocks if not b.wide), default=0) > left:
+            return self.base, self.plain
+        taken: list[BlockCost] = []
+        for cost in self._ranked():
+            if cost.block.weights <= left:
+                taken.append(cost)
+                left -= cost.block.weights
+        while taken:
+            built = self._built([c.name for c in taken])
+            if built and built[1].bytes <= (1 + SHARE) * self.plain.narrow_bytes:
+                return built
+            taken.pop()
+        return self.base, self._choice(self.base, self.plain.wide)
+
+    def up_to(self, target: float) -> tuple[QNet, Choice]:
+        """As few as reach the target on the calibration data; all where it cannot be reached."""
+        reference = _Reference(self.net, self.sequences)
+        narrow = reference.worst(self.base)
+        if narrow is None or narrow >= target:
+            return self.base, self._reached(self.plain, narrow, narrow)
+        ranked = self._ranked()
+        everything = self._built([c.name for c in ranked]) or (self.base, self.plain)
+        best = reference.worst(everything[0])
+        if best is None or best < target:
+            return everything[0], self._reached(everything[1], best, narrow)
+        rest = reference.errors(everything[0])
+        wanted = target
+        for _ in range(ROUNDS):
+            names = _foreseen(ranked, rest, wanted)
+            built = self._built(names)
+            got = reference.worst(built[0]) if built else None
+            if built and got is not None and got >= target:
+                return built[0], self._reached(built[1], got, narrow)
+            wanted += max(0.25, target - (got or 0.0))
+        return everything[0], self._reached(everything[1], best, narrow)
+
+    def _built(self, names: Sequence[str]) -> tuple[QNet, Choice] | None:
+        """The build with these blocks in int16 as well; None where it cannot be."""
+        wide = self.plain.wide | frozenset(names)
+        try:
+            qnet = quantize(self.net, self.ranges, self.options, is_wide=lambda name: name in wide)
+        except Refused:
+            return None
+        return qnet, self._choice(qnet, wide)
+
+    def _choice(self, qnet: QNet, wide: frozenset[str]) -> Choice:
+        return Choice(wide, self.plain.narrow_bytes, self.size(qnet), tuple(self.costs), target=self.options.min_sqnr)
+
+    @staticmethod
+    def _reached(choice: Choice, db: float | None, narrow: float | None) -> Choice:
+        return Choice(choice.wide, choice.narrow_bytes, choice.bytes, choice.costs, db, narrow, choice.target)
+
+
+def _foreseen(ranked: Sequence[BlockCost], rest: Mapping[str, float], target: float) -> list[str]:
+    """The blocks to widen, one after the other, until the errors of the others and the rest are foreseen to be small enough."""
+    most = 10 ** (-target / 10)
+    left, taken = list(ranked), []
+    while left:
+        total = {o: e + sum(c.errors[o] for c in left) for o, e in rest.items()}
+        far = {o for o, e in total.items() if e > most}
+        if not far:
+            break
+        worst = max(left, key=lambda c: sum(c.errors[o] / total[o] for o in far) / c.block.weights)
+        left.remove(worst)
+        taken.append(worst.name)
+    return taken
+
+
+class _Reference:
+    """What the net says on the calibration data, for builds to be held against."""
+
+    def __init__(self, net: Net, sequences: Sequences) -> None:
+        self.net = net
+        self.lanes, lengths = lanes_of(net, sequences)
+        outputs = run_net(net, self.lanes)
+        self.compared = [o for o in net.outputs if net.values[o.value].dtype != "index"]
+        self.valid = {o.name: within(net, o, len(outputs[o.name]), lengths) for o in self.compared}
+        self.wanted = {o.name: outputs[o.name][self.valid[o.name]] for o in self.compared}
+
+    def errors(self, qnet: QNet) -> dict[str, float]:
+        """At each output that varies: the error's mean square over the variance, of all channels."""
+        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
+        found = {}
+        for o in self.compared:
+            r = self.wanted[o.name].reshape(len(self.wanted[o.name]), -1)
+            y = qnet.formats[o.value].dequantize(got[o.name])[self.valid[o.name]].reshape(r.shape)
+            power = float(np.var(r, 0).sum()) if len(r) else 0.0
+            if power > 0:
+                found[o.name] = float(((y - r) ** 2).sum(1).mean()) / power
+        return found
+
+    def worst(self, qnet: QNet) -> float | None:
+        """SQNR at the worst output (dB); None where none varies."""
+        errors = self.errors(qnet)
+        return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None

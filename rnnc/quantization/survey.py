@@ -1,0 +1,118 @@
+"""What each block of weights costs in int8: how far the outputs move when it alone goes from int16 to int8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnc.fixed import Bools, Floats
+from rnnc.net import Array, Net, Op, Output
+from rnnc.options import Options, Told, not_told
+from rnnc.qnet import QNet, RowBlock
+from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
+from rnnc.quantization.quantize import requantized
+from rnnc.quantization.wide_rows import RowQuantizer
+from rnnc.streams import run_net
+
+LANES = 16
+"""Pieces of the data that run side by side."""
+OP_STEPS, MACS = 30_000, 4e9
+"""How often ops with a state may step in all runs, and what they may multiply: a second or two."""
+FEWEST, MOST = 32, 2048
+"""Steps of a piece."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCost:
+    """A block, and the error at each output that it makes by being int8: mean square over the output's variance."""
+
+    block: RowBlock
+    errors: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """Of the block."""
+        return self.block.name
+
+    @property
+    def error(self) -> float:
+        """At all outputs together."""
+        return sum(self.errors.values())
+
+    @property
+    def db(self) -> float | None:
+        """SQNR at the worst output if nothing else made an error; None where it makes none."""
+        worst = max(self.errors.values(), default=0.0)
+        return -10 * float(np.log10(worst)) if worst > 0 else None
+
+
+def survey(
+    qnet: QNet, ranges: Ranges, options: Options, sequences: Sequences, told: Told = not_told
+) -> list[BlockCost]:
+    """What each block of a network costs, on pieces of the sequences: each alone in int8, all others in int16.
+
+    Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
+    """
+    net = replace(qnet.net, hop=0)
+    blocks = {b.name: b for b in qnet.blocks}
+    layers = [op for op in net.ops if any(name.split(".")[0] == op.name for name in blocks)]
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, len(blocks) + 2)))
+    exact, wide = run_net(net, inputs), {op.name: _rounded(qnet, ranges, options, op, "") for op in layers}
+    base = _run(net, wide, inputs)
+    valid = {o.name: within(net, o, len(exact[o.name]), lengths) for o in _compared(net)}
+    power = {name: float(np.var(exact[name][v].reshape(v.sum(), -1), 0).sum()) + 1e-30 for name, v in valid.items()}
+    found = []
+    for k, (name, block) in enumerate(blocks.items()):
+        op = next(op for op in layers if op.name == name.split(".")[0])
+        got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name)}, inputs)
+        errors = {o: _mean_square(got[o][v] - base[o][v]) / power[o] for o, v in valid.items()}
+        found.append(BlockCost(block, errors))
+        told(k + 1, len(blocks))
+    return found
+
+
+def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str) -> Op:
+    """The op with all its weights in int16 but the block ``narrow``, in real numbers."""
+    rows = RowQuantizer(lambda name: name != narrow, apart=True)
+    return requantized(qnet, ranges, options, op.name, rows).dequantized()
+
+
+def _run(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return run_net(replace(net, ops=tuple(replaced.get(op.name, op) for op in net.ops)), inputs)
+
+
+def _compared(net: Net) -> list[Output]:
+    return [o for o in net.outputs if net.values[o.value].dtype != "index"]
+
+
+def _mean_square(error: Floats) -> float:
+    return float((error.reshape(len(error), -1) ** 2).sum(1).mean()) if len(error) else 0.0
+
+
+def _steps(qnet: QNet, runs: int) -> int:
+    """How many steps of each lane cost no more than a second or two."""
+    macs = sum(call.macs for op in qnet.ops for call in op.calls())
+    stateful = sum(1 for op in qnet.net.ops if op.states())
+    most = min(OP_STEPS / (runs * max(stateful, 1)), MACS / (runs * LANES * max(macs, 1)))
+    return int(np.clip(most, FEWEST, MOST))
+
+
+def pieces(net: Net, sequences: Sequences, steps: int) -> Sequences:
+    """At most ``LANES`` pieces of at most ``steps`` steps, evenly spaced over all; windows are whole."""
+    step = max(net.window, steps - steps % net.window) if net.window else steps
+    lengths = [len(s) for s in next(iter(sequences.values()))]
+    cuts = [(i, t) for i, length in enumerate(lengths) for t in range(0, max(length - step // 2, 1), step)]
+    chosen = [cuts[k] for k in np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), LANES)).round().astype(int))]
+    return {name: [all_[i][t : t + step] for i, t in chosen] for name, all_ in sequences.items()}
+
+
+def within(net: Net, output: Output, ticks: int, lengths: Sequence[int] | Array) -> Bools:
+    """Which ticks of an output come before each lane's end, of whole windows where there are any: ``[ticks, lanes]``."""
+    if net.window:
+        counts = np.array([net.ticks(output, int(n)) for n in lengths])
+        return np.asarray(np.arange(ticks)[:, None] < counts[None, :])
+    clock = net.values[output.value].clock
+    at = clock.phase + clock.rate * np.arange(ticks)
+    return np.asarray(at[:, None] < np.asarray(lengths)[None, :])
