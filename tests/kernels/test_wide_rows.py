@@ -19,7 +19,7 @@ from rnnc.rows import runs, together
 from rnnc.verification.host import write_files
 from tests.support.nets import draw_integers, to_integers
 from tests.support.packages import WARNINGS, package, run
-from tests.support.wide import wide_functions, widened
+from tests.support.wide import ragged, wide_functions, widened
 
 LAYERS = (
     *("lstm", "lstm_general", "gru_after", "gru_before", "rnn"),
@@ -42,18 +42,7 @@ def some_wide(layer: str) -> QNet:
 @cache
 def networks() -> list[QNet]:
     """One of each layer, and one of ragged rows."""
-    return [*map(some_wide, LAYERS), ragged(range(1, 20))]
-
-
-def ragged(columns: range) -> QNet:
-    """Dense layers with all these numbers of columns, one after the other; all rows are wide."""
-    rng, ops = np.random.default_rng(0), []
-    for n in columns:
-        weights = rng.standard_normal((n + 1, n)) / np.sqrt(n)
-        x = ops[-1].outputs[0] if ops else "x"
-        ops.append(Dense(f"d{n}", (x,), (f"y{n}",), weights, rng.standard_normal(n + 1), shape=(n + 1,)))
-    net = Net("ragged", (Value("x", (columns[0],)),), tuple(ops), (Output("y", ops[-1].outputs[0]),))
-    return widened(to_integers(net), rng, 1.0)
+    return [*map(some_wide, LAYERS), ragged()]
 
 
 @pytest.mark.parametrize("target", PACKINGS.values())
