@@ -142,8 +142,8 @@ class Op(ABC):
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
     forgets: ClassVar[bool] = False
     """Whether what it keeps is gone after a fixed number of steps: a history, and no recurrence."""
-    widens: ClassVar[bool] = False
-    """Whether it can compute the next value of a state that the graph feeds back in 32 bits (``Quantizer.wide``)."""
+    linear: ClassVar[bool] = False
+    """Whether a small change of an input changes the output in a proportion that does not depend on the data."""
     passes: ClassVar[bool] = False
     """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
 
@@ -153,6 +153,16 @@ class Op(ABC):
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         """The values that it computes: shape and dtype (clocks follow from ``timing``)."""
+
+    @property
+    def extends(self) -> bool:
+        """Whether it is plain arithmetic, which can give an extended value (``Quantizer.extended``)."""
+        return False
+
+    @property
+    def reads_extended(self) -> bool:
+        """Whether what it makes of a state of plain arithmetic asks for all its bits: it takes extended values as they are."""
+        return False
 
     @property
     def timing(self) -> Timing:
@@ -246,8 +256,8 @@ class Quantizer(Protocol):
             reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
         """
 
-    def wide(self) -> Format | None:
-        """The int32 format of output 0, with 14 more fraction bits than int16, where it leads to a fed-back state."""
+    def extended(self) -> Format | None:
+        """The format of output 0 where it is an extended value: one that leads to a fed-back state, or to what reads such."""
 
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""

@@ -11,6 +11,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
+from rnnc.ops.extended_dense import QExtendedDense
 from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.ops.window_dense import over_window
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, WeightRows
@@ -36,6 +37,11 @@ class Dense(Op):
     shape: tuple[int, ...]
     relu: bool = False
     kind: ClassVar[str] = "dense"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     @property
     def rows(self) -> int:
@@ -80,8 +86,11 @@ class Dense(Op):
     def column_weights(self, index: int) -> Floats | None:
         return self.weights if self.positions == 1 else None
 
-    def quantize(self, q: Quantizer) -> QDense:
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if extended := q.extended():
+            weights, bias = self.weights, self.bias
+            return QExtendedDense(self, self.inputs, (extended,), weights, bias, self.positions, x, self.relu)
         largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(
             -1, self.columns
         )
