@@ -29,6 +29,7 @@ from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.quantize import check_counts, quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
+from rnnc.quantization.wide_rows import check_names
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
@@ -101,6 +102,7 @@ def compile_stages(
     ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
     searched = search(net, ranges, sequences, options, told) if options.search else None
     qnet: QNet = made("quantize", searched or quantize(net, ranges, options))
+    check_names(qnet, options)
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")

@@ -71,6 +71,8 @@ FLAGS: Mapping[str, Spelling] = {
     "--name": Spelling("name", in_python=_text),
     "--precision": Spelling("precision", in_python=_text),
     "--layer-precision": Spelling("layer_precision", in_python=_text, takes="entries"),
+    "--weights": Spelling("weights", in_python=_text),
+    "--wide": Spelling("wide", in_python=_text, takes="elements"),
     "--target": Spelling("target", in_python=_text),
     "--search": _count("search"),
     "--window": _count("window"),

@@ -31,9 +31,6 @@ Array = NDArray[Any]
 Kind = Literal["stream", "last", "window"]
 
 
-# --------------------------------------------------------------------------- what flows
-
-
 @dataclass(frozen=True)
 class Value:
     """What an op computes at one tick: a scalar ``()``, a vector, or a matrix (channels first)."""
@@ -88,8 +85,6 @@ class Output:
     kind: Kind = "stream"
     ticks: int = 0
 
-
-# --------------------------------------------------------------------------- ops in real numbers
 
 Probe = Callable[[str, Array], None]
 States = dict[str, Array]
@@ -146,7 +141,6 @@ class Op(ABC):
     """Whether a small change of an input changes the output in a proportion that does not depend on the data."""
     passes: ClassVar[bool] = False
     """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
-
     jumps: ClassVar[bool] = False
     """Whether its output is a decision: it jumps where the input moves past a limit, and stays the same else."""
 
@@ -262,24 +256,23 @@ class Quantizer(Protocol):
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""
 
-    def round_block(
-        self, weights: Floats, scale: Floats, target: Floats, bias: Floats, operand_max: int, samples: Floats | None
-    ) -> tuple[Block, Floats]:
-        """Quantize rows ``[rows, columns]`` over an operand with LSBs ``scale [columns]``.
+    def wide_table(self, weights: int) -> bool:
+        """Whether the rows of the op's table, of so many weights, are int16."""
 
-        Returns the block and what to add to the bias ``[rows]`` to correct for the mean of the operand.
-        """
-
-    def round_blocks(
-        self, parts: Sequence[tuple[Floats, Floats, int, Floats | None]], target: Floats, bias: Floats
+    def round_rows(
+        self,
+        parts: Sequence[tuple[Floats, Floats, int, Floats | None]],
+        target: Floats,
+        bias: Floats,
+        zero: float,
+        gates: Sequence[str] = ("",),
+        group: int = 0,
     ) -> tuple[list[Block], Floats]:
-        """The same for rows that are a sum over several operands, rounded together: weights, LSBs, largest, samples of each.
+        """Quantize rows over an operand, or that are a sum over x and h: weights ``[rows, columns]``, LSBs, largest, samples.
 
-        The bias belongs to the first.
+        Bias and zero belong to the first. ``gates`` are those of a unit's rows, in order ("h.x" for rows over x alone);
+        ``group`` counts calls for one block. Returns the rows and what to add to the bias to correct for the operands' means.
         """
-
-
-# --------------------------------------------------------------------------- networks
 
 
 def fed_back(feedback: Sequence[Feedback]) -> list[Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from rnnc.errors import UsageError
 from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
 
 Precision = Literal["a16", "a8"]
+Weights = Literal["auto", "8", "16"]
 Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
 """How a package lies on disk (backend.layouts)."""
 Told = Callable[[int, int], None]
@@ -67,6 +69,16 @@ def _no_precision(value: str) -> str:
     return "" if value in get_args(Precision) else f"expected {' or '.join(get_args(Precision))}"
 
 
+def _no_weights(value: str) -> str:
+    *others, last = get_args(Weights)
+    return "" if value in get_args(Weights) else f"expected {', '.join(others)} or {last}"
+
+
+def _no_block(name: str) -> str:
+    shaped = re.fullmatch(r"[^.\s]+(\.[^.\s]+(\.[xh])?)?", name)
+    return "" if shaped else "expected LAYER, LAYER.GATE, or LAYER.GATE.x and LAYER.GATE.h"
+
+
 def _no_range(pair: tuple[float, float]) -> str:
     if not all(map(math.isfinite, pair)):
         return "LO and HI must be finite"
@@ -84,6 +96,8 @@ RULES: Mapping[str, OptionRule] = {
     "name": OptionRule("a text", _is_text),
     "precision": OptionRule("a text", _is_text, _no_precision),
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
+    "weights": OptionRule("a text", _is_text, _no_weights),
+    "wide": OptionRule("a text", _is_text, _no_block, every=True),
     "target": OptionRule("a text", _is_text),
     "search": COUNT,
     "hop": COUNT,
@@ -122,6 +136,8 @@ class Options:
         name: prefix of everything that is generated; from the file's name where empty.
         precision: "a16", or "a8" for 8-bit recurrent operands.
         layer_precision: the same of single layers, by name ("lstm0").
+        weights: "8" or "16" bits for all, or "auto": as many in 16 bits as the accuracy asks for.
+        wide: blocks with weights of 16 bits: a layer, a gate of it ("lstm0.c"), or that over one operand ("lstm0.c.x").
         target: the part to pack weights and choose kernels for.
         search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
         window: T, the steps of a window, each of which starts anew and is answered at its end; 0 for an endless stream.
@@ -143,6 +159,8 @@ class Options:
     name: str = ""
     precision: Precision = "a16"
     layer_precision: Mapping[str, Precision] = field(default_factory=dict)
+    weights: Weights = "auto"
+    wide: tuple[str, ...] = ()
     target: str = "portable"
     search: int = 0
     window: int = 0

@@ -69,7 +69,7 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class WeightRows:
-    """int8 weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
+    """Weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
 
     ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
     """
@@ -79,6 +79,8 @@ class WeightRows:
     comment: str
     batched: bool = False
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
+    wide: tuple[tuple[bool, ...], ...] = ()
+    """For each block and each row of a unit, whether it holds int16 weights, not int8; () where none does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +238,15 @@ class QFeedback:
     next: str
 
 
+@dataclass(frozen=True)
+class RowBlock:
+    """The rows of one gate over one operand ("lstm0.i.x"), or all of an op: how many weights, and whether they are int16."""
+
+    name: str
+    weights: int
+    wide: bool
+
+
 @dataclass(frozen=True, eq=False)
 class QNet:
     """A network in integers. ``formats`` holds the format of every value, ``net`` what it came from."""
@@ -247,6 +258,7 @@ class QNet:
     feedback: tuple[QFeedback, ...]
     formats: Mapping[str, Format]
     values: Mapping[str, Value]
+    blocks: tuple[RowBlock, ...] = ()
 
     @property
     def inputs(self) -> tuple[Value, ...]:

@@ -1,4 +1,4 @@
-"""Rows of int8 weights times a vector, and their rescaling: the one product that every layer is made of.
+"""Rows of int8 or int16 weights times a vector, and their rescaling: the one product that every layer is made of.
 
 A row's accumulator has the scale S (real units per LSB). S is chosen so that the multiplier to the target LSB is exact:
 S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants live in the bias.
@@ -6,16 +6,18 @@ S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.fixed import Floats, Ints, int32, matmul
+from rnnc.fixed import Bools, Floats, Ints, int32, matmul
 
 WEIGHT_MAX = 127
+WIDE_WEIGHT_MAX = 32767
+"""Of an int16 row: it is as fine as the 32 bits of its accumulator allow."""
 FINAL_SHIFT = 8
 """The shift after the multiplication; less only where a preactivation could leave 32 bits."""
 ACCUMULATOR_MAX = 2**31 - 2**17
@@ -75,11 +77,23 @@ class RowScale:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """int8 rows over one vector, ``weights [rows, columns]``, with the operand's largest magnitude."""
+    """Rows over one vector, ``weights [rows, columns]``, with the operand's largest magnitude.
+
+    ``wide [rows]`` says which rows hold int16 weights, not int8; None where none does.
+    """
 
     weights: Ints
     scale: RowScale
     operand_max: int
+    wide: Bools | None = None
+
+    @staticmethod
+    def stacked(blocks: Sequence[Block]) -> Block:
+        """The rows of blocks below each other."""
+        m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
+        weights = np.concatenate([b.weights for b in blocks])
+        wide = [b.wide for b in blocks if b.wide is not None]
+        return Block(weights, RowScale(a, m, p), blocks[0].operand_max, np.concatenate(wide) if wide else None)
 
     @cached_property
     def _transposed(self) -> Floats:
@@ -202,36 +216,106 @@ class TwoBlock:
         return np.asarray((self.bias - bare) * self.x.scale.accumulator)
 
 
-def quantize_block(
-    weights: Floats,
-    column_scale: Floats,
-    target: Floats,
-    bias: Floats,
-    operand_max: int,
-    rounding: Callable[[Floats], Ints],
-    stretch: Floats | float = 1.0,
-) -> Block:
-    """Choose each row's scale and round its weights.
+@dataclass(frozen=True, eq=False)
+class RealRows:
+    """Rows of real weights over one operand, to be quantized.
 
     Args:
-        weights: real, ``[rows, columns]``.
-        column_scale: LSB of each operand element, ``[columns]``.
-        target: LSB that the row is rescaled to, ``[rows]``.
-        bias: real, ``[rows]``; it shares the row's accumulator.
-        operand_max: largest magnitude of an operand element, in LSBs.
-        rounding: rounds ``[rows, columns]`` weights in units of the row scale to integers within +-127.
-        stretch: makes scales larger than they have to be, ``[rows]`` or one for all.
-
-    Raises Refused where no scale can hold a row.
+        weights: ``[rows, columns]``.
+        scale: LSB of each element of the operand, ``[columns]``.
+        operand_max: largest magnitude of an element, in LSBs.
+        bias: real ``[rows]``, in the accumulator from the start.
+        zero: what means 0 in the operand, in LSBs; the accumulator starts from ``bias - weights @ (zero scale)``.
+        mean: of each element, real ``[columns]``, where it is known: the bias is corrected by what rounding adds to it.
+        wide: which rows get int16 weights, ``[rows]``.
     """
-    per_lsb = weights * column_scale
-    largest = np.abs(per_lsb).max(1, initial=0.0) / WEIGHT_MAX
-    smallest = np.maximum.reduce([largest * stretch, np.abs(bias) / 2.0**30, target * 2.0**-20])
+
+    weights: Floats
+    scale: Floats
+    operand_max: int
+    bias: Floats
+    zero: Floats | float = 0.0
+    mean: Floats | None = None
+    wide: Bools | bool = False
+
+    @cached_property
+    def per_lsb(self) -> Floats:
+        """By what one LSB of an element changes the sum, ``[rows, columns]``."""
+        return np.asarray(self.weights * self.scale)
+
+    @cached_property
+    def most(self) -> Ints:
+        """The largest weight of each row, ``[rows]``."""
+        wide = np.broadcast_to(self.wide, len(self.weights))
+        return np.where(wide, WIDE_WEIGHT_MAX, WEIGHT_MAX)
+
+    def smallest(self, target: Floats, stretch: Floats | float = 1.0) -> Floats:
+        """The smallest scale of each row's accumulator that its weights, its bias and 32 bits allow, ``[rows]``.
+
+        An int16 row has room for the rounding of every column, for the bias's correction, and 2^26 besides.
+        """
+        size, columns = np.abs(self.per_lsb), self.weights.shape[1]
+        largest, start = size.max(1, initial=0.0), np.abs(self.bias)
+        coarse = np.maximum.reduce([largest * stretch / WEIGHT_MAX, start / 2.0**30, target * 2.0**-20])
+        reach = size.sum(1) * self.operand_max + np.abs(self.bias - self.per_lsb @ self._zeros)
+        room = max(ACCUMULATOR_MAX - 2**26 - columns * self.operand_max / 2, 1.0)
+        fine = np.maximum.reduce([largest / WIDE_WEIGHT_MAX, reach / room, start / 2.0**30, target * 2.0**-22])
+        return np.asarray(np.where(self.most > WEIGHT_MAX, np.minimum(fine * stretch, coarse), coarse))
+
+    def correction(self, block: Block) -> Floats:
+        """What to add to the bias for what rounding adds on average, ``[rows]``; 0 where the mean is not known."""
+        if self.mean is None:
+            return np.zeros(len(self.weights))
+        return np.asarray((self.weights - block.real(self.scale)) @ self.mean)
+
+    def over(self, block: Block, target: Floats) -> Bools:
+        """The rows whose accumulator could pass what 32 bits hold: int16 rows leave 2^25 and half a target LSB more."""
+        s = block.scale.accumulator
+        start = np.abs(self.bias / s - block.weights @ self._zeros)
+        more = np.abs(self.correction(block)) / s + target / s + 2**25
+        reach = block.worst(0) + start + np.where(self.most > WEIGHT_MAX, more, 0)
+        return np.asarray(reach > ACCUMULATOR_MAX)
+
+    @property
+    def _zeros(self) -> Floats:
+        return np.broadcast_to(self.zero, (self.weights.shape[1],))
+
+
+Rounding = Callable[[Floats, Floats, Ints], Ints]
+"""Weights, grid and the largest integer of each, all ``[rows, columns]``: the weights in steps of the grid."""
+
+
+def quantize_rows(
+    parts: Sequence[RealRows], target: Floats, rounding: Rounding, stretches: Sequence[Floats | float]
+) -> list[Block]:
+    """Choose the scales of rows over one operand or several, and round their weights together.
+
+    Args:
+        parts: the rows over each operand.
+        target: LSB that they are rescaled to, ``[rows]``.
+        rounding: of rows over all operands side by side.
+        stretches: for each operand, what makes the scales larger than they have to be, ``[rows]`` or one for all.
+
+    A row that could pass what 32 bits hold is rounded again with a scale that is larger, by 2, or by 1.02 where its weights
+    are int16. Raises Refused where no scale can hold a row.
+    """
+    smallest = [part.smallest(target, by) for part, by in zip(parts, stretches, strict=True)]
+    widths = [part.weights.shape[1] for part in parts]
+    weights = np.concatenate([part.per_lsb for part in parts], 1)
+    most = np.repeat(np.stack([part.most for part in parts], 1), widths, 1)
+    rounded, again = np.zeros(weights.shape, np.int64), np.ones(len(weights), bool)
     while True:
-        scale = RowScale.choose(smallest, target)
-        rounded = np.clip(rounding(per_lsb / scale.accumulator[:, None]), -WEIGHT_MAX, WEIGHT_MAX)
-        reach = np.abs(rounded).sum(1) * operand_max + np.abs(bias) / scale.accumulator
-        over = reach > ACCUMULATOR_MAX
-        if not over.any():
-            return Block(rounded, scale, operand_max)
-        smallest = np.where(over, 2 * smallest, smallest)
+        scales = [RowScale.choose(s, target) for s in smallest]
+        grid = np.repeat(np.stack([s.accumulator for s in scales], 1), widths, 1)
+        rounded[again] = np.clip(rounding(weights[again], grid[again], most[again]), -most[again], most[again])
+        columns = np.split(rounded, np.cumsum(widths)[:-1], 1)
+        blocks = [
+            Block(q, scale, part.operand_max, part.most > WEIGHT_MAX if np.any(part.wide) else None)
+            for q, scale, part in zip(columns, scales, parts, strict=True)
+        ]
+        over = [part.over(block, target) for part, block in zip(parts, blocks, strict=True)]
+        again = np.any(over, 0)
+        if not again.any():
+            return blocks
+        larger = [np.where(part.most > WEIGHT_MAX, 1.02, 2.0) for part in parts]
+        smallest = [np.where(o, by * s, s) for o, by, s in zip(over, larger, smallest, strict=True)]

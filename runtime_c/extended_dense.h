@@ -6,7 +6,8 @@
 #include "extended.h"
 
 typedef struct {
-    const int32_t *weights; /* [rows][columns], 30 fraction bits, the sizes of a row add up to 2^31 at most */
+    const int32_t
+        *weights; /* [rows][columns], 30 fraction bits, the sizes of a row add up to 2^31 at most */
     const int8_t *shifts;   /* [rows], -30 .. 29 */
     const int32_t *offsets; /* [rows], within +-2^29 */
     uint16_t rows, columns, positions;

@@ -99,7 +99,8 @@ typedef struct {
     uint8_t x_bits, y_bits;
     uint16_t m; /* |p| = m / 2^(shift + 7), m of 15 bits */
     uint8_t shift, negative;
-    uint8_t sign; /* of a negative base: 0 counts as 0, 1 as its magnitude, 2 so and y is negative */
+    uint8_t
+        sign; /* of a negative base: 0 counts as 0, 1 as its magnitude, 2 so and y is negative */
     int16_t x_zero;
     int32_t hi; /* |y| <= hi */
 } rnnc_extended_power_params;

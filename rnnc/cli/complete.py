@@ -19,6 +19,15 @@ def precisions(incomplete: str) -> list[str]:
     return [name for name in get_args(Precision) if name.startswith(incomplete)]
 
 
+def weights(incomplete: str) -> list[str]:
+    """What --weights takes."""
+    from typing import get_args
+
+    from rnnc.options import Weights
+
+    return [name for name in get_args(Weights) if name.startswith(incomplete)]
+
+
 def engines(incomplete: str) -> list[str]:
     """What --engine takes."""
     from typing import get_args

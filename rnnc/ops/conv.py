@@ -25,7 +25,7 @@ from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, p
 from rnnc.ops.scale import Scale
 from rnnc.ops.shift import Shift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch, WeightRows
-from rnnc.rows import Block, OneBlock, RowScale
+from rnnc.rows import Block, OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
 
 PROBED_POSITIONS = 8
@@ -199,7 +199,8 @@ class Conv(Op):
         for g, (w, scale) in enumerate(zip(self.matrices, column_scales, strict=True)):
             own = slice(g * len(w), (g + 1) * len(w))
             seen = None if samples is None else samples[g]
-            block, correction = q.round_block(w, scale[0], target[own], self.bias[own], x.amax, seen)
+            part = (w, scale[0], x.amax, seen)
+            (block,), correction = q.round_rows([part], target[own], self.bias[own], x.zero, group=g)
             rows.append(OneBlock.build(block, self.bias[own] + correction, x.zero))
         return QConv(self, self.inputs, (y,), tuple(rows), x)
 
@@ -249,11 +250,8 @@ class QConv(QOp):
     @cached_property
     def _every(self) -> OneBlock:
         """The rows of all groups below each other."""
-        blocks = [rows.block for rows in self.rows]
-        m, p, a = (np.concatenate([getattr(b.scale, key) for b in blocks]) for key in ("m", "p", "accumulator"))
-        weights = np.concatenate([b.weights for b in blocks])
         bias = np.concatenate([rows.bias for rows in self.rows])
-        return OneBlock(Block(weights, RowScale(a, m, p), self.input_format.amax), bias, self.rows[0].shift)
+        return OneBlock(Block.stacked([rows.block for rows in self.rows]), bias, self.rows[0].shift)
 
     @property
     def limits(self) -> tuple[int, int]:

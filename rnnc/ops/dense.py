@@ -99,7 +99,8 @@ class Dense(Op):
         target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])
         samples = q.samples(0)
         samples = None if samples is None else samples.reshape(-1, self.columns)
-        block, correction = q.round_block(self.weights, x.scale_for(self.columns), target, self.bias, x.amax, samples)
+        part = (self.weights, x.scale_for(self.columns), x.amax, samples)
+        (block,), correction = q.round_rows([part], target, self.bias, x.zero)
         return QDense(self, self.inputs, (y,), OneBlock.build(block, self.bias + correction, x.zero), x)
 
     def describe(self) -> str:

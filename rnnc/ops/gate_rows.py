@@ -6,6 +6,7 @@ of units at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,6 +204,7 @@ def two_block(
     operand: Format,
     hidden_samples: str,
     target: Floats,
+    gates: Sequence[str],
 ) -> TwoBlock:
     """Quantize gate rows over input 0 and the hidden operand; all arrays unit by unit (``by_unit``)."""
     fx = q.input(0)
@@ -210,7 +212,7 @@ def two_block(
         (weights, fx.scale_for(weights.shape[1]), fx.amax, q.samples(0)),
         (recurrence, operand.scale_for(recurrence.shape[1]), operand.amax, q.samples(hidden_samples)),
     )
-    (x, h), correction = q.round_blocks(parts, target, bias)
+    (x, h), correction = q.round_rows(parts, target, bias, fx.zero, gates)
     return TwoBlock.build(x, h, bias + correction, fx.zero)
 
 

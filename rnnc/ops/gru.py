@@ -141,13 +141,15 @@ class Gru(Recurrent):
         """The rows of z and r, and of n, rescaled to ``target [hidden]``."""
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
         weights, recurrence, bias = (by_unit(a[:-1]) for a in (w, u, bx + bh))
-        zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(len(weights)))
+        zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(len(weights)), "zr"[: len(w) - 1])
         if not self.reset_after or self.reset == "none":
             over = "h" if self.reset == "none" else "rh"
-            return zr, two_block(q, w[-1], u[-1], bx[-1] + bh[-1], operand, over, target)
+            return zr, two_block(q, w[-1], u[-1], bx[-1] + bh[-1], operand, over, target, "h")
         fx = q.input(0)
-        x, cx = q.round_block(w[-1], fx.scale_for(self.columns), target, bx[-1], fx.amax, q.samples(0))
-        h, ch = q.round_block(u[-1], operand.scale_for(self.hidden), target, bh[-1], operand.amax, q.samples("h"))
+        over_x = [(w[-1], fx.scale_for(self.columns), fx.amax, q.samples(0))]
+        over_h = [(u[-1], operand.scale_for(self.hidden), operand.amax, q.samples("h"))]
+        (x,), cx = q.round_rows(over_x, target, bx[-1], fx.zero, ("h.x",))
+        (h,), ch = q.round_rows(over_h, target, bh[-1], 0.0, ("h.h",))
         return zr, Apart(OneBlock.build(x, bx[-1] + cx, fx.zero), OneBlock.build(h, bh[-1] + ch, 0))
 
     def _integers(

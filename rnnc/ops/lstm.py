@@ -123,7 +123,7 @@ class Lstm(Recurrent):
             full = Format(16, np.array([max(q.state_limit("h"), start, reach / 2**7) / 32767]))
         formats = around(full, q, wide=self.projection is not None)
         weights, recurrence, bias = (by_unit(w) for w in (self.weights, self.recurrence, self.bias))
-        rows = two_block(q, weights, recurrence, bias, formats.operand, "h", gate_target(4 * self.hidden))
+        rows = two_block(q, weights, recurrence, bias, formats.operand, "h", gate_target(4 * self.hidden), "iofc")
         usual = usual and rows.representable
         rows = rows if usual else safe(rows, q.input(0).zero)
         ec = 0 if usual else max(0, int(np.ceil(np.log2(max(limit, 1e-9) / 128))), ef + eg - 6)
@@ -206,7 +206,7 @@ def _projection(op: Lstm, q: Quantizer, exponent: int, full: Format) -> OneBlock
         return None
     scale, target = np.full(op.hidden, 2.0**exponent), np.full(op.width, full.scale[0])
     bias = op._projection_bias
-    block, correction = q.round_block(op.projection, scale, target, bias, 32768, q.samples("m"))
+    (block,), correction = q.round_rows([(op.projection, scale, 32768, q.samples("m"))], target, bias, 0.0, ("p",))
     return OneBlock.build(block, bias + correction, 0).safe(bias + correction, 0)
 
 

@@ -90,7 +90,7 @@ class Rnn(Recurrent):
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
 
     def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
-        return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target)
+        return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")
 
     def _integers(self, q: Quantizer, h: HiddenFormats, unit: Unit, rows: TwoBlock, exponent: int) -> QOp:
         """``exponent``: of the preactivation."""

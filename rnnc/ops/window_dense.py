@@ -102,7 +102,8 @@ class WindowDense(Op):
         y = q.output(rows=True, axis=-1, nonnegative=self.relu, reach=ROOM * reach)
         target = np.tile(y.scale_for(self.rows), self.steps)
         flat = self.weights.reshape(-1, self.columns)
-        block, correction = q.round_block(flat, scale, target, np.zeros(len(flat)), x.amax, q.samples(0))
+        part = (flat, scale, x.amax, q.samples(0))
+        (block,), correction = q.round_rows([part], target, np.zeros(len(flat)), 0.0)
         bias = self.bias + correction.reshape(self.steps, self.rows).sum(0)
         return QWindowDense(self, self.inputs, (y,), block, bias, x)
 

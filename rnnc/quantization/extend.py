@@ -38,7 +38,8 @@ def _following(net: Net) -> set[str]:
     makers = {name: op for op in net.ops for name in op.outputs}
 
     def linear(op: Op) -> bool:
-        small = op.kind != "dense" or op.weights.size <= MOST_WEIGHTS
+        weights = op.column_weights(0)
+        small = weights is None or weights.size <= MOST_WEIGHTS
         return op.passes or (op.linear and op.extends and small)
 
     leading = _backward((f.next for f in net.feedback), makers, linear)

@@ -18,8 +18,8 @@ from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.extend import extended_values
-from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest
-from rnnc.rows import ACCUMULATOR_MAX, Block, quantize_block
+from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
+from rnnc.rows import Block
 
 GATE_BOUND = 1024.0
 """A product of rows whose value can pass this in real units does not fit int32 at 12 fraction bits."""
@@ -33,7 +33,6 @@ FINEST_COPY = 1 / 1024
 """Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy by element."""
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
-JITTER = 0.08
 STILL = (
     "What it computes hardly moves in the calibration data, far less than what it is computed from: "
     "--calib DATA with typical recordings, or leave the layer out."
@@ -44,15 +43,16 @@ PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
 
-def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0) -> QNet:
+def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0, is_wide: IsWide | None = None) -> QNet:
     """The same ops in integers (the arithmetic is in docs/numerics.md).
 
     Args:
         jitter: seed of a random stretch of the row scales by up to 8 %, 0 for none.
+        is_wide: which blocks of weights are int16, by name; None for those that the options name.
 
     Raises Refused where a weight or a range cannot be represented.
     """
-    return _Builder(net, ranges, options, np.random.default_rng(jitter) if jitter else None).build()
+    return _Builder(net, ranges, options, RowQuantizer(is_wide or as_named(options), jitter)).build()
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Builder:
     net: Net
     ranges: Ranges
     options: Options
-    jitter: np.random.Generator | None
+    rows: RowQuantizer
     extended: set[str] = field(default_factory=set)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -92,7 +92,8 @@ class _Builder:
         for f in net.feedback:
             state = states[f.state.name]
             feedback.append(QFeedback(state, self._convert(f.next, state.format, f"{f.state.name}_next")))
-        return QNet(net, self.options.profile, tuple(self.ops), net.outputs, tuple(feedback), self.formats, self.values)
+        ops, blocks = tuple(self.ops), self.rows.blocks
+        return QNet(net, self.options.profile, ops, net.outputs, tuple(feedback), self.formats, self.values, blocks)
 
     def _feedback_state(self, feedback: Feedback) -> QState:
         state = feedback.state
@@ -319,43 +320,21 @@ class _OpQuantizer:
             return Format(8, limit / 255, -128, -128, 127)
         return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
 
-    def round_block(
-        self, weights: Floats, scale: Floats, target: Floats, bias: Floats, operand_max: int, samples: Floats | None
-    ) -> tuple[Block, Floats]:
-        stretch = np.ones(len(weights))
-        if self.builder.jitter is not None:
-            stretch += self.builder.jitter.uniform(0, JITTER, len(weights))
-        lsbs = None if samples is None else samples / scale
-        rounding = round_nearest if lsbs is None else lambda units: round_gptq(units, lsbs)
-        block = quantize_block(weights, scale, target, bias, operand_max, rounding, stretch)
-        if samples is None:
-            return block, np.zeros(len(weights))
-        return block, np.asarray((weights - block.real(scale)) @ samples.mean(0))
+    def wide_table(self, weights: int) -> bool:
+        return self.builder.rows.note(self.op.name, weights)
 
-    def round_blocks(
-        self, parts: Sequence[tuple[Floats, Floats, int, Floats | None]], target: Floats, bias: Floats
+    def round_rows(
+        self,
+        parts: Parts,
+        target: Floats,
+        bias: Floats,
+        zero: float,
+        gates: Sequence[str] = ("",),
+        group: int = 0,
     ) -> tuple[list[Block], Floats]:
-        biases = [bias, *(np.zeros_like(bias) for _ in parts[1:])]
-        own = [self.round_block(w, s, target, b, top, v) for (w, s, top, v), b in zip(parts, biases, strict=True)]
-        blocks, correction = [block for block, _ in own], sum((c for _, c in own), np.zeros_like(bias))
-        seen = [v / s for _, s, _, v in parts if v is not None]
-        if len(seen) < len(parts):
-            return blocks, correction
-        steps = min(map(len, seen))
-        grids = [
-            np.repeat(b.scale.accumulator[:, None], len(s), 1) for b, (_, s, _, _) in zip(blocks, parts, strict=True)
-        ]
-        weights = np.concatenate([w * s for w, s, _, _ in parts], 1)
-        together = round_jointly(weights, np.concatenate(grids, 1), np.concatenate([v[:steps] for v in seen], 1))
-        cuts = np.cumsum([len(s) for _, s, _, _ in parts])[:-1]
-        joint = [replace(b, weights=q) for b, q in zip(blocks, np.split(together, cuts, 1), strict=True)]
-        if any(
-            b.worst(np.ceil(np.abs(o / b.scale.accumulator))).max() > ACCUMULATOR_MAX
-            for b, o in zip(joint, biases, strict=True)
-        ):
-            return blocks, correction
-        rests = [(w - b.real(s)) @ v.mean(0) for b, (w, s, _, v) in zip(joint, parts, strict=True) if v is not None]
-        return joint, np.asarray(sum(rests, np.zeros_like(bias)))
+        operands = "xh" if len(parts) > 1 else ("",)
+        names = [[".".join(filter(None, (self.op.name, gate, o))) for gate in gates] for o in operands]
+        return self.builder.rows.round(names, parts, target, bias, zero, group)
 
     def _key(self, operand: str | int) -> str:
         return self.op.inputs[operand] if isinstance(operand, int) else f"{self.op.name}.{operand}"

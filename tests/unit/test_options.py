@@ -20,6 +20,12 @@ from tests.support.small import small
 REFUSED = [
     ({"precision": "b16"}, ("--precision", "b16"), "expected a16 or a8"),
     ({"layer_precision": {"lstm0": "a4"}}, ("--layer-precision", "lstm0=a4"), "expected a16 or a8"),
+    ({"weights": "12"}, ("--weights", "12"), "expected auto, 8 or 16"),
+    (
+        {"wide": ("lstm0.c.y",)},
+        ("--wide", "lstm0.c.y"),
+        "expected LAYER, LAYER.GATE, or LAYER.GATE.x and LAYER.GATE.h",
+    ),
     ({"search": -1}, ("--search", "-1"), "must not be negative"),
     ({"window": -8}, ("--window", "-8"), "must not be negative"),
     ({"wav_hop": -2}, ("--wav-hop", "-2"), "must not be negative"),

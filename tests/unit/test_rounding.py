@@ -13,10 +13,11 @@ from rnnc.compiler import load_net
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.quantization import quantize as quantization
+from rnnc.quantization import wide_rows
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges, calibrate, lanes_of
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.rounding import covariance, round_gptq, round_jointly, round_nearest
+from rnnc.quantization.rounding import covariance, round_gptq, round_nearest
 from rnnc.streams import run_net, run_qnet
 from rnnc.verification.metrics import sqnr_db
 from tests.support.nets import Array
@@ -67,21 +68,16 @@ def mean_excess(round_: Callable[[Array, Array, Array], Array]) -> float:
 def test_joint_rounding_is_near_the_optimum_and_far_below_rounding_to_nearest() -> None:
     """With the sign of the carried error turned, it is above rounding to nearest."""
     nearest = mean_excess(lambda weights, grid, _: np.round(weights / grid))
-    joint = mean_excess(round_jointly)
+    joint = mean_excess(round_gptq)
     assert joint < 1.15
     assert nearest > 1.5 * joint
 
 
-def test_rounding_of_one_operand_is_joint_rounding_on_a_grid_of_one() -> None:
-    weights, _, samples = draw(1)
-    assert np.array_equal(round_gptq(weights, samples), round_jointly(weights, np.ones_like(weights), samples))
-
-
 def test_rounded_weights_stay_within_int8() -> None:
-    weights = np.array([[400.0, -400.0, 0.4]])
+    weights, grid = np.array([[400.0, -400.0, 0.4]]), np.ones((1, 3))
     samples = correlated(np.random.default_rng(0))
-    assert np.abs(round_gptq(weights, samples)).max() <= 127
-    assert round_nearest(weights).tolist() == [[127, -127, 0]]
+    assert np.abs(round_gptq(weights, grid, samples)).max() <= 127
+    assert round_nearest(weights, grid).tolist() == [[127, -127, 0]]
 
 
 def test_independent_elements_are_rounded_to_nearest() -> None:
@@ -90,7 +86,26 @@ def test_independent_elements_are_rounded_to_nearest() -> None:
     samples -= samples.mean(0)
     whitened = samples @ np.linalg.inv(np.linalg.cholesky(np.cov(samples.T) + 1e-9 * np.eye(COLUMNS))).T
     weights, _, _ = draw(2)
-    assert np.array_equal(round_gptq(weights, whitened), round_nearest(weights))
+    grid = np.ones_like(weights)
+    assert np.array_equal(round_gptq(weights, grid, whitened), round_nearest(weights, grid))
+
+
+def test_an_int16_column_absorbs_what_int8_columns_leave() -> None:
+    """Beside it rounded by itself."""
+    grid, most = np.repeat([[1 / 64, 1.0, 1.0]], 8, 0), np.repeat([[32767, 127, 127]], 8, 0)
+    ratios = []
+    for seed in DRAWS:
+        rng = np.random.default_rng(seed)
+        weights, samples = rng.normal(size=(8, COLUMNS)) * 20, correlated(rng)
+        unit = np.median(grid, axis=0)
+        c = covariance(samples * unit, most[0] > 127)
+        alone = round_nearest(weights, grid, most)
+        alone[:, 1:] = round_gptq(weights[:, 1:], grid[:, 1:], samples[:, 1:])
+        together, apart = (
+            error(q, weights / unit, grid / unit, c) for q in (round_gptq(weights, grid, samples, most), alone)
+        )
+        ratios.append(together.mean() / apart.mean())
+    assert np.exp(np.mean(np.log(ratios))) < 0.6
 
 
 # --------------------------------------------------------------------------- balance
@@ -185,22 +200,21 @@ def forecast_db(forecast: Example) -> float:
 def test_carrying_the_error_on_is_worth_more_than_4_db(
     forecast: Example, forecast_db: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantization, "round_gptq", lambda units, _: round_nearest(units))
-    monkeypatch.setattr(quantization, "round_jointly", lambda weights, grid, _: round_nearest(weights / grid))
+    monkeypatch.setattr(wide_rows, "round_gptq", lambda weights, grid, *_: round_nearest(weights, grid))
     assert forecast.mean_db() < forecast_db - 4
 
 
 def test_rounding_input_and_hidden_state_jointly_is_worth_more_than_2_db(
     forecast: Example, forecast_db: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def apart(weights: Array, grid: Array, samples: Array) -> Array:
+    def apart(weights: Array, grid: Array, samples: Array, _: Array) -> Array:
         """Each operand, a run of equal grid, by itself."""
         ends = [*(np.flatnonzero(np.any(np.diff(grid, axis=1) != 0, axis=0)) + 1), weights.shape[1]]
         starts = [0, *ends[:-1]]
         parts = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
-        return np.concatenate([round_jointly(weights[:, p], grid[:, p], samples[:, p]) for p in parts], 1)
+        return np.concatenate([round_gptq(weights[:, p], grid[:, p], samples[:, p]) for p in parts], 1)
 
-    monkeypatch.setattr(quantization, "round_jointly", apart)
+    monkeypatch.setattr(wide_rows, "round_gptq", apart)
     assert forecast.mean_db() < forecast_db - 2
 
 

@@ -10,17 +10,25 @@ from hypothesis import strategies as st
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_LSB
 from rnnc.quantization.rounding import round_nearest
-from rnnc.rows import ACCUMULATOR_MAX, MULTIPLIER_MAX, Block, OneBlock, RowScale, TwoBlock, quantize_block
+from rnnc.rows import ACCUMULATOR_MAX, MULTIPLIER_MAX, Block, OneBlock, RealRows, RowScale, TwoBlock, quantize_rows
 from tests.support.nets import Array
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def block(weights: Array, lsb: float = 2.0**-12, bias: Array | float = 0.0, operand_max: int = 32768) -> Block:
+def block(
+    weights: Array,
+    lsb: float = 2.0**-12,
+    bias: Array | float = 0.0,
+    operand_max: int = 32768,
+    wide: Array | bool = False,
+) -> Block:
     """Rows over an operand of one LSB, for gates."""
     rows = len(weights)
     scale, target = np.full(weights.shape[1], lsb), np.full(rows, GATE_LSB)
-    return quantize_block(weights, scale, target, np.broadcast_to(bias, rows), operand_max, round_nearest)
+    real = RealRows(weights, scale, operand_max, np.broadcast_to(bias, rows), wide=wide)
+    (found,) = quantize_rows([real], target, round_nearest, [1.0])
+    return found
 
 
 def some_weights(seed: int) -> tuple[np.random.Generator, Array]:
@@ -202,3 +210,48 @@ def test_the_worst_product_is_nearly_reached() -> None:
     rows = OneBlock.build(b, np.zeros(1), 0)
     reached = abs(int(rows(adversary(b, 1), "rows")[0, 0])) * 256
     assert reached <= rows.worst_product()[0] <= reached * 1.001
+
+
+# --------------------------------------------------------------------------- int16 rows
+
+
+def wide_block(weights: Array, bias: Array, zero: int, operand_max: int = 32768) -> Block:
+    """int16 rows for gates over an operand of one LSB."""
+    lsb, target = np.full(weights.shape[1], 2.0**-12), np.full(len(weights), GATE_LSB)
+    (found,) = quantize_rows([RealRows(weights, lsb, operand_max, bias, zero, wide=True)], target, round_nearest, [1.0])
+    return found
+
+
+@given(seeds, st.sampled_from([128, 32768]), st.integers(-32768, 32767))
+def test_int16_rows_fit_32_bits_and_are_as_fine_as_these_allow(seed: int, operand_max: int, zero: int) -> None:
+    rng, w = some_weights(seed)
+    zero = zero * operand_max // 32768
+    bias = rng.standard_normal(len(w))
+    b, coarse = wide_block(w, bias, zero, operand_max), block(w, bias=bias, operand_max=operand_max)
+    rows = OneBlock.build(b, bias, zero)
+    assert b.wide is not None and b.wide.all() and coarse.wide is None
+    assert np.abs(b.weights).max() <= 32767 and np.all(b.worst(rows.bias) < 2**31)
+    full, reach = np.abs(b.weights).max(1) >= 32767 * 0.98, b.worst(rows.bias) / 2.0**31
+    finest = b.scale.accumulator <= GATE_LSB * 2.0**-22 * 1.01
+    assert np.all(full | (reach > 0.8) | finest | (b.scale.accumulator >= coarse.scale.accumulator))
+    assert np.all(b.scale.accumulator <= coarse.scale.accumulator * 1.01)
+
+
+def test_rows_of_one_operand_may_be_int8_and_int16() -> None:
+    w = np.random.default_rng(0).standard_normal((4, 16))
+    b = block(w, wide=np.array([True, False, True, False]))
+    assert b.wide is not None and b.wide.tolist() == [True, False, True, False]
+    assert np.all(np.abs(b.weights[1::2]).max(1) == 127) and np.all(np.abs(b.weights[::2]).max(1) > 1000)
+    assert np.array_equal(b.weights[1::2], block(w).weights[1::2])
+
+
+def test_an_int16_row_that_its_rounding_made_too_large_is_rounded_again_a_little_coarser() -> None:
+    """What a rounding adds beyond half a step a column: here every weight is 2 % larger."""
+    w, target = np.random.default_rng(1).standard_normal((3, 400)), np.full(3, GATE_LSB)
+    real = RealRows(w, np.full(400, 2.0**-12), 32768, np.zeros(3), wide=True)
+    (fine,) = quantize_rows([real], target, round_nearest, [1.0])
+    (again,) = quantize_rows([real], target, lambda w, g, m: round_nearest(w * 1.05, g, m), [1.0])
+    assert np.all(again.worst(0) <= ACCUMULATOR_MAX - 2**25)
+    assert np.all(
+        (fine.scale.accumulator < again.scale.accumulator) & (again.scale.accumulator < 1.06 * fine.scale.accumulator)
+    )
