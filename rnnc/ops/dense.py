@@ -131,7 +131,9 @@ class QDense(QOp):
 
     def calls(self) -> list[KernelCall]:
         return [
-            dense_call(self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT)
+            dense_call(
+                self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT, OUTPUT
+            )
         ]
 
     def dequantized(self) -> Op:
@@ -142,13 +144,20 @@ class QDense(QOp):
         )
 
 
-INPUT = Arg("input", "0")
+INPUT, OUTPUT = Arg("input", "0"), Arg("output", "0")
 
 
 def dense_call(
-    name: str, rows: OneBlock, positions: int, x: Format, y: Format, limits: tuple[int, int], operand: Arg
+    name: str,
+    rows: OneBlock,
+    positions: int,
+    x: Format,
+    y: Format,
+    limits: tuple[int, int],
+    operand: Arg,
+    result: Arg,
 ) -> KernelCall:
-    """The kernel call of rows over each position of ``operand``; the result is output 0."""
+    """The kernel call of rows over each position of ``operand``."""
     weights, s = rows.block.weights, rows.block.scale
     return KernelCall(
         "rnnc_dense",
@@ -167,7 +176,7 @@ def dense_call(
             ("lo", limits[0]),
             ("hi", limits[1]),
         ),
-        (operand, Arg("scratch", "v"), Arg("output", "0")),
+        (operand, Arg("scratch", "v"), result),
         (Operand("v", weights.shape[1], x.bits, borrowed=True),),
         macs=positions * weights.size,
     )

@@ -114,6 +114,7 @@ class QExtendedSum(QOp):
         gains: real, one ``[*shape]`` for each operand.
         offset: real, ``[*shape]``.
         limits: real bounds of the result.
+        label: tells several of one op apart.
     """
 
     sources: tuple[Format, ...]
@@ -123,6 +124,11 @@ class QExtendedSum(QOp):
     offset: Floats
     limits: tuple[float, float] = (-np.inf, np.inf)
     pick: Pick = "sum"
+    label: str = ""
+
+    @property
+    def _accumulator(self) -> str:
+        return f"{self.label} sum".strip()
 
     @cached_property
     def _lsb(self) -> Floats:
@@ -160,13 +166,13 @@ class QExtendedSum(QOp):
             terms = [(np.maximum if self.pick == "max" else np.minimum)(*terms)]
         total = np.broadcast_to(self.offsets, (*inputs[0].shape[:2], *self.shape))
         for term in terms:
-            total = int32(total + term, "sum")
+            total = int32(total + term, self._accumulator)
         return [np.clip(total, *self.clip)]
 
     def bounds(self) -> list[Bound]:
         reaches = [t.reach(EXTENDED_MAX) for t in self.terms]
         terms = np.sum(reaches, 0) if self.pick == "sum" else np.max(reaches, 0)
-        return [Bound(self.name, "sum", int((np.abs(self.offsets) + terms).max(initial=0)))]
+        return [Bound(self.name, self._accumulator, int((np.abs(self.offsets) + terms).max(initial=0)))]
 
     def calls(self) -> list[KernelCall]:
         small = table_shape(self.shape, self.offsets, *(c for t in self.terms for c in (t.m, t.k)))
@@ -176,7 +182,7 @@ class QExtendedSum(QOp):
         assert loops is not None
         a, b = self.sources[0], self.sources[-1]
         lo, hi = self.clip
-        n = self.name
+        n = f"{self.name}_{self.label}" if self.label else self.name
         fields: tuple[Field, ...] = (
             *loops.fields("a", "b", "scale"),
             ("gains", Constant(f"{n}_g", "int32_t", gains, "gain of each operand, 30 fraction bits")),

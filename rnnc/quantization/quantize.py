@@ -148,8 +148,9 @@ class _Builder:
     def _narrowed(self, source: str, name: str, accept: Accept) -> Format:
         """The int16 format of an extended value, by element where that is accepted; ``source``: its name in the net."""
         have, shape = self.formats[name], self.values[name].shape
-        follows = any(source in (f.state.name, *self.net.passed(f.next)) for f in self.net.feedback)
-        headroom = (STATE_HEADROOM if follows else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
+        kept = any(source in (f.state.name, *self.net.passed(f.next)) for f in self.net.feedback)
+        kept = kept or any(source in op.outputs and op.states() for op in self.net.ops)
+        headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
         reach = headroom * self.ranges.reach(source)
         held = have.scale_for(reach.size) * have.hi
         limit = np.maximum(np.minimum(reach, held), max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))

@@ -131,7 +131,7 @@ def test_computed_row_numbers_are_refused() -> None:
 
 
 def test_rows_of_16_bits_have_256_times_the_resolution(tmp_path: Path) -> None:
-    net, content = embedded()
+    net, _ = embedded()
     inputs = sequence(net)
     wide, narrow = (quantized(net, inputs, Options(weights=w)) for w in ("16", "8"))
     assert [b.name for b in wide.blocks if b.wide] == ["embedding0"]
