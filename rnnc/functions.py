@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.fixed import INT32_MAX, Ints, int32, shift_round, uint32
+from rnnc.fixed import INT32_MAX, Ints, int32, mul15, shift_round, uint32
 
 CHORDS = 64
 """Chords of the tables of 2^-x and log2 over [0, 1)."""
@@ -34,7 +34,13 @@ def rsqrt_table() -> Ints:
     return np.asarray(np.round(2.0**16 / np.sqrt((np.arange(RSQRT_KNOTS) + 16.5) / 16)), np.int64)
 
 
-EXP2, LOG2, RSQRT = exp2_table(), log2_table(), rsqrt_table()
+def fine_exp2_table() -> Ints:
+    """T[k] = 2^30 2^-(k/64), k = 0..63."""
+    return np.asarray(np.round(2.0 ** (30 - np.arange(CHORDS) / CHORDS)), np.int64)
+
+
+EXP2, LOG2, RSQRT, FINE_EXP2 = exp2_table(), log2_table(), rsqrt_table(), fine_exp2_table()
+FINE_FRACTION, FINE_MAX = 24, 1 << 29
 
 
 def leading_zeros(v: Ints) -> Ints:
@@ -95,3 +101,26 @@ def power_of_two(t: Ints) -> Ints:
     down = np.clip(shift, 1, 31)
     y = (exp2(u) + ((np.int64(1) << down) >> 1)) >> down
     return np.where(shift < 1, 32767, np.where(shift > 31, 0, np.minimum(y, 32767)))
+
+
+def fine_exp2(t: Ints) -> Ints:
+    """2^30 2^-(t/2^24) for 0 <= t < 2^24, relative error below 2^-20; exact at 0."""
+    assert not t.size or (t.min() >= 0 and t.max() < 1 << FINE_FRACTION)
+    left = FINE_EXP2[t >> 18]
+    p = uint32(((t & 262143) >> 1) * 22713 + 65536, "fine_exp2 argument") >> 17
+    p = p - ((p * p + (1 << 21)) >> 22)
+    return np.asarray(left - ((mul15(p, left) + 32) >> 6))
+
+
+def fine_power_of_two(t: Ints) -> Ints:
+    """2^(t / 2^24) rounded, saturated at 2^29; |t| <= 2^30."""
+    u = -t & ((1 << FINE_FRACTION) - 1)
+    shift = 30 - ((t + u) >> FINE_FRACTION)
+    down = np.clip(shift, 1, 31)
+    y = (fine_exp2(u) + ((np.int64(1) << down) >> 1)) >> down
+    return np.where(shift < 1, FINE_MAX, np.where(shift > 31, 0, y))
+
+
+def fine_power_of_two_16(t: Ints) -> Ints:
+    """The same of an exponent with 16 fraction bits; beyond +-63 taken as that."""
+    return fine_power_of_two(np.clip(t, -63 << 16, 63 << 16) * 256)

@@ -31,9 +31,6 @@ Array = NDArray[Any]
 Kind = Literal["stream", "last", "window"]
 
 
-# --------------------------------------------------------------------------- what flows
-
-
 @dataclass(frozen=True)
 class Value:
     """What an op computes at one tick: a scalar ``()``, a vector, or a matrix (channels first)."""
@@ -89,8 +86,6 @@ class Output:
     ticks: int = 0
 
 
-# --------------------------------------------------------------------------- ops in real numbers
-
 Probe = Callable[[str, Array], None]
 States = dict[str, Array]
 
@@ -142,17 +137,26 @@ class Op(ABC):
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
     forgets: ClassVar[bool] = False
     """Whether what it keeps is gone after a fixed number of steps: a history, and no recurrence."""
-    widens: ClassVar[bool] = False
-    """Whether it can compute the next value of a state that the graph feeds back in 32 bits (``Quantizer.wide``)."""
+    linear: ClassVar[bool] = False
+    """Whether a small change of an input changes the output in a proportion that does not depend on the data."""
     passes: ClassVar[bool] = False
     """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
-
     jumps: ClassVar[bool] = False
     """Whether its output is a decision: it jumps where the input moves past a limit, and stays the same else."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         """The values that it computes: shape and dtype (clocks follow from ``timing``)."""
+
+    @property
+    def extends(self) -> bool:
+        """Whether it is plain arithmetic, which can give an extended value (``Quantizer.extended``)."""
+        return False
+
+    @property
+    def reads_extended(self) -> bool:
+        """Whether what it makes of a state of plain arithmetic asks for all its bits: it takes extended values as they are."""
+        return False
 
     @property
     def timing(self) -> Timing:
@@ -246,11 +250,14 @@ class Quantizer(Protocol):
             reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
         """
 
-    def wide(self) -> Format | None:
-        """The int32 format of output 0, with 14 more fraction bits than int16, where it leads to a fed-back state."""
+    def extended(self) -> Format | None:
+        """The format of output 0 where it is an extended value: one that leads to a fed-back state, or to what reads such."""
 
     def wants8(self, index: int = 0) -> bool:
         """Whether output ``index`` should be 8 bits wide: profile a8, and all that read it take 8 bits."""
+
+    def wide_table(self, weights: int) -> bool:
+        """Whether the rows of the op's table, of so many weights, are int16."""
 
     def round_rows(
         self,
@@ -266,9 +273,6 @@ class Quantizer(Protocol):
         Bias and zero belong to the first. ``gates`` are those of a unit's rows, in order ("h.x" for rows over x alone);
         ``group`` counts calls for one block. Returns the rows and what to add to the bias to correct for the operands' means.
         """
-
-
-# --------------------------------------------------------------------------- networks
 
 
 def fed_back(feedback: Sequence[Feedback]) -> list[Value]:

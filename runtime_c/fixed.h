@@ -101,6 +101,12 @@ static inline int32_t rnnc_get(const void *v, uint8_t bits, uint16_t i)
     return bits == 8 ? ((const int8_t *)v)[i] : ((const int16_t *)v)[i];
 }
 
+/* The same of 8, 16 or 32 bits. */
+static inline int32_t rnnc_read(const void *v, uint8_t bits, uint16_t i)
+{
+    return bits == 32 ? ((const int32_t *)v)[i] : rnnc_get(v, bits, i);
+}
+
 /* Store an int16 h as a recurrent operand of 16 or 8 bits. */
 static inline void rnnc_put_hidden(void *v, uint8_t bits, uint16_t i, int32_t h)
 {

@@ -26,7 +26,6 @@ ITEM_BYTES = {
     "rnnc_argument": 8,
     "rnnc_root": 8,
     "rnnc_segment": 8,
-    "rnnc_wide_term": 4,
 }
 
 

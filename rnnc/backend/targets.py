@@ -51,7 +51,15 @@ class Target:
     def table_bytes(self) -> dict[str, int]:
         """Of each constant table of runtime_c/lut.h and functions.h."""
         n = self.intervals
-        return {"sigmoid": 4 * n, "tanh": 4 * n, "slope": 2 * n, "exp2": 130, "log2": 130, "rsqrt": 96}
+        return {
+            "sigmoid": 4 * n,
+            "tanh": 4 * n,
+            "slope": 2 * n,
+            "exp2": 130,
+            "fine_exp2": 256,
+            "log2": 130,
+            "rsqrt": 96,
+        }
 
 
 def dsp_operand(columns: int, _: int) -> tuple[str, int]:

@@ -24,7 +24,7 @@ from rnnc.ops.elementwise import (
     operands,
     reach_of,
 )
-from rnnc.ops.wide import QWideSum, with_room
+from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -35,7 +35,11 @@ class Add(Binary):
 
     subtract: bool = False
     kind: ClassVar[str] = "add"
-    widens: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     @property
     def signs(self) -> tuple[int, int]:
@@ -50,10 +54,10 @@ class Add(Binary):
 
     def quantize(self, q: Quantizer) -> QOp:
         sources = (q.input(0), q.input(1))
-        if wide := q.wide():
+        if extended := q.extended():
             gains = tuple(np.full(self.shape, float(sign)) for sign in self.signs)
-            form = with_room(wide, q.peak(0), q.peak(1))
-            return QWideSum(self, self.inputs, (form,), sources, self.shapes, self.shape, gains, np.zeros(self.shape))
+            form, none = with_room(extended, q.peak(0), q.peak(1)), np.zeros(self.shape)
+            return QExtendedSum(self, self.inputs, (form,), sources, self.shapes, self.shape, gains, none)
         y = at_least(q.output(wide=True), np.maximum(*self.scales(sources)) / 2**14)
         return QAdd(self, self.inputs, (y,), sources)
 

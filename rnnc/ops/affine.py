@@ -27,10 +27,10 @@ from rnnc.ops.elementwise import (
     operands,
     reach_of,
 )
+from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.ops.log import Log
 from rnnc.ops.power import Power
 from rnnc.ops.scale import Scale
-from rnnc.ops.wide import QWideSum, with_room
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -54,7 +54,11 @@ class Affine(Op):
     lo: float = -np.inf
     hi: float = np.inf
     kind: ClassVar[str] = "affine"
-    widens: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
@@ -90,11 +94,11 @@ class Affine(Op):
 
     def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
-        if wide := q.wide():
+        if extended := q.extended():
             gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
             limits = (self.lo, self.hi)
-            form = with_room(wide, offset, self.gain * q.peak(0).reshape(self.operand))
-            return QWideSum(self, self.inputs, (form,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
+            form = with_room(extended, offset, self.gain * q.peak(0).reshape(self.operand))
+            return QExtendedSum(self, self.inputs, (form,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
         y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
         if not y.uniform and any(np.isfinite(v) and v for v in (self.lo, self.hi)):

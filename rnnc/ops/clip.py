@@ -12,6 +12,7 @@ import numpy as np
 from rnnc.fixed import Format, Ints, round_half_up
 from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
+from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Constant, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -23,6 +24,11 @@ class Clip(Pointwise):
     lo: float
     hi: float
     kind: ClassVar[str] = "clip"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     @property
     def is_relu(self) -> bool:
@@ -35,8 +41,14 @@ class Clip(Pointwise):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval(np.clip(inputs[0].lo, self.lo, self.hi), np.clip(inputs[0].hi, self.lo, self.hi))]
 
-    def quantize(self, q: Quantizer) -> QClip:
-        return QClip(self, self.inputs, (q.input(0),), int(np.size(q.peak(0))))
+    def quantize(self, q: Quantizer) -> QOp:
+        size = int(np.size(q.peak(0)))
+        if extended := q.extended():
+            form, shape = with_room(extended, q.peak(0)), (size,)
+            gains, limits = (np.ones(shape),), (self.lo, self.hi)
+            sources, none = (q.input(0),), np.zeros(shape)
+            return QExtendedSum(self, self.inputs, (form,), sources, (shape,), shape, gains, none, limits)
+        return QClip(self, self.inputs, (q.input(0),), size)
 
     def describe(self) -> str:
         return "ReLU" if self.is_relu else f"clip to {self.lo:g} .. {self.hi:g}"

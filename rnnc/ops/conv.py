@@ -18,7 +18,7 @@ from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
-from rnnc.ops.dense import dense_call
+from rnnc.ops.dense import OUTPUT, dense_call
 from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
@@ -303,7 +303,7 @@ class QConv(QOp):
         if op.groups > 1:
             return self._grouped(x)
         if np.array_equal(op.geometry.index.ravel(), np.arange(op.columns)):
-            return dense_call(self.name, self.rows[0], 1, self.input_format, self.formats[0], self.limits, x)
+            return dense_call(self.name, self.rows[0], 1, self.input_format, self.formats[0], self.limits, x, OUTPUT)
         weights = layer_rows(f"{self.name}_w", self.rows[0].block, "[rows][taps][channels][kernel]")
         return KernelCall(
             "rnnc_conv_wide" if self._wide else "rnnc_conv",

@@ -18,6 +18,8 @@ import numpy as np
 from rnnc.fixed import Floats, Format, Ints, int32, shift_round
 from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
+from rnnc.ops.extended import is_extended
+from rnnc.ops.extended_exp import QExtendedExp
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
@@ -120,6 +122,15 @@ class Curve(Pointwise):
     function: Function
     kind: ClassVar[str] = "curve"
 
+    @property
+    def extends(self) -> bool:
+        return self.function.name == "exp"
+
+    @property
+    def reads_extended(self) -> bool:
+        """An exponential: it makes factors of differences."""
+        return self.function.name == "exp"
+
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [self.function(inputs[0])]
 
@@ -129,10 +140,12 @@ class Curve(Pointwise):
     def accepts(self, index: int) -> Accept:
         return "common"
 
-    def quantize(self, q: Quantizer) -> QCurve:
-        y = q.output()
+    def quantize(self, q: Quantizer) -> QOp:
+        y = q.extended() or q.output()
         if not y.uniform:
             y = replace(y, scale=y.scale.max())
+        if is_extended(y) or is_extended(q.input(0)):
+            return QExtendedExp(self, self.inputs, (y,), q.input(0), int(np.size(q.peak(0))))
         return QCurve(self, self.inputs, (y,), q.input(0), int(np.size(q.peak(0))))
 
     def describe(self) -> str:

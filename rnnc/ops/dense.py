@@ -11,6 +11,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
+from rnnc.ops.extended_dense import QExtendedDense
 from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.window_dense import over_window
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp
@@ -36,6 +37,11 @@ class Dense(Op):
     shape: tuple[int, ...]
     relu: bool = False
     kind: ClassVar[str] = "dense"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     @property
     def rows(self) -> int:
@@ -80,8 +86,11 @@ class Dense(Op):
     def column_weights(self, index: int) -> Floats | None:
         return self.weights if self.positions == 1 else None
 
-    def quantize(self, q: Quantizer) -> QDense:
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if extended := q.extended():
+            weights, bias = self.weights, self.bias
+            return QExtendedDense(self, self.inputs, (extended,), weights, bias, self.positions, x, self.relu)
         largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(
             -1, self.columns
         )
@@ -122,7 +131,9 @@ class QDense(QOp):
 
     def calls(self) -> list[KernelCall]:
         return [
-            dense_call(self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT)
+            dense_call(
+                self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT, OUTPUT
+            )
         ]
 
     def dequantized(self) -> Op:
@@ -133,13 +144,20 @@ class QDense(QOp):
         )
 
 
-INPUT = Arg("input", "0")
+INPUT, OUTPUT = Arg("input", "0"), Arg("output", "0")
 
 
 def dense_call(
-    name: str, rows: OneBlock, positions: int, x: Format, y: Format, limits: tuple[int, int], operand: Arg
+    name: str,
+    rows: OneBlock,
+    positions: int,
+    x: Format,
+    y: Format,
+    limits: tuple[int, int],
+    operand: Arg,
+    result: Arg,
 ) -> KernelCall:
-    """The kernel call of rows over each position of ``operand``; the result is output 0."""
+    """The kernel call of rows over each position of ``operand``."""
     weights, s = rows.block.weights, rows.block.scale
     return KernelCall(
         "rnnc_dense_wide" if all_wide(rows.block) else "rnnc_dense",
@@ -158,7 +176,7 @@ def dense_call(
             ("lo", limits[0]),
             ("hi", limits[1]),
         ),
-        (operand, Arg("scratch", "v"), Arg("output", "0")),
+        (operand, Arg("scratch", "v"), result),
         (Operand("v", weights.shape[1], x.bits, borrowed=True),),
         macs=positions * weights.size,
     )

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32
-from rnnc.functions import log2, power_of_two
+from rnnc.functions import fine_power_of_two_16, log2, power_of_two
 from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
@@ -30,6 +30,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.ops.extended import is_extended
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
@@ -39,6 +40,14 @@ class Div(Binary):
     """``y = a / b``."""
 
     kind: ClassVar[str] = "div"
+
+    @property
+    def extends(self) -> bool:
+        return True
+
+    @property
+    def reads_extended(self) -> bool:
+        return True
 
     def of(self, a: Array, b: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -51,7 +60,7 @@ class Div(Binary):
         return Interval(np.where(pole, -np.inf, inverse.lo), np.where(pole, np.inf, inverse.hi))
 
     def quantize(self, q: Quantizer) -> QDiv:
-        return QDiv(self, self.inputs, (q.output(),), (q.input(0), q.input(1)))
+        return QDiv(self, self.inputs, (q.extended() or q.output(),), (q.input(0), q.input(1)))
 
     def describe(self) -> str:
         return f"a / b of {list(self.shape)}"
@@ -64,6 +73,11 @@ class QDiv(QOp):
     op: Div
     sources: tuple[Format, Format]
 
+    @property
+    def fine(self) -> bool:
+        """Whether an operand or the result is extended."""
+        return any(is_extended(f) for f in (*self.sources, *self.formats))
+
     @cached_property
     def constant(self) -> Ints:
         """c for each element: from the quotient of LSBs to the output's LSB, 16 fraction bits."""
@@ -75,9 +89,9 @@ class QDiv(QOp):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         a, b = (x - f.zero_point for x, f in zip(self.op.operands(inputs), self.sources, strict=True))
         logs = [log2(np.maximum(np.abs(x), 1)) for x in (a, b)]
-        y = power_of_two(int32(logs[0] - logs[1] + self.constant, "exponent"))
-        y = np.where(a == 0, 0, np.where(b == 0, 32767, y))
-        y = np.minimum(y, self.formats[0].hi)
+        y, hi = int32(logs[0] - logs[1] + self.constant, "exponent"), self.formats[0].hi
+        y = fine_power_of_two_16(y) if self.fine else power_of_two(y)
+        y = np.minimum(np.where(a == 0, 0, np.where(b == 0, hi, y)), hi)
         return [np.where((a < 0) != (b < 0), -y, y)]
 
     def bounds(self) -> list[Bound]:
@@ -97,11 +111,15 @@ class QDiv(QOp):
             ("constants", table),
             ("a_bits", a.bits),
             ("b_bits", b.bits),
+            *((("y_bits", self.formats[0].bits),) if self.fine else ()),
             ("a_zero", a.zero_point),
             ("b_zero", b.zero_point),
             ("hi", self.formats[0].hi),
         )
         args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
+        if self.fine:
+            function, tables = "rnnc_extended_div", ("fine_exp2", "log2")
+            return [KernelCall(function, "extended_functions.h", f"{function}_params", fields, args, tables=tables)]
         return [KernelCall("rnnc_div", "div.h", "rnnc_div_params", fields, args, tables=("exp2", "log2"))]
 
 

@@ -256,5 +256,5 @@ class Combination:
 
 
 def reach_of(form: Format) -> int:
-    """The largest magnitude of an 8 or 16-bit integer of this format, whatever the caller stores there."""
-    return 1 << (form.bits - 1)
+    """The largest magnitude of an integer of this format; of 8 or 16 bits whatever the caller stores there."""
+    return form.amax

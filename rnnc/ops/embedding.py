@@ -1,4 +1,4 @@
-"""Embedding: a row of a constant table for each row number of the input."""
+"""Embedding: a row of a constant table for each row number of the input, in int8 or, as other weights, int16."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.qnet import Arg, Constant, KernelCall, QOp
-from rnnc.rows import WEIGHT_MAX
+from rnnc.rows import WEIGHT_MAX, WIDE_WEIGHT_MAX
 from rnnc.tracing import Node, Traced, Tracer, handles
 
 
@@ -47,12 +47,14 @@ class Embedding(Op):
         return [Interval(np.tile(self.table.min(0), ids), np.tile(self.table.max(0), ids))]
 
     def quantize(self, q: Quantizer) -> QEmbedding:
-        scale = np.maximum(np.abs(self.table).max(0), 1e-9) / WEIGHT_MAX
-        rows = np.clip(np.round(self.table / scale), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int64)
+        wide = not q.wants8() and q.wide_table(self.table.size)
+        most = WIDE_WEIGHT_MAX if wide else WEIGHT_MAX
+        scale = np.maximum(np.abs(self.table).max(0), 1e-9) / most
+        rows = np.clip(np.round(self.table / scale), -most, most).astype(np.int64)
         ids = int(np.prod(self.shape, dtype=np.int64)) // self.columns
         lsb = np.tile(scale, ids)
-        y = Format(8, lsb, 0, -127, 127) if q.wants8() else Format(16, lsb / 256)
-        return QEmbedding(self, self.inputs, (y,), rows, scale, q.input(0))
+        y = Format(8, lsb, 0, -127, 127) if q.wants8() else Format(16, lsb / (1 if wide else 256))
+        return QEmbedding(self, self.inputs, (y,), rows, scale, q.input(0), wide)
 
     def describe(self) -> str:
         return f"table of {len(self.table)} rows of {self.columns}"
@@ -60,28 +62,38 @@ class Embedding(Op):
 
 @dataclass(frozen=True, eq=False)
 class QEmbedding(QOp):
-    """int8 rows with a scale for each column; as int16 they are shifted left by 8."""
+    """Rows with a scale for each column; int8 as int16 is shifted left by 8.
+
+    Args:
+        wide: whether ``rows [rows, columns]`` are int16.
+    """
 
     op: Embedding
     rows: Ints
     scale: Floats
     ids: Format
+    wide: bool
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         y = self.rows[np.clip(inputs[0], 0, len(self.rows) - 1)]
-        return [y if self.formats[0].bits == 8 else y << 8]
+        return [y if self.wide or self.formats[0].bits == 8 else y << 8]
 
     def calls(self) -> list[KernelCall]:
         fields = (
-            ("rows", Constant(f"{self.name}_w", "int8_t", self.rows.ravel(), "[rows][columns]")),
+            ("rows", Constant(f"{self.name}_w", self._ctype, self.rows.ravel(), "[rows][columns]")),
             ("last", len(self.rows) - 1),
             ("columns", self.op.columns),
             ("ids", int(np.prod(self.op.shape, dtype=np.int64)) // self.op.columns),
             ("id_bits", self.ids.bits),
+            ("row_bits", 16 if self.wide else 8),
             ("y_bits", self.formats[0].bits),
         )
         args = (Arg("input", "0"), Arg("output", "0"))
         return [KernelCall("rnnc_embedding", "embedding.h", "rnnc_embedding_params", fields, args)]
+
+    @property
+    def _ctype(self) -> str:
+        return "int16_t" if self.wide else "int8_t"
 
     def dequantized(self) -> Op:
         return replace(self.op, table=self.rows * self.scale)

@@ -76,6 +76,11 @@ class Layout(Op):
     sources: tuple[int, ...]
     what: str = "layout"
     kind: ClassVar[str] = "layout"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         moved = sum(int(np.prod(m.lengths, dtype=np.int64)) for m in self.moves)

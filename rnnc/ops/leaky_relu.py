@@ -12,6 +12,7 @@ import numpy as np
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, operands, shrink, table_shape
+from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -29,6 +30,12 @@ class LeakyRelu(Op):
     above: Floats
     shape: Shape
     kind: ClassVar[str] = "leaky_relu"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        """Where one of its two lines is above the other everywhere, for all elements."""
+        return bool(np.all(self.below <= self.above) or np.all(self.below >= self.above))
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
@@ -44,8 +51,15 @@ class LeakyRelu(Op):
         through_zero = np.where((inputs[0].lo < 0) & (inputs[0].hi > 0), 0.0, ends[0])
         return [Interval(np.minimum(np.minimum(*ends), through_zero), np.maximum(np.maximum(*ends), through_zero))]
 
-    def quantize(self, q: Quantizer) -> QLeakyRelu:
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if extended := q.extended():
+            gains = tuple(np.broadcast_to(s, self.shape) for s in (self.below, self.above))
+            peak = q.peak(0).reshape(self.shape)
+            form, none = with_room(extended, *(g * peak for g in gains)), np.zeros(self.shape)
+            two = (self.shape, self.shape)
+            lines = QExtendedSum(self, self.inputs, (form,), (x, x), two, self.shape, gains, none)
+            return replace(lines, pick="max" if np.all(self.below <= self.above) else "min")
         steepest = max(float(np.abs(self.below).max()), float(np.abs(self.above).max()), 2.0**-8)
         lo, hi = (-127, 127) if x.bits == 8 else (-32767, 32767)
         y = Format(x.bits, x.scale * steepest, 0, lo, hi)

@@ -40,6 +40,10 @@ class Log(Op):
     kind: ClassVar[str] = "log"
 
     @property
+    def reads_extended(self) -> bool:
+        return True
+
+    @property
     def bare(self) -> bool:
         """Whether it can take in a positive gain and offset."""
         return bool(np.all(self.gain == 1)) and not self.offset.any()

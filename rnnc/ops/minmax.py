@@ -25,6 +25,7 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -35,6 +36,11 @@ class MinMax(Binary):
 
     smaller: bool = False
     kind: ClassVar[str] = "minmax"
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     def of(self, a: Array, b: Array) -> Array:
         return np.asarray(np.minimum(a, b) if self.smaller else np.maximum(a, b))
@@ -43,8 +49,13 @@ class MinMax(Binary):
         pick = np.minimum if self.smaller else np.maximum
         return Interval(pick(a.lo, b.lo), pick(a.hi, b.hi))
 
-    def quantize(self, q: Quantizer) -> QMinMax:
+    def quantize(self, q: Quantizer) -> QOp:
         sources = (q.input(0), q.input(1))
+        if extended := q.extended():
+            form, none = with_room(extended, q.peak(0), q.peak(1)), np.zeros(self.shape)
+            gains = (np.ones(self.shape), np.ones(self.shape))
+            picked = QExtendedSum(self, self.inputs, (form,), sources, self.shapes, self.shape, gains, none)
+            return replace(picked, pick="min" if self.smaller else "max")
         return QMinMax(self, self.inputs, (at_least(q.output(), np.maximum(*self.scales(sources)) / 2**14),), sources)
 
     def describe(self) -> str:

@@ -26,8 +26,8 @@ from rnnc.ops.elementwise import (
     shrink,
     table_shape,
 )
+from rnnc.ops.extended import QExtendedProduct
 from rnnc.ops.reduce import Reduce
-from rnnc.ops.wide import QWideProduct
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
@@ -37,7 +37,10 @@ class Mul(Binary):
     """``y = a b``."""
 
     kind: ClassVar[str] = "mul"
-    widens: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     def of(self, a: Array, b: Array) -> Array:
         return np.asarray(a * b)
@@ -54,9 +57,9 @@ class Mul(Binary):
         return None
 
     def quantize(self, q: Quantizer) -> QOp:
-        if wide := q.wide():
-            return QWideProduct(self, self.inputs, (wide,), (q.input(0), q.input(1)), self.shapes, self.shape)
         sources = (q.input(0), q.input(1))
+        if extended := q.extended():
+            return QExtendedProduct(self, self.inputs, (extended,), sources, self.shapes, self.shape)
         scales = self.scales(sources)
         y = at_least(q.output(wide=True), 8 * scales[0] * scales[1])
         return QMul(self, self.inputs, (y,), sources)

@@ -13,9 +13,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, shift_round, uint32
-from rnnc.functions import log2, power_of_two
+from rnnc.functions import fine_power_of_two_16, log2, power_of_two
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, reach_of, shrink, table_shape
+from rnnc.ops.extended import is_extended
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
@@ -67,6 +68,14 @@ class Power(Op):
     kind: ClassVar[str] = "power"
 
     @property
+    def extends(self) -> bool:
+        return True
+
+    @property
+    def reads_extended(self) -> bool:
+        return True
+
+    @property
     def bare(self) -> bool:
         """Whether it can take in a positive gain and offset."""
         return self.sign == "positive" and bool(np.all(self.gain == 1)) and not self.offset.any()
@@ -98,7 +107,7 @@ class Power(Op):
         return [Interval(np.where(pole, lowest, ends.min(0)), np.where(pole, np.inf, ends.max(0)))]
 
     def quantize(self, q: Quantizer) -> QPower:
-        y = q.output()
+        y = q.extended() or q.output()
         return QPower(self, self.inputs, (replace(y, scale=y.scale.max()),), q.input(0))
 
     def describe(self) -> str:
@@ -111,6 +120,11 @@ class QPower(QOp):
 
     op: Power
     x: Format
+
+    @property
+    def fine(self) -> bool:
+        """Whether x or y is extended."""
+        return is_extended(self.x) or is_extended(self.formats[0])
 
     @cached_property
     def argument(self) -> Argument:
@@ -136,9 +150,9 @@ class QPower(QOp):
         v = self.argument(x if self.op.sign == "positive" else np.abs(x))
         m, s = self.exponent
         t = shift_round(mul15(np.asarray(m), log2(np.maximum(v, 1)) << 8), s - 7)
-        y = power_of_two(int32((t if self.op.exponent > 0 else -t) + self.constant, "exponent"))
-        y = np.where(v == 0, 0 if self.op.exponent > 0 else 32767, y)
-        y = np.minimum(y, self.formats[0].hi)
+        y, hi = int32((t if self.op.exponent > 0 else -t) + self.constant, "exponent"), self.formats[0].hi
+        y = fine_power_of_two_16(y) if self.fine else power_of_two(y)
+        y = np.minimum(np.where(v == 0, 0 if self.op.exponent > 0 else hi, y), hi)
         return [np.where(x < 0, -y, y) if self.op.sign == "odd" else y]
 
     def bounds(self) -> list[Bound]:
@@ -162,6 +176,7 @@ class QPower(QOp):
             ("arguments", Constant(f"{self.name}_s", "rnnc_argument", table, "offsets and constants")),
             ("bits", self.argument.bits),
             ("x_bits", self.x.bits),
+            *((("y_bits", self.formats[0].bits),) if self.fine else ()),
             ("m", m),
             ("shift", s - 7),
             ("negative", int(op.exponent < 0)),
@@ -170,6 +185,9 @@ class QPower(QOp):
             ("hi", self.formats[0].hi),
         )
         args = (Arg("input", "0"), Arg("output", "0"))
+        if self.fine:
+            function, tables = "rnnc_extended_power", ("fine_exp2", "log2")
+            return [KernelCall(function, "extended_functions.h", f"{function}_params", fields, args, tables=tables)]
         return [KernelCall("rnnc_power", "power.h", "rnnc_power_params", fields, args, tables=("exp2", "log2"))]
 
 

@@ -20,6 +20,8 @@ from rnnc.functions import leading_zeros, scaled_root
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
+from rnnc.ops.extended import with_room
+from rnnc.ops.extended_reduce import QExtendedReduce
 from rnnc.ops.norm import shift_below, shifted
 from rnnc.ops.power import Power
 from rnnc.ops.running import What as Over
@@ -51,6 +53,10 @@ class Reduce(Op):
     factor: float = 1.0
     epsilon: float = 0.0
     kind: ClassVar[str] = "reduce"
+
+    @property
+    def extends(self) -> bool:
+        return self.what in ("sum", "l1")
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
@@ -90,8 +96,11 @@ class Reduce(Op):
         factor = self.factor * float(gain[0])
         return replace(self, outputs=reader.outputs, what="l2", factor=factor, epsilon=float(offset[0]))
 
-    def quantize(self, q: Quantizer) -> QReduce:
+    def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
+        if extended := q.extended():
+            form = with_room(extended, self.factor * self.axis.rows(q.peak(0)[None, None]).sum(-1))
+            return QExtendedReduce(self, self.inputs, (form,), self.axis, self.factor, x, self.what == "l1")
         if self.what in ("max", "min"):
             return QReduce(self, self.inputs, (x,), x)
         y = q.output(wide=self.what == "sum")

@@ -19,6 +19,7 @@ from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, Unit, rnn
 from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
+from rnnc.ops.linear_rnn import linear_rnn, near_one
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -34,6 +35,10 @@ from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
 from rnnc.rows import TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
+
+LINEAR = ("relu", "affine")
+EXTENDED_ROOM = 4.0
+"""As much more as an extended h has room for than its int16."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +81,8 @@ class Rnn(Recurrent):
     def quantize(self, q: Quantizer) -> QOp:
         """h has a scale of its own for ReLU; LSB 2^(e - 15) for activations and initial states beyond +-1."""
         f, start = self.activation, largest(self.initial_h)
+        if f.name in LINEAR and not self.clip and near_one(self.recurrence * f.slope):
+            return self._linear(q, start)
         relu = f == RELU
         if f in (TANH, RELU, SIGMOID) and not self.clip and (relu or start <= 1):
             h = hidden_formats(q, start, bounded=not relu)
@@ -88,6 +95,18 @@ class Rnn(Recurrent):
         rows = safe(self._rows(q, h, gate_target(self.hidden)), q.input(0).zero)
         clip = round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
+
+    def _linear(self, q: Quantizer, start: float) -> QOp:
+        """Slope and offset of an affine function go into the weights."""
+        f = self.activation
+        scaled = replace(
+            self,
+            weights=self.weights * f.slope,
+            recurrence=self.recurrence * f.slope,
+            bias=self.bias * f.slope + f.beta,
+            activation=replace(f, alpha=1.0, beta=0.0) if f.name == "affine" else f,
+        )
+        return linear_rnn(scaled, q, max(EXTENDED_ROOM * q.state_limit("h"), start), f.limits)
 
     def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
         return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")

@@ -10,8 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Combination, Loops, Pointwise, Shape, broadcast_scale, operands, reach_of
+from rnnc.ops.extended import is_extended
+from rnnc.ops.extended_round import QExtendedRound
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
@@ -29,6 +31,13 @@ class Round(Pointwise):
     kind: ClassVar[str] = "round"
     jumps: ClassVar[bool] = True
 
+    @property
+    def reads_extended(self) -> bool:
+        return True
+
+    def accepts(self, index: int) -> Accept:
+        return "common"
+
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [FUNCTIONS[self.what](inputs[0])]
 
@@ -36,7 +45,9 @@ class Round(Pointwise):
         function = FUNCTIONS[self.what]
         return [Interval(function(inputs[0].lo), function(inputs[0].hi))]
 
-    def quantize(self, q: Quantizer) -> QRound:
+    def quantize(self, q: Quantizer) -> QOp:
+        if is_extended(q.input(0)):
+            return QExtendedRound(self, self.inputs, (WHOLE,), self.what, q.input(0), int(np.size(q.peak(0))))
         return QRound(self, self.inputs, (WHOLE,), q.input(0))
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from rnnc.fixed import Floats
 from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
-from rnnc.ops.wide import wide_copy
+from rnnc.ops.extended import extended_copy
 from rnnc.qnet import KernelCall, QOp
 
 
@@ -23,7 +23,11 @@ class Scale(Pointwise):
 
     gain: Floats
     kind: ClassVar[str] = "scale"
-    widens: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+
+    @property
+    def extends(self) -> bool:
+        return True
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         return [inputs[0] * self.gain]
@@ -34,8 +38,8 @@ class Scale(Pointwise):
 
     def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)
-        if wide := q.wide():
-            return wide_copy(self, self.inputs, x, self.gain, wide)
+        if extended := q.extended():
+            return extended_copy(self, self.inputs, x, self.gain, extended)
         return QScale(self, self.inputs, (replace(x, scale=x.scale_for(self.gain.size) * self.gain.ravel()),))
 
     def describe(self) -> str:

@@ -58,6 +58,10 @@ class Ranges:
     factors: frozenset[str] = frozenset()
     """Inputs that noise keeps within 0..1: they multiply a fed-back state, which grew without end else."""
 
+    def reach(self, name: str) -> Floats:
+        """The largest magnitude of each element of a value, on constant inputs as well where there are no data."""
+        return self.peaks[name] if self.measured else np.maximum(self.peaks[name], self.extremes[name])
+
     def __str__(self) -> str:
         source = "calibration data" if self.measured else "noise (no calibration data)"
         lines = [f"ranges from {source}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,12 +11,13 @@ import numpy as np
 from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
 from rnnc.net import MOST_COUNTED, MOST_ELEMENTS, Accept, Feedback, Net, Op, Value
+from rnnc.ops.extended import extended_copy, extended_format, is_extended
 from rnnc.ops.rescale import QRescale, Rescale
-from rnnc.ops.wide import WIDE_MAX, wide_copy, wide_format
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.extend import extended_values
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -26,6 +27,10 @@ OUTPUT_HEADROOM, INNER_HEADROOM, INNER_FLOOR = 8.0, 4.0, 1 / 64
 A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 NOISE_HEADROOM = 8.0
 STATE_HEADROOM = 2.0
+EXTENDED_HEADROOM = 8.0
+"""An extended value has bits to spare: a counter goes on when the calibration ends."""
+FINEST_COPY = 1 / 1024
+"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy by element."""
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
 STILL = (
@@ -34,8 +39,6 @@ STILL = (
 )
 HALF, WIDEST = 2**14, 2**15
 """LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
-FINEST_GAIN = 2.0**10
-"""LSBs of a preactivation in one of a wide value: ``wide.Terms`` holds less."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
@@ -55,7 +58,7 @@ def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0, is_wid
 def requantized(qnet: QNet, ranges: Ranges, options: Options, name: str, rows: RowQuantizer) -> QOp:
     """One op of a network, quantized again, its rows by ``rows``; all formats are as they are."""
     q = next(q for q in qnet.ops if q.name == name)
-    builder = _Builder(qnet.net, ranges, options, rows, wide_values(qnet.net), dict(qnet.formats), dict(qnet.values))
+    builder = _Builder(qnet.net, ranges, options, rows, extended_values(qnet.net), dict(qnet.formats), dict(qnet.values))
     return replace(q.op.quantize(_OpQuantizer(builder, q.op, list(q.inputs))), inputs=q.inputs)
 
 
@@ -65,7 +68,7 @@ class _Builder:
     ranges: Ranges
     options: Options
     rows: RowQuantizer
-    wide: set[str] = field(default_factory=set)
+    extended: set[str] = field(default_factory=set)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
@@ -75,7 +78,7 @@ class _Builder:
         check_counts(net)
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
-        self.wide = wide_values(net)
+        self.extended = extended_values(net)
         states = {f.state.name: self._feedback_state(f) for f in net.feedback}
         for name, state in states.items():
             self.formats[name] = state.format
@@ -103,45 +106,64 @@ class _Builder:
         state = feedback.state
         bound = float(self.ranges.bounds[feedback.next].magnitude.max(initial=0.0))
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
-        if feedback.next in self.wide:
-            form = wide_format(max(limit, self._wide_limit(feedback.next)))
+        if feedback.next in self.extended:
+            form = extended_format(max(limit, self._extended_limit(feedback.next)))
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
         return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
 
-    def _wide_limit(self, name: str) -> float:
-        """Room for a value on a path of wide ones: that of the states that it is the next value of, or of its own range."""
-        states = [
-            f.state for f in self.net.feedback if name in self.net.passed(f.next) or f.next in self.net.passed(name)
-        ]
-        limits = [max(self.state_limit(s.name), float(np.abs(s.initial).max(initial=0.0))) for s in states]
-        if not limits:
-            headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
-            peaks = [self.ranges.peaks, *([] if self.ranges.measured else [self.ranges.extremes])]
-            limits = [headroom * float(max(p[name].max(initial=0.0) for p in peaks))]
-        return max(min(max(limits), float(self.ranges.bounds[name].magnitude.max(initial=0.0))), 1e-6)
+    def _extended_limit(self, name: str) -> float:
+        """Room for an extended value: for that of the states that it is the next value of as well."""
+        passed = self.net.passed(name)
+        states = [f.state for f in self.net.feedback if f.next in passed or name in self.net.passed(f.next)]
+        starts = [float(np.abs(s.initial).max(initial=0.0)) for s in states]
+        reach = max(float(self.ranges.reach(n).max(initial=0.0)) for n in (name, *(s.name for s in states)))
+        bound = float(self.ranges.bounds[name].magnitude.max(initial=0.0))
+        return max(min(EXTENDED_HEADROOM * reach, bound), *starts, SMALLEST_STATE)
 
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
         if self.ranges.measured:
             return max(SMALLEST_STATE, STATE_HEADROOM * float(self.ranges.peaks[name].max()))
-        largest = float(max(self.ranges.peaks[name].max(), self.ranges.extremes[name].max()))
-        return max(SMALLEST_STATE, NOISE_HEADROOM * largest)
+        return max(SMALLEST_STATE, NOISE_HEADROOM * float(self.ranges.reach(name).max()))
 
     def _adapt(self, op: Op, index: int, name: str) -> str:
         """The input, or a rescaled copy that the op can take."""
         have, accept = self.formats[name], op.accepts(index)
-        if have.bits == 32 and have.hi == WIDE_MAX and not (op.passes or op.outputs[0] in self.wide):
-            if accept in ("gate", "logit") and float(have.scale[0]) < FINEST_GAIN * GATE.scale[0]:
-                return self._preactivation(name, accept)
-            return self._adapt(op, index, self._convert(name, _narrow(have), f"{name}.int16"))
-        if have.bits == 32 and have.hi != WIDE_MAX and not satisfies(have, "gate", ()) and accept not in PREACTIVATIONS:
+        if is_extended(have):
+            return self._adapt_extended(op, index, name)
+        if have.bits == 32 and not satisfies(have, "gate", ()) and accept not in PREACTIVATIONS:
             return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
-        if op.widens and op.outputs[0] in self.wide:
-            accept = "common"
+        if op.kind == "layout" and op.outputs[0] in self.extended:
+            return self._convert(name, extended_format(self._extended_limit(op.inputs[index])), f"{name}.extended")
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+
+    def _adapt_extended(self, op: Op, index: int, name: str) -> str:
+        """An extended value as it is for what needs all its bits; else as a preactivation or int16."""
+        have, accept = self.formats[name], op.accepts(index)
+        if op.passes or op.reads_extended or op.outputs[0] in self.extended:
+            if satisfies(have, accept, self.values[name].shape):
+                return name
+            return self._convert(name, replace(have, scale=have.scale.max()), f"{name}.common")
+        if accept in ("gate", "logit"):
+            return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
+        fresh = f"{name}.int16" if accept == "any" else f"{name}.int16.{accept}"
+        return self._adapt(op, index, self._convert(name, self._narrowed(op.inputs[index], name, accept), fresh))
+
+    def _narrowed(self, source: str, name: str, accept: Accept) -> Format:
+        """The int16 format of an extended value, by element where that is accepted; ``source``: its name in the net."""
+        have, shape = self.formats[name], self.values[name].shape
+        kept = any(source in (f.state.name, *self.net.passed(f.next)) for f in self.net.feedback)
+        kept = kept or any(source in op.outputs and op.states() for op in self.net.ops)
+        headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
+        reach = headroom * self.ranges.reach(source)
+        held = have.scale_for(reach.size) * have.hi
+        limit = np.maximum(np.minimum(reach, held), max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))
+        if accept == "channel":
+            limit = np.repeat(limit.reshape(shape[0], -1).max(1), limit.size // shape[0])
+        return Format(16, (limit if accept in ("any", "channel") else limit.max()) / 32767)
 
     def _cell(self, name: str) -> Format:
         """Of a layer's own state that is read elsewhere, the cell of an LSTM: 16 bits over what it reaches."""
@@ -149,16 +171,6 @@ class _Builder:
         headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
         reach = float((have.scale * have.amax).max())
         return Format(16, np.array([min(reach, max(headroom * float(peaks.max(initial=0.0)), SMALLEST_STATE)) / 32767]))
-
-    def _preactivation(self, name: str, accept: Accept) -> str:
-        """A wide value with 12 fraction bits: what is far out for a squashing function costs no LSBs of what is not."""
-        fresh = f"{name}.{accept}"
-        if fresh not in self.formats:
-            value, form = self.values[name], self._acceptable(name, accept)
-            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
-            self.ops.append(wide_copy(op, (name,), self.formats[name], np.ones(value.shape), form))
-            self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
-        return fresh
 
     def _balanced(self, op: Op, index: int, name: str) -> str:
         """The input, or a copy with coarser LSBs where that leaves the op's weights more of their levels."""
@@ -184,16 +196,23 @@ class _Builder:
         if same(self.formats[name], form):
             return name
         if fresh not in self.formats:
-            value = self.values[name]
-            have = self.formats[name]
+            value, have = self.values[name], self.formats[name]
+            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
+            if is_extended(have) or is_extended(form):
+                copy: QOp = extended_copy(op, (name,), have, np.ones(value.shape), form)
+                return self._copied(copy, value, fresh)
             if not have.scale.max() * (HALF if have.bits == 32 else 1) < WIDEST * form.scale.min():
                 reach = float((have.scale * have.amax).max())
                 raise Refused(
                     f"value {name!r} can reach {reach:.3g}; what reads it takes {form}", hint="Are all weights sound?"
                 )
-            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
-            self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
-            self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
+            self._copied(QRescale(op, (name,), (form,), have, value.size), value, fresh)
+        return fresh
+
+    def _copied(self, copy: QOp, value: Value, fresh: str) -> str:
+        """Add what makes a copy of a value under the name ``fresh``."""
+        self.ops.append(copy)
+        self.formats[fresh], self.values[fresh] = copy.formats[0], replace(value, name=fresh)
         return fresh
 
 
@@ -225,33 +244,6 @@ def _check_states(op: QOp) -> None:
         most = (1 << (state.format.bits - 1)) - 1
         if state.format.hi > most:
             raise Refused(f"it keeps {state.format.hi} steps; {most} are supported", hint="Take shorter windows.")
-
-
-def wide_values(net: Net) -> set[str]:
-    """The values on paths of arithmetic that end in a fed-back state, and those states."""
-    makers = {name: op for op in net.ops for name in op.outputs}
-    wide: set[str] = set()
-    todo = [f.next for f in net.feedback]
-    while todo:
-        name = todo.pop()
-        op = makers.get(name)
-        if op is None or name in wide or not (op.widens or (op.passes and _source(op, makers).widens)):
-            continue
-        wide.add(name)
-        todo += op.inputs
-    return wide | {f.state.name for f in net.feedback if f.next in wide}
-
-
-def _source(op: Op, makers: Mapping[str, Op]) -> Op:
-    """The op that computes what a chain of ops passes on."""
-    while op.passes and op.inputs[0] in makers:
-        op = makers[op.inputs[0]]
-    return op
-
-
-def _narrow(form: Format) -> Format:
-    """The int16 format of a wide value's upper half."""
-    return Format(16, form.scale * 2**14)
 
 
 def same(a: Format, b: Format) -> bool:
@@ -296,9 +288,9 @@ class _OpQuantizer:
     def state_limit(self, operand: str) -> float:
         return self.builder.state_limit(self._key(operand))
 
-    def wide(self) -> Format | None:
+    def extended(self) -> Format | None:
         name = self.op.outputs[0]
-        return wide_format(self.builder._wide_limit(name)) if name in self.builder.wide else None
+        return extended_format(self.builder._extended_limit(name)) if name in self.builder.extended else None
 
     def wants8(self, index: int = 0) -> bool:
         readers = list(self._readers(index))
@@ -335,6 +327,9 @@ class _OpQuantizer:
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
         return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
+
+    def wide_table(self, weights: int) -> bool:
+        return self.builder.rows.note(self.op.name, weights)
 
     def round_rows(
         self,

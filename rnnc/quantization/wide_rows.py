@@ -108,9 +108,13 @@ class RowQuantizer:
 
     def _note(self, of_unit: Sequence[str], weights: Floats, group: int) -> Bools:
         """Which rows are int16, ``[rows]``."""
-        for name in of_unit:
-            self.seen[name, group] = RowBlock(name, weights.size // len(of_unit), self.is_wide(name))
-        return np.resize([self.is_wide(name) for name in of_unit], len(weights))
+        size = weights.size // len(of_unit)
+        return np.resize([self.note(name, size, group) for name in of_unit], len(weights))
+
+    def note(self, name: str, weights: int, group: int = 0) -> bool:
+        """Whether a block of so many weights is int16."""
+        self.seen[name, group] = RowBlock(name, weights, self.is_wide(name))
+        return self.is_wide(name)
 
     def _stretch(self, rows: int) -> Floats:
         return np.ones(rows) + (0 if self.random is None else self.random.uniform(0, JITTER, rows))

@@ -16,7 +16,7 @@ from rnnc.net import Op
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
-from rnnc.quantization.quantize import wide_values
+from rnnc.quantization.extend import extended_values
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.experiments import Experiments, in_integers
 from rnnc.verification.occupancy import Occupancy
@@ -286,7 +286,7 @@ class _Diagnosis:
                 o for o in self.net.ops for f in self.net.feedback if f.next in o.outputs and f.state.name in narrow
             )
             return f"{last.name} ({last.describe()}) leaves state {narrow[0]} 16 bits: {UNBROKEN}"
-        sums = {name for o in self.net.ops if wide_values(self.net) & {*o.outputs} for name in o.inputs}
+        sums = {name for o in self.net.ops if extended_values(self.net) & {*o.outputs} for name in o.inputs}
         joins = bool({*op.outputs} & (sums | {f.next for f in self.net.feedback}))
         return SPLIT if joins and not self._carried_past(op) else cure
 

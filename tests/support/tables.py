@@ -44,6 +44,7 @@ def blocks() -> dict[str, str]:
         "the index without a branch": branchless_index(),
         "the knots of AVX2": avx2_knots(),
         "the tables of functions of one number": function_tables(),
+        "the table of the fine power of two": fine_table(),
         "the table's figures": figures(),
     }
 
@@ -208,6 +209,17 @@ def function_tables() -> str:
         + _array(f"uint16_t RNNC_ROM rnnc_log2_table[{n + 1}]", functions.LOG2)
         + f"\n/* [0 .. {knots - 1}] 2^16 / sqrt((k + 16.5) / 16). */\n"
         + _array(f"uint16_t RNNC_ROM rnnc_rsqrt_table[{knots}]", functions.RSQRT)
+        + "/* clang-format on */\n"
+    )
+
+
+def fine_table() -> str:
+    """The array of extended_functions.h."""
+    n = functions.CHORDS
+    return (
+        "/* clang-format off */\n"
+        f"/* [0 .. {n - 1}] 2^30 2^-(k/{n}). */\n"
+        + _array(f"int32_t RNNC_ROM rnnc_fine_exp2_table[{n}]", functions.FINE_EXP2)
         + "/* clang-format on */\n"
     )
 

@@ -128,3 +128,13 @@ def test_computed_row_numbers_are_refused() -> None:
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=IR)
     with pytest.raises(Refused, match="node"):
         imported(proto.SerializeToString())
+
+
+def test_rows_of_16_bits_have_256_times_the_resolution(tmp_path: Path) -> None:
+    net, _ = embedded()
+    inputs = sequence(net)
+    wide, narrow = (quantized(net, inputs, Options(weights=w)) for w in ("16", "8"))
+    assert [b.name for b in wide.blocks if b.wide] == ["embedding0"]
+    steps = [float(np.max(q.dequantized().ops[0].table - TABLE)) for q in (wide, narrow)]  # type: ignore[attr-defined]
+    assert steps[0] < steps[1] / 100
+    check_c(wide, tmp_path, STEPS)

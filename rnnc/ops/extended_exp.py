@@ -1,0 +1,60 @@
+"""The exponential function of an extended value, or as one: gates of exponential form see the whole of a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rnnc.fixed import Format, int32
+from rnnc.functions import FINE_FRACTION, fine_power_of_two
+from rnnc.net import Array, Probe, States, no_probe
+from rnnc.ops.extended import EXTENDED_MAX, LIFT, Gain, lift, mul30, shifted
+from rnnc.qnet import Arg, Bound, KernelCall, QOp
+
+EXPONENT_MAX = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class QExtendedExp(QOp):
+    """``y = 2^((gain x + constant) / 2^24)``, relative error below 2^-20; exp(0) is exact where the LSB is a power of two."""
+
+    x: Format
+    size: int
+
+    @cached_property
+    def gain(self) -> Gain:
+        """From LSBs of the lifted x to exponents with 24 fraction bits, ``[1]``; beyond +-32 they saturate."""
+        lsb = self.x.scale / (1 if self.x.bits == 32 else 2**LIFT)
+        return Gain.of(lsb / np.log(2) * 2.0**FINE_FRACTION)
+
+    @cached_property
+    def constant(self) -> int:
+        """From real numbers to LSBs of the output, and what a zero point leaves."""
+        exponent = -np.log2(self.formats[0].scale[0]) - self.x.residual * self.x.scale[0] / np.log(2)
+        return int(np.clip(np.round(exponent * 2.0**FINE_FRACTION), -EXPONENT_MAX, EXPONENT_MAX))
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        t = shifted(mul30(self.gain.m, lift(inputs[0], self.x)), self.gain.k)
+        t = int32(t + self.constant, "exponent")
+        return [np.minimum(fine_power_of_two(np.clip(t, -EXPONENT_MAX, EXPONENT_MAX)), self.formats[0].hi)]
+
+    def bounds(self) -> list[Bound]:
+        return [Bound(self.name, "exponent", int(self.gain.reach(EXTENDED_MAX).max()) + abs(self.constant))]
+
+    def calls(self) -> list[KernelCall]:
+        fields = (
+            ("gain", int(self.gain.m[0])),
+            ("shift", int(self.gain.k[0])),
+            ("constant", self.constant),
+            ("size", self.size),
+            ("x_bits", self.x.bits),
+            ("y_bits", self.formats[0].bits),
+            ("x_zero", self.x.zero_point),
+            ("hi", self.formats[0].hi),
+        )
+        args = (Arg("input", "0"), Arg("output", "0"))
+        function, header = "rnnc_extended_exp", "extended_functions.h"
+        return [KernelCall(function, header, "rnnc_extended_exp_params", fields, args, tables=("fine_exp2",))]

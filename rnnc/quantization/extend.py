@@ -1,0 +1,85 @@
+"""Which values are extended: the states of plain arithmetic, what leads to them, and what is computed from them and read
+with all its bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from rnnc.net import Net, Op
+
+MOST_WEIGHTS = 4096
+"""Of a matrix in 32 bits: 16 KB."""
+
+
+def extended_values(net: Net) -> set[str]:
+    """The values that have 32 bits with a scale of their own, fed-back states included."""
+    makers = {name: op for op in net.ops for name in op.outputs}
+    following = _following(net)
+
+    reached = _forward(net, {f.state.name for f in net.feedback}, lambda op: op.passes or op.extends)
+
+    def plain(op: Op) -> bool:
+        if op.kind in ("dense", "layout"):
+            return op.outputs[0] in (following if op.kind == "dense" else reached)
+        return op.extends or (op.passes and _source(op, makers).extends)
+
+    leading = _backward((f.next for f in net.feedback), makers, plain)
+    states = {f.state.name for f in net.feedback if f.next in leading}
+    derived = _forward(net, states, lambda op: op.passes or plain(op))
+    read = (
+        n for op in net.ops if op.reads_extended and op.outputs[0] not in leading for n in op.inputs if n in derived
+    )
+    seen = _backward(read, makers, lambda op: op.outputs[0] in derived)
+    return _moved(net, leading | states | (seen & derived))
+
+
+def _following(net: Net) -> set[str]:
+    """The values that follow from fed-back states by linear arithmetic, and lead to them by it."""
+    makers = {name: op for op in net.ops for name in op.outputs}
+
+    def linear(op: Op) -> bool:
+        weights = op.column_weights(0)
+        small = weights is None or weights.size <= MOST_WEIGHTS
+        return op.passes or (op.linear and op.extends and small)
+
+    leading = _backward((f.next for f in net.feedback), makers, linear)
+    states = {f.state.name for f in net.feedback if f.next in leading}
+    return leading & _forward(net, states, linear)
+
+
+def _backward(ends: Iterable[str], makers: Mapping[str, Op], passes: Callable[[Op], bool]) -> set[str]:
+    """The values that some are made of by certain ops, the ends that such ops make included."""
+    found: set[str] = set()
+    todo = list(ends)
+    while todo:
+        name = todo.pop()
+        op = makers.get(name)
+        if op is None or name in found or not passes(op):
+            continue
+        found.add(name)
+        todo += op.inputs
+    return found
+
+
+def _forward(net: Net, start: set[str], passes: Callable[[Op], bool]) -> set[str]:
+    """The values that certain ops make of some, and those."""
+    found = set(start)
+    for op in net.ops:
+        if passes(op) and found.intersection(op.inputs):
+            found.update(op.outputs)
+    return found
+
+
+def _moved(net: Net, found: set[str]) -> set[str]:
+    """Also what only moves elements of such values."""
+    for op in net.ops:
+        if op.kind == "layout" and found.issuperset(op.inputs):
+            found.update(op.outputs)
+    return found
+
+
+def _source(op: Op, makers: Mapping[str, Op]) -> Op:
+    """The op that computes what a chain of ops passes on."""
+    while op.passes and op.inputs[0] in makers:
+        op = makers[op.inputs[0]]
+    return op

@@ -1,0 +1,99 @@
+"""Layers of random networks whose states are plain arithmetic; ``LAYERS`` of nets.py draws from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnc.activations import RELU, Activation
+from rnnc.net import Feedback, State
+from rnnc.ops.add import Add
+from rnnc.ops.affine import Affine
+from rnnc.ops.along import Along
+from rnnc.ops.clip import Clip
+from rnnc.ops.curve import FUNCTIONS, Curve
+from rnnc.ops.dense import Dense
+from rnnc.ops.div import Div
+from rnnc.ops.leaky_relu import LeakyRelu
+from rnnc.ops.log import Log
+from rnnc.ops.minmax import MinMax
+from rnnc.ops.mul import Mul
+from rnnc.ops.power import Power
+from rnnc.ops.reduce import Reduce
+from rnnc.ops.rnn import Rnn
+from rnnc.ops.round import Round
+from rnnc.tracing import Node
+
+if TYPE_CHECKING:
+    from tests.support.nets import Sketch
+
+
+def average(s: Sketch) -> None:
+    """A leaky sum of x within limits or with slopes, and what one of the ops that read all its bits makes of it."""
+    _leak(s)
+    x, shape, pair = s.value, (s.size,), ((s.size,), (s.size,))
+    kind = str(s.rng.choice(["div", "power", "log", "curve", "reduce", "round", "mul"]))
+    n = s.name(kind)
+    y, gain, offset = (f"{n}.y",), np.ones(shape), np.full(shape, 0.5)
+    if kind in ("div", "mul"):
+        a = s.name("affine")
+        s.add(Affine(a, (x,), (f"{a}.y",), np.ones(1), np.full(1, 20.0), shape, shape), s.size)
+        make = Div if kind == "div" else Mul
+        s.add(make(n, (x, s.value), y, pair, shape), s.size)
+    elif kind == "curve":
+        m = s.name("leaky_relu")
+        s.add(LeakyRelu(m, (x,), (f"{m}.y",), np.ones(1), -np.ones(1), shape), s.size)
+        s.add(Curve(n, (s.value,), y, FUNCTIONS["Exp"](Node("", "Exp", "", (), ()))), s.size)
+    elif kind == "reduce":
+        what = "sum" if s.rng.random() < 0.5 else "l1"
+        a, whole = s.name("add"), Along(1, s.size, 1)
+        s.add(Reduce(n, (x,), y, what, whole, (), 1 / s.size), 1)
+        power = s.name("power")
+        s.add(Power(power, (s.value,), (f"{power}.y",), 0.5, np.ones(()), np.ones(()), (), "positive"), 1)
+        s.add(Add(a, (x, s.value), (f"{a}.y",), (shape, (1,)), shape), shape[0])
+    elif kind == "round":
+        s.add(Round(n, (x,), y, str(s.rng.choice(["Floor", "Ceil", "Round"])), shape), s.size)
+    elif kind == "power":
+        s.add(Power(n, (x,), y, 0.5, gain, offset, shape, "positive"), s.size)
+    else:
+        s.add(Log(n, (x,), y, gain, offset, shape), s.size)
+
+
+def _leak(s: Sketch) -> None:
+    """``held' = f(leak held + gain x)``, f one of those that keep 32 bits."""
+    x, shape, held = s.value, (s.size,), f"held{len(s.feedback)}"
+    pair, none = (shape, shape), np.zeros(1)
+    leak, gain, n = s.name("affine"), s.name("affine") + "_x", s.name("add")
+    s.add(Affine(leak, (held,), (f"{leak}.y",), s.rng.choice([0.5, 0.99, 0.999], s.size), none, shape, shape), s.size)
+    s.add(Affine(gain, (x,), (f"{gain}.y",), s.rng.standard_normal(s.size), none, shape, shape), s.size)
+    s.add(Add(n, (f"{leak}.y", f"{gain}.y"), (f"{n}.y",), pair, shape), s.size)
+    kind = str(s.rng.choice(["clip", "leaky_relu", "minmax", "add"]))
+    n = s.name(kind)
+    if kind == "clip":
+        s.add(Clip(n, (s.value,), (f"{n}.y",), -3.0, float(s.rng.uniform(1, 30))), s.size)
+    elif kind == "leaky_relu":
+        s.add(LeakyRelu(n, (s.value,), (f"{n}.y",), np.full(s.size, 0.3), np.ones(s.size), shape), s.size)
+    elif kind == "minmax":
+        s.add(MinMax(n, (s.value, x), (f"{n}.y",), pair, shape, smaller=bool(s.rng.integers(2))), s.size)
+    s.feedback.append(Feedback(State(held, shape, s.initial(s.size).value), s.value))
+
+
+def linked(s: Sketch) -> None:
+    """``held' = A held + W x``, A a rotation that forgets."""
+    x, columns, h, held = s.value, s.size, s.width(), f"held{len(s.feedback)}"
+    a, w, n, shape = s.name("dense"), s.name("dense") + "_x", s.name("add"), (h,)
+    turn = np.linalg.qr(s.rng.standard_normal((h, h)))[0] * s.rng.choice([0.5, 0.99])
+    s.add(Dense(a, (held,), (f"{a}.y",), turn, s.bias(h), shape), h)
+    s.add(Dense(w, (x,), (f"{w}.y",), s.weights(h, columns), np.zeros(h), shape), h)
+    s.add(Add(n, (f"{a}.y", f"{w}.y"), (f"{n}.y",), (shape, shape), shape), h)
+    s.feedback.append(Feedback(State(held, shape, s.initial(h).value), f"{n}.y"))
+
+
+def rnn_slow(s: Sketch) -> None:
+    """An RNN of ReLU or linear units that forgets in a hundred steps."""
+    n, columns, h = s.name("rnn"), s.size, s.width()
+    function = RELU if s.rng.random() < 0.5 else Activation("affine", 0.5, 0.1)
+    turn = np.linalg.qr(s.rng.standard_normal((h, h)))[0] * 0.99 / function.slope
+    layer = Rnn(n, (s.value,), (f"{n}.y",), s.weights(h, columns), turn, s.bias(h), s.initial(h), function)
+    s.add(layer, h)
