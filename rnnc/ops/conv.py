@@ -179,6 +179,14 @@ class Conv(Op):
         weights = self.weights * g.reshape(-1, 1, 1, 1, 1)
         return replace(self, outputs=reader.outputs, weights=weights, bias=self.bias * g + o)
 
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """The bias takes it where no padding meets it: there the op reads what means 0."""
+        g = self.geometry
+        if g.time.before or g.time.after or np.any(g.index == OUTSIDE):
+            return None
+        sums = self.product(g.patches(np.tile(offsets[0], g.frames), 0.0), self.matrices)
+        return (replace(self, bias=self.bias + sums[0]), None) if np.all(sums == sums[0]) else None
+
     def accepts(self, index: int) -> Accept:
         if self.geometry.positions == 1:
             return "any"

@@ -17,14 +17,15 @@ from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.heads import OUTPUT_HEADROOM, Heads
 from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest
 from rnnc.rows import ACCUMULATOR_MAX, Block, quantize_block
 
 GATE_BOUND = 1024.0
 """A product of rows whose value can pass this in real units does not fit int32 at 12 fraction bits."""
-OUTPUT_HEADROOM, INNER_HEADROOM, INNER_FLOOR = 8.0, 4.0, 1 / 64
-A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
+INNER_HEADROOM, INNER_FLOOR = 4.0, 1 / 64
 NOISE_HEADROOM = 8.0
+A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 STATE_HEADROOM = 2.0
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
@@ -58,6 +59,7 @@ class _Builder:
     ranges: Ranges
     options: Options
     jitter: np.random.Generator | None
+    heads: Heads = field(init=False)
     wide: set[str] = field(default_factory=set)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class _Builder:
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
         self.wide = wide_values(net)
+        self.heads = Heads(net, self.ranges, self.options)
         states = {f.state.name: self._feedback_state(f) for f in net.feedback}
         for name, state in states.items():
             self.formats[name] = state.format
@@ -248,7 +251,8 @@ def _narrow(form: Format) -> Format:
 
 def same(a: Format, b: Format) -> bool:
     """Whether the integers of a are integers of b with the same meaning."""
-    return a.bits == b.bits and a.zero_point == b.zero_point and np.array_equal(a.scale, b.scale)
+    alike = a.bits == b.bits and a.zero_point == b.zero_point
+    return alike and np.array_equal(a.scale, b.scale) and np.array_equal(a.offset, b.offset)
 
 
 def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
@@ -306,22 +310,27 @@ class _OpQuantizer:
         rows: bool = False,
         wide: bool = False,
         nonnegative: bool = False,
-        reach: float = 0.0,
+        reach: float | Floats = 0.0,
     ) -> Format:
         name = self.op.outputs[index]
         wanted = {op.accepts(i) for op, i in self._readers(index)}
-        bound = reach or float(self.builder.ranges.bounds[name].magnitude.max()) + 1e-9
+        each = np.asarray(reach if np.any(reach) else self.builder.ranges.bounds[name].magnitude + 1e-9)
+        bound = float(each.max())
         preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
         if preactivation and (wide or (rows and bound < GATE_BOUND)):
             return GATE if wanted == {"gate"} else LOGIT
         if not rows:
             bound = np.inf
+        common = bool(wanted & {"common", *PREACTIVATIONS})
+        head = self.builder.heads.format(name, each if rows else np.full(1, np.inf), common=common)
+        if head:
+            value = self.builder.net.values[name]
+            return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
         narrow = rows and self.precision == "a8" and not wanted & PREACTIVATIONS
         limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
-        common = bool(wanted & {"common", *PREACTIVATIONS})
         limit = self._by_axis(limit, self.builder.values[name].shape, None if common else axis)
         limit = self._representable(limit, bound)
         if narrow and nonnegative:

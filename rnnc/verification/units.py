@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.verification.verdict import UNLIKE
+from rnnc.quantization.heads import UNLIKE
 
 NORMALISE = "Feed it normalised by channel, (x - mean) / deviation, or make an input of its own of each quantity."
 APART = (
