@@ -78,7 +78,11 @@ class Affine(Op):
         return [Interval(np.clip(low, self.lo, self.hi), np.clip(high, self.lo, self.hi))]
 
     def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """A positive gain becomes a Scale, which costs nothing, and what reads it takes the offset."""
         offset = self.offset + self.gain * offsets[0].reshape(self.operand)
+        if np.all(self.gain > 0) and np.isinf([self.lo, self.hi]).all() and self.operand == self.shape == offset.shape:
+            gain = np.broadcast_to(self.gain, self.shape)
+            return Scale(self.name, self.inputs, self.outputs, gain, node=self.node), offset.ravel()
         small = np.broadcast_shapes(self.gain.shape, table_shape(offset.shape, offset))
         if Loops.over(self.shape, self.operand, small) is None:
             return None

@@ -18,10 +18,11 @@ from rnnc.ops.offset import Offset
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.channels import by_channel, channels_of
-from rnnc.quantization.heads import class_scores, free_name, shown
+from rnnc.quantization.heads import UNLIKE, class_scores, free_name, shown
 
-FAR = 4.0
-"""A channel whose middle is so many times further from zero than its ends are from the middle has an offset of its own."""
+FAR, NEAR = 4.0, 0.25
+"""A channel whose middle is so many times further from zero than its ends are from the middle has an offset of its own; of
+inputs that have one such channel, or channels of unlike ranges, all whose middle is as far as ``NEAR`` says."""
 ZERO_POINT_MAX = 2.0**16
 """The most LSBs from zero that a zero point says."""
 
@@ -50,16 +51,28 @@ def _input_offset(value: Value, calibration: Mapping[str, Sequence[Array]] | Non
         return np.zeros(value.size)
     if not np.all(np.isfinite([low, high])):  # said where it is run
         return np.zeros(value.size)
-    return middle(*channels_of(value.shape, 0, low, high))
+    return middles(*channels_of(value.shape, 0, low, high))
 
 
-def middle(low: Floats, high: Floats) -> Floats:
-    """The offset of channels that are within ``low..high``: a short number near their middle, 0 where that is not far."""
+def middles(low: Floats, high: Floats) -> Floats:
+    """The offsets of channels that are within ``low..high``, all 0 where they are alike and none is far from zero."""
+    centre, half = (low + high) / 2, (high - low) / 2
+    moves = half[half > 0]
+    unlike = moves.size > 0 and moves.max() > UNLIKE * moves.min()
+    far = np.any(np.abs(centre) > FAR * np.where(half > 0, half, half.max()))
+    return middle(low, high, NEAR) if unlike or far else np.zeros(low.size)
+
+
+def middle(low: Floats, high: Floats, least: float = FAR) -> Floats:
+    """The offset of channels that are within ``low..high``: a short number near their middle.
+
+    It is 0 where the middle is not further from zero than ``least`` times half of the range.
+    """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     centre, half = (low + high) / 2, (high - low) / 2
     step = 10.0 ** np.floor(np.log10(np.maximum(half / 8, np.abs(centre) * 1e-7 + 1e-30)))
     short = np.where(half > 0, np.round(centre / step) * step, centre)
-    return np.where(np.abs(centre) > FAR * half, np.asarray(short, np.float32).astype(np.float64), 0.0)
+    return np.where(np.abs(centre) > least * half, np.asarray(short, np.float32).astype(np.float64), 0.0)
 
 
 @dataclass
@@ -144,19 +157,15 @@ def _without(net: Net, value: Value, offset: Floats, options: Options) -> Net:
 
 def centre_outputs(net: Net, ranges: Ranges, options: Options) -> tuple[Net, Ranges]:
     """The net with each op that computes outputs far from zero computing them less their offset, and the ranges of that."""
-    if not ranges.measured:
-        return net, ranges
+    plain = class_scores(net) | {n for n, scale in options.output_scale.items() if scale == "common"}
+    plain.update(options.output_format)
     for op in net.ops:
         if len(op.outputs) > 1 or net.values[op.outputs[0]].dtype == "index":
             continue
         seen = shown(net, op.outputs[0])
-        if not seen or any(s.output in options.output_format for s in seen):
+        if not seen or plain & {s.output for s in seen}:
             continue
-        if class_scores(net) & {s.output for s in seen}:
-            continue
-        for offset in _output_offsets(
-            net, op, ranges, any(options.output_scale.get(s.output) == "common" for s in seen)
-        ):
+        for offset in _output_offsets(net, op, ranges):
             ones = np.ones(offset.shape)
             wish = Affine("", op.outputs, op.outputs, ones, -offset, operand=offset.shape, shape=offset.shape)
             lower = op.scaled(wish) if isinstance(op, Rows) else op.absorb(wish)
@@ -166,13 +175,15 @@ def centre_outputs(net: Net, ranges: Ranges, options: Options) -> tuple[Net, Ran
     return net, ranges
 
 
-def _output_offsets(net: Net, op: Op, ranges: Ranges, common: bool) -> list[Floats]:
-    """Offsets of a value ``[*shape]`` to try: by element, by the last or first axis, one for all."""
+def _output_offsets(net: Net, op: Op, ranges: Ranges) -> list[Floats]:
+    """Offsets of a value ``[*shape]`` to try: by element; of a matrix by its last or first axis as well."""
     name = op.outputs[0]
-    shape, low, high = net.values[name].shape, ranges.lows[name], ranges.highs[name]
-    axes = [None] if common else [*({0, len(shape) - 1} if len(shape) > 1 else {0}), None]
-    found = [middle(*channels_of(shape, axis, low, high)) for axis in axes]
-    return [offset.reshape(shape) for offset in (found if common or len(shape) > 1 else found[:1])]
+    shape, bound = net.values[name].shape, ranges.bounds[name]
+    low, high = (ranges.lows[name], ranges.highs[name]) if ranges.measured else (bound.lo, bound.hi)
+    if not np.all(np.isfinite([low, high])):
+        return []
+    found = [middle(low, high), *(middle(*channels_of(shape, axis, low, high)) for axis in range(len(shape))[::-1])]
+    return [offset.reshape(shape) for offset in (found if len(shape) > 1 else found[:1])]
 
 
 def _raised(net: Net, ranges: Ranges, lower: Op, offset: Floats) -> tuple[Net, Ranges]:
@@ -198,15 +209,18 @@ def _shifted(ranges: Ranges, less: Mapping[str, Floats], restored: Mapping[str, 
         peaks=dict(ranges.peaks),
         lows=dict(ranges.lows),
         highs=dict(ranges.highs),
+        extremes=dict(ranges.extremes),
         samples=dict(ranges.samples),
     )
     for name, fresh in restored.items():
-        for known in (changed.bounds, changed.peaks, changed.lows, changed.highs, changed.samples):
-            known[fresh] = known[name]  # type: ignore[assignment]
+        changed.bounds[fresh] = ranges.bounds[name]
+        for known in (changed.peaks, changed.lows, changed.highs, changed.extremes, changed.samples):
+            known |= {fresh: known[name]} if name in known else {}
     for name, offset in less.items():
         bound, low, high = ranges.bounds[name], ranges.lows[name] - offset, ranges.highs[name] - offset
         changed.bounds[name] = Interval(bound.lo - offset, bound.hi - offset)
         changed.lows[name], changed.highs[name] = low, high
         changed.peaks[name] = np.maximum(np.abs(low), np.abs(high))
-        changed.samples[name] = ranges.samples[name] - offset
+        if name in ranges.samples:
+            changed.samples[name] = ranges.samples[name] - offset
     return changed

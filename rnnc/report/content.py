@@ -98,7 +98,7 @@ def _output(port: Port, shape: tuple[int, ...], net: Net) -> dict[str, Any]:
         "shape": list(shape),
         "dtype": _dtype(port),
         "scale": scale[0] if port.format.uniform else scale,
-        "offset": _offset(port),
+        **({"offset": _offset(port)} if port.format.offset.any() else {}),
         "kind": port.kind,
         "rate": net.every or port.clock.rate,
         "latency": 0 if net.window else port.clock.delay,
