@@ -215,7 +215,7 @@ def _shifted(ranges: Ranges, less: Mapping[str, Floats], restored: Mapping[str, 
     for name, fresh in restored.items():
         changed.bounds[fresh] = ranges.bounds[name]
         for known in (changed.peaks, changed.lows, changed.highs, changed.extremes, changed.samples):
-            known |= {fresh: known[name]} if name in known else {}
+            known.update({fresh: known[name]} if name in known else {})
     for name, offset in less.items():
         bound, low, high = ranges.bounds[name], ranges.lows[name] - offset, ranges.highs[name] - offset
         changed.bounds[name] = Interval(bound.lo - offset, bound.hi - offset)
