@@ -12,7 +12,7 @@ from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Interval, Net
 from rnnc.options import Options, Told, not_told
-from rnnc.quantization.inputs import input_format, offset_of
+from rnnc.quantization.inputs import input_format
 from rnnc.streams import CHUNK, start_net
 
 SAMPLES = 4096
@@ -65,7 +65,7 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
 
     Raises DataError where a value becomes infinite.
     """
-    inputs = {v.name: input_format(v, offset_of(net, v), calibration, options) for v in net.inputs}
+    inputs = {v.name: input_format(net, v, calibration, options) for v in net.inputs}
     ranges = Ranges(calibration is not None, inputs, interval_bounds(net, inputs))
     if calibration is not None:
         _observe(net, calibration, ranges, told)

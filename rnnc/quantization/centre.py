@@ -83,7 +83,7 @@ class _Carrier:
         shapes: of all values.
         less: what values are less, by name, ``[elements]``.
         zero_lsb: of each value that ops which cannot fold its offset may read with a zero point, the LSB.
-        folded: whether some op took an offset into its constants.
+        folded: whether something but copies came of it.
     """
 
     net: Net
@@ -106,9 +106,8 @@ class _Carrier:
             return
         changed, left = found
         self.ops.append(changed)
-        if left is None:
-            self.folded = True
-        else:
+        self.folded |= changed is not op
+        if left is not None:
             self.less[op.outputs[0]] = np.asarray(left, np.float64).ravel()
 
     def restore(self, name: str, *, at_edge: bool = False) -> str:
@@ -116,6 +115,7 @@ class _Carrier:
         key = name, at_edge
         if name not in self.less:
             return name
+        self.folded |= at_edge
         if key not in self.restored:
             shape, offset, lsb = self.shapes[name], self.less[name], self.zero_lsb.get(name, 0.0)
             by_zero = bool(np.all(offset == offset[0])) and abs(offset[0]) < ZERO_POINT_MAX * lsb and not at_edge

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Net, Value
 from rnnc.ops.offset import Offset
+from rnnc.ops.reshape import Reshape
+from rnnc.ops.scale import Scale
 from rnnc.options import Options
 from rnnc.quantization.channels import by_channel
 
@@ -36,14 +39,31 @@ def offset_of(net: Net, value: Value) -> Floats:
     return np.zeros(value.size)
 
 
-def input_format(
-    value: Value, offset: Floats, calibration: Mapping[str, Sequence[Array]] | None, options: Options
-) -> Format:
-    """The format of an input that is read less ``offset [elements]``.
+def effects(net: Net, value: Value) -> Floats:
+    """The largest weight that meets each element of an input in rows that read it, ``[elements]``; 0 where none is known."""
+    found = np.zeros(value.size)
+    todo = [(value.name, np.ones(value.size))]
+    while todo:
+        name, gain = todo.pop()
+        for op in net.ops:
+            if name not in op.inputs:
+                continue
+            weights = op.column_weights(op.inputs.index(name))
+            if weights is not None:
+                found = np.maximum(found, np.abs(weights).max(0) * gain)
+            elif isinstance(op, Offset | Reshape):
+                todo.append((op.outputs[0], gain))
+            elif isinstance(op, Scale):
+                todo.append((op.outputs[0], gain * op.gain.ravel()))
+    return found
+
+
+def input_format(net: Net, value: Value, calibration: Mapping[str, Sequence[Array]] | None, options: Options) -> Format:
+    """The format of an input, with the offset that the net reads it less.
 
     Raises DataError where the calibration data leave it at zero, UsageError where an option has too few or many channels.
     """
-    name = value.name
+    name, offset = value.name, offset_of(net, value)
     if value.dtype == "index":
         return Format.rows(value.rows)
     if name in options.input_format:
@@ -59,9 +79,21 @@ def input_format(
     seen = np.concatenate([s.reshape(len(s), -1) for s in calibration[name]]).astype(np.float64)
     if not seen.any():
         raise DataError(f"input {name!r} is zero throughout the calibration data")
-    peak = expected_peak(np.abs(seen - offset))
+    room = INPUT_HEADROOM * expected_peak(np.abs(seen - offset))
     still = (offset != 0) & (np.ptp(seen, axis=0) == 0)
-    return Format(16, np.where(still, np.abs(offset), INPUT_HEADROOM * peak) / 32767, offset=offset)
+    return Format(
+        16, np.where(still, _room_at_rest(effects(net, value), room, offset, still), room) / 32767, offset=offset
+    )
+
+
+def _room_at_rest(weights: Floats, room: Floats, offset: Floats, still: NDArray[np.bool_]) -> Floats:
+    """What channels that never moved have room for: as much effect as the others had, and no more than their own size."""
+    known = ~still & (weights > 0)
+    most = np.abs(offset)
+    if not known.any():
+        return most
+    effect = (weights * room)[known].max()
+    return np.asarray(np.minimum(most, np.where(weights > 0, effect / np.maximum(weights, 1e-30), most)))
 
 
 def expected_peak(seen: Floats) -> Floats:

@@ -8,7 +8,9 @@ from rnnc.fixed import Floats
 from rnnc.quantization.heads import UNLIKE
 
 NORMALISE = "Feed it normalised by channel, (x - mean) / deviation, or make an input of its own of each quantity."
-BY_CHANNEL = "each channel gets a scale and an offset of its own from calibration data, or from --input-affine INPUT=S0/S1/..,O0/O1/.."
+BY_CHANNEL = (
+    "calibration data give each channel its own scale and offset, as does --input-affine INPUT=S0/S1/..,O0/O1/.."
+)
 APART = (
     "Give each quantity an output of its own, or let the network scale the channels to like ranges, and undo that in the "
     "firmware."

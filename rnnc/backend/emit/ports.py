@@ -74,8 +74,8 @@ def _loop(program: Program, y: Port, x: Port) -> list[str]:
     if not 2.0**-MULTIPLIER_BITS < ratio < 2.0**MULTIPLIER_BITS:
         return []
     m, s = multiplier(np.array([ratio]), MULTIPLIER_BITS)
-    how = f"({y.c_name} * {stem}_M + (1 << {stem}_S >> 1)) >> {stem}_S"
-    told = f"/* {y.c_name} fed back as {x.c_name}: {how} in 32 bits, saturated to int16 */"
+    how = f"({y.c_name} * (int32_t){stem}_M + ((int32_t)1 << {stem}_S >> 1)) >> {stem}_S"
+    told = f"/* {y.c_name} fed back as {x.c_name}: {how}, saturated to int16 */"
     return [told, f"#define {stem}_M {int(m[0])}", f"#define {stem}_S {int(s[0])}"]
 
 
