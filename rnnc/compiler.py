@@ -27,8 +27,9 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.centre import centre_inputs, centre_outputs
 from rnnc.quantization.certify import Certificate, certify
+from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
-from rnnc.quantization.quantize import check_counts, quantize
+from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.report.advice import range_cautions, restart_cautions

@@ -37,7 +37,7 @@ from rnnc.tracing import Node, Traced, Tracer, handles
 
 
 @runtime_checkable
-class Rows(Protocol):
+class TakesAffine(Protocol):
     """A layer that takes in a gain and offset of each row where nothing needs the value between (``scaled``)."""
 
     def scaled(self, reader: Affine) -> Op | None: ...

@@ -395,13 +395,3 @@ def _time_first(weights: Floats, x: Traced, g: Geometry) -> Floats:
     weights = np.moveaxis(weights, x.time or 0, 1) if over_time else weights[:, None]
     channels = weights.shape[2]
     return weights.reshape(len(weights), g.time.kernel, channels, g.rows.kernel, g.columns.kernel)
-
-
-@handles("ConvTranspose")
-def from_transposed(node: Node, trace: Tracer) -> None:
-    """Refused: it writes more steps than it reads."""
-    trace.refuse(
-        node,
-        "a transposed convolution gives more steps or positions than it takes, and adds them up where they overlap",
-        "Use a plain convolution, or compile the part before it.",
-    )

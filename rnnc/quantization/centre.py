@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnc.fixed import Floats
 from rnnc.net import Array, Feedback, Interval, Net, Op, Value
-from rnnc.ops.affine import Affine, Rows
+from rnnc.ops.affine import Affine, TakesAffine
 from rnnc.ops.offset import Offset
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
@@ -168,7 +168,7 @@ def centre_outputs(net: Net, ranges: Ranges, options: Options) -> tuple[Net, Ran
         for offset in _output_offsets(net, op, ranges):
             ones = np.ones(offset.shape)
             wish = Affine("", op.outputs, op.outputs, ones, -offset, operand=offset.shape, shape=offset.shape)
-            lower = op.scaled(wish) if isinstance(op, Rows) else op.absorb(wish)
+            lower = op.scaled(wish) if isinstance(op, TakesAffine) else op.absorb(wish)
             if lower is not None and offset.any():
                 net, ranges = _raised(net, ranges, replace(lower, inputs=op.inputs), offset.ravel())
                 break

@@ -11,7 +11,7 @@ import numpy as np
 from rnnc.errors import UsageError
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Net, Op, Output
-from rnnc.ops.affine import Affine, Rows
+from rnnc.ops.affine import Affine, TakesAffine
 from rnnc.ops.offset import Offset
 from rnnc.ops.rescale import Rescale
 from rnnc.options import Options
@@ -108,7 +108,7 @@ def denormalised(net: Net) -> Net:
     producers = {name: op for op in net.ops for name in op.outputs}
     for affine in net.ops:
         layer = producers.get(affine.inputs[0])
-        if not isinstance(affine, Affine) or not isinstance(layer, Op) or not isinstance(layer, Rows):
+        if not isinstance(affine, Affine) or not isinstance(layer, Op) or not isinstance(layer, TakesAffine):
             continue
         only = [op for op in net.ops if set(layer.outputs).intersection(op.inputs)] == [affine]
         between = any(o.value in layer.outputs for o in net.outputs) or any(

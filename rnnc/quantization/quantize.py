@@ -10,13 +10,14 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
-from rnnc.net import MOST_COUNTED, MOST_ELEMENTS, Accept, Feedback, Net, Op, Value
+from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.ops.wide import WIDE_MAX, wide_copy, wide_format
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.heads import OUTPUT_HEADROOM, Heads
 from rnnc.quantization.rounding import round_gptq, round_jointly, round_nearest
 from rnnc.rows import ACCUMULATOR_MAX, Block, quantize_block
@@ -79,7 +80,7 @@ class _Builder:
             adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
             try:
                 q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
-                _check_states(q)
+                check_states(q)
                 q.bounds()
             except Refused as error:
                 error.where = error.where or f"{op.name}, {op.describe()}"
@@ -190,36 +191,6 @@ class _Builder:
             self.ops.append(QRescale(op, (name,), (form,), self.formats[name], value.size))
             self.formats[fresh], self.values[fresh] = form, replace(value, name=fresh)
         return fresh
-
-
-def check_counts(net: Net) -> None:
-    """Raise Refused where 16 bits do not count the elements of a value or of a history, or the steps until a value is due."""
-    for op in net.ops:
-        where = f"{op.name}, {op.describe()}"
-        try:
-            op.states()
-        except Refused as error:
-            error.where = where
-            raise
-        for value in (net.values[name] for name in op.outputs):
-            if value.size > MOST_ELEMENTS:
-                what = f"gives {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
-                raise Refused(what, where=where, hint="A smaller layer, or leave it outside: --output TENSOR.")
-    for value in net.inputs:
-        if value.size > MOST_ELEMENTS:
-            what = f"has {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
-            raise Refused(what, where=f"input {value.name!r}", hint="If they are a sequence: --time-axis INPUT=AXIS.")
-    steps = max(net.window, net.drain_steps, *(max(v.clock.rate, v.clock.phase) for v in net.values.values()))
-    if steps > MOST_COUNTED:
-        raise Refused(f"it counts {steps} steps; {MOST_COUNTED} are supported", hint="Take shorter windows or strides.")
-
-
-def _check_states(op: QOp) -> None:
-    """Raise Refused where a state counts further than its type."""
-    for state in op.states():
-        most = (1 << (state.format.bits - 1)) - 1
-        if state.format.hi > most:
-            raise Refused(f"it keeps {state.format.hi} steps; {most} are supported", hint="Take shorter windows.")
 
 
 def wide_values(net: Net) -> set[str]:
