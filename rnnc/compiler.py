@@ -27,9 +27,11 @@ from rnnc.options import Options, Told, not_told
 from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
+from rnnc.quantization.centre import centre_inputs, centre_outputs
 from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.choice import Choice, choose
-from rnnc.quantization.quantize import check_counts
+from rnnc.quantization.counts import check_counts
+from rnnc.quantization.heads import denormalised, with_output_formats
 from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.quantization.survey import survey
@@ -58,7 +60,10 @@ def no_watch(_: str, __: object) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """What each stage made. ``data`` is the calibration's, or the noise that stood in for it."""
+    """What each stage made. ``data`` is the calibration's, or the noise that stood in for it.
+
+    ``net`` is as the file says; that of ``qnet`` reads inputs, and computes outputs, less their offsets.
+    """
 
     graph: Graph
     net: Net
@@ -104,13 +109,16 @@ def compile_stages(
     frames = input_frames(graph, net, options)
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
-    ranges: Ranges = made("calibrate", make_room(net, calibrate(net, sequences, options, told), starts))
-    qnet, choice = choose(net, ranges, sequences, options, partial(_bytes, options), told)
-    searched = search(net, ranges, sequences, options, choice.is_wide, told) if options.search else qnet
+    centred = centre_inputs(with_output_formats(denormalised(net), options), sequences, options)
+    found = make_room(centred, calibrate(centred, sequences, options, told), starts)
+    centred, ranges = centre_outputs(centred, found, options)
+    made("calibrate", ranges)
+    qnet, choice = choose(centred, ranges, sequences, options, partial(_bytes, options), told)
+    searched = search(centred, ranges, sequences, options, choice.is_wide, told) if options.search else qnet
     qnet = made("quantize", searched)
     certificate: Certificate = made("certify", certify(qnet))
     program: Program = made("lower", lower(qnet, options.target))
-    data = given or Data({k: list(v) for k, v in noise_sequences(net, ranges).items()}, "one")
+    data = given or Data({k: list(v) for k, v in noise_sequences(centred, ranges).items()}, "one")
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
 
 
@@ -313,10 +321,11 @@ def _check_names(net: Net, options: Options) -> None:
             raise UsageError(
                 f"--layer-precision: the network has no layer {name!r}", hint=f"Its layers are {', '.join(layers)}."
             )
-    known = [v.name for v in net.inputs]
-    for option in ("input_range", "input_format", "input_affine", "time_axis"):
+    inputs, outputs = [v.name for v in net.inputs], [o.name for o in net.outputs]
+    of_inputs = [(option, "input", inputs) for option in ("input_range", "input_format", "input_affine", "time_axis")]
+    of_outputs = [(option, "output", outputs) for option in ("output_format", "output_scale")]
+    for option, what, known in (*of_inputs, *of_outputs):
         for name in getattr(options, option):
             if name not in known:
-                raise UsageError(
-                    f"{flag_of(option)}: the network has no input {name!r}", hint=f"Its inputs are {', '.join(known)}."
-                )
+                has = f"Its {what}s are {', '.join(known)}."
+                raise UsageError(f"{flag_of(option)}: the network has no {what} {name!r}", hint=has)

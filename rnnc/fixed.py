@@ -70,13 +70,14 @@ def matmul(x: Ints, weights_t: Floats) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class Format:
-    """What the integers of a value mean: ``real = (q - zero_point) * scale``.
+    """What the integers of a value mean: ``real = (q - zero_point) * scale + offset``.
 
     Args:
         bits: width, 8, 16 or 32.
         scale: real units per LSB, length 1 or one for each element of the flattened value.
         zero_point: the integer that means 0.
         residual: how much more than ``zero_point`` means exactly 0, a fraction of an LSB (raw sensor counts).
+        offset: real units, length 1 or one for each element: of inputs and outputs of the network alone (``ops.offset``).
         lo, hi: what the integers are saturated to.
         index: an unsigned row number (embedding input, argmax) and no measured quantity.
     """
@@ -88,12 +89,12 @@ class Format:
     hi: int = 32767
     index: bool = False
     residual: float = 0.0
+    offset: Floats = field(default_factory=lambda: np.zeros(1))
 
     def __post_init__(self) -> None:
-        scale = np.atleast_1d(np.asarray(self.scale, np.float64))
-        if scale.size > 1 and np.all(scale == scale[0]):
-            scale = scale[:1]
-        object.__setattr__(self, "scale", scale)
+        for name in ("scale", "offset"):
+            values = np.atleast_1d(np.asarray(getattr(self, name), np.float64))
+            object.__setattr__(self, name, values[:1] if np.all(values == values[0]) else values)
 
     @staticmethod
     def q(fraction: int, bits: int = 16, lo: int | None = None, hi: int | None = None) -> Format:
@@ -124,7 +125,7 @@ class Format:
     @property
     def fraction(self) -> int | None:
         """n where the format is a Qm.n, else None."""
-        if not self.uniform or self.zero_point or self.index:
+        if not self.uniform or self.zero_point or self.index or self.offset.any():
             return None
         n = -np.log2(self.scale[0])
         return int(n) if n == np.floor(n) and 0 <= n <= 40 else None
@@ -138,34 +139,40 @@ class Format:
         """One scale for each of ``size`` elements."""
         return np.broadcast_to(self.scale, (size,))
 
+    def offset_for(self, size: int) -> Floats:
+        """One offset for each of ``size`` elements."""
+        return np.broadcast_to(self.offset, (size,))
+
     def quantize(self, real: NDArray[Any]) -> Ints:
         """Nearest integers, halves up, saturated; ``real`` is ``[..., *shape]``, NaN becomes the zero point."""
         if self.index:
             return np.clip(np.asarray(real).astype(np.int64), self.lo, self.hi)
         flat = np.nan_to_num(np.asarray(real, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
-        return round_half_up(np.clip(flat / self._like(flat) + self.zero, self.lo, self.hi))
+        counts = (flat - self._like(flat, self.offset)) / self._like(flat, self.scale)
+        return round_half_up(np.clip(counts + self.zero, self.lo, self.hi))
 
     def dequantize(self, q: Ints) -> Floats:
         """Real units; ``q`` is ``[..., *shape]``."""
         real = np.asarray(q - self.zero, np.float64)
-        return np.asarray(real * self._like(real))
+        return np.asarray(real * self._like(real, self.scale) + self._like(real, self.offset))
 
     def limit(self, real: NDArray[Any]) -> Floats:
         """Real numbers ``[..., *shape]`` kept within the range, and not rounded."""
         flat = np.asarray(real, np.float64)
-        like = self._like(flat)
-        return np.asarray(np.clip(flat, (self.lo - self.zero) * like, (self.hi - self.zero) * like))
+        scale, offset = self._like(flat, self.scale), self._like(flat, self.offset)
+        return np.asarray(np.clip(flat, (self.lo - self.zero) * scale + offset, (self.hi - self.zero) * scale + offset))
 
-    def _like(self, x: Floats) -> Floats:
-        """The scale in a shape that broadcasts to ``x``: elements are the last axes, in C order."""
-        if self.uniform:
-            return self.scale
+    @staticmethod
+    def _like(x: Floats, each: Floats) -> Floats:
+        """Scales or offsets in a shape that broadcasts to ``x``: elements are the last axes, in C order."""
+        if each.size == 1:
+            return each
         shape: tuple[int, ...] = ()
         for n in reversed(x.shape):
             shape = (n, *shape)
-            if int(np.prod(shape)) == self.scale.size:
-                return self.scale.reshape(shape)
-        raise AssertionError(f"{self.scale.size} scales do not fit an array of shape {x.shape}")
+            if int(np.prod(shape)) == each.size:
+                return each.reshape(shape)
+        raise AssertionError(f"{each.size} scales or offsets do not fit an array of shape {x.shape}")
 
     def __str__(self) -> str:
         if self.index:
@@ -173,7 +180,8 @@ class Format:
         if self.fraction is not None:
             return f"Q{self.bits - 1 - self.fraction}.{self.fraction}"
         scale = f"{self.scale[0]:.6g}" if self.uniform else f"{self.scale.min():.3g}..{self.scale.max():.3g} by channel"
-        return f"int{self.bits}, LSB {scale}" + (f", zero at {self.zero_point}" if self.zero_point else "")
+        zero = f", zero at {self.zero_point}" if self.zero_point else ""
+        return f"int{self.bits}, LSB {scale}{zero}{', offset' if self.offset.any() else ''}"
 
 
 HIDDEN = Format.q(15)

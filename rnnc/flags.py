@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from typing import Any
 
 WORD_BITS = 15
 """m + n of an int16 Qm.n, which does not count the sign."""
+CHANNEL_MARK = "/"
+"""Between the numbers of channels."""
 AXIS_NONE = "none"
 """What a flag says where Python says None."""
 
@@ -38,12 +40,21 @@ def _number(text: str) -> str:
     return text if re.fullmatch(r"[+-]?(\d[\w.+-]*|inf|nan|[A-Z]+\d?)", text) else ""
 
 
+def _channels(text: str) -> str:
+    """ "1/2" as "(1, 2)"."""
+    numbers = text.split(CHANNEL_MARK)
+    if not all(map(_number, numbers)):
+        return ""
+    return numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
+
+
 def _pair(mark: str) -> Callable[[str], str]:
-    """ "-3:3" as "(-3, 3)"."""
+    """ "-3:3" as "(-3, 3)", "1/2,0" as "((1, 2), 0)"."""
 
     def read(text: str) -> str:
-        first, found, second = text.partition(mark)
-        return f"({first}, {second})" if found and _number(first) and _number(second) else ""
+        first, _, second = text.partition(mark)
+        sides = _channels(first), _channels(second)
+        return f"({sides[0]}, {sides[1]})" if all(sides) else ""
 
     return read
 
@@ -61,8 +72,15 @@ def _axis(text: str) -> str:
     return "None" if text == AXIS_NONE else _number(text)
 
 
-def _two(mark: str) -> Callable[[tuple[float, float]], str]:
-    return lambda pair: f"{pair[0]:g}{mark}{pair[1]:g}"
+Channels = float | Sequence[float]
+"""A number, or one for each channel."""
+
+
+def _two(mark: str) -> Callable[[tuple[Channels, Channels]], str]:
+    def written(side: Channels) -> str:
+        return CHANNEL_MARK.join(f"{n:g}" for n in (side if isinstance(side, Sequence) else (side,)))
+
+    return lambda pair: f"{written(pair[0])}{mark}{written(pair[1])}"
 
 
 def _count(keyword: str) -> Spelling:
@@ -88,6 +106,8 @@ FLAGS: Mapping[str, Spelling] = {
     "--input-range": Spelling("input_range", _two(":"), _pair(":"), "entries"),
     "--input-format": Spelling("input_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
     "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),
+    "--output-format": Spelling("output_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
+    "--output-scale": Spelling("output_scale", in_python=_text, takes="entries"),
     "--calib": Spelling("calibration", in_python=_text),
     "--input": Spelling("test", in_python=_text),
     "--labels": Spelling("labels", in_python=_text),

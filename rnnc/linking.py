@@ -15,12 +15,14 @@ from rnnc.errors import UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.stream.streaming import to_stream
-from rnnc.options import Layout, Options, Told, not_told
+from rnnc.options import Layout, Options, OutputScale, Told, not_told
 from rnnc.package import Package, write_folder
 from rnnc.verification.task import UNSCORED
 
 NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
 """Options that name inputs: each network is given those of its own."""
+NAMED_OUTPUTS = ("output_format", "output_scale")
+"""The same of outputs."""
 IGNORED = "ignored: "
 """How a note on arrays begins that are for no input of a network."""
 
@@ -95,7 +97,7 @@ def compile_linked(
     words = [Path(first).name, Path(second).name, *(w for pair in links.items() for w in ("--link", "=".join(pair)))]
     outputs = _outputs(first, own[0], links)
     told_of: dict[str, Any] = {"verify": verify, "watch": watch, "told": told, "words": words, "labels": UNSCORED}
-    one = build(first, calibration, replace(own[0], outputs=outputs), **told_of)
+    one = build(first, calibration, _handed_plain(replace(own[0], outputs=outputs), links), **told_of)
     starts = {to: _reach(one, output) for output, to in links.items()}
     alone = replace(own[1], outputs=())
     two = build(second, calibration, alone, starts=starts, **told_of)
@@ -106,15 +108,23 @@ def compile_linked(
 
 
 def _options(options: Options, *files: str | Path) -> list[Options]:
-    """The options of each network; raises UsageError where one names an input that neither has."""
-    inputs = [{i.name for i in read_model(file)[0].graph.input} for file in files]
-    for name in NAMED:
-        unknown = getattr(options, name).keys() - inputs[0] - inputs[1]
+    """The options of each network; raises UsageError where one names an input or output that neither has."""
+    graphs = [read_model(file)[0].graph for file in files]
+    inputs, outputs = ([{v.name for v in getattr(g, side)} for g in graphs] for side in ("input", "output"))
+    known = {**dict.fromkeys(NAMED, ("input", inputs)), **dict.fromkeys(NAMED_OUTPUTS, ("output", outputs))}
+    for name, (what, names) in known.items():
+        unknown = getattr(options, name).keys() - names[0] - names[1]
         if unknown:
-            raise UsageError(f"{flag_of(name)}: neither network has an input {sorted(unknown)[0]!r}")
+            raise UsageError(f"{flag_of(name)}: neither network has an {what} {sorted(unknown)[0]!r}")
     every = {f.name: getattr(options, f.name) for f in fields(Options)}
-    chosen = [{n: {k: v for k, v in every[n].items() if k in names} for n in NAMED} for names in inputs]
+    chosen = [{n: {k: v for k, v in every[n].items() if k in own[i]} for n, (_, own) in known.items()} for i in (0, 1)]
     return [Options(**{**every, **part}) for part in chosen]
+
+
+def _handed_plain(options: Options, links: Mapping[str, str]) -> Options:
+    """The options of the first network: what is handed over has one scale and no offset, where nothing else is asked."""
+    plain: dict[str, OutputScale] = {name: "common" for name in links if name not in options.output_format}
+    return replace(options, output_scale=plain | dict(options.output_scale))
 
 
 def _outputs(file: str | Path, options: Options, links: Mapping[str, str]) -> tuple[str, ...]:

@@ -207,6 +207,10 @@ class Op(ABC):
         """This op and the only op that reads its output as one, under the reader's outputs; None where they are not."""
         return None
 
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """The op over inputs that come less ``offsets [elements]``, and what its output is less then; None if there is none."""
+        return None
+
     def describe(self) -> str:
         """One line: what it is."""
         return self.kind
@@ -238,7 +242,7 @@ class Quantizer(Protocol):
         rows: bool = False,
         wide: bool = False,
         nonnegative: bool = False,
-        reach: float = 0.0,
+        reach: float | Floats = 0.0,
     ) -> Format:
         """A format for output ``index`` that suits its range, the profile, and all that read it.
 
@@ -247,7 +251,7 @@ class Quantizer(Protocol):
             rows: it comes from rows of weights (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
             wide: it may be int32 where all that read it want preactivations or logits.
             nonnegative: negative numbers are clipped (a fused ReLU).
-            reach: the largest magnitude before that clipping, which the accumulators must hold in LSBs of the output.
+            reach: the largest magnitude before that clipping, of all elements or each: what accumulators must hold.
         """
 
     def extended(self) -> Format | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -16,6 +16,9 @@ Precision = Literal["a16", "a8"]
 Weights = Literal["auto", "8", "16"]
 Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
 """How a package lies on disk (backend.layouts)."""
+OutputScale = Literal["common", "channel"]
+Pair = tuple[float | Sequence[float], float | Sequence[float]]
+"""Two numbers, or two lists by channel."""
 Told = Callable[[int, int], None]
 """Called in long work with how much is done, and of how much."""
 
@@ -49,12 +52,34 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _is_channels(value: Any) -> bool:
+    """Whether it is a number, or one for each channel."""
+    return _is_number(value) or (isinstance(value, tuple | list) and len(value) > 0 and all(map(_is_number, value)))
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_channels, value))
+
+
+def each(value: float | Sequence[float]) -> tuple[float, ...]:
+    """A number, or one for each channel, as a tuple."""
+    return tuple(value) if isinstance(value, Sequence) else (value,)
+
+
+def _of_pairs(pair: Pair) -> list[tuple[float, float]]:
+    """Each channel's; those of fewer channels again and again."""
+    first, second = map(each, pair)
+    count = max(len(first), len(second))
+    return [(first[k % len(first)], second[k % len(second)]) for k in range(count)]
+
+
+def _unlike(pair: Pair) -> str:
+    first, second = (len(each(side)) for side in pair)
+    return "" if first == second or 1 in (first, second) else f"{first} and {second} channels do not fit"
 
 
 def _negative(value: float) -> str:
@@ -79,16 +104,24 @@ def _no_block(name: str) -> str:
     return "" if shaped else "expected LAYER, LAYER.GATE, or LAYER.GATE.x and LAYER.GATE.h"
 
 
-def _no_range(pair: tuple[float, float]) -> str:
-    if not all(map(math.isfinite, pair)):
+def _no_fraction(n: int) -> str:
+    return "" if 0 <= n <= WORD_BITS else f"N must be 0 to {WORD_BITS}"
+
+
+def _no_output_scale(value: str) -> str:
+    return "" if value in get_args(OutputScale) else f"expected {' or '.join(get_args(OutputScale))}"
+
+
+def _no_range(pair: Pair) -> str:
+    if not all(math.isfinite(n) for side in pair for n in each(side)):
         return "LO and HI must be finite"
-    return "" if pair[0] < pair[1] else "LO must be below HI"
+    return _unlike(pair) or ("" if all(lo < hi for lo, hi in _of_pairs(pair)) else "LO must be below HI")
 
 
-def _no_affine(pair: tuple[float, float]) -> str:
-    if not all(map(math.isfinite, pair)):
+def _no_affine(pair: Pair) -> str:
+    if not all(math.isfinite(n) for side in pair for n in each(side)):
         return "SCALE and OFFSET must be finite"
-    return "" if pair[0] > 0 else "SCALE must be above 0"
+    return _unlike(pair) or ("" if min(each(pair[0])) > 0 else "SCALE must be above 0")
 
 
 COUNT = OptionRule("a whole number", _is_whole, _negative)
@@ -112,12 +145,9 @@ RULES: Mapping[str, OptionRule] = {
     "outputs": OptionRule("a text", _is_text, every=True),
     "external_data": OptionRule("True or False", lambda value: isinstance(value, bool)),
     "input_range": OptionRule("two numbers, LO and HI", _is_pair, _no_range, every=True),
-    "input_format": OptionRule(
-        "a whole number",
-        _is_whole,
-        lambda n: "" if 0 <= n <= WORD_BITS else f"N must be 0 to {WORD_BITS}",
-        every=True,
-    ),
+    "input_format": OptionRule("a whole number", _is_whole, _no_fraction, every=True),
+    "output_format": OptionRule("a whole number", _is_whole, _no_fraction, every=True),
+    "output_scale": OptionRule("a text", _is_text, _no_output_scale, every=True),
     "input_affine": OptionRule("two numbers, SCALE and OFFSET", _is_pair, _no_affine, every=True),
 }
 """What each field of Options must be, whoever made it. Targets and names of the network are for the stages to check."""
@@ -128,7 +158,8 @@ LIMITS: Mapping[str, OptionRule] = {
 }
 """What bounds of a result must be."""
 NUMBER_OF_AN_INPUT = ("input_range", "input_format", "input_affine")
-"""Each alone says what an input's integers mean."""
+NUMBER_OF_AN_OUTPUT = ("output_format", "output_scale")
+"""Each alone says what the integers of an input, or of an output, mean."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +185,11 @@ class Options:
         time_axis: which axis of an input is time; None where none of them is.
         outputs: tensors to compile as outputs in place of the file's.
         external_data: read weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
-        input_range: (lo, hi) of an input, real units.
+        input_range: (lo, hi) of an input, real units; each a number, or one for each channel.
         input_format: n of an input's Qm.n.
-        input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset.
+        input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset; by channel as well.
+        output_format: n of an output's Qm.n.
+        output_scale: "common" for one scale of all channels of an output, "channel" for one each; by their ranges else.
 
     Raises UsageError where a value is none that its option takes.
     """
@@ -177,26 +210,28 @@ class Options:
     time_axis: Mapping[str, int | None] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     external_data: bool = False
-    input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    input_range: Mapping[str, Pair] = field(default_factory=dict)
     input_format: Mapping[str, int] = field(default_factory=dict)
-    input_affine: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    input_affine: Mapping[str, Pair] = field(default_factory=dict)
+    output_format: Mapping[str, int] = field(default_factory=dict)
+    output_scale: Mapping[str, OutputScale] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for keyword, rule in RULES.items():
             _check(keyword, getattr(self, keyword), rule)
-        for name, (first, *others) in self._ways().items():
+        for name, (first, *others) in (*self._ways(NUMBER_OF_AN_INPUT), *self._ways(NUMBER_OF_AN_OUTPUT)):
             if others:
                 raise UsageError(
                     f"{flag_of(first)} and {flag_of(others[0])} are both given for {name!r}: one is enough"
                 )
 
-    def _ways(self) -> dict[str, list[str]]:
-        """For each input the options that say what its integers mean."""
+    def _ways(self, keywords: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """For each input or output the options that say what its integers mean."""
         ways: dict[str, list[str]] = {}
-        for keyword in NUMBER_OF_AN_INPUT:
+        for keyword in keywords:
             for name in getattr(self, keyword):
                 ways.setdefault(name, []).append(keyword)
-        return ways
+        return list(ways.items())
 
     def precision_of(self, layer: str) -> Precision:
         """The precision of a layer."""

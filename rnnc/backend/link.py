@@ -81,6 +81,9 @@ def handovers(first: Program, second: Program, links: Mapping[str, str]) -> list
             raise UsageError(f"{option}: {output!r} is a row number")
         states = [a for a in accessors(second) if a.alias == target]
         ports = [p for p in second.inputs if p.name == target and not (p.format.index or p.format.zero)]
+        if source.format.offset.any() or any(p.format.offset.any() for p in ports):
+            hint = f"One scale alone: --output-scale {output}=common, --input-format {target}=qM.N."
+            raise UsageError(f"{option}: real numbers of one of them have an offset", hint=hint)
         if not states and not ports:
             names = dict.fromkeys([*(a.alias for a in accessors(second)), *(p.name for p in second.inputs)])
             raise UsageError(

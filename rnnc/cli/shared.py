@@ -19,8 +19,8 @@ from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
-from rnnc.flags import WORD_BITS, in_shell
-from rnnc.options import Options, Precision, Weights
+from rnnc.flags import CHANNEL_MARK, WORD_BITS, in_shell
+from rnnc.options import Options, OutputScale, Pair, Precision, Weights
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -121,7 +121,19 @@ class ModelArguments:
         None
     )
     input_affine: Annotated[
-        list[str] | None, _option("--input-affine", "INPUT=SCALE,OFFSET", "Raw counts: real = counts * SCALE + OFFSET.")
+        list[str] | None,
+        _option(
+            "--input-affine",
+            "INPUT=SCALE,OFFSET",
+            "Raw counts: real = counts * SCALE + OFFSET; by channel S0/S1/..,O0/O1/..",
+        ),
+    ] = None
+    output_format: Annotated[
+        list[str] | None, _option("--output-format", "OUTPUT=qM.N", "An output's number format.")
+    ] = None
+    output_scale: Annotated[
+        list[str] | None,
+        _option("--output-scale", "OUTPUT=common|channel", "One scale for all channels of an output, or one each."),
     ] = None
 
     def options(self, name: str = "") -> Options:
@@ -146,6 +158,8 @@ class ModelArguments:
             input_range=pairs("--input-range", self.input_range, _range),
             input_format=pairs("--input-format", self.input_format, _fraction),
             input_affine=pairs("--input-affine", self.input_affine, _affine),
+            output_format=pairs("--output-format", self.output_format, _fraction),
+            output_scale=pairs("--output-scale", self.output_scale, lambda text: cast("OutputScale", text)),
         )
 
     def build(
@@ -243,11 +257,17 @@ def _number(text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
-def _range(text: str) -> tuple[float, float]:
+def _channels(text: str) -> float | tuple[float, ...]:
+    """A number, or one for each channel."""
+    numbers = tuple(map(_number, text.split(CHANNEL_MARK)))
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _range(text: str) -> Pair:
     lo, colon, hi = text.partition(":")
     if not colon:
         raise ValueError("expected LO:HI")
-    return _number(lo), _number(hi)
+    return _channels(lo), _channels(hi)
 
 
 def _axis(text: str) -> int | None:
@@ -263,11 +283,11 @@ def _fraction(text: str) -> int:
     return int(fraction)
 
 
-def _affine(text: str) -> tuple[float, float]:
+def _affine(text: str) -> Pair:
     scale, comma, offset = text.partition(",")
     if not comma:
         raise ValueError("expected SCALE,OFFSET")
-    return _number(scale), _number(offset)
+    return _channels(scale), _channels(offset)
 
 
 # --------------------------------------------------------------------------- commands

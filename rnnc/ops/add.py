@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.fixed import Floats, Format
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
     Binary,
@@ -51,6 +51,10 @@ class Add(Binary):
 
     def interval(self, a: Interval, b: Interval) -> Interval:
         return Interval(a.lo - b.hi, a.hi - b.lo) if self.subtract else Interval(a.lo + b.lo, a.hi + b.hi)
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        a, b = (o.reshape(shape) for o, shape in zip(offsets, self.shapes, strict=True))
+        return self, np.broadcast_to(self.of(a, b), self.shape).ravel()
 
     def quantize(self, q: Quantizer) -> QOp:
         sources = (q.input(0), q.input(1))

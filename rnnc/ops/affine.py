@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from rnnc.ops.elementwise import (
     broadcast_scale,
     operands,
     reach_of,
+    table_shape,
 )
 from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.ops.log import Log
@@ -33,6 +34,13 @@ from rnnc.ops.power import Power
 from rnnc.ops.scale import Scale
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
+
+
+@runtime_checkable
+class TakesAffine(Protocol):
+    """A layer that takes in a gain and offset of each row where nothing needs the value between (``scaled``)."""
+
+    def scaled(self, reader: Affine) -> Op | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +80,17 @@ class Affine(Op):
         ends = np.where(gain == 0, 0.0, x.lo * gain), np.where(gain == 0, 0.0, x.hi * gain)
         low, high = np.minimum(*ends) + offset, np.maximum(*ends) + offset
         return [Interval(np.clip(low, self.lo, self.hi), np.clip(high, self.lo, self.hi))]
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """A positive gain becomes a Scale, which costs nothing, and what reads it takes the offset."""
+        offset = self.offset + self.gain * offsets[0].reshape(self.operand)
+        if np.all(self.gain > 0) and np.isinf([self.lo, self.hi]).all() and self.operand == self.shape == offset.shape:
+            gain = np.broadcast_to(self.gain, self.shape)
+            return Scale(self.name, self.inputs, self.outputs, gain, node=self.node), offset.ravel()
+        small = np.broadcast_shapes(self.gain.shape, table_shape(offset.shape, offset))
+        if Loops.over(self.shape, self.operand, small) is None:
+            return None
+        return replace(self, offset=offset), None
 
     def absorb(self, reader: Op) -> Op | None:
         """One Affine with a gain, an offset or limits that follow; a root, power or logarithm takes in a positive one."""

@@ -179,6 +179,14 @@ class Conv(Op):
         weights = self.weights * g.reshape(-1, 1, 1, 1, 1)
         return replace(self, outputs=reader.outputs, weights=weights, bias=self.bias * g + o)
 
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """The bias takes it where no padding meets it: there the op reads what means 0."""
+        g = self.geometry
+        if g.time.before or g.time.after or np.any(g.index == OUTSIDE):
+            return None
+        sums = self.product(g.patches(np.tile(offsets[0], g.frames), 0.0), self.matrices)
+        return (replace(self, bias=self.bias + sums[0]), None) if np.all(sums == sums[0]) else None
+
     def accepts(self, index: int) -> Accept:
         if self.geometry.positions == 1:
             return "any"
@@ -389,13 +397,3 @@ def _time_first(weights: Floats, x: Traced, g: Geometry) -> Floats:
     weights = np.moveaxis(weights, x.time or 0, 1) if over_time else weights[:, None]
     channels = weights.shape[2]
     return weights.reshape(len(weights), g.time.kernel, channels, g.rows.kernel, g.columns.kernel)
-
-
-@handles("ConvTranspose")
-def from_transposed(node: Node, trace: Tracer) -> None:
-    """Refused: it writes more steps than it reads."""
-    trace.refuse(
-        node,
-        "a transposed convolution gives more steps or positions than it takes, and adds them up where they overlap",
-        "Use a plain convolution, or compile the part before it.",
-    )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.clock import Clock
-from rnnc.fixed import Format
+from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.qnet import Arg, KernelCall, QOp, QState
 
@@ -54,6 +54,9 @@ class Delay(Op):
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [inputs[0]]
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        return self, offsets[0]
 
     def takes8(self, index: int) -> bool:
         return True

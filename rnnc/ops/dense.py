@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format
 from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.extended_dense import QExtendedDense
 from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
@@ -80,6 +81,24 @@ class Dense(Op):
             return replace(self, outputs=reader.outputs, relu=True)
         return None
 
+    def scaled(self, reader: Affine) -> Dense | None:
+        """This layer and a gain and offset that follow, which are the same at all positions; None where they are not."""
+        unlimited = not self.relu and bool(np.isinf([reader.lo, reader.hi]).all())
+        if not unlimited or reader.operand != reader.shape or int(np.prod(reader.shape)) != self.positions * self.rows:
+            return None
+        gain, offset = (np.broadcast_to(c, reader.shape).reshape(-1, self.rows) for c in (reader.gain, reader.offset))
+        if np.any(gain != gain[0]) or np.any(offset != offset[0]):
+            return None
+        weights, bias = self.weights * gain[0][:, None], self.bias * gain[0] + offset[0]
+        return replace(self, outputs=reader.outputs, weights=weights, bias=bias)
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
+        """The bias takes what is the same at all positions."""
+        by_position = offsets[0].reshape(self.positions, self.columns)
+        if np.any(by_position != by_position[0]):
+            return None
+        return replace(self, bias=self.bias + self.weights @ by_position[0]), None
+
     def accepts(self, index: int) -> Accept:
         return "any" if self.positions == 1 else "common"
 
@@ -94,7 +113,7 @@ class Dense(Op):
         largest = (max(x.hi - x.zero, x.zero - x.lo) * x.scale_for(self.positions * self.columns)).reshape(
             -1, self.columns
         )
-        reach = float((largest @ np.abs(self.weights).T + np.abs(self.bias)).max())
+        reach = (largest @ np.abs(self.weights).T + np.abs(self.bias)).ravel()
         y = q.output(rows=True, axis=-1, nonnegative=self.relu, reach=reach)
         target = np.array(y.scale_for(self.positions * self.rows)[: self.rows])
         samples = q.samples(0)

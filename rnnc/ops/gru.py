@@ -68,6 +68,7 @@ class Gru(Recurrent):
     clip: float = 0.0
     reset: Reset = "own"
     kind: ClassVar[str] = "gru"
+    bias_of_input: ClassVar[str] = "bias_x"
     gates: ClassVar[tuple[str, ...]] = ("update", "reset", "candidate")
 
     def starts(self) -> dict[str, InitialState]:

@@ -101,6 +101,9 @@ class Layout(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval(self.arrange([x.lo for x in inputs]), self.arrange([x.hi for x in inputs]))]
 
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        return self, self.arrange(offsets)
+
     def takes8(self, index: int) -> bool:
         return True
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Recurrent(Op):
 
     weights: Floats
     recurrence: Floats
+    bias_of_input: ClassVar[str] = "bias"
+    """The field that is added to ``weights @ x``, ``[(gates,) hidden]``."""
 
     @property
     def hidden(self) -> int:
@@ -59,6 +61,10 @@ class Recurrent(Op):
             State(f"{self.name}_{suffix}", (i.value.size,), i.value, i.alias, i.window)
             for suffix, i in self.starts().items()
         )
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        bias = getattr(self, self.bias_of_input)
+        return replace(self, **{self.bias_of_input: bias + self.weights @ offsets[0]}), None
 
     def column_weights(self, index: int) -> Floats:
         return self.weights.reshape(-1, self.columns)

@@ -1,4 +1,4 @@
-"""Rescale: the same value in another format. It exists in integers only; quantize inserts it where two ops disagree."""
+"""Rescale: the same value in another format. Quantize inserts it where two ops disagree, and an output's format asks for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Rescale(Op):
         return [inputs[0]]
 
     def quantize(self, q: Quantizer) -> QOp:
-        raise AssertionError("Rescale is made of formats, not of ranges")
+        """Before an output whose format the user gives."""
+        return QRescale(self, self.inputs, (q.output(),), q.input(0), int(np.size(q.peak(0))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,14 @@ class QRescale(QOp):
         """The output's format."""
         return self.formats[0]
 
+    @property
+    def idle(self) -> bool:
+        """Whether the integers stay."""
+        x, y = self.source, self.target
+        return (x.bits, x.zero_point, x.lo, x.hi) == (y.bits, y.zero_point, y.lo, y.hi) and np.array_equal(
+            x.scale, y.scale
+        )
+
     @cached_property
     def scales(self) -> tuple[Ints, Ints]:
         """m and s of ``y = x m / 2^s``, length 1 or one an element."""
@@ -53,6 +62,8 @@ class QRescale(QOp):
         return multiplier(unit * self.source.scale_for(n) / self.target.scale_for(n))
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        if self.idle:
+            return [inputs[0]]
         m, s = self.scales
         shape = inputs[0].shape
         x = inputs[0].reshape(*shape[:2], -1)
@@ -67,6 +78,8 @@ class QRescale(QOp):
         return [Bound(self.name, "product", int((reach * m + ((1 << s) >> 1)).max()))]
 
     def calls(self) -> list[KernelCall]:
+        if self.idle:
+            return []
         m, s = self.scales
         return [
             KernelCall(

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnc.fixed import Floats
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.stack import Stack
 from rnnc.qnet import KernelCall, QOp
@@ -33,6 +34,9 @@ class Reshape(Op):
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [inputs[0]]
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        return self, offsets[0]
 
     def takes8(self, index: int) -> bool:
         return True

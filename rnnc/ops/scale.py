@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
 from rnnc.ops.extended import extended_copy
 from rnnc.qnet import KernelCall, QOp
@@ -35,6 +35,9 @@ class Scale(Pointwise):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         gain = self.gain.ravel()
         return [Interval(inputs[0].lo * gain, inputs[0].hi * gain)]
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        return self, offsets[0] * self.gain.ravel()
 
     def quantize(self, q: Quantizer) -> QOp:
         x = q.input(0)

@@ -17,6 +17,7 @@ import numpy as np
 from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints, int32
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.gate_rows import all_wide
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
@@ -85,6 +86,17 @@ class WindowDense(Op):
         low = up @ inputs[0].lo + down @ inputs[0].hi + self.bias
         high = up @ inputs[0].hi + down @ inputs[0].lo + self.bias
         return [Interval(np.maximum(low, 0), np.maximum(high, 0)) if self.relu else Interval(low, high)]
+
+    def scaled(self, reader: Affine) -> WindowDense | None:
+        """This layer and a gain and offset that follow; None where it clips before them, or they clip."""
+        if self.relu or not np.isinf([reader.lo, reader.hi]).all() or int(np.prod(reader.shape)) != self.rows:
+            return None
+        gain, offset = (np.broadcast_to(c, reader.shape).ravel() for c in (reader.gain, reader.offset))
+        weights, bias = self.weights * gain[:, None], self.bias * gain + offset
+        return replace(self, outputs=reader.outputs, weights=weights, bias=bias)
+
+    def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
+        return replace(self, bias=self.bias + self.weights.sum(0) @ offsets[0]), None
 
     def takes8(self, index: int) -> bool:
         return True

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
-from rnnc.net import Array, Interval, Net, Value
+from rnnc.net import Array, Interval, Net
 from rnnc.options import Options, Told, not_told
+from rnnc.quantization.inputs import input_format
 from rnnc.streams import CHUNK, start_net
 
 SAMPLES = 4096
@@ -19,19 +20,8 @@ SAMPLES = 4096
 NOISE_STEPS = 1024
 MOST_OVERLAP = 4
 """Of overlapping windows, about so many see each frame of the calibration data."""
-DEFAULT_INPUT_FRACTION = 11
-"""Inputs that nothing is known about are Q4.11, +-16."""
-INPUT_HEADROOM = 2.0
-PEAKED = 0.9
-"""A channel may become as peaked as this quantile of the channels is in the calibration data, up to twice its own peak."""
-MANY = 10
-"""Of fewer channels that quantile would be the most peaked one: their own peaks count."""
-INPUT_FLOOR = 1 / 256
 GROWN = 1e9
 """No sum or double sum of inputs comes this far in the steps of noise."""
-UNSEEN_FLOOR = 1 / 4
-"""Of the largest channel: the range of a channel that calibration data leave at zero throughout."""
-
 Sequences = Mapping[str, Sequence[Array]]
 """For each input, its sequences ``[steps, *shape]``."""
 
@@ -45,6 +35,7 @@ class Ranges:
         inputs: the format of each input.
         bounds: interval bounds of each value.
         peaks: the largest magnitude seen, ``[elements]``.
+        lows, highs: the smallest and largest number seen, ``[elements]``.
         extremes: the same on constant inputs at their limits (without data only), for states that nothing bounds.
         samples: up to 4,096 samples ``[n, elements]``, real units; empty without data.
     """
@@ -53,6 +44,8 @@ class Ranges:
     inputs: dict[str, Format]
     bounds: dict[str, Interval]
     peaks: dict[str, Floats] = field(default_factory=dict)
+    lows: dict[str, Floats] = field(default_factory=dict)
+    highs: dict[str, Floats] = field(default_factory=dict)
     extremes: dict[str, Floats] = field(default_factory=dict)
     samples: dict[str, Floats] = field(default_factory=dict)
     factors: frozenset[str] = frozenset()
@@ -76,7 +69,7 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
 
     Raises DataError where a value becomes infinite.
     """
-    inputs = {v.name: _input_format(v, calibration, options) for v in net.inputs}
+    inputs = {v.name: input_format(net, v, calibration, options) for v in net.inputs}
     ranges = Ranges(calibration is not None, inputs, interval_bounds(net, inputs))
     if calibration is not None:
         _observe(net, calibration, ranges, told)
@@ -119,7 +112,8 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
     for v in net.inputs:
         f = inputs[v.name]
         scale = f.scale_for(v.size)
-        bounds[v.name] = Interval((f.lo - f.zero) * scale, (f.hi - f.zero) * scale)
+        offset = f.offset_for(v.size)
+        bounds[v.name] = Interval((f.lo - f.zero) * scale + offset, (f.hi - f.zero) * scale + offset)
     for fb in net.feedback:
         bounds[fb.state.name] = Interval.of(-np.inf, np.inf, net.values[fb.state.name].size)
     for op in net.ops:
@@ -134,40 +128,9 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
     return bounds
 
 
-def _input_format(value: Value, calibration: Sequences | None, options: Options) -> Format:
-    if value.dtype == "index":
-        return Format.rows(value.rows)
-    if value.name in options.input_format:
-        return Format.q(options.input_format[value.name])
-    if value.name in options.input_affine:
-        scale, offset = options.input_affine[value.name]
-        zero = -offset / scale
-        return Format(16, np.array([scale]), round(zero), -32768, 32767, residual=zero - round(zero))
-    if value.name in options.input_range:
-        return Format(16, np.array([max(map(abs, options.input_range[value.name])) / 32767]))
-    if calibration is None:
-        return Format.q(DEFAULT_INPUT_FRACTION)
-    seen = np.concatenate([np.abs(s.reshape(len(s), -1)) for s in calibration[value.name]]).astype(np.float64)
-    if seen.max() == 0:
-        raise DataError(f"input {value.name!r} is zero throughout the calibration data")
-    return Format(16, INPUT_HEADROOM * _expected_peak(seen) / 32767)
-
-
-def _expected_peak(seen: Floats) -> Floats:
-    """The largest magnitude of each channel, ``[channels]``, given the magnitudes ``[n, channels]`` of calibration data.
-
-    A channel whose peak is low beside its RMS, as others' are not, has not met its loudest frame yet (spectra, mostly).
-    """
-    peak, rms = seen.max(0), np.sqrt((seen**2).mean(0))
-    floor = np.where(peak == 0, UNSEEN_FLOOR, INPUT_FLOOR) * peak.max()
-    if len(peak) < MANY:
-        return np.asarray(np.maximum(peak, floor))
-    crest = np.quantile((peak / np.maximum(rms, 1e-30))[peak > 0], PEAKED)
-    return np.asarray(np.maximum(np.clip(crest * rms, peak, 2 * peak), floor))
-
-
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
-    """Noise of unit variance (less where an input's range is small), uniform ids: what stands in for calibration data."""
+    """Noise of unit variance (less where an input's range is small, as wide as the range of one that has an offset), uniform
+    ids: what stands in for calibration data."""
     rng, steps = np.random.default_rng(0), max(NOISE_STEPS, net.window)
     noise: dict[str, list[Array]] = {}
     for v in net.inputs:
@@ -178,8 +141,10 @@ def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
         if v.name in ranges.factors:
             noise[v.name] = [f.dequantize(f.quantize(rng.uniform(0, 1, (steps, *v.shape))))]
             continue
-        spread = np.minimum(1.0, ranges.bounds[v.name].magnitude / 4).reshape(v.shape)
-        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((steps, *v.shape)) * spread))]
+        middle = f.offset_for(v.size).reshape(v.shape)
+        room = max(abs(f.lo), abs(f.hi)) * f.scale_for(v.size).reshape(v.shape) / 4
+        spread = np.where(middle == 0, np.minimum(1.0, room), room)
+        noise[v.name] = [f.dequantize(f.quantize(rng.standard_normal((steps, *v.shape)) * spread + middle))]
     return noise
 
 
@@ -273,8 +238,9 @@ class _Notes:
             if not self.ranges.measured:
                 raise _without_end(name)
             raise DataError(f"value {name!r} becomes infinite", hint="Check the calibration data.")
-        peak, peaks = np.abs(flat).max(0), self.ranges.peaks
-        peaks[name] = np.maximum(peaks.get(name, peak), peak)
+        low, high, r = flat.min(0), flat.max(0), self.ranges
+        r.lows[name], r.highs[name] = np.minimum(r.lows.get(name, low), low), np.maximum(r.highs.get(name, high), high)
+        r.peaks[name] = np.maximum(np.abs(r.lows[name]), np.abs(r.highs[name]))
         self.kept.setdefault(name, []).append(flat[-self.rows.get(name, 0) % self.stride :: self.stride])
         self.rows[name] = self.rows.get(name, 0) + len(flat)
 

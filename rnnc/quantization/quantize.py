@@ -10,22 +10,24 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
-from rnnc.net import MOST_COUNTED, MOST_ELEMENTS, Accept, Feedback, Net, Op, Value
+from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.extended import extended_copy, extended_format, is_extended
 from rnnc.ops.rescale import QRescale, Rescale
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
+from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values
+from rnnc.quantization.heads import OUTPUT_HEADROOM, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
 GATE_BOUND = 1024.0
 """A product of rows whose value can pass this in real units does not fit int32 at 12 fraction bits."""
-OUTPUT_HEADROOM, INNER_HEADROOM, INNER_FLOOR = 8.0, 4.0, 1 / 64
-A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
+INNER_HEADROOM, INNER_FLOOR = 4.0, 1 / 64
 NOISE_HEADROOM = 8.0
+A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 STATE_HEADROOM = 2.0
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
@@ -58,7 +60,7 @@ def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0, is_wid
 def requantized(qnet: QNet, ranges: Ranges, options: Options, name: str, rows: RowQuantizer) -> QOp:
     """One op of a network, quantized again, its rows by ``rows``; all formats are as they are."""
     q = next(q for q in qnet.ops if q.name == name)
-    builder = _Builder(qnet.net, ranges, options, rows, extended_values(qnet.net), dict(qnet.formats), dict(qnet.values))
+    builder = _Builder(qnet.net, ranges, options, rows, dict(qnet.formats), dict(qnet.values))
     return replace(q.op.quantize(_OpQuantizer(builder, q.op, list(q.inputs))), inputs=q.inputs)
 
 
@@ -68,17 +70,21 @@ class _Builder:
     ranges: Ranges
     options: Options
     rows: RowQuantizer
-    extended: set[str] = field(default_factory=set)
+    extended: set[str] = field(init=False)
+    heads: Heads = field(init=False)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[QOp] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.extended = extended_values(self.net)
+        self.heads = Heads(self.net, self.ranges, self.options)
 
     def build(self) -> QNet:
         net = self.net
         check_counts(net)
         self.formats.update(self.ranges.inputs)
         self.values.update(net.values)
-        self.extended = extended_values(net)
         states = {f.state.name: self._feedback_state(f) for f in net.feedback}
         for name, state in states.items():
             self.formats[name] = state.format
@@ -86,7 +92,7 @@ class _Builder:
             adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
             try:
                 q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
-                _check_states(q)
+                check_states(q)
                 q.bounds()
             except Refused as error:
                 error.where = error.where or f"{op.name}, {op.describe()}"
@@ -216,39 +222,10 @@ class _Builder:
         return fresh
 
 
-def check_counts(net: Net) -> None:
-    """Raise Refused where 16 bits do not count the elements of a value or of a history, or the steps until a value is due."""
-    for op in net.ops:
-        where = f"{op.name}, {op.describe()}"
-        try:
-            op.states()
-        except Refused as error:
-            error.where = where
-            raise
-        for value in (net.values[name] for name in op.outputs):
-            if value.size > MOST_ELEMENTS:
-                what = f"gives {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
-                raise Refused(what, where=where, hint="A smaller layer, or leave it outside: --output TENSOR.")
-    for value in net.inputs:
-        if value.size > MOST_ELEMENTS:
-            what = f"has {value.size:,} elements in one step; {MOST_ELEMENTS:,} are supported"
-            raise Refused(what, where=f"input {value.name!r}", hint="If they are a sequence: --time-axis INPUT=AXIS.")
-    steps = max(net.window, net.drain_steps, *(max(v.clock.rate, v.clock.phase) for v in net.values.values()))
-    if steps > MOST_COUNTED:
-        raise Refused(f"it counts {steps} steps; {MOST_COUNTED} are supported", hint="Take shorter windows or strides.")
-
-
-def _check_states(op: QOp) -> None:
-    """Raise Refused where a state counts further than its type."""
-    for state in op.states():
-        most = (1 << (state.format.bits - 1)) - 1
-        if state.format.hi > most:
-            raise Refused(f"it keeps {state.format.hi} steps; {most} are supported", hint="Take shorter windows.")
-
-
 def same(a: Format, b: Format) -> bool:
     """Whether the integers of a are integers of b with the same meaning."""
-    return a.bits == b.bits and a.zero_point == b.zero_point and np.array_equal(a.scale, b.scale)
+    alike = a.bits == b.bits and a.zero_point == b.zero_point
+    return alike and np.array_equal(a.scale, b.scale) and np.array_equal(a.offset, b.offset)
 
 
 def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
@@ -306,22 +283,27 @@ class _OpQuantizer:
         rows: bool = False,
         wide: bool = False,
         nonnegative: bool = False,
-        reach: float = 0.0,
+        reach: float | Floats = 0.0,
     ) -> Format:
         name = self.op.outputs[index]
         wanted = {op.accepts(i) for op, i in self._readers(index)}
-        bound = reach or float(self.builder.ranges.bounds[name].magnitude.max()) + 1e-9
+        each = np.asarray(reach if np.any(reach) else self.builder.ranges.bounds[name].magnitude + 1e-9)
+        bound = float(each.max())
         preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
         if preactivation and (wide or (rows and bound < GATE_BOUND)):
             return GATE if wanted == {"gate"} else LOGIT
         if not rows:
             bound = np.inf
+        common = bool(wanted & {"common", *PREACTIVATIONS})
+        head = self.builder.heads.format(name, each if rows else np.full(1, np.inf), common=common)
+        if head:
+            value = self.builder.net.values[name]
+            return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
         narrow = rows and self.precision == "a8" and not wanted & PREACTIVATIONS
         limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
-        common = bool(wanted & {"common", *PREACTIVATIONS})
         limit = self._by_axis(limit, self.builder.values[name].shape, None if common else axis)
         limit = self._representable(limit, bound)
         if narrow and nonnegative:

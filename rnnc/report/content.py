@@ -95,7 +95,7 @@ def _windows(program: Program) -> dict[str, Any] | None:
 
 
 def _input(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:
-    """``scale`` by channel where it differs; real = integer * scale + offset."""
+    """``scale`` and ``offset`` by channel where they differ; real = integer * scale + offset."""
     scale = [_short(s) for s in port.format.scale]
     return {"name": port.name, "shape": list(shape), "dtype": _dtype(port), "scale": scale, "offset": _offset(port)}
 
@@ -108,15 +108,19 @@ def _output(port: Port, shape: tuple[int, ...], net: Net) -> dict[str, Any]:
         "shape": list(shape),
         "dtype": _dtype(port),
         "scale": scale[0] if port.format.uniform else scale,
+        **({"offset": _offset(port)} if port.format.offset.any() else {}),
         "kind": port.kind,
         "rate": net.every or port.clock.rate,
         "latency": 0 if net.window else port.clock.delay,
     }
 
 
-def _offset(port: Port) -> float:
+def _offset(port: Port) -> float | list[float]:
     f = port.format
-    return _short(-f.zero_point * f.scale[0]) if f.zero_point else 0
+    if not (f.zero_point or f.offset.any()):
+        return 0
+    offset = [_short(v) for v in f.offset - f.zero_point * f.scale]
+    return offset if len(offset) > 1 else offset[0]
 
 
 def _dtype(port: Port) -> str:

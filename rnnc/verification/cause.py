@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.flags import flag_of
 from rnnc.net import Op
-from rnnc.options import Options
+from rnnc.options import NUMBER_OF_AN_INPUT, NUMBER_OF_AN_OUTPUT, Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.extend import extended_values
@@ -88,12 +89,7 @@ def widen(name: str, options: Options) -> str:
 
 def given_by(name: str, options: Options) -> str:
     """The option that sets an input's format, "" where data or the default do."""
-    by = {
-        "--input-format": options.input_format,
-        "--input-affine": options.input_affine,
-        "--input-range": options.input_range,
-    }
-    return next((flag for flag, values in by.items() if name in values), "")
+    return next((flag_of(keyword) for keyword in NUMBER_OF_AN_INPUT if name in getattr(options, keyword)), "")
 
 
 def rising(o: Occupancy, qnet: QNet, calibration: Sequences | None) -> bool:
@@ -212,7 +208,8 @@ class _Diagnosis:
 
         name = names[0] if len(names) == 1 else max(names, key=alone)
         seen = np.concatenate([s.reshape(len(s), -1) for s in sequences_of(runs.groups)[name]])
-        return Cause(*crowded_input(name, seen, self.qnet.formats[name].scale_for(seen.shape[1])))
+        scale, given = self.qnet.formats[name].scale_for(seen.shape[1]), given_by(name, self.options)
+        return Cause(*crowded_input(name, seen, scale, given, calibrated=self.calibration is not None))
 
     def _output(self, runs: Experiments) -> Cause:
         form, exact = self.qnet.formats[self._value(runs.name)], runs.target.reference
@@ -223,7 +220,8 @@ class _Diagnosis:
             )
             return Cause(words, self._reach())
         scale = form.scale_for(exact.shape[1])
-        return Cause(*crowded_output(runs.name, runs.target.reference, scale, runs.target.channel))
+        given = next((flag_of(k) for k in NUMBER_OF_AN_OUTPUT if runs.name in getattr(self.options, k)), "")
+        return Cause(*crowded_output(runs.name, runs.target.reference, scale, runs.target.channel, given))
 
     # ----------------------------------------------------------------- layers
 

@@ -5,28 +5,41 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.verification.verdict import UNLIKE
+from rnnc.quantization.heads import UNLIKE
 
 NORMALISE = "Feed it normalised by channel, (x - mean) / deviation, or make an input of its own of each quantity."
+BY_CHANNEL = (
+    "calibration data give each channel its own scale and offset, as does --input-affine INPUT=S0/S1/..,O0/O1/.."
+)
 APART = (
     "Give each quantity an output of its own, or let the network scale the channels to like ranges, and undo that in the "
     "firmware."
 )
-COUNTS = "Feed it without its offset: --input-affine INPUT=SCALE,OFFSET takes raw counts."
 DIFFERENCE = "Let the network answer with the difference from its mean, and add the mean in the firmware."
 NARROW = "Its range is wide for what it does: calibrate with data like these."
 
 
-def crowded_input(name: str, seen: Floats, scale: Floats) -> tuple[str, str]:
-    """What is wrong with an input ``[n, channels]`` of which the rounding costs most, and what to do."""
+def crowded_input(name: str, seen: Floats, scale: Floats, given: str, *, calibrated: bool) -> tuple[str, str]:
+    """What is wrong with an input ``[n, channels]`` of which the rounding costs most, and what to do.
+
+    Args:
+        given: the option that sets its format, "" where data or the default do.
+        calibrated: there are calibration data.
+    """
     words, fault = _crowding("input", name, seen, scale, None)
-    cures = {"units": NORMALISE, "offset": COUNTS if seen.shape[1] == 1 else NORMALISE, "wide": NARROW}
-    return words, cures[fault].replace("INPUT", name)
+    if fault == "wide":
+        return words, NARROW
+    by_channel = BY_CHANNEL.replace("INPUT", name)
+    if given:
+        return words, f"Leave out {given} {name}=...: {by_channel}."
+    return words, NORMALISE if calibrated else f"Give --calib DATA: {by_channel}."
 
 
-def crowded_output(name: str, reference: Floats, scale: Floats, channel: int | None) -> tuple[str, str]:
-    """The same of an output, of which ``channel`` was found too coarse."""
+def crowded_output(name: str, reference: Floats, scale: Floats, channel: int | None, given: str) -> tuple[str, str]:
+    """The same of an output, of which ``channel`` was found too coarse; ``given``: the option that sets its format, or ""."""
     words, fault = _crowding("output", name, reference, scale, channel)
+    if given and fault != "wide":
+        return words, f"Leave out {given} {name}=...: each channel gets a scale and an offset of its own then."
     return words, {"units": APART, "offset": DIFFERENCE, "wide": NARROW}[fault]
 
 

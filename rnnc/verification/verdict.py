@@ -18,8 +18,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rnnc.fixed import Floats, Format
-from rnnc.net import Net
 from rnnc.qnet import QNet
+from rnnc.quantization.heads import UNLIKE, class_scores
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.occupancy import Occupancy
 from rnnc.verification.verify import OutputFigures
@@ -32,8 +32,6 @@ GOOD_DB, FAIR_DB = 40.0, 20.0
 ALIKE, SAME = 0.95, 0.99
 """Share of equal answers below which classes and indices are poor, and below which indices are no more than fair."""
 FEW_LSBS = 8
-UNLIKE = 16.0
-"""Ratio of two channels' ranges above which their units are unlike."""
 MOST_CLIPPED = 0.05
 NO_ANSWERS = "has no answer that onnxruntime can be held to"
 LONGER = "Give longer recordings: --calib DATA, or --input DATA of rnnc verify."
@@ -204,16 +202,6 @@ def too_still(reference: Floats, scale: Floats) -> tuple[int, ...]:
         if not np.isfinite(span[k]) or constant or (span[k] < FEW_LSBS * scale[k] and not crowded):
             found.append(k)
     return tuple(found)
-
-
-def class_scores(net: Net) -> set[str]:
-    """The outputs that a softmax, or its logarithm, computes."""
-    found: set[str] = set()
-    for op in net.ops:
-        if op.scores:
-            values = {name for v in op.outputs for name in net.passed(v)}
-            found |= {o.name for o in net.outputs if o.value in values}
-    return found
 
 
 def most_clipped(occupancy: Sequence[Occupancy]) -> Occupancy | None:

@@ -44,7 +44,8 @@ def unlike_outputs() -> Fault:
     y = b.op("Add", b.op("MatMul", h, b.const(b.weights(8, 2) * [300, 0.3])), b.const(np.array([101325.0, 0.5])))
     model = b.model({"x": ["time", 1, 3]}, [b.op("Identity", y, out="y")])
     x = _noise(300, 3)
-    return Fault(model, x, x, "poor", r"units share the range of output y: y\[1\] varies", "output of its own")
+    words = r"units share the range of output y: y\[1\] varies"
+    return Fault(model, x, x, "poor", words, "Leave out --output-scale y=", ["--output-scale", "y=common"])
 
 
 def unlike_inputs() -> Fault:
@@ -55,7 +56,8 @@ def unlike_inputs() -> Fault:
     h = _gru(b, z, 2, 8, b.weights(24, 2), b.weights(24, 8, scale=0.3))
     model = b.model({"x": ["time", 1, 2]}, [b.op("MatMul", h, b.const(b.weights(8, 1)), out="y")])
     x = (_noise(300, 2) * [300, 0.01] + [101325, 0.5]).astype(np.float32)
-    return Fault(model, x, x, "poor", r"units share the range of input x: x\[1\] varies", "normalised by channel")
+    words = r"units share the range of input x: x\[1\] varies"
+    return Fault(model, x, x, "poor", words, "Leave out --input-range x=", ["--input-range", "x=-102000:102000"])
 
 
 def offset_input() -> Fault:
@@ -65,7 +67,8 @@ def offset_input() -> Fault:
     h = _gru(b, z, 1, 8, b.weights(24, 1), b.weights(24, 8, scale=0.3))
     model = b.model({"x": ["time", 1, 1]}, [b.op("MatMul", h, b.const(b.weights(8, 1)), out="y")])
     x = 1000 + 0.1 * _noise(300, 1)
-    return Fault(model, x, x, "poor", "an offset takes the range of input x", "--input-affine x=SCALE,OFFSET")
+    given = ["--input-range", "x=-1001:1001"]
+    return Fault(model, x, x, "poor", "an offset takes the range of input x", r"--input-affine x=S0/S1/", given)
 
 
 def beyond_calibration() -> Fault:

@@ -33,6 +33,7 @@ from rnnc.ops.squash import Squash
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import calibrate
+from rnnc.quantization.centre import centre_inputs, centre_outputs
 from rnnc.quantization.certify import certify
 from rnnc.quantization.quantize import quantize
 from rnnc.tracing import InitialState
@@ -294,7 +295,9 @@ def to_integers(
     """Calibrate on ``data`` (``[steps, lanes, *shape]``, None for none), quantize, and certify."""
     options = options or Options()
     sequences = None if data is None else {k: [v[:, i] for i in range(v.shape[1])] for k, v in data.items()}
-    qnet = quantize(net, calibrate(net, sequences, options), options, jitter)
+    net = centre_inputs(net, sequences, options)
+    net, ranges = centre_outputs(net, calibrate(net, sequences, options), options)
+    qnet = quantize(net, ranges, options, jitter)
     certify(qnet)
     return qnet
 

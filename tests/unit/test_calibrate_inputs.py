@@ -7,7 +7,8 @@ import pytest
 
 from rnnc.net import Value
 from rnnc.options import Options
-from rnnc.quantization.calibrate import INPUT_HEADROOM, calibrate
+from rnnc.quantization.calibrate import calibrate
+from rnnc.quantization.inputs import INPUT_HEADROOM
 from tests.support.nets import draw
 
 

@@ -81,8 +81,9 @@ def test_a_bar_of_the_users_own_replaces_that_of_poor(here: Path) -> None:
 
 
 def test_without_data_poor_only_warns(here: Path) -> None:
-    put(FAULTS["unlike_outputs"](), here)
-    answer = run("compile", "net.onnx", "-o", "out")
+    fault = FAULTS["unlike_outputs"]()
+    put(fault, here)
+    answer = run("compile", "net.onnx", *fault.options, "-o", "out")
     assert answer.exit_code == 0 and "warning: poor: " in answer.stderr and (here / "out/net.c").is_file()
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from os.path import normpath
@@ -16,7 +15,8 @@ import numpy as np
 import rnnc
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.emit.hop import reset_lines
-from rnnc.backend.emit.spelling import initializer
+from rnnc.backend.emit.ports import float_context, loop_lines, port_context
+from rnnc.backend.emit.spelling import initializer, wrapped
 from rnnc.backend.emit.state_access import accessor_context, state_context
 from rnnc.backend.emit.step import flush_head, initial_lines, start_of_window, step_functions, step_head
 from rnnc.backend.emit.usage import usage
@@ -24,13 +24,11 @@ from rnnc.backend.identity import model_id
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.overlap import overlap_comment
 from rnnc.backend.program import ConstantArray, Overlap, Params, Port, Program
-from rnnc.fixed import Floats
 from rnnc.net import Array
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-WIDTH = 116
 HEADER_AND_CRC = 16
 
 
@@ -67,7 +65,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         f"{n}.h": render("model.h.j2", **common, **_header(program)),
         f"{n}.c": source,
         f"{n}_state.c": render("state.c.j2", **common, **state_context(program)),
-        f"{n}_float.h": render("float.h.j2", **common, **_float(program)),
+        f"{n}_float.h": render("float.h.j2", **common, **float_context(program)),
         f"{n}_selftest.c": render("selftest.c.j2", **common, **_selftest(program, golden)),
     }
     return files | _kernels("".join(files.values()))
@@ -143,8 +141,9 @@ def _header(program: Program) -> dict[str, Any]:
     members += [f"{WORK_TYPE[name]} {name}[{n}];" for name, n in program.scratch.items()]
     members = members or ["uint8_t stateless; /* C has no empty struct */"]
     return {
-        "ports": [_port(program, p, "takes") for p in program.inputs]
-        + [_port(program, p, "gives") for p in program.outputs],
+        "ports": [port_context(program, p, "takes") for p in program.inputs]
+        + [port_context(program, p, "gives") for p in program.outputs],
+        "loops": loop_lines(program),
         "members": members,
         "of_window": of_window,
         "blob_len": program.saved_bytes + HEADER_AND_CRC,
@@ -166,25 +165,6 @@ def _of_windows(program: Program, overlap: Overlap, members: list[str]) -> tuple
     counters = [f"uint16_t {name}; /* {comment} */" for name, comment in overlap.counters]
     windows = f"{program.name}_window_t w[{overlap.lanes}]; /* under way */"
     return [*members, *wait], [windows, *kept, *counters]
-
-
-def _port(program: Program, port: Port, verb: str) -> dict[str, Any]:
-    upper, f = f"{program.name}_{port.c_name}".upper(), port.format
-    defines = [f"{upper}_LEN {port.size}"]
-    if f.index:
-        meaning = f"row number 0 .. {f.hi}"
-    elif f.fraction is not None:
-        defines.append(f"{upper}_FRAC {f.fraction}")
-        meaning = f"{f}, real = {port.c_name} / {2**f.fraction}, {f.lo * f.scale[0]:.6g} .. {f.hi * f.scale[0]:.6g}"
-    elif f.uniform:
-        defines.append(f"{upper}_SCALE {_float_literal(f.scale[0])}")
-        zero = f"({port.c_name} - {f.zero_point})" if f.zero_point else port.c_name
-        meaning = f"real = {zero} * {upper}_SCALE"
-    else:
-        meaning = f"real = {port.c_name}[i] * {program.name}_{port.c_name}_scale[i] ({program.name}_float.h)"
-    shape = " x ".join(map(str, port.shape)) or "1"
-    timing = "" if verb == "takes" else f", {port.timing}"
-    return {"comment": f"{port.c_name}: {shape} {f.ctype}{timing}; {meaning}", "defines": defines}
 
 
 def _step_comment(program: Program) -> str:
@@ -263,51 +243,13 @@ def _array(array: ConstantArray) -> dict[str, Any]:
         "ctype": array.ctype,
         "symbol": array.symbol,
         "length": len(array.data),
-        "text": _lines(items),
+        "text": wrapped(items),
     }
 
 
 def _params(params: Params) -> dict[str, Any]:
     fields = [(name, initializer(value)) for name, value in params.fields]
     return {"ctype": params.ctype, "symbol": params.symbol, "fields": fields}
-
-
-def _lines(items: Sequence[str]) -> str:
-    wrapped = textwrap.wrap(", ".join(items) or "0", WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(wrapped)
-
-
-def _float(program: Program) -> dict[str, Any]:
-    real_in = [p for p in program.inputs if not p.format.index]
-    real_out = [p for p in program.outputs if not p.format.index]
-    tables = []
-    for p in [*real_in, *real_out]:
-        if not p.format.uniform:
-            symbol = f"{program.name}_{p.c_name}_scale"
-            text = _lines([_float_literal(v) for v in p.format.scale])
-            tables.append(
-                {"comment": f"real units per LSB of {p.c_name}", "symbol": symbol, "length": p.size, "text": text}
-            )
-    inputs, outputs = ([_float_port(program, p) for p in ports] for ports in (real_in, real_out))
-    return {"tables": tables, "inputs": inputs, "outputs": outputs}
-
-
-def _float_port(program: Program, p: Port) -> dict[str, Any]:
-    f = p.format
-    scale = _float_literal(f.scale[0]) if f.uniform else f"{program.name}_{p.c_name}_scale[i]"
-    return {
-        "c_name": p.c_name,
-        "size": p.size,
-        "ctype": f.ctype,
-        "scale": scale,
-        "counts": f"(q[i] - {f.zero_point})" if f.zero_point else "q[i]",
-        "arguments": f"real[i], {scale}, {f.zero_point}, {f.lo}, {f.hi}",
-    }
-
-
-def _float_literal(x: float | Floats) -> str:
-    text = f"{float(x):.9g}"
-    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def _selftest(program: Program, golden: Golden) -> dict[str, Any]:

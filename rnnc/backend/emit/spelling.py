@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 from rnnc.backend.emit.expressions import size_of
 from rnnc.backend.guards import Always, Both, Due, Guard, Tail
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace
 from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
+
+WIDTH = 116
 
 
 def owner(program: Program) -> str:
@@ -60,6 +65,11 @@ def initializer(value: Initializer) -> str:
     if isinstance(value, int):
         return str(value)
     return "{" + ", ".join(f".{name} = {initializer(v)}" for name, v in value) + "}"
+
+
+def wrapped(items: Sequence[str]) -> str:
+    """The elements of an array as indented lines."""
+    return "\n".join(textwrap.wrap(", ".join(items) or "0", WIDTH, initial_indent="    ", subsequent_indent="    "))
 
 
 # --------------------------------------------------------------------------- guards
