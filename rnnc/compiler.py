@@ -38,7 +38,7 @@ from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
-from rnnc.report.widths import gap_caution, target_note
+from rnnc.report.widths import gap_cautions, target_notes
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
 from rnnc.verification.batches import sequences_of
@@ -170,12 +170,8 @@ def build(
     costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
     report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
     watch("verify", verified)
-    notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
-    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
-    notes += verdict.unjudged if verdict else ()
-    notes += filter(None, [target_note(made.choice, made.qnet)])
-    cautions = [*_cautions(made, data, options, verified, verdict)]
-    cautions += filter(None, [gap_caution(made.choice, verified, tested=test is not None)])
+    notes = _notes(made, measured, verdict, options, data if test is not None else None)
+    cautions = _cautions(made, data, options, verified, verdict, tested=test is not None)
     return Package(
         files=files,
         report=report_content(*report, asked, made.choice, costs),
@@ -203,8 +199,23 @@ def _verified(
     return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
 
 
+def _notes(
+    made: Compilation, measured: Measurement | None, verdict: Verdict | None, options: Options, test: Data | None
+) -> list[str]:
+    notes = [*made.graph.notes, *made.data.notes, *(test.notes if test else ())]
+    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes += verdict.unjudged if verdict else ()
+    return notes + target_notes(made.choice, made.qnet)
+
+
 def _cautions(
-    made: Compilation, data: Data, options: Options, verified: Verification | None, verdict: Verdict | None
+    made: Compilation,
+    data: Data,
+    options: Options,
+    verified: Verification | None,
+    verdict: Verdict | None,
+    *,
+    tested: bool,
 ) -> tuple[str, ...]:
     return (
         *restart_cautions(made.program),
@@ -213,6 +224,7 @@ def _cautions(
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),
         *(verdict.states if verdict else ()),
+        *gap_cautions(made.choice, verified, tested=tested),
     )
 
 

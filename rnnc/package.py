@@ -27,7 +27,7 @@ from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.quantization.choice import Choice
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.page import report_page
-from rnnc.report.widths import target_note, what_limits
+from rnnc.report.widths import target_notes, what_limits
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
@@ -130,7 +130,7 @@ class Package:
         elif self.verified:
             self._raise(self.verified.problems(least), what_limits(self.choice, self.attribution))
         elif self.choice.reached is not None and self.choice.reached < least:
-            self._raise([target_note(self.choice, self.program.qnet)], what_limits(self.choice, self.attribution))
+            self._raise(target_notes(self.choice, self.program.qnet), what_limits(self.choice, self.attribution))
 
     def _raise(self, problems: Sequence[str], hint: str = "") -> None:
         if problems:

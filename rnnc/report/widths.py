@@ -48,20 +48,20 @@ def wide_names(qnet: QNet) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def target_note(choice: Choice, qnet: QNet) -> str:
-    """What became of --min-sqnr, "" where there is nothing to say."""
+def target_notes(choice: Choice, qnet: QNet) -> list[str]:
+    """What became of --min-sqnr, nothing where none was asked for."""
     if choice.target is None or choice.reached is None or choice.narrow_reached is None:
-        return ""
+        return []
     asked = f"--min-sqnr {choice.target:g}:"
     if choice.bytes == choice.narrow_bytes:
-        return f"{asked} {choice.reached:.1f} dB on the calibration data without any more int16 weights"
+        return [f"{asked} {choice.reached:.1f} dB on the calibration data without any more int16 weights"]
     added = choice.bytes - choice.narrow_bytes
     takes = f"{added:,} B more weights (+{added / choice.narrow_bytes:.1%}), int16 in {wide_names(qnet)}"
     verb = "give" if choice.reached >= choice.target else "give no more than"
-    return (
+    return [
         f"{asked} {takes}, {verb} {choice.reached:.1f} dB on the calibration data, where int8 gives "
         f"{choice.narrow_reached:.1f}"
-    )
+    ]
 
 
 def what_limits(choice: Choice, attribution: Attribution | None) -> str:
@@ -79,17 +79,17 @@ def what_limits(choice: Choice, attribution: Attribution | None) -> str:
     return f"{worst.name} limits it: alone it leaves {worst.layer:.1f} dB{f', by its {part} most' if part else ''}."
 
 
-def gap_caution(choice: Choice, verified: Verification | None, *, tested: bool) -> str:
-    """What to say where held-out data do far worse than the calibration data, "" where they do not."""
+def gap_cautions(choice: Choice, verified: Verification | None, *, tested: bool) -> list[str]:
+    """What to say where held-out data do far worse than the calibration data, nothing where they do not."""
     if not tested or choice.reached is None or verified is None:
-        return ""
+        return []
     found = [o.difference.sqnr_db for o in verified.measured.outputs if o.difference.sqnr_db is not None]
     if not found or min(found) > choice.reached - GAP:
-        return ""
-    return (
+        return []
+    return [
         f"the calibration data reach {choice.reached:.1f} dB, these data {min(found):.1f} dB: they are not alike, or the "
         "calibration data are few. Weights are rounded for what calibration shows: give --calib more recordings."
-    )
+    ]
 
 
 def _rounded(db: float | None) -> float | None:
