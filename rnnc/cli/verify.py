@@ -19,10 +19,10 @@ def run(
         typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise."),
     ] = None,
     by_layer: Annotated[
-        bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
+        bool, typer.Option("--by-layer", help="Show the loss of each layer: weights, activations, tables.")
     ] = False,
     labels: Labels = None,
-    min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail where an output's SQNR is lower.")] = None,
+    min_sqnr: Annotated[float | None, typer.Option(metavar="DB", help="Fail if an output's SQNR is lower.")] = None,
 ) -> None:
     """Hold the integers against onnxruntime and the C against the integers, over all steps of the data."""
     from rnnc.report.terminal import by_layer as losses
