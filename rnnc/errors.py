@@ -1,9 +1,9 @@
-"""Errors that a user can meet, with the exit code of each.
+"""Errors that a user can see, with their exit codes.
 
 RnncError
 +-- VerificationError   1   the C differs from the oracle, an error is above its limit, the verdict is poor
 +-- BudgetError         1   flash, RAM or stack above --max-...
-+-- NoRoom              1   a program that is larger than the memory of the part it is to run on
++-- NoRoom              1   a program larger than the memory of the part that runs it
 +-- UsageError          2   options that do not fit together, an unknown name
 +-- ModelError          3
 |   +-- UnreadableModel 3   not an ONNX file, damaged, or unsafe to load
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class RnncError(Exception):
-    """An error to show to the user: where it is, what is wrong, and what to do about it.
+    """An error for the user: where it is, what is wrong, and what to do about it.
 
-    ``what`` and ``hint`` name options as the shell does (``--window T``); as a string it is for Python (``window=T``).
+    ``what`` and ``hint`` name options as the shell does (``--window T``); ``str`` gives them for Python (``window=T``).
     """
 
     exit_code = 1
@@ -42,24 +42,24 @@ class RnncError(Exception):
 
 
 class VerificationError(RnncError):
-    """What was generated is not what was promised.
+    """The result fails its verification.
 
-    ``package`` holds what was generated, where all of it was.
+    ``package`` holds the generated package, if it is complete.
     """
 
     package: Package | None = None
 
 
 class BudgetError(RnncError):
-    """The result is larger than the user allows."""
+    """The result exceeds a limit of the user."""
 
 
 class NoRoom(RnncError):
-    """The program is larger than the memory of the part that it is to run on."""
+    """The program is larger than the memory of the part that runs it."""
 
 
 class UsageError(RnncError):
-    """The command or call makes no sense."""
+    """The command or call is invalid."""
 
     exit_code = 2
 
@@ -71,11 +71,11 @@ class ModelError(RnncError):
 
 
 class UnreadableModel(ModelError):
-    """The file is not a model that can be read safely."""
+    """The file cannot be read safely as a model."""
 
 
 class Refused(ModelError):
-    """The model is valid and rnnc cannot compile it, for the reason given."""
+    """The model is valid, but rnnc cannot compile it for the given reason."""
 
 
 class DataError(RnncError):
@@ -85,6 +85,6 @@ class DataError(RnncError):
 
 
 class MissingTool(RnncError):
-    """A program that is needed is not installed."""
+    """A required program is not installed."""
 
     exit_code = 5

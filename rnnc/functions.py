@@ -11,7 +11,10 @@ import numpy as np
 from rnnc.fixed import INT32_MAX, Ints, int32, mul15, shift_round, uint32
 
 CHORDS = 64
-"""Chords of the tables of 2^-x and log2 over [0, 1)."""
+"""Chords of the tables of 2^-x and log2 over [0, 1); a power of two."""
+CHORD_BITS = 16 - CHORDS.bit_length() + 1
+"""Of an argument's 16 fraction bits, those within a chord."""
+WITHIN, HALF = (1 << CHORD_BITS) - 1, 1 << CHORD_BITS >> 1
 RSQRT_KNOTS = 48
 
 
@@ -70,8 +73,8 @@ def rsqrt(m: Ints) -> Ints:
 def exp2(t: Ints) -> Ints:
     """2^16 2^-(t/65536) for 0 <= t < 65536: 32768..65535, error <= 1.5 LSB."""
     assert not t.size or (t.min() >= 0 and t.max() < 65536)
-    k = t >> 10
-    return np.asarray(EXP2[k] - (((EXP2[k] - EXP2[k + 1]) * (t & 1023) + 512) >> 10))
+    k = t >> CHORD_BITS
+    return np.asarray(EXP2[k] - (((EXP2[k] - EXP2[k + 1]) * (t & WITHIN) + HALF) >> CHORD_BITS))
 
 
 def log2(v: Ints) -> Ints:
@@ -79,8 +82,8 @@ def log2(v: Ints) -> Ints:
     assert not v.size or v.min() >= 1
     n = leading_zeros(v)
     f = ((uint32(v, "log2") << n) >> 15) & 65535
-    k = f >> 10
-    c = LOG2[k] + (((LOG2[k + 1] - LOG2[k]) * (f & 1023) + 512) >> 10)
+    k = f >> CHORD_BITS
+    c = LOG2[k] + (((LOG2[k + 1] - LOG2[k]) * (f & WITHIN) + HALF) >> CHORD_BITS)
     return np.asarray(((31 - n) << 16) + f + ((c + 4) >> 3))
 
 

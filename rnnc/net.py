@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from rnnc.qnet import QOp
 
 MOST_COUNTED = 65_535
-"""What the C counts frames and steps to, in 16 bits."""
+"""The largest count of frames or steps in the C, which counts in 16 bits."""
 MOST_ELEMENTS = MOST_COUNTED - 63
-"""Of a value in one step: loops that take up to 64 rows at once must not pass the end of 16 bits."""
+"""Limit of the elements of a value: a loop that computes up to 64 rows at once must not overflow its 16-bit count."""
 Array = NDArray[Any]
 Kind = Literal["stream", "last", "window"]
 
@@ -42,7 +42,7 @@ class Value:
     rows: int = 0
     """For an index: how many rows it may name."""
     held: bool = False
-    """For an input: whether the file has one of it for a whole sequence; each step is given it again."""
+    """For an input: whether the file takes it once per sequence; then every step receives the same value."""
 
     @property
     def size(self) -> int:
@@ -52,17 +52,15 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What is kept from step to step.
-
-    ``alias`` is the graph input that the user knows it by, if any; ``window`` tells which elements of that input it is
-    (indices into the flattened input, one for each element of the state), None for all of it.
-    """
+    """What is kept from step to step."""
 
     name: str
     shape: tuple[int, ...]
     initial: Floats
     alias: str = ""
+    """The graph input that the user knows it by, if any."""
     window: Ints | None = None
+    """For each element of the state, its index in that input, flattened; None if the state is the whole input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +73,13 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Output:
-    """A result of the network: ``value`` under the name that the file gives it.
-
-    ``ticks`` of a window's output: how many values, one after the other, the window gives at its end; 0 for one alone.
-    """
+    """A result of the network: ``value``, under its name in the file."""
 
     name: str
     value: str
     kind: Kind = "stream"
     ticks: int = 0
+    """For a window's output: the number of consecutive values it returns at its end; 0 for a single value."""
 
 
 Probe = Callable[[str, Array], None]
@@ -113,8 +109,8 @@ class Interval:
 
 
 Accept = Literal["any", "common", "channel", "gate", "logit", "order"]
-"""What an op takes as an input: any format; one scale for all elements; one scale for each index of axis 0; int32 with 12
-fraction bits, clipped (fixed.GATE) or not (fixed.LOGIT); one scale for all elements, better as LOGIT."""
+"""The format that an op accepts for an input: any; one scale for all elements; one scale for each index of axis 0; int32 with
+12 fraction bits, clipped (fixed.GATE) or not (fixed.LOGIT); one scale for all elements, better as LOGIT."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,30 +128,30 @@ class Op(ABC):
     gates: ClassVar[tuple[str, ...]] = ()
     """What the blocks along axis 0 of its weights and biases are called, where it has gates."""
     scores: ClassVar[bool] = False
-    """Whether its output is the scores of classes, of which the largest counts."""
+    """Whether its output holds class scores, of which only the largest matters."""
     elastic: ClassVar[bool] = False
     """Whether its inputs may tick at different steps; ``step`` then gets all ticks of each at once, as many as there are."""
     forgets: ClassVar[bool] = False
-    """Whether what it keeps is gone after a fixed number of steps: a history, and no recurrence."""
+    """Whether its state is forgotten after a fixed number of steps: a history, not a recurrence."""
     linear: ClassVar[bool] = False
     """Whether a small change of an input changes the output in a proportion that does not depend on the data."""
     passes: ClassVar[bool] = False
-    """Whether its output is its input 0 unchanged, at other ticks: producers suit what reads the output."""
+    """Whether its output is input 0 unchanged, at other ticks; the format then suits the readers of the output."""
     jumps: ClassVar[bool] = False
-    """Whether its output is a decision: it jumps where the input moves past a limit, and stays the same else."""
+    """Whether its output is a decision: it jumps when the input crosses a limit and is constant otherwise."""
 
     @abstractmethod
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        """The values that it computes: shape and dtype (clocks follow from ``timing``)."""
+        """Return the values that it computes, with shape and dtype (``timing`` gives the clocks)."""
 
     @property
     def extends(self) -> bool:
-        """Whether it is plain arithmetic, which can give an extended value (``Quantizer.extended``)."""
+        """Whether it is plain arithmetic, whose output may be an extended value (``Quantizer.extended``)."""
         return False
 
     @property
     def reads_extended(self) -> bool:
-        """Whether what it makes of a state of plain arithmetic asks for all its bits: it takes extended values as they are."""
+        """Whether it needs all bits of a state of plain arithmetic: it takes extended values as they are."""
         return False
 
     @property
@@ -168,19 +164,19 @@ class Op(ABC):
         return self.timing.clock(common_clock([v.clock for v in inputs]))
 
     def states(self) -> tuple[State, ...]:
-        """What it keeps; the names are unique in the network (``f"{self.name}_h"``)."""
+        """Its states; their names are unique in the network (``f"{self.name}_h"``)."""
         return ()
 
     @abstractmethod
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
-        """One tick of its input, the tick-th since the start; updates ``state``; None when there is no output at this tick.
+        """Process one tick of its input, number ``tick`` since the start, and update ``state``; None if it has no output now.
 
         Arrays are ``[lanes, *shape]``, and for an op without states ``[ticks, lanes, *shape]``, many ticks at once. Results
         may have any shape of as many elements for each tick and lane.
         """
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
-        """As ``step`` when the inputs have ended, for ``timing.tail`` ticks: the op's own padding comes in."""
+        """Process one of the ``timing.tail`` ticks after the end of the inputs: as ``step``, with the op's own padding."""
         raise AssertionError(f"{self.kind} has no tail")
 
     @abstractmethod
@@ -188,7 +184,7 @@ class Op(ABC):
         """Bounds of the outputs."""
 
     def accepts(self, index: int) -> Accept:
-        """What it takes as input ``index``."""
+        """The format that it accepts for input ``index``."""
         return "any"
 
     def column_weights(self, index: int) -> Floats | None:
@@ -196,7 +192,7 @@ class Op(ABC):
         return None
 
     def takes8(self, index: int) -> bool:
-        """Whether profile a8 gives it input ``index`` in 8 bits where the producer can."""
+        """Whether input ``index`` may have 8 bits in profile a8, if its producer can give them."""
         return False
 
     @abstractmethod
@@ -204,11 +200,11 @@ class Op(ABC):
         """The same op in integers."""
 
     def absorb(self, reader: Op) -> Op | None:
-        """This op and the only op that reads its output as one, under the reader's outputs; None where they are not."""
+        """Return this op fused with the only reader of its output, with the reader's outputs; None if that is impossible."""
         return None
 
     def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None] | None:
-        """The op over inputs that come less ``offsets [elements]``, and what its output is less then; None if there is none."""
+        """The op for inputs reduced by ``offsets [elements]``, and how much that reduces its output; None if there is none."""
         return None
 
     def describe(self) -> str:
@@ -217,7 +213,7 @@ class Op(ABC):
 
 
 class Quantizer(Protocol):
-    """What ``quantize`` offers to an op that becomes integers."""
+    """The services that ``quantize`` offers to an op."""
 
     @property
     def precision(self) -> Literal["a16", "a8"]: ...
@@ -232,7 +228,7 @@ class Quantizer(Protocol):
         """The largest magnitude that each element of an operand (as in ``samples``) had, or may have, ``[elements]``."""
 
     def state_limit(self, operand: str) -> float:
-        """The magnitude that a state which nothing bounds has room for: twice the calibration's, 8 times that of noise."""
+        """The magnitude for which an unbounded state has room: twice that of the calibration data, or 8 times that of noise."""
 
     def output(
         self,
@@ -272,7 +268,7 @@ class Quantizer(Protocol):
         gates: Sequence[str] = ("",),
         group: int = 0,
     ) -> tuple[list[Block], Floats]:
-        """Quantize rows over an operand, or that are a sum over x and h: weights ``[rows, columns]``, LSBs, largest, samples.
+        """Quantize rows over one operand, or that sum over x and h: weights ``[rows, columns]``, LSBs, largest value, samples.
 
         Bias and zero belong to the first. ``gates`` are those of a unit's rows, in order ("h.x" for rows over x alone);
         ``group`` counts calls for one block. Returns the rows and what to add to the bias to correct for the operands' means.
@@ -327,7 +323,7 @@ class Net:
         object.__setattr__(self, "values", values)
 
     def passed(self, value: str) -> list[str]:
-        """A value, and all that it becomes by ops that pass it on."""
+        """A value and its copies: the outputs of ops that pass it on unchanged."""
         names = [value]
         for op in self.ops:
             if op.passes and op.inputs[0] in names:
@@ -335,7 +331,7 @@ class Net:
         return names
 
     def readers(self, value: str) -> list[tuple[Op, int]]:
-        """The ops that do something with a value, with the index of the input."""
+        """The ops that compute with a value, each with the index of the input."""
         names = self.passed(value)
         return [(op, i) for op in self.ops if not op.passes for i, name in enumerate(op.inputs) if name in names]
 
@@ -355,7 +351,7 @@ class Net:
 
     @property
     def restarts(self) -> int:
-        """After how many steps the file starts anew, from states that are built in, where the step goes on; else 0."""
+        """The number of steps after which the file resets to its built-in states although the C continues; 0 if it does not."""
         kept = [f.state for f in self.feedback] + [s for op in self.ops if not op.forgets for s in op.states()]
         anew = self.length > 1 and not self.window and any(not s.alias for s in kept)
         return self.length if anew else 0
@@ -366,7 +362,7 @@ class Net:
 
     @cached_property
     def ends(self) -> dict[str, int]:
-        """For how many steps each value goes on coming when the input has ended: what looks ahead is pushed through."""
+        """For each value, the number of steps with new ticks after the input has ended: look-ahead layers are flushed."""
         ends = dict.fromkeys(self.values, 0)
         for op in self.ops:
             rate = self.values[op.inputs[0]].clock.rate
@@ -380,7 +376,7 @@ class Net:
         return max(self.ends.values())
 
     def ticks(self, output: Output, steps: int) -> int:
-        """How many values an output gives for a sequence of ``steps`` steps, those that come after its end included."""
+        """The number of values of an output for a sequence of ``steps`` steps, including those after its end."""
         if output.kind == "window":
             return self.windows(steps) * max(output.ticks, 1)
         return self._pace.ticks(output.value, steps)

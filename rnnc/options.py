@@ -1,4 +1,4 @@
-"""What the user can say about a model and its compilation; the command line's options carry the same names."""
+"""Options of a compilation; the command line's options have the same names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
 Precision = Literal["a16", "a8"]
 Weights = Literal["auto", "8", "16"]
 Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
-"""How a package lies on disk (backend.layouts)."""
+"""The layout of a package on disk (backend.layouts)."""
 OutputScale = Literal["common", "channel"]
 Pair = tuple[float | Sequence[float], float | Sequence[float]]
 """Two numbers, or two lists by channel."""
 Told = Callable[[int, int], None]
-"""Called in long work with how much is done, and of how much."""
+"""Called during long work with the amount done and the total."""
 
 
 def not_told(_: int, __: int) -> None:
@@ -29,13 +29,13 @@ def not_told(_: int, __: int) -> None:
 
 @dataclass(frozen=True)
 class OptionRule:
-    """What a value must be.
+    """The rule for a value.
 
     Args:
-        kind: in words.
-        is_kind: whether it is of that kind.
-        wrong: what else is wrong with one of that kind, "" for nothing.
-        every: the rule is for each value of a mapping, or each element of a tuple.
+        kind: the expected kind, in words.
+        is_kind: returns whether a value is of that kind.
+        wrong: returns what else is wrong with a value of that kind, "" for nothing.
+        every: whether the rule applies to each value of a mapping or each element of a tuple.
     """
 
     kind: str
@@ -150,16 +150,16 @@ RULES: Mapping[str, OptionRule] = {
     "output_scale": OptionRule("a text", _is_text, _no_output_scale, every=True),
     "input_affine": OptionRule("two numbers, SCALE and OFFSET", _is_pair, _no_affine, every=True),
 }
-"""What each field of Options must be, whoever made it. Targets and names of the network are for the stages to check."""
+"""The rule of each field of Options. The stages check targets and names of the network."""
 BYTES = OptionRule("a number", _is_number, lambda limit: _infinite(limit) or _negative(limit))
 LIMITS: Mapping[str, OptionRule] = {
     **dict.fromkeys(("max_flash", "max_ram", "max_stack", "flash", "instructions"), BYTES),
     "min_sqnr": OptionRule("a number", _is_number, _infinite),
 }
-"""What bounds of a result must be."""
+"""The rules of limits on a result."""
 NUMBER_OF_AN_INPUT = ("input_range", "input_format", "input_affine")
 NUMBER_OF_AN_OUTPUT = ("output_format", "output_scale")
-"""Each alone says what the integers of an input, or of an output, mean."""
+"""Options that each define the meaning of an input's or an output's integers; only one may be given for each."""
 
 
 @dataclass(frozen=True)
@@ -175,23 +175,23 @@ class Options:
         min_sqnr: dB that every output must reach: with weights "auto" as many in 16 bits as that takes on the calibration
             data; the accuracy that is measured is held against it, in place of the verdict.
         target: the part to pack weights and choose kernels for.
-        search: builds with jittered row scales to try on the calibration data, 0 or 1 for none.
-        window: T, the steps of a window, each of which starts anew and is answered at its end; 0 for an endless stream.
-        hop: K, the steps from one window's answer to the next; 0 for as many as a window has. Alone it is about windows
-            of the length that the file fixes.
+        search: number of builds with jittered row scales to compare on the calibration data, 0 or 1 for none.
+        window: T, the steps of a window, which starts from reset and is answered at its end; 0 for an endless stream.
+        hop: K, the steps from one window's answer to the next; 0 for T. Without ``window``, the length of the windows is
+            the one that the file fixes.
         bind: values of named dimensions and of scalar inputs (``batch=1``, ``sr=16000``).
         states: graph output that feeds each state input, or "none" where an input is no state.
         wav_hop: samples from one frame of a .wav to the next, 0 for as many as a frame has.
-        time_axis: which axis of an input is time; None where none of them is.
-        outputs: tensors to compile as outputs in place of the file's.
-        external_data: read weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
+        time_axis: which axis of an input is time; None for none of them.
+        outputs: tensors to compile as outputs instead of the file's.
+        external_data: read weights from any files beside the model that it names, not from MODEL.onnx.data alone.
         input_range: (lo, hi) of an input, real units; each a number, or one for each channel.
         input_format: n of an input's Qm.n.
         input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset; by channel as well.
         output_format: n of an output's Qm.n.
         output_scale: "common" for one scale of all channels of an output, "channel" for one each; by their ranges else.
 
-    Raises UsageError where a value is none that its option takes.
+    Raises UsageError if a value breaks the rule of its option.
     """
 
     name: str = ""
@@ -226,7 +226,7 @@ class Options:
                 )
 
     def _ways(self, keywords: Sequence[str]) -> list[tuple[str, list[str]]]:
-        """For each input or output the options that say what its integers mean."""
+        """For each input or output, the given options that define the meaning of its integers."""
         ways: dict[str, list[str]] = {}
         for keyword in keywords:
             for name in getattr(self, keyword):
@@ -246,7 +246,7 @@ class Options:
 
 
 def _check(keyword: str, value: Any, rule: OptionRule) -> None:
-    """Raise UsageError where the value of an option breaks its rule."""
+    """Raise UsageError if the value of an option breaks its rule."""
     flag = flag_of(keyword)
     if not rule.every:
         _check_one(keyword, "", value, rule)
@@ -273,7 +273,7 @@ def _check_one(keyword: str, name: str, value: Any, rule: OptionRule) -> None:
 
 
 def check_limits(**limits: float | None) -> None:
-    """Raise UsageError where a limit, by its keyword (``max_flash=-5``), makes no sense; None is no limit."""
+    """Raise UsageError if a limit, given by its keyword (``max_flash=-5``), is invalid; None is no limit."""
     for keyword, limit in limits.items():
         if limit is not None:
             _check_one(keyword, "", limit, LIMITS[keyword])

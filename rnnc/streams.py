@@ -1,4 +1,4 @@
-"""Running networks, in real numbers or in integers: the same loop over steps, ops and clocks."""
+"""Run networks in real numbers or in integers, with the same loop over steps, ops and clocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rnnc.qnet import QNet
 
 CHUNK = 1024
 MOST_NUMBERS = 1 << 22
-"""Of one value, in windows that run side by side."""
+"""Limit of the numbers held for one value when windows run side by side."""
 
 Observer = Callable[[str, Array], None]
 """Called with a value's name, or a probed operand's ("op.key"), and its next ticks ``[ticks, lanes, *shape]``."""
@@ -39,9 +39,9 @@ class _Runner(Protocol):
 
 @dataclass
 class Stream:
-    """A running network: states of all lanes, and how many ticks each op has seen.
+    """A running network: the states of all lanes and the ticks that each op has seen.
 
-    ``advance`` takes any number of steps at a time; the results do not depend on how a sequence is cut.
+    ``advance`` takes any number of steps; the results do not depend on how a sequence is split.
     """
 
     net: Net
@@ -55,22 +55,22 @@ class Stream:
     dtype: type
     observe: Observer | None = None
     watch: Observer | None = None
-    """Called with the name of each op's state and what it was after each of its next ticks, ``[ticks, lanes, *shape]``; of an
-    elastic op after each step. Not past the end of the input."""
+    """Called with the name of a state and its values after each of the next ticks, ``[ticks, lanes, *shape]``; for an elastic
+    op after each step. Not past the end of the input."""
     state: States = field(init=False)
     ticks: dict[str, int] = field(init=False)
     tails: dict[str, int] = field(init=False)
-    """How many ticks each op still goes on once its input has ended."""
+    """Ticks that each op still has to run after the end of its input."""
     steps: int = field(init=False)
-    """Since the start, or since the start of the window."""
+    """Steps since the start, or since the start of the window."""
     held: dict[str, Array] = field(init=False)
-    """What the outputs of a window have given so far in it."""
+    """Values of a window's outputs that wait for its end."""
 
     def __post_init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew."""
+        """Return to the initial state."""
         self.state = {name: array.copy() for name, array in self.initial.items()}
         self.ticks = {op.name: 0 for op in self.ops}
         self.tails = {op.name: op.timing.tail for op in self.ops}
@@ -92,7 +92,7 @@ class Stream:
         return _joined(parts)
 
     def drain(self) -> dict[str, Array]:
-        """What still comes of what looks ahead when the sequence has ended: ``[ticks, lanes, *shape]`` of each output."""
+        """Return the outputs that look-ahead layers still owe after the end: ``[ticks, lanes, *shape]`` of each output."""
         return _joined([self._outputs({}), *([] if self.net.window else self._past_end())])
 
     def _past_end(self) -> list[dict[str, Array]]:
@@ -103,7 +103,7 @@ class Stream:
         return np.zeros((0, self.lanes, *self.values[value].shape), self.dtype)
 
     def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs' ticks; what belongs to a window is held back until its end."""
+        """Return the ticks of each output; those of a window are kept back until its end."""
         found = {}
         for o in self.net.outputs:
             ticks = values.get(o.value, self._nothing(o.value))
@@ -132,7 +132,7 @@ class Stream:
         return values
 
     def _run(self, op: _Runner, xs: list[Array], steps: int, ended: bool) -> Sequence[Array]:
-        """All ticks of an op's inputs, or one of its tail."""
+        """Run an op on all ticks of its inputs, or on one tick of its tail."""
         tick, count = self.ticks[op.name], min(map(len, xs))
         if ended and not count and self.tails[op.name]:
             return self._tail(op)
@@ -200,7 +200,7 @@ def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
 
 @dataclass
 class Windows:
-    """Overlapping windows over running streams: each starts anew and is answered at its end.
+    """Overlapping windows over running streams: each starts from the initial state and is answered at its end.
 
     Windows run side by side, as lanes of ``windows``, a stream of one window after the other.
     """
@@ -209,10 +209,10 @@ class Windows:
     windows: Callable[[int], Stream]
     lanes: int
     kept: dict[str, Array] = field(default_factory=dict)
-    """The newest frames ``[steps, lanes, *shape]`` of each input: those of windows that have not ended."""
+    """The frames of unfinished windows, ``[steps, lanes, *shape]`` of each input."""
 
     def reset(self) -> None:
-        """Start anew."""
+        """Forget all frames."""
         self.kept = {}
 
     def advance(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -225,17 +225,17 @@ class Windows:
         return _joined([self.drain(), *parts])
 
     def drain(self) -> dict[str, Array]:
-        """Nothing: windows do not go on past the end of a sequence."""
+        """Return empty outputs: windows do not extend past the end of a sequence."""
         return self.windows(self.lanes).drain()
 
     @property
     def _most(self) -> int:
-        """How many windows run at once, in bounded memory."""
+        """The number of windows that run at once, in bounded memory."""
         largest = max(v.size for v in self.net.values.values())
         return max(1, MOST_NUMBERS // max(1, self.lanes * min(self.net.window, CHUNK) * largest))
 
     def _answers(self, frames: Mapping[str, Array], starts: Array) -> dict[str, Array]:
-        """What windows that begin at ``starts`` give, one after the other."""
+        """Return the answers of the windows that begin at ``starts``, in order."""
         steps = starts[None] + np.arange(self.net.window)[:, None]
         side = {n: x[steps].reshape(self.net.window, -1, *x.shape[2:]) for n, x in frames.items()}
         given = self.windows(len(starts) * self.lanes).advance(side)

@@ -8,6 +8,8 @@
 
 /* generated: the tables of functions of one number, by make golden */
 /* clang-format off */
+#define RNNC_CHORD_BITS 10 /* of an argument's 16 fraction bits, those within a chord */
+
 /* [0 .. 64] 2^16 2^-(k/64), lowered by half the largest error of a chord. */
 static const uint16_t RNNC_ROM rnnc_exp2_table[65] = {
     65535, 64830, 64131, 63440, 62757, 62081, 61412, 60751, 60096, 59449, 58809, 58175, 57548,
@@ -95,9 +97,11 @@ static inline uint32_t rnnc_rsqrt(uint32_t m)
 /* 2^16 2^-(t/65536), t: 0 .. 65535: 32768 .. 65535, error <= 1.5 LSB. */
 static inline uint32_t rnnc_exp2(uint32_t t)
 {
-    const uint16_t *knot = &rnnc_exp2_table[t >> 10];
+    const uint16_t *knot = &rnnc_exp2_table[t >> RNNC_CHORD_BITS];
     uint32_t left = rnnc_rom_u16(knot), right = rnnc_rom_u16(knot + 1);
-    return left - (((left - right) * (t & 1023u) + 512u) >> 10);
+    uint32_t within = t & (((uint32_t)1 << RNNC_CHORD_BITS) - 1u);
+    return left -
+           (((left - right) * within + ((uint32_t)1 << RNNC_CHORD_BITS >> 1)) >> RNNC_CHORD_BITS);
 }
 
 /* 2^(t / 65536), rounded, saturated at 32767.  |t| < 2^30. */
@@ -136,9 +140,10 @@ static inline int32_t rnnc_log2(uint32_t v)
 {
     uint8_t n = rnnc_leading_zeros(v);
     int32_t f = (int32_t)(((v << n) >> 15) & 65535u);
-    const uint16_t *knot = &rnnc_log2_table[f >> 10];
+    const uint16_t *knot = &rnnc_log2_table[f >> RNNC_CHORD_BITS];
     int32_t left = rnnc_rom_u16(knot), right = rnnc_rom_u16(knot + 1);
-    left += ((right - left) * (f & 1023) + 512) >> 10;
+    int32_t within = f & (((int32_t)1 << RNNC_CHORD_BITS) - 1);
+    left += ((right - left) * within + ((int32_t)1 << RNNC_CHORD_BITS >> 1)) >> RNNC_CHORD_BITS;
     return (int32_t)(31 - n) * 65536 + f + ((left + 4) >> 3);
 }
 

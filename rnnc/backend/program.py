@@ -1,4 +1,4 @@
-"""A network as a program (Program): all that the C says, without its text."""
+"""A network as a program (Program): the content of the C, without its text."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ITEM_BYTES = {
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """An input or output: the file's ``name``, the C parameter ``c_name``, and what an element means.
+    """An input or output: its ``name`` in the file, its C parameter ``c_name``, and the meaning of an element.
 
-    ``shape`` is that of all that a step writes; a window's output may be ``ticks`` values, one after the other.
+    ``shape`` covers everything that a step writes; a window's output may be ``ticks`` consecutive values.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Port:
     clock: Clock
     ticks: int = 0
     hop: int = 0
-    """Of windows that overlap: steps from one to the next."""
+    """Steps from one overlapping window to the next, else 0."""
 
     @property
     def size(self) -> int:
@@ -54,7 +54,7 @@ class Port:
 
     @property
     def timing(self) -> str:
-        """How often an output comes, and how late: "stream, every 2 steps, 3 steps late"; of a window, how many values."""
+        """How often an output is written, and how late: "stream, every 2 steps, 3 steps late"; for a window, its values."""
         if self.kind == "window":
             text = f"window, {self.ticks} values" if self.ticks else "window"
             return f"{text}, every {self.hop} step{'s' * (self.hop > 1)}" if self.hop else text
@@ -95,12 +95,12 @@ class ConstantArray:
 
 
 Initializer = int | ConstantArray | tuple[tuple[str, "Initializer"], ...]
-"""What a field of a parameter struct holds: an integer, the address of an array, or the fields of a struct inside."""
+"""The content of a field of a parameter struct: an integer, the address of an array, or the fields of a nested struct."""
 
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """The parameter struct of a call of ``op``: field name and what it holds."""
+    """The parameter struct of a call of ``op``: names and contents of its fields."""
 
     op: str
     symbol: str
@@ -110,7 +110,7 @@ class Params:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call of a kernel with the address of ``params``, if any, and ``args``; ``op`` is what it computes a part of."""
+    """A call of a kernel with the address of ``params``, if any, and ``args``; it computes a part of ``op``."""
 
     op: str
     function: str
@@ -142,7 +142,7 @@ class Copy:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """What runs under ``guard``, in order."""
+    """The work that runs under ``guard``, in order."""
 
     guard: Guard
     work: tuple[Call | Copy, ...]
@@ -150,7 +150,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Ring:
-    """The newest frames of an input, ``frames`` of them, in the struct."""
+    """The newest ``frames`` frames of an input, in the struct."""
 
     c_name: str
     port: Port
@@ -169,16 +169,16 @@ class Ring:
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """How windows that overlap are computed. Either way a call of step runs at most ``steps`` steps of the network.
+    """How overlapping windows are computed. A call of step runs at most ``steps`` steps of the network in either way.
 
-    Each window that is under way has states of its own and takes every frame as it comes, or there are states for one,
-    and the frames are kept that the windows to come need: ``window - hop + 1`` of them, in rings. The steps of the next
-    window are spread evenly over the calls until its answer.
+    Either every window in progress has its own states and receives each frame as it arrives, or there are states for one
+    window and rings keep the ``window - hop + 1`` frames that later windows need; the steps of the next window are then
+    spread evenly over the calls until its answer.
 
     Args:
         hop: frames from one answer to the next.
-        steps: windows that are under way at once, ``window / hop`` rounded up.
-        rings: empty where each window has states of its own.
+        steps: windows in progress at once, ``window / hop`` rounded up.
+        rings: empty if each window has its own states.
     """
 
     window: int
@@ -198,12 +198,12 @@ class Overlap:
 
     @property
     def idle(self) -> int:
-        """Frames that a window's states wait for after its end before they serve the next."""
+        """Frames for which a window's states are idle between its end and the start of the next."""
         return self.steps * self.hop - self.window
 
     @property
     def counters(self) -> tuple[tuple[str, str], ...]:
-        """The counters of the struct, beside those of its windows, and what they count."""
+        """The counters of the struct, besides those of its windows, with their meaning."""
         if not self.rings:
             return ()
         end = self.frames - 1
@@ -214,7 +214,7 @@ class Overlap:
         )
 
     def bytes(self, window: int) -> int:
-        """Of all states, given those of one window."""
+        """The bytes of all states, given those of one window."""
         if self.rings:
             return window + sum(r.bytes for r in self.rings) + 2 * len(self.counters)
         return self.lanes * (window + 2)
@@ -222,7 +222,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Computed:
-    """Where a value lies when the calls of its op have run, and what tells whether it is new."""
+    """Where a value is stored after the calls of its op, and the guard that says whether it is new."""
 
     op: str
     value: str
@@ -232,7 +232,7 @@ class Computed:
 
 @dataclass(frozen=True, order=True)
 class OperandBytes:
-    """How many bytes a target takes for a vector of ``columns`` elements of ``bits`` bits as an operand of its rows."""
+    """The bytes that a target needs for an operand: a vector of ``columns`` elements of ``bits`` bits."""
 
     columns: int
     bits: int
@@ -241,7 +241,7 @@ class OperandBytes:
 
 @dataclass(frozen=True)
 class Cost:
-    """What is known without compiling: multiply-accumulates of a call of step at most, bytes of constants and of the struct."""
+    """The costs known without a compiler: most multiply-accumulates of a step, bytes of constants and of the struct."""
 
     macs: int
     flash_weights: int
@@ -252,20 +252,20 @@ class Cost:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Program:
-    """All that the C says, without its text.
+    """The content of the C, without its text.
 
     Args:
-        counters: of the struct: what tells when values are due, and how far a flush or a window is.
-        guards: what a step computes first, in order.
-        live: the guard of the inputs, None where nothing goes on past their end.
-        wrote: whether a step wrote the outputs; one guard for each where they are not all written at the same steps, which
-            step returns as a sum of 2^i. In a window these are its outputs of several values, if it has any.
-        flush: the counter of the steps that a flush takes, None where it takes none.
+        counters: of the struct: they say when values are due, and how far a flush or a window has come.
+        guards: the guards that a step computes first, in order.
+        live: the guard of the inputs, None if nothing continues past their end.
+        wrote: whether a step wrote the outputs; one guard each if they are not all written at the same steps, and step then
+            returns the sum of 2^i. In a window these are its outputs of several values, if it has any.
+        flush: the counter of the steps of a flush, None if there is no flush.
         frames: the counter of the frames in a window, None for an endless stream.
-        operands: each size of buffer that a vector is taken into.
-        kernels: definitions of functions that runtime_c does not hold.
+        operands: the sizes of the buffers for operands.
+        kernels: definitions of functions that runtime_c does not contain.
         computed: every value that an op computes, in order.
-        overlap: how windows that overlap are computed, None where none do. ``members`` and ``counters`` are those of one.
+        overlap: how overlapping windows are computed, None if there are none. ``members`` and ``counters`` are those of one.
     """
 
     name: str
@@ -293,17 +293,17 @@ class Program:
 
     @property
     def returns(self) -> bool:
-        """Whether step says if it wrote the outputs: some output is not new at every step."""
+        """Whether step returns if it wrote the outputs, because some output is not new at every step."""
         return any(o.clock.rate != 1 or o.clock.phase or o.kind == "window" for o in self.outputs)
 
     @property
     def apart(self) -> bool:
-        """Whether outputs of a stream are not all written at the same steps: step returns a bit for each."""
+        """Whether the outputs of a stream are written at different steps; step then returns a bit for each."""
         return not self.window and len(self.wrote) > 1
 
     @property
     def apart_in_window(self) -> bool:
-        """The same of a window's outputs of several values, while they are written."""
+        """The same for a window's outputs of several values, while they are written."""
         return bool(self.window) and len(self.wrote) > 1 and any(o.ticks for o in self.outputs)
 
     @property
@@ -324,13 +324,13 @@ class Program:
 
     @property
     def saved_bytes(self) -> int:
-        """Of a saved state, without header and check sum."""
+        """The bytes of a saved state, without header and checksum."""
         one = sum(m.bytes for m in self.members if not m.state.follows) + 2 * len(self.counters)
         return self.overlap.bytes(one) if self.overlap else one
 
     @property
     def drain_steps(self) -> int:
-        """For how many steps values go on coming when the input has ended."""
+        """The number of steps with new values after the input has ended."""
         return self.qnet.net.drain_steps
 
     def __str__(self) -> str:

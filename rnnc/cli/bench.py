@@ -29,14 +29,14 @@ def run(
         typer.Option(
             "--target",
             metavar="TARGET",
-            help="A part to measure on, more than once for several; all that have their tools here by default.",
+            help="A target to measure on, repeatable; by default all whose tools are installed.",
             rich_help_panel=PANEL,
             show_default=False,
             autocompletion=complete.targets,
         ),
     ] = None,
     report: Annotated[
-        str | None, typer.Option(metavar="HTML", help="Write the report with what was measured.", show_default=False)
+        str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
     ] = None,
 ) -> None:
     """Run the C on emulated parts: instructions per step, flash, RAM and stack, and its bits against the oracle's."""
@@ -54,9 +54,7 @@ def run(
     vectors = golden(qnet, sequences)
     targets = target or runnable_targets()
     if not targets:
-        raise MissingTool(
-            "no emulator is installed", hint="rnnc doctor lists what is missing, and where it is to be had."
-        )
+        raise MissingTool("no emulator is installed", hint="rnnc doctor lists what is missing and how to install it.")
     results = bench(qnet, package.name, vectors, targets, output.note, skip=not target)
     measured = content(package.report, results)
     if report is not None:

@@ -22,7 +22,7 @@ def run(
     second: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SECOND]", help="A network that starts from what MODEL gives (--link).", show_default=False
+            metavar="[SECOND]", help="A network that starts from the results of MODEL (--link).", show_default=False
         ),
     ] = None,
     link: Annotated[
@@ -35,7 +35,7 @@ def run(
     package: Annotated[
         Layout,
         typer.Option(
-            metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."
+            metavar="LAYOUT", help=f"The build system to lay the files out for: {', '.join(get_args(Layout))}."
         ),
     ] = "plain",
     max_flash: Annotated[
@@ -46,7 +46,7 @@ def run(
         int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")
     ] = None,
     max_stack: Annotated[
-        int | None, typer.Option(metavar="B", help="Fail where a step can use more stack; needs the target's compiler.")
+        int | None, typer.Option(metavar="B", help="Fail if a step can use more stack; needs the target's compiler.")
     ] = None,
     labels: Labels = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,

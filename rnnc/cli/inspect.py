@@ -21,7 +21,9 @@ def run(
     model: ModelArguments,
     after: Annotated[
         str,
-        typer.Option("--after", metavar="STAGE", help="Print what this stage made.", autocompletion=complete.stages),
+        typer.Option(
+            "--after", metavar="STAGE", help="Print the result of this stage.", autocompletion=complete.stages
+        ),
     ] = "",
     rules: Annotated[
         bool, typer.Option("--rules", help="Print which rewriting rules fired, and at which nodes.")

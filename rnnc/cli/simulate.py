@@ -30,14 +30,16 @@ def run(
     output: Output,
     model: ModelArguments,
     data: Annotated[
-        list[str], typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they come.")
+        list[str], typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they arrive.")
     ],
     file: Annotated[
         str | None, typer.Option("-o", metavar="OUT.npz", help="Where to write; else CSV on stdout.")
     ] = None,
     engine: Annotated[
         str,
-        typer.Option(metavar="c|oracle|float|onnxruntime", help="What computes it.", autocompletion=complete.engines),
+        typer.Option(
+            metavar="c|oracle|float|onnxruntime", help="What computes the outputs.", autocompletion=complete.engines
+        ),
     ] = "c",
     plot: Annotated[
         str | None, typer.Option(metavar="PNG", help="Plot inputs, states and outputs against onnxruntime.")

@@ -33,7 +33,7 @@ def run(
     from rnnc.tuning import tune
 
     if not model.calib:
-        raise UsageError("tune needs --calib DATA", hint="Without data no choice can be told from another.")
+        raise UsageError("tune needs --calib DATA", hint="Without data the choices cannot be compared.")
     with output.progress("trying a16 and a8, layer by layer") as (_, told):
         tuning = tune(
             model.model,
@@ -59,13 +59,13 @@ def run(
         output.note(f"wrote {plot}")
     output.answer(_content(tuning), "" if output.as_json else _text(tuning, model))
     if tuning.proposed is None:
-        raise BudgetError("no choice keeps to the budget", where=model.model, hint=_hint(tuning, budget_flash))
+        raise BudgetError("no choice fits the budget", where=model.model, hint=_hint(tuning, budget_flash))
     proposed = _options(tuning.proposed, model)
     tell_judgement(output, lambda: _judge(model, proposed, data))
 
 
 def _judge(model: ModelArguments, options: Options, data: list[str] | None) -> str:
-    """What the figures of the table, pooled over channels, do not say of the proposal."""
+    """Judge the proposal channel by channel: the figures of the table are pooled over channels."""
     from rnnc.compiler import build
     from rnnc.judging import judge_start
 

@@ -18,7 +18,7 @@ def run(
         typer.Option("--input", metavar="DATA", help="Data to verify on; else the calibration's, or noise."),
     ] = None,
     by_layer: Annotated[
-        bool, typer.Option("--by-layer", help="Say what each layer's weights, activations and tables cost.")
+        bool, typer.Option("--by-layer", help="Show the loss of each layer: weights, activations, tables.")
     ] = False,
     labels: Labels = None,
 ) -> None:

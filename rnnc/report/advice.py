@@ -1,4 +1,4 @@
-"""Plain sentences: what limits the network's accuracy, and what would change it."""
+"""Advice in plain sentences: what limits the network's accuracy, and what would improve it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FEW_STEPS = 512
 HARDLY_USED = 1 / 16
 MOST_NAMED = 3
 DOMINATES = 3.0
-"""dB within which a part explains what its layer loses."""
-EIGHT_BITS = "Profile a8 feeds back 8 bits: for forecasts and slow signals take a16."
+"""A part explains the loss of its layer if it comes within so many dB."""
+EIGHT_BITS = "Profile a8 feeds back 8 bits: for forecasts and slow signals use a16."
 GOOD_ENOUGH = 60.0
-"""dB above which nobody asks what could be better."""
+"""Above so many dB no layer is named."""
 
 
 def advice(
@@ -33,7 +33,7 @@ def advice(
     attribution: Attribution | None,
     verdict: Verdict | None = None,
 ) -> list[str]:
-    """The most important first; empty where there is nothing to say."""
+    """Return the advice, the most important first."""
     found = [
         *_of_verification(verified),
         *restart_cautions(program),
@@ -47,7 +47,7 @@ def advice(
 
 def _of_verification(verified: Verification | None) -> Iterator[str]:
     if verified is None:
-        yield "Nothing was compared: without --no-verify the C is run on this machine and held against onnxruntime."
+        yield "Nothing was compared: without --no-verify the C runs on this machine and is compared with onnxruntime."
     elif verified.difference:
         yield f"The C differs from the oracle ({verified.difference}): do not use it, and report it."
 
@@ -61,7 +61,7 @@ def _of_ranges(
     if not calibrated:
         yield (
             "Ranges come from noise and weights are rounded to nearest. --calib DATA with a few thousand typical steps fits "
-            "the ranges and rounds weights against what flows through them, which is worth about 10 dB."
+            "the ranges and rounds the weights for these data, which gains about 10 dB."
         )
     if verified:
         occupancy = verified.measured.occupancy
@@ -73,7 +73,7 @@ def _of_ranges(
 
 
 def restart_cautions(program: Program) -> Iterator[str]:
-    """What to know of a network that was trained on windows and goes on past them."""
+    """Yield a caution for a network that was trained on windows and continues past them."""
     steps = program.qnet.net.restarts
     if steps:
         yield (
@@ -84,7 +84,7 @@ def restart_cautions(program: Program) -> Iterator[str]:
 
 
 def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bool) -> Iterator[str]:
-    """What data say of the ranges of inputs: those that are clipped more than a little, or hardly use theirs."""
+    """Yield a caution for each input that is clipped more than rarely, or hardly uses its range."""
     for o in inputs:
         if o.share_saturated >= RARELY:
             cure = widen(o.value, options)
@@ -96,7 +96,7 @@ def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bo
 
 
 def _inner(occupancy: Sequence[Occupancy]) -> Iterator[str]:
-    """Values within the network that are clipped more than a little, the worst named."""
+    """Yield the inner values that are clipped more than rarely, the worst ones by name."""
     clipped = sorted(
         (o for o in occupancy if o.producer and not o.state and o.share_saturated >= RARELY),
         key=lambda o: -o.share_saturated,
@@ -124,8 +124,8 @@ def _room(o: Occupancy) -> str:
 def _narrower(name: str, options: Options, calibrated: bool) -> str:
     given = given_by(name, options)
     if given:
-        return f" {given} {name}=... says so: a narrower one puts them to use."
-    return "" if calibrated else " --calib, or --input-range, puts them to use."
+        return f" {given} {name}=... sets it: a narrower range uses them."
+    return "" if calibrated else " --calib or --input-range uses them."
 
 
 def _channels(o: Occupancy) -> str:
@@ -140,7 +140,7 @@ def _layers(attribution: Attribution, options: Options, calibrated: bool) -> Ite
     worst = attribution.worst
     if worst is None or worst.layer is None or (attribution.network or 0) >= GOOD_ENOUGH:
         return
-    text = f"{worst.name} ({worst.what}) costs most: in integers alone it leaves {worst.layer:.1f} dB"
+    text = f"{worst.name} ({worst.what}) loses most: with only this layer in integers, {worst.layer:.1f} dB remain"
     yield f"{text}. {_cure(worst, options, calibrated)}"
 
 
@@ -148,13 +148,13 @@ def _cure(worst: Loss, options: Options, calibrated: bool) -> str:
     layer = worst.layer or 0.0
     if worst.weights is not None and worst.weights < layer + DOMINATES:
         if not calibrated:
-            return "It is the rounding of its weights: calibration data is what improves that."
+            return "The cause is the rounding of its weights: calibration data improve it."
         more = "" if options.search else "; --search 8 tries other row scales and keeps the best"
-        return f"It is the rounding of its weights, 8 bits each: longer calibration data may help{more}."
+        return f"The cause is the rounding of its weights, 8 bits each: longer calibration data may help{more}."
     if worst.weights is None and worst.tables is None and worst.activations is not None:
-        return "It is the input's own resolution and range."
+        return "The cause is the input's own resolution and range."
     if worst.tables is not None and worst.tables < layer + DOMINATES:
-        return "It is the tables of its functions, which are as fine as they get."
+        return "The cause is the tables of its functions, which cannot be finer."
     if options.precision == "a8":
-        return "It is the resolution of its activations: a16 has 256 times as much."
-    return "It is the resolution of its activations: data that fits the ranges more closely helps."
+        return "The cause is the resolution of its activations: a16 has 256 times as much."
+    return "The cause is the resolution of its activations: data that fit the ranges more closely help."

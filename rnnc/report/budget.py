@@ -1,4 +1,4 @@
-"""What takes the room: the parts of flash, RAM and stack, the largest first."""
+"""The parts of flash, RAM and stack, the largest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user should know of the data: states that it left alone, recorded results that the file does not give."""
+"""Cautions about the data: states that never change in them, recorded results that the file does not reproduce."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rnnc.quantization.calibrate import Ranges
 from rnnc.verification.verify import Verification
 
 FAR = 20.0
-"""dB below which recorded results are those of another network."""
+"""Below so many dB, recorded results must be those of another network."""
 
 
 def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
-    """States that stayed at their initial value in all calibration data: what they become is not known."""
+    """Yield a caution for each state that keeps its initial value in all calibration data: its range is unknown."""
     if not ranges.measured:
         return
     formats = {s.name: s.format for s in qnet.states()}
@@ -44,7 +44,7 @@ def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
 
 
 def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
-    """Inputs that are called states and that nothing feeds back, although a result has their size."""
+    """Yield a caution for each input named like a state that nothing feeds back, although a result has its shape."""
     for value in net.inputs:
         if value.name in options.states or value.dtype == "index" or not named_as_state(value.name):
             continue
@@ -58,7 +58,7 @@ def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
 
 
 def record_cautions(verified: Verification | None) -> Iterator[str]:
-    """Outputs of which onnxruntime itself gives something else than was recorded."""
+    """Yield a caution for each output for which onnxruntime itself differs from the recorded results."""
     for r in verified.recorded if verified else ():
         if r.onnxruntime_db is not None and r.onnxruntime_db < FAR:
             yield (

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG; colours are classes, so that a page's style decides them, in the dark too."""
+"""Line charts as inline SVG; colours are CSS classes, so the page's style sets them, in dark mode too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnc.fixed import Floats
 WIDTH, HEIGHT = 760, 200
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 22, 34
 MOST_POINTS = 380
-"""A longer series is drawn as the largest of each of so many stretches."""
+"""A longer series is reduced to the largest value of each of so many stretches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,9 @@ class Mark:
 def lines(
     series: Sequence[Series], x_label: str, title: str, mark: Mark | None = None, *, zero: bool = False
 ) -> Markup:
-    """A chart of lines over one axis; ``zero`` starts the vertical axis at 0; ``title`` is read to who cannot see it.
+    """Draw lines over one axis; ``zero`` starts the vertical axis at 0; screen readers read ``title``.
 
-    What is not finite is left out.
+    Values that are not finite are omitted.
     """
     series = [s for s in map(_finite, series) if len(s.y)]
     if not series:

@@ -1,4 +1,4 @@
-"""The content of report.json: what was built, what it costs, what is proven, what was measured. Not measured is null."""
+"""The content of report.json: what was built, its cost, the certificate and the measurements; null is not measured."""
 
 from __future__ import annotations
 

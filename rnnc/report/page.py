@@ -1,4 +1,4 @@
-"""report.html: one page that holds all it shows, and asks nothing of the network."""
+"""report.html: one self-contained page that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _environment() -> Environment:
 
 
 def bars(parts: Mapping[str, int], unit: str) -> tuple[Bar, ...]:
-    """One bar for each part that is not nothing, by its share of the largest; where they are many, small ones as one."""
+    """One bar for each nonzero part, as its share of the largest; if there are many, the smallest are combined."""
     shown = {name: n for name, n in parts.items() if n}
     small = sorted(shown, key=lambda name: shown[name])[: max(0, len(shown) - MOST_BARS)]
     if small:

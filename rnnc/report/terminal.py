@@ -25,11 +25,11 @@ WIDTH = 80
 NAME_WIDTH = 30
 MOST_CHANNELS = 8
 RULE = "\u2500"
-"""What rich draws lines with; a minus is on every terminal."""
+"""The character that rich draws lines with, replaced by a minus, which every terminal has."""
 
 
 def summary(report: Mapping[str, Any], program: Program) -> str:
-    """What was built, what it costs, and what the verification found."""
+    """The result of a compilation: what was built, its cost, and the verification."""
     parts = [_head(report), table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
     if report["weights"]["wide"]:
         parts.append(_widths(report["weights"], program))
@@ -126,7 +126,7 @@ def _code(cost: Mapping[str, Any]) -> str:
 
 
 def _windows(w: Mapping[str, Any]) -> str:
-    """What windows that overlap keep, and how many steps of the network they need at once."""
+    """What overlapping windows keep, and the most steps of the network in a call."""
     if w["hop"] == w["steps"]:
         return "one after the other"
     kept = f"{w['frames']} frames kept" if w["frames"] else f"{w['states']} at once, each with its state"
@@ -200,7 +200,7 @@ def _scores(verify: Mapping[str, Any]) -> Iterator[str]:
 
 
 def by_layer(report: Mapping[str, Any]) -> str:
-    """What each layer costs, SQNR in dB with one thing at a time as the C has it."""
+    """The loss of each layer: SQNR in dB with one part at a time as in the C."""
     found = report["verify"]["by_layer"]
     rows = [
         [
@@ -218,7 +218,7 @@ def by_layer(report: Mapping[str, Any]) -> str:
     steps = f"all {_thousands(found['steps'])} steps that were compared"
     if found["steps"] < found["of"]:
         steps = f"{_thousands(found['steps'])} of the {_thousands(found['of'])} steps that were compared, in pieces"
-    alone = "with one thing at a time as the C has it; all together against onnxruntime"
+    alone = 'with one part at a time as in the C; "all" is the C against onnxruntime'
     weights = table(["weights (--wide)", "number", "bits", "dB if only they are int8"], blocks)
     return f"SQNR in dB of the worst output over {steps},\n{alone}\n{table(heading, rows)}\n{weights}"
 
@@ -249,5 +249,5 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(cell: str) -> str:
-    """A model's names may hold anything: show control characters as such."""
+    """Escape control characters: the names of a model may contain any."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cell)

@@ -26,7 +26,9 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
     board = BOARDS.get(program.target.name, BOARDS["host"])
     if not shutil.which(board.compiler):
         hint = f"apt-get install {PACKAGES[board.compiler]}"
-        raise MissingTool(f"{board.compiler} is not installed: it tells the stack for {program.target.name}", hint=hint)
+        raise MissingTool(
+            f"{board.compiler} is not installed: it reports the stack for {program.target.name}", hint=hint
+        )
     with Scratch() as folder:
         here, is_avr = Path(folder), board.machine == "avr"
         write_files(here, files)
@@ -36,5 +38,5 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
         done = run_tool(command, here)
         frames = None if done.returncode else stack_frames(here, f"{program.name}_step", is_avr)
         if frames is None:
-            raise VerificationError(f"{board.compiler} does not tell the stack: {done.stderr.strip()[:300]}")
+            raise VerificationError(f"{board.compiler} does not report the stack: {done.stderr.strip()[:300]}")
         return frames

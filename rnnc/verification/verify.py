@@ -83,7 +83,7 @@ class Measurement:
     @property
     def notes(self) -> list[str]:
         """What was left out, for the user."""
-        left = f"{self.dropped} steps at the ends do not fill what the model takes at once and are left out"
+        left = f"{self.dropped} trailing steps do not fill a complete input block and were ignored"
         return [*([left] if self.dropped else []), *filter(None, [str(self.float32)])]
 
     @property

@@ -203,7 +203,8 @@ def function_tables() -> str:
     n, knots = functions.CHORDS, functions.RSQRT_KNOTS
     return (
         "/* clang-format off */\n"
-        f"/* [0 .. {n}] 2^16 2^-(k/{n}), lowered by half the largest error of a chord. */\n"
+        + _defines(("RNNC_CHORD_BITS", functions.CHORD_BITS, "of an argument's 16 fraction bits, those within a chord"))
+        + f"\n/* [0 .. {n}] 2^16 2^-(k/{n}), lowered by half the largest error of a chord. */\n"
         + _array(f"uint16_t RNNC_ROM rnnc_exp2_table[{n + 1}]", functions.EXP2)
         + f"\n/* [0 .. {n}] 2^19 (log2(1 + k/{n}) - k/{n}), raised by half the largest error of a chord. */\n"
         + _array(f"uint16_t RNNC_ROM rnnc_log2_table[{n + 1}]", functions.LOG2)

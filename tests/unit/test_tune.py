@@ -144,7 +144,7 @@ def _has_matplotlib() -> bool:
 @pytest.mark.usefixtures("estimates", "here")
 def test_budgets_that_nothing_keeps_to_fail() -> None:
     answer = _run("--calib", "calib.npz", "--budget-flash", "10")
-    assert answer.exit_code == 1 and "no choice keeps to the budget" in answer.stderr
+    assert answer.exit_code == 1 and "no choice fits the budget" in answer.stderr
     assert "8 bits in a16 and a8 alike" in answer.stderr
     answer = _run("--calib", "calib.npz", "--budget-instructions", "1")
     assert answer.exit_code == 1 and "The fewest instructions are" in answer.stderr
