@@ -66,12 +66,12 @@ def evaluate(nodes: Iterable[Node], known: Mapping[str, NDArray[Any]], opset: in
     return values
 
 
-def fold_constants(graph: Graph) -> Graph:
-    """The graph with what is computed from constants and known shapes alone as constants."""
+def fold_constants(graph: Graph, *, measured: bool = False) -> Graph:
+    """The graph with what is computed from constants alone as constants; from shapes too where these are ``measured``."""
     constants, nodes = dict(graph.constants), list[Node]()
     for node in graph.nodes:
         arrays = [constants.get(name) if name else None for name in node.inputs]
-        if node.op_type == "Shape" and node.inputs[0] in graph.shapes:
+        if measured and node.op_type == "Shape" and node.inputs[0] in graph.shapes:
             arrays = [np.zeros(graph.shapes[node.inputs[0]])]
         known = all(not name or x is not None for name, x in zip(node.inputs, arrays, strict=True))
         results = fold(node, arrays, graph.opset) if known else None

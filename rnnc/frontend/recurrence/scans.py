@@ -38,7 +38,7 @@ def complete(editor: Editor, node: Node) -> Node:
     node, body = _drop_counters(editor, node, body, count)
     count = len(node.inputs) - scans
     inside = fold_constants(enclose(editor, body))
-    inside = fold_constants(measure(inside, _outside(editor, inside), shapes))
+    inside = fold_constants(measure(inside, _outside(editor, inside), shapes), measured=True)
     body = canonical(measure(inside, _outside(editor, inside), shapes))
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})
