@@ -38,6 +38,7 @@ from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_ste
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.cause import diagnose
 from rnnc.verification.occupancy import input_occupancy
+from rnnc.verification.stability import keep_stability
 from rnnc.verification.task import recorded, task, wanted
 from rnnc.verification.verdict import Verdict, judge
 from rnnc.verification.verify import Measurement, Verification, compare_c, measure
@@ -243,7 +244,8 @@ def _verdict(
     if verified.problems():
         return verdict
     calibration = made.data.sequences if calibrated else None
-    return diagnose(verdict, made.qnet, verified.measured, options, calibration, verified.measured.float32.parts_at)
+    found = diagnose(verdict, made.qnet, verified.measured, options, calibration, verified.measured.float32.parts_at)
+    return keep_stability(found, made.qnet)
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
