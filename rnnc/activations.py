@@ -82,6 +82,11 @@ class Activation:
         """Of a function that is linear, where it is no constant."""
         return self.alpha if self.name == "affine" else 1.0
 
+    @property
+    def offset(self) -> float:
+        """What a function that is linear adds."""
+        return self.beta if self.name == "affine" else 0.0
+
     def exponent(self, reach: float) -> int:
         """The smallest e >= 0 for which 2^e holds its values: their bound, or ``reach`` where that is less."""
         bound = min(max(abs(v) for v in self.limits), reach)

@@ -44,6 +44,7 @@ from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_ste
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.cause import diagnose
 from rnnc.verification.occupancy import input_occupancy
+from rnnc.verification.stability import keep_stability
 from rnnc.verification.task import recorded, task, wanted
 from rnnc.verification.verdict import Verdict, judge
 from rnnc.verification.verify import Measurement, Verification, compare_c, measure
@@ -281,7 +282,8 @@ def _verdict(
     if not verified.problems():
         calibration = made.data.sequences if calibrated else None
         parts_at = verified.measured.float32.parts_at
-        verdict = diagnose(verdict, made.qnet, verified.measured, options, calibration, parts_at)
+        found = diagnose(verdict, made.qnet, verified.measured, options, calibration, parts_at)
+        verdict = keep_stability(found, made.qnet)
     return replace(verdict, cause=told_to(verdict.cause), cure=told_to(verdict.cure))
 
 

@@ -15,20 +15,20 @@ from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ExtendedRows:
     """``y = (sum_j m_j x_j / 2^30) 2^k``: m ``[rows, columns]`` int32 within +-2^30, sum_j |m_j| <= 2^31; k ``[rows]``."""
 
     m: Ints
     k: Ints
 
     @staticmethod
-    def of(gains: Floats) -> Rows:
+    def of(gains: Floats) -> ExtendedRows:
         """The nearest to real weights ``[rows, columns]``; the finest that a row's sum has room for."""
         size = np.maximum(np.maximum(np.abs(gains).sum(1) / 2, np.abs(gains).max(1, initial=0.0)), 2.0**-30)
         k = np.ceil(np.log2(size)).astype(np.int64)
         limit = 1 << GAIN_BITS
         m = round_half_up(np.clip(gains * 2.0 ** (GAIN_BITS - k[:, None]), -limit, limit))
-        return Rows(m, np.minimum(k, 29))
+        return ExtendedRows(m, np.minimum(k, 29))
 
     def __call__(self, x: Ints, what: str) -> Ints:
         products = mul30(self.m, x[..., None, :])
@@ -67,9 +67,9 @@ class QExtendedDense(QOp):
         return self.x.scale_for(self.weights.shape[1]) / (1 if self.x.bits == 32 else 2**LIFT)
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> ExtendedRows:
         """The weights in LSBs of the output for one of the lifted operand."""
-        return Rows.of(self.weights * self._lsb / self.formats[0].scale[0])
+        return ExtendedRows.of(self.weights * self._lsb / self.formats[0].scale[0])
 
     @cached_property
     def offsets(self) -> Ints:
@@ -98,7 +98,7 @@ class QExtendedDense(QOp):
         return self.op
 
 
-def rows_bounds(op: str, rows: Rows, offsets: Ints) -> list[Bound]:
+def rows_bounds(op: str, rows: ExtendedRows, offsets: Ints) -> list[Bound]:
     """The worst cases of a row's sum, and of it in the output's LSB with what is added."""
     sums = rows.worst()
     down = shifted(sums, np.minimum(rows.k, 0))
@@ -108,7 +108,7 @@ def rows_bounds(op: str, rows: Rows, offsets: Ints) -> list[Bound]:
 
 def rows_call(
     name: str,
-    rows: Rows,
+    rows: ExtendedRows,
     offsets: Ints,
     x: Format,
     positions: int,

@@ -18,7 +18,7 @@ from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.dense import dense_call
 from rnnc.ops.extended import EXTENDED_MAX, QExtendedSum, extended_format
-from rnnc.ops.extended_dense import Rows, rows_bounds, rows_call
+from rnnc.ops.extended_dense import ExtendedRows, rows_bounds, rows_call
 from rnnc.ops.gate_rows import one_block_bounds
 from rnnc.qnet import Arg, Bound, KernelCall, QOp, QState, Scratch
 from rnnc.rows import WEIGHT_MAX, OneBlock, RowScale
@@ -38,7 +38,7 @@ INPUT_BITS = 22
 
 def near_one(recurrence: Floats) -> bool:
     """Whether rows of int8 would change what the recurrence ``[hidden, hidden]`` answers, and 32 bits are affordable."""
-    if recurrence.size > MOST_WEIGHTS:
+    if recurrence.size > MOST_WEIGHTS or not recurrence.any():
         return False
     smallest = np.maximum(np.abs(recurrence).max(1), 2.0**-20) / WEIGHT_MAX
     step = RowScale.choose(smallest, np.ones(len(recurrence))).accumulator[:, None]
@@ -61,22 +61,21 @@ def response_db(wanted: Floats, got: Floats) -> float:
 
 @dataclass(frozen=True, eq=False)
 class QLinearRnn(QOp):
-    """int32 rows over x, 32-bit weights over the extended h, their sum clipped to ``limits``."""
+    """int32 rows over x, 32-bit weights over the extended h, their sum clipped as by ReLU or not at all."""
 
     op: Rnn
     x: Format
     inputs_rows: OneBlock
     between: Format
-    limits: tuple[float, float]
 
     @property
     def _h(self) -> Format:
         return self.formats[0]
 
     @cached_property
-    def recurrence(self) -> Rows:
+    def recurrence(self) -> ExtendedRows:
         """R in LSBs of h for one of h."""
-        return Rows.of(self.op.recurrence)
+        return ExtendedRows.of(self.op.recurrence * self.op.activation.slope)
 
     @cached_property
     def _zero(self) -> Ints:
@@ -96,7 +95,7 @@ class QLinearRnn(QOp):
             shape,
             ones,
             np.zeros(shape),
-            self.limits,
+            self.op.activation.limits,
             label="next",
         )
 
@@ -135,25 +134,22 @@ class QLinearRnn(QOp):
         ]
 
     def dequantized(self) -> Op:
-        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns))
-        bias = self.inputs_rows.real_bias(self.x.zero)
-        return replace(self.op, weights=weights, recurrence=self.recurrence.real, bias=bias)
+        f = self.op.activation
+        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns)) / f.slope
+        bias = (self.inputs_rows.real_bias(self.x.zero) - f.offset) / f.slope
+        return replace(self.op, weights=weights, recurrence=self.recurrence.real / f.slope, bias=bias)
 
 
-def linear_rnn(op: Rnn, q: Quantizer, room: float, limits: tuple[float, float]) -> QLinearRnn:
-    """The layer in integers.
-
-    Args:
-        room: the magnitude that h has room for.
-        limits: what h is clipped to.
-    """
-    x = q.input(0)
-    reach = np.abs(op.weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(op.bias)
+def linear_rnn(op: Rnn, q: Quantizer, room: float) -> QLinearRnn:
+    """The layer in integers, whose h has room for the magnitude ``room``; slope and offset of its function go into the rows."""
+    x, f = q.input(0), op.activation
+    weights, offset = op.weights * f.slope, op.bias * f.slope + f.offset
+    reach = np.abs(weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(offset)
     lsb = 2.0 ** (np.ceil(np.log2(max(float(reach.max()), SMALLEST))) - INPUT_BITS)
-    part = (op.weights, x.scale_for(op.columns), x.amax, q.samples(0))
-    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), op.bias, x.zero, ("i.x",))
-    bias = op.bias + correction
+    part = (weights, x.scale_for(op.columns), x.amax, q.samples(0))
+    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), offset, x.zero, ("i.x",))
+    bias = offset + correction
     rows = OneBlock.build(block, bias, x.zero)
     rows = rows if rows.representable else rows.safe(bias, x.zero)
     between = Format(32, np.array([lsb]), 0, -EXTENDED_MAX + 1, EXTENDED_MAX - 1)
-    return QLinearRnn(op, op.inputs, (extended_format(room),), x, rows, between, limits)
+    return QLinearRnn(op, op.inputs, (extended_format(room),), x, rows, between)

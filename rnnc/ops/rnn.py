@@ -62,6 +62,11 @@ class Rnn(Recurrent):
     clip: float = 0.0
     kind: ClassVar[str] = "rnn"
 
+    @property
+    def linear_recurrence(self) -> Floats | None:
+        """What feeds h back where the layer is linear but for limits."""
+        return self.recurrence * self.activation.slope if self.activation.name in LINEAR else None
+
     def starts(self) -> dict[str, InitialState]:
         return {"h": self.initial_h}
 
@@ -82,7 +87,7 @@ class Rnn(Recurrent):
         """h has a scale of its own for ReLU; LSB 2^(e - 15) for activations and initial states beyond +-1."""
         f, start = self.activation, largest(self.initial_h)
         if f.name in LINEAR and not self.clip and near_one(self.recurrence * f.slope):
-            return self._linear(q, start)
+            return linear_rnn(self, q, max(EXTENDED_ROOM * q.state_limit("h"), start))
         relu = f == RELU
         if f in (TANH, RELU, SIGMOID) and not self.clip and (relu or start <= 1):
             h = hidden_formats(q, start, bounded=not relu)
@@ -95,18 +100,6 @@ class Rnn(Recurrent):
         rows = safe(self._rows(q, h, gate_target(self.hidden)), q.input(0).zero)
         clip = round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
-
-    def _linear(self, q: Quantizer, start: float) -> QOp:
-        """Slope and offset of an affine function go into the weights."""
-        f = self.activation
-        scaled = replace(
-            self,
-            weights=self.weights * f.slope,
-            recurrence=self.recurrence * f.slope,
-            bias=self.bias * f.slope + f.beta,
-            activation=replace(f, alpha=1.0, beta=0.0) if f.name == "affine" else f,
-        )
-        return linear_rnn(scaled, q, max(EXTENDED_ROOM * q.state_limit("h"), start), f.limits)
 
     def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
         return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")

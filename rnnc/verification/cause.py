@@ -40,8 +40,8 @@ SPLIT = (
     "is rounded."
 )
 UNBROKEN = (
-    "let it meet nothing but sums, products and constants on the way to its next value, which keep 32 bits (a Clip after "
-    "the output does as well), or update it less often and by more."
+    "let it meet nothing but plain arithmetic on the way to its next value (sums, products, limits, slopes, quotients), which "
+    "keeps 32 bits, or update it less often and by more."
 )
 LARGEST_STATE = 32
 MOST_LAYERS = 64
