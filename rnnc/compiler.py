@@ -192,7 +192,7 @@ def _cautions(made: Compilation, data: Data, options: Options, verified: Verific
         *restart_cautions(made.program),
         *open_loop_cautions(made.net, options),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-        *state_cautions(made.net, made.ranges, made.qnet),
+        *state_cautions(made.qnet.net, made.ranges, made.qnet),
         *record_cautions(verified),
     )
 
