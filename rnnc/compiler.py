@@ -222,7 +222,7 @@ def _cautions(
         *restart_cautions(made.program),
         *open_loop_cautions(made.net, options),
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-        *state_cautions(made.net, made.ranges, made.qnet),
+        *state_cautions(made.qnet.net, made.ranges, made.qnet),
         *record_cautions(verified),
         *(verdict.states if verdict else ()),
         *gap_cautions(made.choice, verified, tested=tested),

@@ -148,8 +148,11 @@ class Format:
         if self.index:
             return np.clip(np.asarray(real).astype(np.int64), self.lo, self.hi)
         flat = np.nan_to_num(np.asarray(real, np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
-        counts = (flat - self._like(flat, self.offset)) / self._like(flat, self.scale)
-        return round_half_up(np.clip(counts + self.zero, self.lo, self.hi))
+        return round_half_up(np.clip(self.counts(flat) + self.zero, self.lo, self.hi))
+
+    def counts(self, real: Floats) -> Floats:
+        """Real numbers ``[..., *shape]`` in LSBs from what means the offset, not rounded."""
+        return np.asarray((real - self._like(real, self.offset)) / self._like(real, self.scale))
 
     def dequantize(self, q: Ints) -> Floats:
         """Real units; ``q`` is ``[..., *shape]``."""

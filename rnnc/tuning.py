@@ -140,13 +140,13 @@ class _Tuner:
         self.groups = batches(excerpts(sequences, made.net, STEPS).sequences, made.net)
         self.reference = by_sequence(made.net, [(b, run_net(made.net, b.inputs)) for b in self.groups])
         self.counts = not missing_tools(board_of(options.target))
-        self.done, self.total = 0, len(made.net.ops) + 2
+        self.done, self.total = 0, len(made.qnet.net.ops) + 2
 
     def run(self) -> tuple[tuple[str, ...], tuple[Candidate, ...]]:
         base = self._qnet(())
         outputs = self._outputs(base)
         singles: dict[str, tuple[QNet, Mapping[str, list[Floats]]]] = {}
-        for op in self.made.net.ops:
+        for op in self.made.qnet.net.ops:
             changed = self._qnet((op.name,))
             got = self._outputs(changed)
             if any(not np.array_equal(a, b) for n in got for a, b in zip(got[n], outputs[n], strict=True)):
@@ -161,7 +161,7 @@ class _Tuner:
     def _qnet(self, a8: tuple[str, ...]) -> QNet:
         precision: dict[str, Precision] = dict.fromkeys(a8, "a8")
         options = replace(self.options, precision="a16", layer_precision=precision)
-        return quantize(self.made.net, self.made.ranges, options)
+        return quantize(self.made.qnet.net, self.made.ranges, options)
 
     def _outputs(self, qnet: QNet) -> dict[str, list[Floats]]:
         return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in self.groups])

@@ -18,11 +18,11 @@ from rnnc.ops.offset import Offset
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.channels import by_channel, channels_of
-from rnnc.quantization.heads import UNLIKE, class_scores, free_name, shown
+from rnnc.quantization.heads import class_scores, free_name, shown
 
 FAR, NEAR = 4.0, 0.25
 """A channel whose middle is so many times further from zero than its ends are from the middle has an offset of its own; of
-inputs that have one such channel, or channels of unlike ranges, all whose middle is as far as ``NEAR`` says."""
+inputs that have one such channel, all whose middle is as far as ``NEAR`` says."""
 ZERO_POINT_MAX = 2.0**16
 """The most LSBs from zero that a zero point says."""
 
@@ -55,12 +55,10 @@ def _input_offset(value: Value, calibration: Mapping[str, Sequence[Array]] | Non
 
 
 def middles(low: Floats, high: Floats) -> Floats:
-    """The offsets of channels that are within ``low..high``, all 0 where they are alike and none is far from zero."""
+    """The offsets of channels that are within ``low..high``, all 0 where none is far from zero."""
     centre, half = (low + high) / 2, (high - low) / 2
-    moves = half[half > 0]
-    unlike = moves.size > 0 and moves.max() > UNLIKE * moves.min()
     far = np.any(np.abs(centre) > FAR * np.where(half > 0, half, half.max()))
-    return middle(low, high, NEAR) if unlike or far else np.zeros(low.size)
+    return middle(low, high, NEAR) if far else np.zeros(low.size)
 
 
 def middle(low: Floats, high: Floats, least: float = FAR) -> Floats:

@@ -43,10 +43,11 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
 
     def error(qnet: QNet) -> float:
         got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(lanes[v.name]) for v in net.inputs})
-        total = 0.0
+        formats, total = {o.name: qnet.formats[o.value] for o in qnet.outputs}, 0.0
         for o in net.outputs:
             valid = within(net, o, len(reference[o.name]), lengths)
-            r, y = reference[o.name][valid], qnet.formats[o.value].dequantize(got[o.name])[valid]
+            form = formats[o.name]
+            r, y = (form.counts(x)[valid] for x in (reference[o.name], form.dequantize(got[o.name])))
             total += float(np.mean((y - r) ** 2) / (np.var(r) + 1e-30))
         return total
 

@@ -118,7 +118,7 @@ def _share(o: Occupancy) -> str:
 
 
 def _room(o: Occupancy) -> str:
-    return f"{float(o.available.max()):.4g}"
+    return f"{float(o.available.max()):.4g}{' around its offset' if o.format.offset.any() else ''}"
 
 
 def _narrower(name: str, options: Options, calibrated: bool) -> str:

@@ -114,7 +114,7 @@ def state_clipped(o: Occupancy, *, rises: bool, calibrated: bool) -> Cause:
 
 
 def _room(o: Occupancy) -> str:
-    return f"{float(o.available.max()):.4g}"
+    return f"{float(o.available.max()):.4g}{' around its offset' if o.format.offset.any() else ''}"
 
 
 class _Diagnosis:

@@ -194,14 +194,14 @@ def test_integers_are_accurate_and_the_c_is_equal(op_type: str, backward: bool, 
     integers = {"X": qnet.formats["X"].quantize(x)}
     want, got = run_net(net, {"X": x.astype(np.float64)}), run_qnet(qnet, integers)
     low = []
-    for o in net.outputs:
+    for o in qnet.outputs:
         r, y = (a.reshape(len(a), -1) for a in (want[o.name], qnet.formats[o.value].dequantize(got[o.name])))
         name, reached = names[int(o.name[1:].split("_")[0])], sqnr_db(r, y)
         if reached is None or reached < (SQNR_OF_A_JUMP if "Thresholded" in name else SQNR):
             low.append(f"{name}: {reached} dB")
     assert not low
     c = Built(*package(qnet, steps=STEPS), tmp_path, flags=["-O0"]).new().run({"X": integers["X"][:, 0]})
-    for o in net.outputs:
+    for o in qnet.outputs:
         np.testing.assert_array_equal(c[o.name].ravel(), got[o.name].ravel(), err_msg=o.name)
 
 

@@ -47,5 +47,5 @@ def test_one_minus_i_has_room() -> None:
     want = run_net(net, {"X": x})
     name = net.outputs[0].name
     got = run_qnet(qnet, {"X": qnet.formats["X"].quantize(x)})[name]
-    error = qnet.formats[net.outputs[0].value].dequantize(got) - want[name].reshape(got.shape)
+    error = qnet.formats[qnet.outputs[0].value].dequantize(got) - want[name].reshape(got.shape)
     assert 10 * np.log10(np.var(want[name]) / np.mean(error**2)) > 40

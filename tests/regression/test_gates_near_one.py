@@ -34,6 +34,6 @@ def test_the_arithmetic_is_as_fine_as_ever(tmp_path: Path) -> None:
     lanes = {k: np.moveaxis(v, 0, 1).astype(np.float64) for k, v in data.items()}
     want = run_net(qnet.dequantized(), lanes)["y"].reshape(600, -1)
     integers = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in lanes.items()})["y"]
-    got = qnet.formats[net.outputs[0].value].dequantize(integers).reshape(600, -1)
+    got = qnet.formats[qnet.outputs[0].value].dequantize(integers).reshape(600, -1)
     assert (sqnr_db(want, got) or 0) > 55
     check_c(qnet, tmp_path, 60)

@@ -28,7 +28,7 @@ from tests.support.nets import Array, draw, integers, noise, to_integers
 def worst(net: Net, qnet: QNet, x: Array) -> float:
     """The largest error of y over its largest value."""
     want = run_net(net, {"x": x})["y"]
-    got = qnet.formats[net.outputs[0].value].dequantize(run_qnet(qnet, {"x": qnet.formats["x"].quantize(x)})["y"])
+    got = qnet.formats[qnet.outputs[0].value].dequantize(run_qnet(qnet, {"x": qnet.formats["x"].quantize(x)})["y"])
     return float(np.abs(got - want).max() / np.abs(want).max())
 
 

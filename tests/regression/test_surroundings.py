@@ -59,4 +59,4 @@ def test_calibration_sees_what_comes_after_the_end_of_a_sequence() -> None:
     ahead = conv.timing.tail
     assert ahead > 0
     qnet = to_integers(net, noise(net, ahead, 1))
-    assert np.all(qnet.formats[net.outputs[0].value].scale > 0)
+    assert np.all(qnet.formats[qnet.outputs[0].value].scale > 0)

@@ -131,7 +131,7 @@ def sqnr(net: Net, qnet: QNet, inputs: Mapping[str, Array]) -> float:
     want = run_net(net, lanes)
     got = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in lanes.items()})
     worst = 200.0
-    for output in net.outputs:
+    for output in qnet.outputs:
         r = want[output.name]
         y = qnet.formats[output.value].dequantize(got[output.name])
         noise = float(((y - r) ** 2).sum())

@@ -91,7 +91,7 @@ def arithmetic_sqnr(net: Net, precision: Any = "a16") -> float:
     want = run_net(qnet.dequantized(), _lanes(data))
     got = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in _lanes(data).items()})
     worst = 200.0
-    for o in net.outputs:
+    for o in qnet.outputs:
         r, y = want[o.name], qnet.formats[o.value].dequantize(got[o.name])
         worst = min(worst, sqnr_db(r.reshape(len(r), -1), y.reshape(len(r), -1)) or 0.0)
     return worst

@@ -44,7 +44,7 @@ def test_all_layers_in_integers_are_the_integers(layers: list[str]) -> None:
     x = noise(net, STEPS, lanes=1)
     want = run_net(net, x)["y"].reshape(STEPS, -1)
     ints = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in x.items()})["y"]
-    got = qnet.formats[net.outputs[0].value].dequantize(ints).reshape(STEPS, -1)
+    got = qnet.formats[qnet.outputs[0].value].dequantize(ints).reshape(STEPS, -1)
     assert found.steps == STEPS
     rescaled = len(qnet.ops) > len(net.ops)  # there the value goes from format to format in one rounding, not in two
     assert found.network == pytest.approx(sqnr_db(want, got), abs=1.0 if rescaled else 1e-9)

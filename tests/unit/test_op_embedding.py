@@ -82,7 +82,7 @@ def embedded(precision: str = "a16") -> tuple[Net, bytes]:
 def test_rows_are_int8_with_a_scale_for_each_column() -> None:
     net, _ = embedded()
     qnet = quantized(net, sequence(net))
-    form = qnet.formats[net.outputs[0].value]
+    form = qnet.formats[qnet.outputs[0].value]
     y = run_qnet(qnet, {"x": np.arange(ROWS)[:, None]})["y"]
     assert form.bits == 16 and form.scale.size == COLUMNS
     assert np.all(y % 256 == 0) and np.abs(y).max() == 127 * 256

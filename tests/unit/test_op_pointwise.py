@@ -64,7 +64,7 @@ def test_epsilon_below_a_root_is_added_with_more_bits_than_x_has() -> None:
     assert kinds(net) == ["leaky_relu", "power"]
     qnet = quantized(net, sequence(net))
     x = np.zeros((1, 1, 6), np.int64)
-    y = qnet.formats[net.outputs[0].value].dequantize(run_qnet(qnet, {"x": x})["y_0"])
+    y = qnet.formats[qnet.outputs[0].value].dequantize(run_qnet(qnet, {"x": x})["y_0"])
     assert np.abs(y - 1e-3).max() < 1e-4
 
 
@@ -199,7 +199,7 @@ def test_division_by_zero_saturates() -> None:
     y = b.op("Div", b.op("Abs", "x"), "x")
     net = imported(_two(b, y))
     qnet = quantized(net, {"x": np.full((1, STEPS, 3), 0.5, np.float32)})
-    form = qnet.formats[net.outputs[0].value]
+    form = qnet.formats[qnet.outputs[0].value]
     y0 = run_qnet(qnet, {"x": np.array([[[0, 5, -5]]])})[net.outputs[0].name].ravel()
     assert y0[0] == 0
     assert np.allclose(form.dequantize(y0[1:]), [1, -1], atol=1e-3)

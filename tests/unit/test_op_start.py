@@ -118,7 +118,7 @@ def test_integers_follow(case: Start) -> None:
     real = {"x": rng.standard_normal((3, 40, X)), "z": np.repeat(rng.standard_normal((1, 40, C)), 3, 0)}
     want = run_net(net, real)["y"]
     got = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in real.items()})["y"]
-    got = qnet.formats[net.outputs[0].value].dequantize(got)
+    got = qnet.formats[qnet.outputs[0].value].dequantize(got)
     noise = float(((got - want) ** 2).sum())
     assert 10 * np.log10(float((want**2).sum()) / noise) > 30
 
