@@ -141,7 +141,7 @@ def build(
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     command = command_line(model.file, calibration, options, words)
-    banner = Banner(command, model.sha256, measured.summary if measured else "")
+    banner = Banner(command, model.sha256, measured.summary if measured else "", options.package_version)
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None

@@ -330,28 +330,28 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += [f"&{state}[u]"] if own.state else []
     given += ["value", *(f"&{n}[u]" for n, _ in own.kept)]
     given += [f"&p->curve{j}" for j, _ in own.curves]
-    given += ["UNITS", "n"] + (["activation"] if own.activation else [])
+    given += ["batch", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
     batch = f"RNNC_BATCH({rows})"
     taken = "    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);"
     take = [taken, "    uint16_t u;", f"    rnnc_take(vh, h, p->h_bits, p->{width});"]
     if not two:
         take = [f"    const void *taken = rnnc_taken(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
-    product = "        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, ROWS);"
+    product = "        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, block);"
     return [
         f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
         f" * out: [units] int16, or 0 where {to} is the output. */",
         *_wrapped(f"static inline void @({', '.join(arguments)})", 0),
         "{",
-        f"    enum {{ UNITS = {batch}, ROWS = {_times(rows)}UNITS }};",
+        f"    enum {{ batch = {batch}, block = {_times(rows)}batch }};",
         "    const int8_t *w = p->weights;",
         *take,
-        "    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {",
-        f"        int32_t {'ax[ROWS], ' if two else ''}ah[ROWS];",
-        f"        int16_t narrow[UNITS], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
-        "        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));",
+        "    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {",
+        f"        int32_t {'ax[block], ' if two else ''}ah[block];",
+        f"        int16_t narrow[batch], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
+        "        uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));",
         *([product] if two else []),
-        f"        w = rnnc_product(ah, w, {'vh' if two else 'taken'}, p->h_bits, p->{width}, ROWS);",
+        f"        w = rnnc_product(ah, w, {'vh' if two else 'taken'}, p->h_bits, p->{width}, block);",
         *_wrapped(f"{units}({', '.join(given)});", 8),
         f"        rnnc_put_units({to}, p->{to}_bits, out, u, value, n);",
         "    }",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -14,6 +15,8 @@ from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
 Precision = Literal["a16", "a8"]
 Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
 """How a package lies on disk (backend.layouts)."""
+FIRST_VERSION = "0.1.0"
+"""The version of a package that is given none."""
 Told = Callable[[int, int], None]
 """Called in long work with how much is done, and of how much."""
 
@@ -79,9 +82,14 @@ def _no_affine(pair: tuple[float, float]) -> str:
     return "" if pair[0] > 0 else "SCALE must be above 0"
 
 
+def _no_version(text: str) -> str:
+    return "" if re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", text) else "expected three numbers, 1.2.3 say"
+
+
 COUNT = OptionRule("a whole number", _is_whole, _negative)
 RULES: Mapping[str, OptionRule] = {
     "name": OptionRule("a text", _is_text),
+    "package_version": OptionRule("a text", _is_text, _no_version),
     "precision": OptionRule("a text", _is_text, _no_precision),
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
     "target": OptionRule("a text", _is_text),
@@ -120,6 +128,7 @@ class Options:
 
     Args:
         name: prefix of everything that is generated; from the file's name where empty.
+        package_version: MAJOR.MINOR.PATCH of the package, in its header and in what build systems read.
         precision: "a16", or "a8" for 8-bit recurrent operands.
         layer_precision: the same of single layers, by name ("lstm0").
         target: the part to pack weights and choose kernels for.
@@ -141,6 +150,7 @@ class Options:
     """
 
     name: str = ""
+    package_version: str = FIRST_VERSION
     precision: Precision = "a16"
     layer_precision: Mapping[str, Precision] = field(default_factory=dict)
     target: str = "portable"

@@ -184,7 +184,7 @@ class Package:
 
     def arranged(self, layout: Layout = "plain") -> dict[str, str]:
         """The files as a build system wants them; raises UsageError where there is no such layout."""
-        return arrange(layout, self.program, self.files, self.model.file)
+        return arrange(layout, self.program, self.files, self.model.file, self.options.package_version)
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.

@@ -82,7 +82,7 @@ static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, voi
 static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v,
                              void *y)
 {
-    enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
+    enum { block = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t positions = (uint16_t)(p->window.out_height * p->window.out_width);
     uint16_t row, column, at = 0, r, k;
     for (row = 0; row < p->window.out_height; row++) {
@@ -91,9 +91,9 @@ static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *pat
             const void *taken;
             rnnc_conv_patch(p, x, patch, row, column);
             taken = rnnc_taken(v, patch, p->x_bits, p->columns);
-            for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
-                int32_t a[ROWS];
-                uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
+            for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
+                int32_t a[block];
+                uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
                 w = rnnc_product(a, w, taken, p->x_bits, p->columns,
                                  (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP));
                 for (k = 0; k < n; k++) {

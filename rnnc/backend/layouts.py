@@ -1,7 +1,7 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
-``plain`` is one flat folder. In all others the C is in ``src/``, and files of the build system stand beside it, each made
-from a template in templates/packages.
+``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
+beside it, each made from a template in templates/packages.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "platformio": ("library.json",),
 }
 """The files that each adds; the template is named as the last part of the path, without "{name}_", and .j2."""
+ANY = ("README.md", "LICENSE")
+"""What all of these add."""
 
 
-def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: str) -> dict[str, str]:
+def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: str, version: str) -> dict[str, str]:
     """The files of a package, ``plain`` names given, as ``layout`` wants them.
 
     Args:
         model: the model's file name, for descriptions.
+        version: of the package.
 
     Raises UsageError where there is no such layout.
     """
@@ -40,14 +43,15 @@ def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: s
     if layout == "plain":
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
-    context = _context(program, model)
-    for path in LAYOUTS[layout]:
+    context = _context(program, model, version)
+    paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
+    for path, folder in paths:
         template = path.rsplit("/", 1)[-1].replace("{name}_", "")
-        placed[path.format(name=program.name)] = render(f"packages/{layout}/{template}.j2", **context)
+        placed[path.format(name=program.name)] = render(f"packages/{folder}/{template}.j2", **context)
     return placed
 
 
-def _context(program: Program, model: str) -> dict[str, Any]:
+def _context(program: Program, model: str, version: str) -> dict[str, Any]:
     n, c = program.name, program.cost
     plain = "".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model)  # no quotes: YAML, JSON, Kconfig
     summary = f"{n}: one time step of {plain} in integers"
@@ -58,7 +62,11 @@ def _context(program: Program, model: str) -> dict[str, Any]:
     return {
         "name": n,
         "upper": n.upper(),
-        "version": rnnc.__version__,
+        "library": f"rnnc_{n}"
+        if n.startswith("arduino")
+        else n,  # of other people's libraries Arduino takes no such name
+        "version": version,
+        "generator": rnnc.__version__,
         "summary": summary,
         "cost": cost,
         "keywords": [

@@ -10,7 +10,7 @@ import typer
 from rnnc.cli.output import Output
 from rnnc.cli.shared import Labels, ModelArguments, pairs, tell_verdict
 from rnnc.errors import UsageError
-from rnnc.options import Layout, check_limits
+from rnnc.options import FIRST_VERSION, Layout, Options, check_limits
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -32,6 +32,9 @@ def run(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
     ] = "",
+    package_version: Annotated[
+        str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
+    ] = FIRST_VERSION,
     package: Annotated[
         Layout,
         typer.Option(
@@ -57,9 +60,10 @@ def run(
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
     if second is not None or link:
         limits = [max_flash, max_ram, max_stack]
-        compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
+        options = model.options(version=package_version)
+        compile_two(output, model, second, link, options, folder, package, limits, verify=not no_verify)
         return
-    built = model.build(output, name, verify=not no_verify, labels=labels)
+    built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
     measure(built, max_flash, max_stack)
     if output.as_json:
         output.json(built.report)
@@ -95,6 +99,7 @@ def compile_two(
     model: ModelArguments,
     second: str | None,
     link: list[str] | None,
+    options: Options,
     folder: str | None,
     package: Layout,
     limits: list[int | None],
@@ -116,7 +121,7 @@ def compile_two(
             second,
             pairs("--link", link, str),
             model.calib or None,
-            model.options(),
+            options,
             verify=verify,
             watch=watch,
             told=told,

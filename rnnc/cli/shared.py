@@ -20,7 +20,7 @@ from rnnc.cli.output import Output
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import WORD_BITS
 from rnnc.interruption import INTERRUPTED
-from rnnc.options import Options, Precision
+from rnnc.options import FIRST_VERSION, Options, Precision
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -103,10 +103,11 @@ class ModelArguments:
         list[str] | None, _option("--input-affine", "INPUT=SCALE,OFFSET", "Raw counts: real = counts * SCALE + OFFSET.")
     ] = None
 
-    def options(self, name: str = "") -> Options:
+    def options(self, name: str = "", version: str = FIRST_VERSION) -> Options:
         """The same, understood; raises UsageError naming the option that makes no sense."""
         return Options(
             name=name,
+            package_version=version,
             precision=cast("Precision", self.precision),
             layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
             target=self.target,
@@ -128,6 +129,7 @@ class ModelArguments:
         self,
         output: Output,
         name: str = "",
+        version: str = FIRST_VERSION,
         test: list[str] | None = None,
         verify: bool = True,
         by_layer: bool = False,
@@ -136,7 +138,7 @@ class ModelArguments:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
 
-        options = self.options(name)
+        options = self.options(name, version)
         with output.progress() as (watch, told):
             package = build(
                 self.model,

@@ -25,7 +25,7 @@ from rnnc.verification.saved import saved_state
 from rnnc.verification.tools import run_tool
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2")
+FLAGS = ("-std=c99", "-O2", "-DRNNC_PLAIN")
 CRC_BYTES = 4
 HEADER_BYTES = HEADER_AND_CRC - CRC_BYTES
 

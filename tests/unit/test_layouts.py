@@ -92,7 +92,7 @@ def built() -> Built:
 
 def _write(built: Built, layout: Layout, folder: Path) -> dict[str, str]:
     program, files = built
-    placed = arrange(layout, program, {**files, "report.json": "{}"}, "fan.onnx")
+    placed = arrange(layout, program, {**files, "report.json": "{}"}, "fan.onnx", "1.2.3")
     write_files(folder, placed)
     return placed
 
@@ -111,7 +111,7 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
     program, files = built
     assert set(LAYOUTS) == set(get_args(Layout))
     for layout in LAYOUTS:
-        placed = arrange(layout, program, files, "fan.onnx")
+        placed = arrange(layout, program, files, "fan.onnx", "1.2.3")
         assert {Path(p).name for p in placed} >= {Path(p).name for p in files}
         assert len(placed) == len(files) + len(LAYOUTS[layout])
 
@@ -119,7 +119,7 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
 def test_an_unknown_layout_is_named(built: Built) -> None:
     program, files = built
     with pytest.raises(UsageError, match="keil"):
-        arrange("keil", program, files, "fan.onnx")  # type: ignore[arg-type]
+        arrange("keil", program, files, "fan.onnx", "1.2.3")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", [["lstm", "dense"], ["gru_before"], ["dense"]])
@@ -206,7 +206,7 @@ def test_esp_idf(built: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ['a "b".onnx', "back\\slash.onnx", "new\nline.onnx", "$(shell).onnx", "'#: .onnx"])
 def test_the_file_name_of_a_model_breaks_no_manifest(model: str, built: Built) -> None:
     program, files = built
-    placed = {layout: arrange(layout, program, files, model) for layout in LAYOUTS}
+    placed = {layout: arrange(layout, program, files, model, "1.2.3") for layout in LAYOUTS}
     assert json.loads(placed["platformio"]["library.json"])["description"].startswith("fan: one time step of ")
     assert isinstance(_yaml(placed["esp-idf"]["idf_component.yml"]), dict)
     (prompt,) = [line for line in placed["zephyr"]["Kconfig"].splitlines() if line.startswith('\tbool "fan: ')]

@@ -26,6 +26,7 @@ from rnnc.backend.overlap import overlap_comment
 from rnnc.backend.program import ConstantArray, Overlap, Params, Port, Program
 from rnnc.fixed import Floats
 from rnnc.net import Array
+from rnnc.options import FIRST_VERSION
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,19 +45,22 @@ class Golden:
 
 @dataclass(frozen=True)
 class Banner:
-    """What the head of each file says beside the cost: command line, the model's hash, the error of the integers."""
+    """What the head of each file says beside the cost: command line, the model's hash, the error of the integers; and the
+    version of the package."""
 
     command: str = ""
     model_sha256: str = ""
     error: str = ""
+    version: str = FIRST_VERSION
 
 
 def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict[str, str]:
     """The files of a package: file name (with folder rnnc/ for the kernels) to text."""
+    banner = banner or Banner()
     common = {
         "name": program.name,
         "upper": program.name.upper(),
-        "banner": _banner(program, banner or Banner()),
+        "banner": _banner(program, banner),
         "step_prototype": step_head(program),
         "accessors": accessor_context(program),
         "model_id": f"0x{model_id(program.qnet):08x}u",
@@ -64,7 +68,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
     files = {
-        f"{n}.h": render("model.h.j2", **common, **_header(program)),
+        f"{n}.h": render("model.h.j2", **common, **_header(program), version=banner.version),
         f"{n}.c": source,
         f"{n}_state.c": render("state.c.j2", **common, **state_context(program)),
         f"{n}_float.h": render("float.h.j2", **common, **_float(program)),
@@ -329,13 +333,12 @@ def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
         )
     inputs = [{"ctype": p.format.ctype, "c_name": p.c_name, "size": p.size} for p in program.inputs]
     return {
-        "steps": steps,
         "told": told,
         "rom": [*program.target.rom, "rom.h"],
         "arrays": arrays,
         "inputs": inputs,
         "outputs": outputs,
-        **_selftest_calls(program),
+        **_selftest_calls(program, steps),
     }
 
 
@@ -352,7 +355,7 @@ def _golden(name: str, port: Port, data: Array) -> dict[str, Any]:
     return _array(ConstantArray(name, port.format.ctype, shown, f"[{flat.size // port.size}][{port.size}]", ""))
 
 
-def _selftest_calls(program: Program) -> dict[str, Any]:
+def _selftest_calls(program: Program, steps: int) -> dict[str, Any]:
     """How the self-test calls step, and after the last frame flush."""
     outputs = [p.c_name for p in program.outputs]
     inputs = [
@@ -362,8 +365,8 @@ def _selftest_calls(program: Program) -> dict[str, Any]:
     ]
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
     if not program.flush:
-        return {"calls": [f"wrote = {step};" if program.returns else f"{step};"], "last": "STEPS"}
+        return {"calls": [f"wrote = {step};" if program.returns else f"{step};"], "last": str(steps)}
     calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
     flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
-    calls = ["if (step < STEPS) {", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
-    return {"calls": calls, "last": f"STEPS + {program.drain_steps}"}
+    calls = [f"if (step < {steps}) {{", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
+    return {"calls": calls, "last": str(steps + program.drain_steps)}
