@@ -61,7 +61,7 @@ class Linked:
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write both packages into folders of their names, and the header beside them; raises UsageError."""
-        files = dict(self.header)
+        files: dict[str, str | bytes] = {**self.header}
         for package in (self.first, self.second):
             files |= {f"{package.name}/{name}": text for name, text in package.arranged(layout).items()}
         return write_folder(Path(folder), files)

@@ -13,7 +13,7 @@ from rnnc.errors import UsageError
 from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
 
 Precision = Literal["a16", "a8"]
-Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
+Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio", "baremetal"]
 """How a package lies on disk (backend.layouts)."""
 FIRST_VERSION = "0.1.0"
 """The version of a package that is given none."""

@@ -29,6 +29,7 @@ from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
+from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
 from rnnc.verification.emulator import linked_code, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
@@ -182,9 +183,22 @@ class Package:
                     hint=parts,
                 )
 
-    def arranged(self, layout: Layout = "plain") -> dict[str, str]:
-        """The files as a build system wants them; raises UsageError where there is no such layout."""
-        return arrange(layout, self.program, self.files, self.model.file, self.options.package_version)
+    def arranged(self, layout: Layout = "plain") -> dict[str, str | bytes]:
+        """The files as a build system wants them; of bare metal with the firmware, where its target's compiler is here.
+
+        Raises UsageError where there is no such layout, or none for the target; NoRoom.
+        """
+        files = arrange(layout, self.program, self.files, self.model.file, self.options.package_version)
+        if layout != "baremetal":
+            return {**files}
+        files |= bare_metal(self.program)
+        image = firmware_image(self.program, files)
+        return {**files, **({IMAGE: image} if image else {})}
+
+    def image_note(self, layout: Layout) -> str:
+        """Why the files of a layout hold no firmware; "" where there is nothing to say."""
+        why = why_uncounted(self.program) if layout == "baremetal" else ""
+        return f"no {IMAGE} beside its sources: {why}" if why else ""
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.
@@ -236,7 +250,7 @@ class Package:
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
 
 
-def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
+def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """Write files into a folder, made where it does not exist; nothing is there before all is written.
 
     Raises UsageError where that is not possible.

@@ -1,7 +1,7 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
 ``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
-beside it, each made from a template in templates/packages.
+beside it, each made from a template in templates/packages. What ``baremetal`` adds is of a board: rnnc.verification.baremetal.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "esp-idf": ("CMakeLists.txt", "idf_component.yml"),
     "cmake": ("CMakeLists.txt",),
     "platformio": ("library.json",),
+    "baremetal": (),
 }
 """The files that each adds; the template is named as the last part of the path, without "{name}_", and .j2."""
 ANY = ("README.md", "LICENSE")

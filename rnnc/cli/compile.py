@@ -55,6 +55,7 @@ def run(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
+    from rnnc.package import write_folder
     from rnnc.report.terminal import example, summary
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
@@ -68,12 +69,15 @@ def run(
     if output.as_json:
         output.json(built.report)
     check(output, built, max_flash, max_ram, max_stack)
-    written = built.write(Path(folder) if folder else Path(built.name), package)
+    files = built.arranged(package)
+    written = write_folder(Path(folder) if folder else Path(built.name), files)
     if not output.as_json:
         print(summary(built.report, built.program))
         print(example(built.program))
-    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in built.arranged(package)}
+    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in files}
     output.note(f"wrote {written}/: {', '.join(roots)}")
+    if note := built.image_note(package):
+        output.note(note)
     tell_verdict(output, built, fails=True)
     built.check()
 

@@ -88,12 +88,12 @@ def find_compiler() -> str:
     )
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write a package's files (names may hold folders) under ``folder``."""
-    for name, text in files.items():
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_bytes(text))
+        path.write_bytes(as_bytes(content) if isinstance(content, str) else content)
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:
