@@ -34,6 +34,7 @@ TOOLS = {
     "rnnc bench": "qemu-system-arm",
     "cmake -B": "cmake",
     "make ": "make",
+    "make -C": "qemu-system-arm",
 }
 
 
