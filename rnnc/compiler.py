@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.emit import Banner, emit
+from rnnc.backend.every import emit_every, left_out, packings
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Program
-from rnnc.backend.targets import find_target
+from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
@@ -142,7 +143,7 @@ def build(
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
     command = command_line(model.file, calibration, options, words)
     banner = Banner(command, model.sha256, measured.summary if measured else "", options.package_version)
-    files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
+    files, unpacked = _emitted(made, options, banner)
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
@@ -152,7 +153,7 @@ def build(
     content = report_content(model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict, asked)
     watch("verify", verified)
     notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
-    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes += [*_renamed(options.name, made.program.name), *unpacked, *(measured.notes if measured else [])]
     return Package(
         files=files,
         report=content,
@@ -167,6 +168,15 @@ def build(
         attribution=attribution,
         calibrated=made.ranges.measured,
     )
+
+
+def _emitted(made: Compilation, options: Options, banner: Banner) -> tuple[dict[str, str], list[str]]:
+    """The files, and what there is to say of packings that they do not hold."""
+    vectors = golden(made.qnet, made.data.sequences)
+    if options.target != ALL.name:
+        return emit(made.program, vectors, banner), []
+    every = packings(made.program)
+    return emit_every(made.program, every, vectors, banner), left_out(every)
 
 
 def _verified(

@@ -30,7 +30,7 @@ from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
-from rnnc.verification.emulator import linked_code, why_uncounted
+from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
@@ -144,7 +144,7 @@ class Package:
     def measure_code(self) -> None:
         """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
         if not why_uncounted(self.program):
-            self.report["cost"]["flash_code"] = linked_code(self.program, self.files)
+            self.report["cost"]["flash_code"] = linked(self.program, self.files).code
             self.files["report.json"] = report_text(self.report)
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnc.backend.emit import render
 from rnnc.backend.program import Program
+from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
 from rnnc.interruption import Scratch
 from rnnc.verification.boards import BOARDS, Board
@@ -62,9 +63,9 @@ def firmware_image(program: Program, files: Mapping[str, str]) -> bytes | None:
 
 
 def _board(program: Program) -> Board:
-    name = PORTABLE_BOARD if program.target.name == "portable" else program.target.name
-    board = BOARDS.get(name)
-    if board is None or not board.counts:
+    name = program.target.name
+    board = BOARDS[PORTABLE_BOARD if name in ("portable", ALL.name) else name]
+    if not board.counts:
         known = ", ".join(b.name for b in BOARDS.values() if b.counts)
         raise UsageError(
             f"--package baremetal: target {name!r} is no microcontroller", hint=f"Take --target portable, {known}."

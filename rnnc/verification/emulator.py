@@ -173,7 +173,7 @@ def selftest_output(
 
 
 def why_uncounted(program: Program) -> str:
-    """Why ``linked_code`` cannot count the code of a package; "" where it can."""
+    """Why ``linked`` cannot count the code of a package; "" where it can."""
     board = BOARDS.get(program.target.name)
     if board is None or not board.counts:
         return f"target {program.target.name} names no part"
@@ -181,16 +181,15 @@ def why_uncounted(program: Program) -> str:
     return f"{missing[0]} is not installed" if missing else ""
 
 
-def linked_code(program: Program, files: Mapping[str, str]) -> int:
-    """Bytes of a package's code, linked by its target's compiler: its functions, those of the C library that they call, and
-    the parameters of the ops; without the self-test.
+def linked(program: Program, files: Mapping[str, str]) -> Footprint:
+    """What a package takes, linked by its target's compiler, without the self-test.
 
     Raises NoRoom where it does not fit the part, VerificationError where it does not build.
     """
     board = roomy(find_board(program.target.name), program)
     with Scratch() as folder:
         image = _build(Path(folder), program, files, board, OPTIMIZE)
-        return footprint(program, _symbols(board, image)).code
+        return footprint(program, _symbols(board, image))
 
 
 def roomy(board: Board, program: Program) -> Board:
