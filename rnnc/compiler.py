@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.emit import Banner, emit
-from rnnc.backend.every import emit_every, left_out, packings
+from rnnc.backend.emit.every import emit_every, left_out, packings
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL, find_target

@@ -124,7 +124,7 @@ TARGETS = {
 
 
 ALL = replace(TARGETS["portable"], name="all", rom=TARGETS["avr"].rom)
-"""Every packing in one package (backend.every); what it is judged by is portable C."""
+"""Every packing in one package (backend.emit.every); what it is judged by is portable C."""
 NAMES = (*TARGETS, ALL.name)
 """What --target takes."""
 

@@ -55,7 +55,6 @@ def run(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
-    from rnnc.package import write_folder
     from rnnc.report.terminal import example, summary
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
@@ -69,17 +68,24 @@ def run(
     if output.as_json:
         output.json(built.report)
     check(output, built, max_flash, max_ram, max_stack)
-    files = built.arranged(package)
-    written = write_folder(Path(folder) if folder else Path(built.name), files)
     if not output.as_json:
         print(summary(built.report, built.program))
         print(example(built.program))
-    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in files}
-    output.note(f"wrote {written}/: {', '.join(roots)}")
-    if note := built.image_note(package):
-        output.note(note)
+    write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=True)
     built.check()
+
+
+def write(output: Output, built: Package, folder: Path, layout: Layout) -> None:
+    """Write the package, and say what is in it and what could not be."""
+    from rnnc.package import write_folder
+
+    files = built.arranged(layout)
+    written = write_folder(folder, files)
+    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in files}
+    output.note(f"wrote {written}/: {', '.join(roots)}")
+    if note := built.image_note(layout):
+        output.note(note)
 
 
 def measure(built: Package, max_flash: int | None, max_stack: int | None) -> None:

@@ -74,7 +74,10 @@ class ModelArguments:
         list[str] | None, _option("--layer-precision", "LAYER=a16|a8", "Bits of one layer's; rnnc tune proposes some.")
     ] = None
     target: Annotated[
-        str, _option("--target", "TARGET", "The core to compile for, or all in one; portable C by default.", complete.targets)
+        str,
+        _option(
+            "--target", "TARGET", "The core to compile for, or all in one; portable C by default.", complete.targets
+        ),
     ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
     window: Annotated[int, _option("--window", "T", "Answer windows of T steps, each from reset.")] = 0

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 import rnnc
-from rnnc.backend.every import PACKINGS, PORTABLE
+from rnnc.backend.emit.every import PACKINGS, PORTABLE
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import ALL, TARGETS
 from rnnc.options import Layout
