@@ -15,12 +15,10 @@ from rnnc.errors import UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.stream.streaming import to_stream
-from rnnc.options import Layout, Options, Told, not_told
+from rnnc.options import NAMED, Layout, Options, Told, not_told
 from rnnc.package import Package, write_folder
 from rnnc.verification.task import UNSCORED
 
-NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
-"""Options that name inputs: each network is given those of its own."""
 IGNORED = "ignored: "
 """How a note on arrays begins that are for no input of a network."""
 

@@ -118,6 +118,8 @@ LIMITS: Mapping[str, OptionRule] = {
     "min_sqnr": OptionRule("a number", _is_number, _infinite),
 }
 """What bounds of a result must be."""
+NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
+"""Options that name inputs: of several networks each is given those of its own."""
 NUMBER_OF_AN_INPUT = ("input_range", "input_format", "input_affine")
 """Each alone says what an input's integers mean."""
 

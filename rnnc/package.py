@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnc import flags
 from rnnc.backend.emit import Golden
-from rnnc.backend.layouts import arrange
+from rnnc.backend.layouts import Contents, arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
@@ -188,17 +188,12 @@ class Package:
 
         Raises UsageError where there is no such layout, or none for the target; NoRoom.
         """
-        files = arrange(layout, self.program, self.files, self.model.file, self.options.package_version)
-        if layout != "baremetal":
-            return {**files}
-        files |= bare_metal(self.program)
-        image = firmware_image(self.program, files)
-        return {**files, **({IMAGE: image} if image else {})}
+        return arranged_files(layout, self.contents, self.files)
 
-    def image_note(self, layout: Layout) -> str:
-        """Why the files of a layout hold no firmware; "" where there is nothing to say."""
-        why = why_uncounted(self.program) if layout == "baremetal" else ""
-        return f"no {IMAGE} beside its sources: {why}" if why else ""
+    @property
+    def contents(self) -> Contents:
+        """What build systems are told of it."""
+        return Contents(self.name, (self.program,), (self.model.file,), self.options.package_version)
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.
@@ -248,6 +243,22 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
+
+
+def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
+    """As ``Package.arranged``, of all that a package holds."""
+    placed = arrange(layout, contents, files)
+    if layout != "baremetal":
+        return {**placed}
+    placed |= bare_metal(contents)
+    image = firmware_image(contents, placed)
+    return {**placed, **({IMAGE: image} if image else {})}
+
+
+def image_note(layout: Layout, program: Program) -> str:
+    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
+    why = why_uncounted(program) if layout == "baremetal" else ""
+    return f"no {IMAGE} beside its sources: {why}" if why else ""
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -9,12 +9,14 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
 import rnnc
+from rnnc.backend.names import prefix
 from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.errors import ModelError, RnncError, UsageError
@@ -127,6 +129,23 @@ class ModelArguments:
             input_format=pairs("--input-format", self.input_format, _fraction),
             input_affine=pairs("--input-affine", self.input_affine, _affine),
         )
+
+    def of(self, model: str, names: Sequence[str]) -> ModelArguments:
+        """The options of one of several networks: what is written NAME:VALUE is for the network NAME of ``names`` alone."""
+        name = prefix(Path(model).stem)
+
+        def own(values: Sequence[str]) -> list[str]:
+            split = [(value.partition(":"), value) for value in values]
+            return [v if of not in names else rest for (of, _, rest), v in split if of not in names or of == name]
+
+        changed: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, list):
+                changed[f.name] = own(value)
+            elif isinstance(value, str):
+                changed[f.name] = (own([value]) or [str(f.default)])[0]
+        return replace(self, **{**changed, "model": model})
 
     def build(
         self,

@@ -192,12 +192,10 @@ def linked(program: Program, files: Mapping[str, str]) -> Footprint:
         return footprint(program, _symbols(board, image))
 
 
-def roomy(board: Board, program: Program) -> Board:
-    """A machine that holds the program: this board, or one of its core with more memory; raises NoRoom."""
-    flash, ram = (
-        program.cost.flash_weights + program.cost.flash_tables,
-        program.cost.ram_state + program.cost.ram_scratch,
-    )
+def roomy(board: Board, *programs: Program) -> Board:
+    """A machine that holds the programs: this board, or one of its core with more memory; raises NoRoom."""
+    flash = sum(p.cost.flash_weights + p.cost.flash_tables for p in programs)
+    ram = sum(p.cost.ram_state + p.cost.ram_scratch for p in programs)
     while not board.holds(flash + ROOM_FOR_CODE, ram + ROOM_FOR_STACK):
         if board.larger is None:
             raise NoRoom(

@@ -10,7 +10,7 @@ import pytest
 
 import rnnc
 from rnnc.errors import UsageError
-from rnnc.package import Package
+from rnnc.package import Package, image_note
 from rnnc.verification.baremetal import IMAGE
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import FIRMWARE, missing_tools
@@ -64,8 +64,10 @@ def test_without_the_compiler_there_is_no_firmware_and_it_is_said(monkeypatch: p
     monkeypatch.setattr(shutil, "which", lambda _: None)
     built = compiled("cortex-m0")
     assert IMAGE not in built.arranged("baremetal") and "Makefile" in built.arranged("baremetal")
-    assert built.image_note("baremetal") == f"no {IMAGE} beside its sources: arm-none-eabi-gcc is not installed"
-    assert built.image_note("cmake") == ""
+    assert (
+        image_note("baremetal", built.program) == f"no {IMAGE} beside its sources: arm-none-eabi-gcc is not installed"
+    )
+    assert image_note("cmake", built.program) == ""
 
 
 def test_a_computer_is_no_bare_metal() -> None:

@@ -10,7 +10,7 @@ from rnnc.backend.layouts import arrange
 from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import draw_integers
-from tests.support.packages import package, run
+from tests.support.packages import contents, package, run
 
 MAIN = """
 #include "fan.h"
@@ -61,7 +61,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require("cmake")
     folder = tmp_path_factory.mktemp("project")
     program, files = package(draw_integers(3, ["gru_after", "dense"]), "fan")
-    placed = arrange("cmake", program, files, "fan.onnx", "1.2.3")
+    placed = arrange("cmake", contents(program), files)
     write_files(folder, {f"fan/{name}": text for name, text in placed.items()})
     library = {
         "library/CMakeLists.txt": LIBRARY,

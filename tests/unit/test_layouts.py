@@ -20,7 +20,7 @@ from rnnc.options import Layout
 from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
-from tests.support.packages import WARNINGS, package, run
+from tests.support.packages import WARNINGS, contents, package, run
 
 Built = tuple[Program, dict[str, str]]
 MAIN = """
@@ -98,7 +98,7 @@ def built() -> Built:
 
 def _write(built: Built, layout: Layout, folder: Path) -> dict[str, str]:
     program, files = built
-    placed = arrange(layout, program, {**files, "report.json": "{}"}, "fan.onnx", "1.2.3")
+    placed = arrange(layout, contents(program), {**files, "report.json": "{}"})
     write_files(folder, placed)
     return placed
 
@@ -117,7 +117,7 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
     program, files = built
     assert set(LAYOUTS) == set(get_args(Layout))
     for layout in LAYOUTS:
-        placed = arrange(layout, program, files, "fan.onnx", "1.2.3")
+        placed = arrange(layout, contents(program), files)
         assert {Path(p).name for p in placed} >= {Path(p).name for p in files}
         assert len(placed) == len(files) + len(LAYOUTS[layout]) + (len(ANY) if layout != "plain" else 0)
 
@@ -125,7 +125,7 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
 def test_an_unknown_layout_is_named(built: Built) -> None:
     program, files = built
     with pytest.raises(UsageError, match="keil"):
-        arrange("keil", program, files, "fan.onnx", "1.2.3")  # type: ignore[arg-type]
+        arrange("keil", contents(program), files)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", [["lstm", "dense"], ["gru_before"], ["dense"]])
@@ -161,7 +161,7 @@ def _properties(placed: Mapping[str, str]) -> Mapping[str, str]:
 @pytest.mark.parametrize("name", ["fan", "arduino_fan", "a" * 60])
 def test_an_arduino_library_keeps_the_documented_rules_of_arduino_lint(name: str, built: Built) -> None:
     program, files = package(built[0].qnet, name)
-    placed = arrange("arduino", program, files, "fan.onnx", "1.2.3")
+    placed = arrange("arduino", contents(program), files)
     properties = _properties(placed)
     assert set(properties) == {*"name version author maintainer sentence paragraph category url".split(), *OTHER_FIELDS}
     assert all(value.strip() for value in properties.values())  # LP014 .. LP042: none is empty
@@ -181,7 +181,7 @@ def test_an_arduino_library_keeps_the_documented_rules_of_arduino_lint(name: str
 
 
 def test_arduino_keywords(built: Built) -> None:
-    placed = arrange("arduino", *built, "fan.onnx", "1.2.3")
+    placed = arrange("arduino", contents(built[0]), built[1])
     for line in placed["keywords.txt"].splitlines():
         word, kind = line.split("\t")
         assert word.lower().startswith("fan_") and kind in {"KEYWORD1", "KEYWORD2", "LITERAL1"}
@@ -189,7 +189,7 @@ def test_arduino_keywords(built: Built) -> None:
 
 def test_the_version_of_a_package_is_in_what_build_systems_read(built: Built) -> None:
     program, files = built
-    placed = {layout: arrange(layout, program, files, "fan.onnx", "4.5.6") for layout in LAYOUTS}
+    placed = {layout: arrange(layout, contents(program, version="4.5.6"), files) for layout in LAYOUTS}
     assert _properties(placed["arduino"])["version"] == "4.5.6"
     assert json.loads(placed["platformio"]["library.json"])["version"] == "4.5.6"
     assert 'version: "4.5.6"' in placed["esp-idf"]["idf_component.yml"]
@@ -244,7 +244,7 @@ def test_esp_idf(built: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ['a "b".onnx', "back\\slash.onnx", "new\nline.onnx", "$(shell).onnx", "'#: .onnx"])
 def test_the_file_name_of_a_model_breaks_no_manifest(model: str, built: Built) -> None:
     program, files = built
-    placed = {layout: arrange(layout, program, files, model, "1.2.3") for layout in LAYOUTS}
+    placed = {layout: arrange(layout, contents(program, model), files) for layout in LAYOUTS}
     assert json.loads(placed["platformio"]["library.json"])["description"].startswith("fan: one time step of ")
     assert isinstance(_yaml(placed["esp-idf"]["idf_component.yml"]), dict)
     (prompt,) = [line for line in placed["zephyr"]["Kconfig"].splitlines() if line.startswith('\tbool "fan: ')]
