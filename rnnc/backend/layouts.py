@@ -28,6 +28,8 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "baremetal": ("main.c",),
 }
 """The files that each adds; the template is named as the last part of the path, without "{name}_", and .j2."""
+OPTIMIZATION = "-O2"
+"""The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
 ANY = ("README.md", "LICENSE")
 """What all of these add."""
 
@@ -89,6 +91,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "networks": [p.name for p in programs],
         "sources": " ".join(f"src/{file}" for file in contents.sources),
         "selftests": " ".join(f"src/{file}" for file in contents.selftests),
+        "optimization": OPTIMIZATION,
         "headers": ",".join(headers),
         "header_list": json.dumps(headers if len(headers) > 1 else headers[0]),
         "version": contents.version,

@@ -51,6 +51,11 @@ macro(zephyr_library_sources_ifdef feature)
     target_sources(${current} PRIVATE ${ARGN})
   endif()
 endmacro()
+macro(zephyr_library_compile_options option)
+  add_library(options_of_${current} INTERFACE)
+  target_compile_options(options_of_${current} INTERFACE ${option})
+  target_link_libraries(${current} PRIVATE options_of_${current})
+endmacro()
 macro(zephyr_include_directories folder)
   include_directories(${CMAKE_CURRENT_SOURCE_DIR}/${folder})
 endmacro()
@@ -61,6 +66,7 @@ function(idf_component_register)
   cmake_parse_arguments(arg "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
   add_library(component STATIC ${arg_SRCS})
   target_include_directories(component PUBLIC ${arg_INCLUDE_DIRS})
+  set(COMPONENT_LIB component PARENT_SCOPE)
 endfunction()
 """
 ARDUINO_H = """
@@ -222,6 +228,21 @@ def test_zephyr(built: Built, tmp_path: Path) -> None:
     run([tmp_path / "build/firmware"], tmp_path)
 
 
+@pytest.mark.parametrize("layout", ["cmake", "zephyr", "esp-idf"])
+def test_the_network_is_optimized_whatever_the_build_s_own_level_is(
+    layout: Layout, built: Built, tmp_path: Path
+) -> None:
+    _write(built, layout, tmp_path / "fan")
+    text = f"cmake_minimum_required(VERSION 3.13)\nproject(p C)\nadd_compile_options(-Os){ZEPHYR}{ESP_IDF}add_subdirectory(fan)"
+    write_files(tmp_path, {"CMakeLists.txt": text})
+    require("cmake")
+    settings = ["-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCONFIG_RNNC_FAN=y"]
+    run(["cmake", "-S", ".", "-B", "build", *settings], tmp_path)
+    commands = json.loads((tmp_path / "build/compile_commands.json").read_text())
+    (command,) = [c["command"] for c in commands if c["file"].endswith("/fan.c")]
+    assert [word for word in command.split() if word.startswith("-O")][-1] == "-O2"
+
+
 def test_zephyr_builds_nothing_unless_configured(built: Built, tmp_path: Path) -> None:
     _write(built, "zephyr", tmp_path / "fan")
     write_files(
@@ -258,6 +279,7 @@ def test_platformio(built: Built, tmp_path: Path) -> None:
     library = json.loads(placed["library.json"])
     assert library["name"] == "fan" and library["headers"] == "fan.h"
     assert f"src/{library['headers']}" in placed
+    assert library["build"] == {"flags": "-O2", "unflags": "-Os -Og"}
     write_files(tmp_path, {"main.c": MAIN})
     run(
         ["gcc", *WARNINGS, "-Isrc", "main.c", *sorted(str(p) for p in Path(tmp_path, "src").glob("*.c")), "-o", "fan"],
