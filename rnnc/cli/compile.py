@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from rnnc.package import Package
 
 
+LayoutOption = Annotated[
+    Layout,
+    typer.Option(metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."),
+]
+
+
 def run(
     output: Output,
     model: ModelArguments,
@@ -37,12 +43,7 @@ def run(
     package_version: Annotated[
         str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
     ] = FIRST_VERSION,
-    package: Annotated[
-        Layout,
-        typer.Option(
-            metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."
-        ),
-    ] = "plain",
+    package: LayoutOption = "plain",
     max_flash: Annotated[
         int | None,
         typer.Option(metavar="B", help="Fail above so many bytes of flash, code included on a --target part."),
@@ -61,14 +62,10 @@ def run(
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
     if others or link:
-        if name:
-            raise UsageError("--name is for one network", hint="Several are named after their files.")
-        limits, verify = [max_flash, max_ram, max_stack], not no_verify
-        if link:
-            options = model.options(version=package_version)
-            compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)
-        else:
-            compile_many(output, model, others or [], labels, package_version, folder, package, limits, verify=verify)
+        limits = [max_flash, max_ram, max_stack]
+        compile_more(
+            output, model, others, link, labels, name, package_version, folder, package, limits, verify=not no_verify
+        )
         return
     built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
     measure(built, max_flash, max_stack)
@@ -109,6 +106,30 @@ def check(output: Output, built: Package, max_flash: int | None, max_ram: int | 
     built.check_budget(max_flash, max_ram, max_stack)
     if max_flash is not None:
         output.note(f"flash: {built.flash} B, within --max-flash {max_flash} ({built.code_note})")
+
+
+def compile_more(
+    output: Output,
+    model: ModelArguments,
+    others: list[str] | None,
+    link: list[str] | None,
+    labels: str | None,
+    name: str,
+    version: str,
+    folder: str | None,
+    package: Layout,
+    limits: list[int | None],
+    *,
+    verify: bool,
+) -> None:
+    """Compile several networks: two that are linked, or any that share kernels."""
+    if name:
+        raise UsageError("--name is for one network", hint="Several are named after their files.")
+    if link:
+        options = model.options(version=version)
+        compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)
+    else:
+        compile_many(output, model, others or [], labels, version, folder, package, limits, verify=verify)
 
 
 def compile_two(

@@ -35,7 +35,7 @@ LAYERS = (
     "report",
     "package",
     "compiler",
-    "linking",
+    "linking several",
     "tuning demo",
     "cli",
     "__main__",
