@@ -28,13 +28,14 @@ def run(
     others: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...",
+            metavar="MODEL",
             help="Networks that share kernels and tables with the first, or one that starts from what it gives (--link).",
             show_default=False,
         ),
     ] = None,
     link: Annotated[
-        list[str] | None, typer.Option(metavar="OUT=IN", help="MODEL's output that goes to SECOND's state or input.")
+        list[str] | None,
+        typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
     ] = None,
     folder: Annotated[str | None, typer.Option("-o", metavar="DIR", help="Where to write; ./NAME by default.")] = None,
     name: Annotated[
