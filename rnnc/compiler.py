@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.backend.emit import Banner, emit
+from rnnc.backend.emit.every import emit_every, left_out, packings
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Program
-from rnnc.backend.targets import find_target
+from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
@@ -160,8 +161,9 @@ def build(
     frames = input_frames(made.graph, made.net, options)
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    command, summary = command_line(model.file, calibration, options, words), measured.summary if measured else ""
-    files = emit(made.program, golden(made.qnet, made.data.sequences), Banner(command, model.sha256, summary))
+    command = command_line(model.file, calibration, options, words)
+    banner = Banner(command, model.sha256, measured.summary if measured else "", options.package_version)
+    files, unpacked = _emitted(made, options, banner)
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
@@ -171,7 +173,7 @@ def build(
     costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
     report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
     watch("verify", verified)
-    notes = _notes(made, measured, verdict, options, data if test is not None else None)
+    notes = [*_notes(made, measured, verdict, options, data if test is not None else None), *unpacked]
     cautions = _cautions(made, data, options, verified, verdict, tested=test is not None)
     return Package(
         files=files,
@@ -189,6 +191,15 @@ def build(
         data=made.data,
         choice=made.choice,
     )
+
+
+def _emitted(made: Compilation, options: Options, banner: Banner) -> tuple[dict[str, str], list[str]]:
+    """The files, and what there is to say of packings that they do not hold."""
+    vectors = golden(made.qnet, made.data.sequences)
+    if options.target != ALL.name:
+        return emit(made.program, vectors, banner), []
+    every = packings(made.program)
+    return emit_every(made.program, every, vectors, banner), left_out(every)
 
 
 def _verified(

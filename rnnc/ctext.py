@@ -341,7 +341,7 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += [f"&{state}[u]"] if own.state else []
     given += ["value", *(f"&{n}[u]" for n, _ in own.kept)]
     given += [f"&p->curve{j}" for j, _ in own.curves]
-    given += ["UNITS", "n"] + (["activation"] if own.activation else [])
+    given += ["batch", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
     batch = f"RNNC_BATCH({together(rows, phase.wide)})"
     taken = "    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);"
@@ -355,13 +355,13 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
         f" * out: [units] int16, or 0 where {to} is the output. */",
         *_wrapped(f"static inline void @({', '.join(arguments)})", 0),
         "{",
-        f"    enum {{ UNITS = {batch}, ROWS = {_times(rows)}UNITS }};",
+        f"    enum {{ batch = {batch}, block = {_times(rows)}batch }};",
         "    const int8_t *w = p->weights;",
         *take,
-        "    for (u = 0; u < p->units; u = (uint16_t)(u + UNITS)) {",
-        f"        int32_t {'ax[ROWS], ' if two else ''}ah[ROWS];",
-        f"        int16_t narrow[UNITS], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
-        "        uint16_t n = rnnc_batch(UNITS, (uint16_t)(p->units - u));",
+        "    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {",
+        f"        int32_t {'ax[block], ' if two else ''}ah[block];",
+        f"        int16_t narrow[batch], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
+        "        uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));",
         *products,
         *_wrapped(f"{units}({', '.join(given)});", 8),
         f"        rnnc_put_units({to}, p->{to}_bits, out, u, value, n);",
@@ -375,8 +375,8 @@ def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, blo
     wide = phase.wide[block] if phase.wide else (False,) * phase.count
     calls = []
     for first, count, same in runs(wide):
-        to = f"{acc} + {_times(first)}UNITS" if first else acc
-        rows = "ROWS" if count == phase.count else f"{_times(count)}UNITS"
+        to = f"{acc} + {_times(first)}batch" if first else acc
+        rows = "block" if count == phase.count else f"{_times(count)}batch"
         calls += _wrapped(f"w = rnnc_product{'_wide' * same}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
     return calls
 

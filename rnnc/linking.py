@@ -15,14 +15,10 @@ from rnnc.errors import UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.stream.streaming import to_stream
-from rnnc.options import Layout, Options, OutputScale, Told, not_told
+from rnnc.options import NAMED, NAMED_OUTPUTS, Layout, Options, OutputScale, Told, not_told
 from rnnc.package import Package, write_folder
 from rnnc.verification.task import UNSCORED
 
-NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
-"""Options that name inputs: each network is given those of its own."""
-NAMED_OUTPUTS = ("output_format", "output_scale")
-"""The same of outputs."""
 IGNORED = "ignored: "
 """How a note on arrays begins that are for no input of a network."""
 
@@ -63,7 +59,7 @@ class Linked:
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write both packages into folders of their names, and the header beside them; raises UsageError."""
-        files = dict(self.header)
+        files: dict[str, str | bytes] = {**self.header}
         for package in (self.first, self.second):
             files |= {f"{package.name}/{name}": text for name, text in package.arranged(layout).items()}
         return write_folder(Path(folder), files)

@@ -14,8 +14,10 @@ from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
 
 Precision = Literal["a16", "a8"]
 Weights = Literal["auto", "8", "16"]
-Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio"]
+Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio", "baremetal"]
 """The layout of a package on disk (backend.layouts)."""
+FIRST_VERSION = "0.1.0"
+"""The version of a package that is given none."""
 OutputScale = Literal["common", "channel"]
 Pair = tuple[float | Sequence[float], float | Sequence[float]]
 """Two numbers, or two lists by channel."""
@@ -124,9 +126,14 @@ def _no_affine(pair: Pair) -> str:
     return _unlike(pair) or ("" if min(each(pair[0])) > 0 else "SCALE must be above 0")
 
 
+def _no_version(text: str) -> str:
+    return "" if re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", text) else "expected three numbers, 1.2.3 say"
+
+
 COUNT = OptionRule("a whole number", _is_whole, _negative)
 RULES: Mapping[str, OptionRule] = {
     "name": OptionRule("a text", _is_text),
+    "package_version": OptionRule("a text", _is_text, _no_version),
     "precision": OptionRule("a text", _is_text, _no_precision),
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
     "weights": OptionRule("a text", _is_text, _no_weights),
@@ -157,6 +164,10 @@ LIMITS: Mapping[str, OptionRule] = {
     "min_sqnr": OptionRule("a number", _is_number, _infinite),
 }
 """The rules of limits on a result."""
+NAMED = ("states", "time_axis", "input_range", "input_format", "input_affine")
+"""Options that name inputs: of several networks each is given those of its own."""
+NAMED_OUTPUTS = ("output_format", "output_scale")
+"""The same of outputs."""
 NUMBER_OF_AN_INPUT = ("input_range", "input_format", "input_affine")
 NUMBER_OF_AN_OUTPUT = ("output_format", "output_scale")
 """Options that each define the meaning of an input's or an output's integers; only one may be given for each."""
@@ -168,6 +179,7 @@ class Options:
 
     Args:
         name: prefix of everything that is generated; from the file's name where empty.
+        package_version: MAJOR.MINOR.PATCH of the package, in its header and in what build systems read.
         precision: "a16", or "a8" for 8-bit recurrent operands.
         layer_precision: the same of single layers, by name ("lstm0").
         weights: "8" or "16" bits for all, or "auto": as many in 16 bits as the accuracy asks for.
@@ -195,6 +207,7 @@ class Options:
     """
 
     name: str = ""
+    package_version: str = FIRST_VERSION
     precision: Precision = "a16"
     layer_precision: Mapping[str, Precision] = field(default_factory=dict)
     weights: Weights = "auto"

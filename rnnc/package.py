@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnc import flags
 from rnnc.backend.emit import Golden
-from rnnc.backend.layouts import arrange
+from rnnc.backend.layouts import Contents, arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
@@ -32,7 +32,8 @@ from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
-from rnnc.verification.emulator import linked_code, why_uncounted
+from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
+from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
@@ -156,7 +157,7 @@ class Package:
     def measure_code(self) -> None:
         """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
         if not why_uncounted(self.program):
-            self.report["cost"]["flash_code"] = linked_code(self.program, self.files)
+            self.report["cost"]["flash_code"] = linked(self.program, self.files).code
             self.files["report.json"] = report_text(self.report)
 
     @property
@@ -195,9 +196,17 @@ class Package:
                     hint=parts,
                 )
 
-    def arranged(self, layout: Layout = "plain") -> dict[str, str]:
-        """The files as a build system wants them; raises UsageError where there is no such layout."""
-        return arrange(layout, self.program, self.files, self.model.file)
+    def arranged(self, layout: Layout = "plain") -> dict[str, str | bytes]:
+        """The files as a build system wants them; of bare metal with the firmware, where its target's compiler is here.
+
+        Raises UsageError where there is no such layout, or none for the target; NoRoom.
+        """
+        return arranged_files(layout, self.contents, self.files)
+
+    @property
+    def contents(self) -> Contents:
+        """What build systems are told of it."""
+        return Contents(self.name, (self.program,), (self.model.file,), self.options.package_version)
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.
@@ -256,7 +265,23 @@ class Package:
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
 
 
-def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
+def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
+    """As ``Package.arranged``, of all that a package holds."""
+    placed = arrange(layout, contents, files)
+    if layout != "baremetal":
+        return {**placed}
+    placed |= bare_metal(contents)
+    image = firmware_image(contents, placed)
+    return {**placed, **({IMAGE: image} if image else {})}
+
+
+def image_note(layout: Layout, program: Program) -> str:
+    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
+    why = why_uncounted(program) if layout == "baremetal" else ""
+    return f"no {IMAGE} beside its sources: {why}" if why else ""
+
+
+def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """Write files into a folder, made where it does not exist; nothing is there before all is written.
 
     Raises UsageError where that is not possible.

@@ -80,7 +80,7 @@ static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, voi
 static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void *patch, void *v,
                                   void *y, int wide)
 {
-    enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
+    enum { block = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t positions = (uint16_t)(p->window.out_height * p->window.out_width);
     uint16_t row, column, at = 0, r, k;
     for (row = 0; row < p->window.out_height; row++) {
@@ -89,9 +89,9 @@ static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void
             const void *taken;
             rnnc_conv_patch(p, x, patch, row, column);
             taken = rnnc_taken(v, patch, p->x_bits, p->columns);
-            for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
-                int32_t a[ROWS];
-                uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
+            for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
+                int32_t a[block];
+                uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
                 uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
                 w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
                          : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);

@@ -19,15 +19,15 @@ typedef struct {
 static inline void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void *v, void *y,
                                    int wide)
 {
-    enum { ROWS = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
+    enum { block = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
     uint16_t i, r, k;
     for (i = 0; i < p->positions; i++) {
         const int8_t *w = p->weights;
         const void *at = (const int8_t *)x + (size_t)i * p->columns * (p->x_bits / 8u);
         const void *taken = rnnc_taken(v, at, p->x_bits, p->columns);
-        for (r = 0; r < p->rows; r = (uint16_t)(r + ROWS)) {
-            int32_t a[ROWS];
-            uint16_t left = (uint16_t)(p->rows - r), n = left < ROWS ? left : ROWS;
+        for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
+            int32_t a[block];
+            uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
             uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
             w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
                      : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);

@@ -10,7 +10,10 @@
 #endif
 
 #ifndef RNNC_ROM
-#define RNNC_ROM
+#ifndef RNNC_PLACE
+#define RNNC_PLACE /* a section that all constants of the network go to, by __attribute__ */
+#endif
+#define RNNC_ROM RNNC_PLACE
 #define RNNC_ROM_BUFFER(n) 1 /* elements that a buffer of rnnc_rom_bytes needs for n */
 #define RNNC_PARAMS(type, symbol) (&(symbol)) /* a parameter struct where the kernel can read it */
 static inline int8_t rnnc_rom_i8(const int8_t *p)

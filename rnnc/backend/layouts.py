@@ -1,12 +1,14 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
-``plain`` is one flat folder. In all others the C is in ``src/``, and files of the build system stand beside it, each made
-from a template in templates/packages.
+``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
+beside it, each made from a template in templates/packages. What ``baremetal`` adds is of a board: rnnc.verification.baremetal.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import rnnc
@@ -23,15 +25,44 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "esp-idf": ("CMakeLists.txt", "idf_component.yml"),
     "cmake": ("CMakeLists.txt",),
     "platformio": ("library.json",),
+    "baremetal": ("main.c",),
 }
 """The files that each adds; the template is named as the last part of the path, without "{name}_", and .j2."""
+OPTIMIZATION = "-O2"
+"""The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
+ANY = ("README.md", "LICENSE")
+"""What all of these add."""
 
 
-def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: str) -> dict[str, str]:
-    """The files of a package, ``plain`` names given, as ``layout`` wants them.
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a package holds.
 
     Args:
-        model: the model's file name, for descriptions.
+        name: of the package; its C is NAME.c.
+        programs: of one network, or of several that share their kernels.
+        models: their file names, for descriptions.
+        version: of the package.
+    """
+
+    name: str
+    programs: tuple[Program, ...]
+    models: tuple[str, ...]
+    version: str
+
+    @property
+    def sources(self) -> list[str]:
+        """The C of the networks, without the self-tests."""
+        return [f"{self.name}.c", *(f"{p.name}_state.c" for p in self.programs)]
+
+    @property
+    def selftests(self) -> list[str]:
+        """The C of the self-tests."""
+        return [f"{p.name}_selftest.c" for p in self.programs]
+
+
+def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str]:
+    """The files of a package, ``plain`` names given, as ``layout`` wants them.
 
     Raises UsageError where there is no such layout.
     """
@@ -40,30 +71,52 @@ def arrange(layout: Layout, program: Program, files: Mapping[str, str], model: s
     if layout == "plain":
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
-    context = _context(program, model)
-    for path in LAYOUTS[layout]:
+    context = _context(contents)
+    paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
+    for path, folder in paths:
         template = path.rsplit("/", 1)[-1].replace("{name}_", "")
-        placed[path.format(name=program.name)] = render(f"packages/{layout}/{template}.j2", **context)
+        placed[path.format(name=contents.name)] = render(f"packages/{folder}/{template}.j2", **context)
     return placed
 
 
-def _context(program: Program, model: str) -> dict[str, Any]:
-    n, c = program.name, program.cost
-    plain = "".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model)  # no quotes: YAML, JSON, Kconfig
-    summary = f"{n}: one time step of {plain} in integers"
-    cost = (
-        f"{c.flash_weights + c.flash_tables} B of constants and the code, {c.ram_state + c.ram_scratch} B of RAM a stream, "
-        f"{c.macs} multiply-accumulates a step"
-    )
+def _context(contents: Contents) -> dict[str, Any]:
+    n, programs = contents.name, contents.programs
+    headers = [f"{p.name}.h" for p in programs]
     return {
         "name": n,
         "upper": n.upper(),
-        "version": rnnc.__version__,
-        "summary": summary,
-        "cost": cost,
-        "keywords": [
-            f"{n}_{word}" for word in ("reset", "step", "save", "restore", *(["flush"] if program.flush else []))
-        ],
-        "constants": [f"{n}_{p.c_name}_LEN".upper() for p in (*program.inputs, *program.outputs)],
-        "usage": usage(program),
+        "library": f"rnnc_{n}"
+        if n.startswith("arduino")
+        else n,  # of other people's libraries Arduino takes no such name
+        "networks": [p.name for p in programs],
+        "sources": " ".join(f"src/{file}" for file in contents.sources),
+        "selftests": " ".join(f"src/{file}" for file in contents.selftests),
+        "optimization": OPTIMIZATION,
+        "headers": ",".join(headers),
+        "header_list": json.dumps(headers if len(headers) > 1 else headers[0]),
+        "version": contents.version,
+        "generator": rnnc.__version__,
+        "summary": _summary(contents),
+        "cost": _cost(programs),
+        "keywords": [word for p in programs for word in _functions(p)],
+        "constants": [f"{p.name}_{port.c_name}_LEN".upper() for p in programs for port in (*p.inputs, *p.outputs)],
+        "usage": [line for p in programs for line in (*(["", ""] if p is not programs[0] else []), *usage(p))],
     }
+
+
+def _summary(contents: Contents) -> str:
+    # no quotes: YAML, JSON, Kconfig
+    plain = ["".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model) for model in contents.models]
+    return f"{contents.name}: one time step of {' and of '.join(plain)} in integers"
+
+
+def _cost(programs: tuple[Program, ...]) -> str:
+    constants = " and ".join(str(p.cost.flash_weights + p.cost.flash_tables) for p in programs)
+    ram = " and ".join(str(p.cost.ram_state + p.cost.ram_scratch) for p in programs)
+    macs = " and ".join(str(p.cost.macs) for p in programs)
+    return f"{constants} B of constants and the code, {ram} B of RAM a stream, {macs} multiply-accumulates a step"
+
+
+def _functions(program: Program) -> list[str]:
+    words = ["reset", "step", "save", "restore", *(["flush"] if program.flush else [])]
+    return [f"{program.name}_{word}" for word in words]

@@ -30,7 +30,21 @@ C_HEADERS = frozenset(
     termios tgmath threads time uchar ucontext unistd utime utmp values wait wchar wctype wordexp""".split()
 )
 """NAME.h is a header that a compiler's own headers include."""
-NOT_A_PREFIX = C_TYPES | C_HEADERS | frozenset(["rnnc", "main", "std", "linux", "unix", "con", "prn", "aux", "nul"])
+FRAMEWORK_HEADERS = frozenset(
+    """adafruit adc audio binary bluetooth board bridge client crc delay device dma driver eeprom esp esplora ethernet
+    event_groups fatfs firmata freertos fs gpio gsm i2c init input interrupt irq ir irremote kernel keyboard keypad
+    lcd led liquidcrystal list lora lwip mbed midi modem mouse mqtt mutex nvs network pins pins_arduino preferences
+    print printable printf pwm queue ram_functions ringbuffer robot_control rtc sd semphr sensor serial server servo
+    sntp softwareserial spi spiffs stepper stream system system_config task tft timer timers tone twi twowire uart udp
+    update usart usb usb_device watchdog webserver wifi wire wiring wprogram wstring zephyr""".split()
+)
+"""NAME.h, in any case, is a header of Arduino, an RTOS or a vendor's drivers; NAME_init and the like are their functions."""
+NOT_A_PREFIX = (
+    C_TYPES
+    | C_HEADERS
+    | FRAMEWORK_HEADERS
+    | frozenset(["rnnc", "main", "std", "linux", "unix", "con", "prn", "aux", "nul"])
+)
 """Names whose NAME_t, NAME.h or NAME_... means something already; the last four are no file names on Windows."""
 TAKEN = re.compile(
     r"rnnc.*|u?int(ptr|max|(_least|_fast)?\d+)_\w+|(size|ptrdiff|wchar|max_align|ssize)_t|memcpy|memset"
@@ -57,7 +71,7 @@ def prefix(text: str) -> str:
 class Namer:
     """Gives each thing in a package a name of its own, whatever the case: collisions are numbered.
 
-    Names in capitals are macros in C (NULL, INPUT of Arduino): such a text becomes lower case, a single letter excepted.
+    Names in capitals are macros in C (NULL, INPUT of Arduino, a project's own N): such a text becomes lower case.
     """
 
     def __init__(self, package: str, reserved: frozenset[str] = frozenset()) -> None:
@@ -67,7 +81,7 @@ class Namer:
     def name(self, text: str) -> str:
         """An identifier made of ``text`` that was not given before."""
         base = identifier(text)
-        base = base if len(base) == 1 or re.search("[a-z]", base) else base.lower()
+        base = base if re.search("[a-z]", base) else base.lower()
         if TAKEN.fullmatch(base) or base.lower().startswith(self._own):
             base = f"n_{base}"
         name, k = base, 2

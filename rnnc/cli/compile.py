@@ -10,34 +10,41 @@ import typer
 from rnnc.cli.output import Output
 from rnnc.cli.shared import Labels, ModelArguments, pairs, tell_verdict
 from rnnc.errors import UsageError
-from rnnc.options import Layout, check_limits
+from rnnc.options import FIRST_VERSION, Layout, Options, check_limits
 
 if TYPE_CHECKING:
     from rnnc.package import Package
 
 
+LayoutOption = Annotated[
+    Layout,
+    typer.Option(metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."),
+]
+
+
 def run(
     output: Output,
     model: ModelArguments,
-    second: Annotated[
-        str | None,
+    others: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[SECOND]", help="A network that starts from the results of MODEL (--link).", show_default=False
+            metavar="MODEL",
+            help="Networks that share kernels and tables with the first, or one that starts from its results (--link).",
+            show_default=False,
         ),
     ] = None,
     link: Annotated[
-        list[str] | None, typer.Option(metavar="OUT=IN", help="MODEL's output that goes to SECOND's state or input.")
+        list[str] | None,
+        typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
     ] = None,
     folder: Annotated[str | None, typer.Option("-o", metavar="DIR", help="Where to write; ./NAME by default.")] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
     ] = "",
-    package: Annotated[
-        Layout,
-        typer.Option(
-            metavar="LAYOUT", help=f"The build system to lay the files out for: {', '.join(get_args(Layout))}."
-        ),
-    ] = "plain",
+    package_version: Annotated[
+        str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
+    ] = FIRST_VERSION,
+    package: LayoutOption = "plain",
     max_flash: Annotated[
         int | None,
         typer.Option(metavar="B", help="Fail above so many bytes of flash, code included on a --target part."),
@@ -55,23 +62,35 @@ def run(
     from rnnc.report.terminal import example, summary
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
-    if second is not None or link:
+    if others or link:
         limits = [max_flash, max_ram, max_stack]
-        compile_two(output, model, second, link, folder, package, limits, verify=not no_verify)
+        compile_more(
+            output, model, others, link, labels, name, package_version, folder, package, limits, verify=not no_verify
+        )
         return
-    built = model.build(output, name, verify=not no_verify, labels=labels)
+    built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
     measure(built, max_flash, max_stack)
     if output.as_json:
         output.json(built.report)
     check(output, built, max_flash, max_ram, max_stack)
-    written = built.write(Path(folder) if folder else Path(built.name), package)
     if not output.as_json:
         print(summary(built.report, built.program))
         print(example(built.program))
-    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in built.arranged(package)}
-    output.note(f"wrote {written}/: {', '.join(roots)}")
+    write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
+
+
+def write(output: Output, built: Package, folder: Path, layout: Layout) -> None:
+    """Write the package, and say what is in it and what could not be."""
+    from rnnc.package import image_note, write_folder
+
+    files = built.arranged(layout)
+    written = write_folder(folder, files)
+    roots = {f"{name.split('/')[0]}/" if "/" in name else name: None for name in files}
+    output.note(f"wrote {written}/: {', '.join(roots)}")
+    if note := image_note(layout, built.program):
+        output.note(note)
 
 
 def measure(built: Package, max_flash: int | None, max_stack: int | None) -> None:
@@ -90,33 +109,55 @@ def check(output: Output, built: Package, max_flash: int | None, max_ram: int | 
         output.note(f"flash: {built.flash} B, within --max-flash {max_flash} ({built.code_note})")
 
 
-def compile_two(
+def compile_more(
     output: Output,
     model: ModelArguments,
-    second: str | None,
+    others: list[str] | None,
     link: list[str] | None,
+    labels: str | None,
+    name: str,
+    version: str,
     folder: str | None,
     package: Layout,
     limits: list[int | None],
     *,
     verify: bool,
 ) -> None:
-    """Compile MODEL and SECOND, and what hands results of the one to the other."""
+    """Compile several networks: two that are linked, or any that share kernels."""
+    if name:
+        raise UsageError("--name is for one network", hint="Several are named after their files.")
+    if link:
+        options = model.options(version=version)
+        compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)
+    else:
+        compile_many(output, model, others or [], labels, version, folder, package, limits, verify=verify)
+
+
+def compile_two(
+    output: Output,
+    model: ModelArguments,
+    others: list[str],
+    link: list[str],
+    options: Options,
+    folder: str | None,
+    package: Layout,
+    limits: list[int | None],
+    *,
+    verify: bool,
+) -> None:
+    """Compile MODEL and another, and what hands results of the one to the other."""
     from rnnc.linking import compile_linked
     from rnnc.report.terminal import example, summary
 
-    if second is None or not link:
-        hint = "rnnc compile FIRST SECOND --link OUT=IN"
-        if second and Path(second).suffix in (".npz", ".npy", ".csv", ".wav"):
-            hint = f"{second} is data: quote a glob, so that the shell leaves it alone, or give --calib again."
-        raise UsageError("two networks are linked by --link OUT=IN", hint=hint)
+    if len(others) != 1:
+        raise UsageError("two networks are linked by --link OUT=IN", hint="rnnc compile FIRST SECOND --link OUT=IN")
     with output.progress() as (watch, told):
         linked = compile_linked(
             model.model,
-            second,
+            others[0],
             pairs("--link", link, str),
             model.calib or None,
-            model.options(),
+            options,
             verify=verify,
             watch=watch,
             told=told,
@@ -137,4 +178,55 @@ def compile_two(
     for each in (linked.first, linked.second):
         tell_verdict(output, each, fails=True)
     for each in (linked.first, linked.second):
+        each.check()
+
+
+def compile_many(
+    output: Output,
+    model: ModelArguments,
+    others: list[str],
+    labels: str | None,
+    version: str,
+    folder: str | None,
+    package: Layout,
+    limits: list[int | None],
+    *,
+    verify: bool,
+) -> None:
+    """Compile networks that share kernels and tables."""
+    from rnnc.backend.names import prefix
+    from rnnc.package import image_note, write_folder
+    from rnnc.report.terminal import example, summary
+    from rnnc.several import Request, compile_several
+
+    data = [other for other in others if Path(other).suffix in (".npz", ".npy", ".csv", ".wav")]
+    if data:
+        hint = f"{data[0]} is data: quote a glob, so that the shell leaves it alone, or give --calib again."
+        raise UsageError(f"{data[0]} is no network", hint=hint)
+    files = [model.model, *others]
+    own = [model.of(file, [prefix(Path(other).stem) for other in files]) for file in files]
+    requests = [Request(a.model, a.calib or None, a.options(version=version)) for a in own]
+    target = Path(folder or "networks")
+    with output.progress() as (watch, told):
+        made = compile_several(requests, target.resolve().name, verify=verify, watch=watch, told=told, labels=labels)
+    if output.as_json:
+        output.json(made.report)
+    for each, arguments in zip(made.packages, own, strict=True):
+        for note in each.notes:
+            output.note(f"{each.name}: {note}")
+        for caution in each.cautions:
+            output.warn(f"{each.name}: {caution}")
+        measure(each, limits[0], limits[2])
+        check(output, each, *limits)
+        if not output.as_json:
+            print(summary(each.report, each.program))
+            print(example(each.program))
+        arguments.remark(output)
+    written = write_folder(target, made.arranged(package))
+    output.note(f"wrote {written}/: {', '.join(p.name for p in made.packages)}, which share {made.name}.c")
+    if note := image_note(package, made.packages[0].program):
+        output.note(note)
+    for each in made.packages:
+        tell_verdict(output, each, fails=True)
+    for each in made.packages:
         each.check()

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def targets(incomplete: str) -> list[str]:
     """What --target takes."""
-    from rnnc.backend.targets import TARGETS
+    from rnnc.backend.targets import NAMES
 
-    return [name for name in TARGETS if name.startswith(incomplete)]
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 def precisions(incomplete: str) -> list[str]:

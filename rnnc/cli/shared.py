@@ -9,18 +9,20 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
 import rnnc
+from rnnc.backend.names import prefix
 from rnnc.cli import complete
 from rnnc.cli.output import Output
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import CHANNEL_MARK, WORD_BITS, in_shell
-from rnnc.options import Options, OutputScale, Pair, Precision, Weights
+from rnnc.options import FIRST_VERSION, Options, OutputScale, Pair, Precision, Weights
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -90,7 +92,10 @@ class ModelArguments:
         ),
     ] = None
     target: Annotated[
-        str, _option("--target", "TARGET", "The part to compile for; portable C by default.", complete.targets)
+        str,
+        _option(
+            "--target", "TARGET", "The core to compile for, or all in one; portable C by default.", complete.targets
+        ),
     ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
     window: Annotated[int, _option("--window", "T", "Answer windows of T steps, each from reset.")] = 0
@@ -136,10 +141,11 @@ class ModelArguments:
         _option("--output-scale", "OUTPUT=common|channel", "One scale for all channels of an output, or one each."),
     ] = None
 
-    def options(self, name: str = "") -> Options:
+    def options(self, name: str = "", version: str = FIRST_VERSION) -> Options:
         """The same, understood; raises UsageError naming the option that makes no sense."""
         return Options(
             name=name,
+            package_version=version,
             precision=cast("Precision", self.precision),
             layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
             weights=cast("Weights", self.weights),
@@ -162,10 +168,28 @@ class ModelArguments:
             output_scale=pairs("--output-scale", self.output_scale, lambda text: cast("OutputScale", text)),
         )
 
+    def of(self, model: str, names: Sequence[str]) -> ModelArguments:
+        """The options of one of several networks: what is written NAME:VALUE is for the network NAME of ``names`` alone."""
+        name = prefix(Path(model).stem)
+
+        def own(values: Sequence[str]) -> list[str]:
+            split = [(value.partition(":"), value) for value in values]
+            return [v if of not in names else rest for (of, _, rest), v in split if of not in names or of == name]
+
+        changed: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, list):
+                changed[f.name] = own(value)
+            elif isinstance(value, str):
+                changed[f.name] = (own([value]) or [str(f.default)])[0]
+        return replace(self, **{**changed, "model": model})
+
     def build(
         self,
         output: Output,
         name: str = "",
+        version: str = FIRST_VERSION,
         test: list[str] | None = None,
         verify: bool = True,
         by_layer: bool = False,
@@ -174,7 +198,7 @@ class ModelArguments:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
 
-        options = self.options(name)
+        options = self.options(name, version)
         with output.progress() as (watch, told):
             package = build(
                 self.model,

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
-from rnnc.backend.targets import TARGETS, find_target
+from rnnc.backend.targets import ALL, TARGETS, find_target
 from rnnc.errors import NoRoom, Refused
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
@@ -43,7 +43,7 @@ def random_sequences(qnet: QNet, steps: int = STEPS) -> Sequences:
 
 def board_of(target: str) -> Board:
     """Where a target is measured; raises UsageError where it is unknown."""
-    return find_board(PORTABLE_BOARD if find_target(target).name == "portable" else target)
+    return find_board(PORTABLE_BOARD if find_target(target).name in ("portable", ALL.name) else target)
 
 
 def bench(

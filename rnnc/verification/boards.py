@@ -48,6 +48,27 @@ class Board:
         """Whether instructions can be counted on it."""
         return self.machine != "hosted"
 
+    @property
+    def start(self) -> str:
+        """The file in firmware/ that starts it, prints and ends."""
+        return {"cortex-m": "start_cortex_m.c", "riscv": "start_riscv.c", "avr": "start_avr.c"}.get(
+            self.machine, "start_hosted.c"
+        )
+
+    @property
+    def script(self) -> str:
+        """The linker script in firmware/, "" for the compiler's own."""
+        return {"cortex-m": "cortex_m.ld", "riscv": "riscv.ld", "avr": "avr.ld"}.get(self.machine, "")
+
+    def linking(self, script: str) -> list[str]:
+        """What links firmware by ``script``, the path of its linker script."""
+        if self.machine == "avr":  # the console that its start file names lies in no memory
+            return ["-Wl,--undefined=board_console", "-Wl,--section-start=.mmcu=0x910000", script]
+        if self.machine == "hosted":
+            return []
+        memory = self.memory.items() if self.machine == "cortex-m" else ()
+        return ["-nostartfiles", "-T", script, *(f"-Wl,--defsym={name}={value:#x}" for name, value in memory)]
+
     def holds(self, flash: int, ram: int) -> bool:
         """Whether its memories are larger than so many bytes."""
         return not self.memory or (flash < self.memory["FLASH_LENGTH"] and ram < self.memory["RAM_LENGTH"])

@@ -27,9 +27,9 @@ from rnnc.verification.tools import run_tool
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIMIZE = ("-O2",)
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
-DATA_OF_AVR = 0x800000
-"""Where the linker puts RAM; what is below is flash."""
 AVR_MOST_CYCLES = 2_000_000_000
+BEYOND = "constants lie beyond"
+"""What firmware/avr.ld says of constants, the self-test's vectors included, that reads do not reach."""
 SECONDS = 300
 ROOM_FOR_CODE, ROOM_FOR_STACK = 48 * 1024, 4 * 1024
 """Bytes of flash beside constants, the self-test's vectors included, and of RAM beside the struct."""
@@ -132,13 +132,12 @@ def measure(
 
     Raises MissingTool; NoRoom where it does not fit; VerificationError where it does not build or does not end.
     """
-    board = _roomy(board or find_board(program.target.name), program)
+    board = roomy(board or find_board(program.target.name), program)
     require_tools(board)
     with Scratch() as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         symbols = _symbols(board, image)
-        _check_reach(program, symbols)
         text = _run(here, board, image, symbols, _within(program, symbols))
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         if "selftest" not in words:
@@ -165,7 +164,7 @@ def selftest_output(
     program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str] = OPTIMIZE
 ) -> str:
     """What a package prints while its self-test runs on a board; raises as ``measure`` does."""
-    board = _roomy(board, program)
+    board = roomy(board, program)
     require_tools(board)
     with Scratch() as folder:
         here = Path(folder)
@@ -174,7 +173,7 @@ def selftest_output(
 
 
 def why_uncounted(program: Program) -> str:
-    """Why ``linked_code`` cannot count the code of a package; "" where it can."""
+    """Why ``linked`` cannot count the code of a package; "" where it can."""
     board = BOARDS.get(program.target.name)
     if board is None or not board.counts:
         return f"target {program.target.name} names no part"
@@ -182,24 +181,21 @@ def why_uncounted(program: Program) -> str:
     return f"{missing[0]} is not installed" if missing else ""
 
 
-def linked_code(program: Program, files: Mapping[str, str]) -> int:
-    """Bytes of a package's code, linked by its target's compiler: its functions, those of the C library that they call, and
-    the parameters of the ops; without the self-test.
+def linked(program: Program, files: Mapping[str, str]) -> Footprint:
+    """What a package takes, linked by its target's compiler, without the self-test.
 
     Raises NoRoom where it does not fit the part, VerificationError where it does not build.
     """
-    board = _roomy(find_board(program.target.name), program)
+    board = roomy(find_board(program.target.name), program)
     with Scratch() as folder:
         image = _build(Path(folder), program, files, board, OPTIMIZE)
-        return footprint(program, _symbols(board, image)).code
+        return footprint(program, _symbols(board, image))
 
 
-def _roomy(board: Board, program: Program) -> Board:
-    """A machine that holds the program: this board, or one of its core with more memory; raises NoRoom."""
-    flash, ram = (
-        program.cost.flash_weights + program.cost.flash_tables,
-        program.cost.ram_state + program.cost.ram_scratch,
-    )
+def roomy(board: Board, *programs: Program) -> Board:
+    """A machine that holds the programs: this board, or one of its core with more memory; raises NoRoom."""
+    flash = sum(p.cost.flash_weights + p.cost.flash_tables for p in programs)
+    ram = sum(p.cost.ram_state + p.cost.ram_scratch for p in programs)
     while not board.holds(flash + ROOM_FOR_CODE, ram + ROOM_FOR_STACK):
         if board.larger is None:
             raise NoRoom(
@@ -208,18 +204,6 @@ def _roomy(board: Board, program: Program) -> Board:
             )
         board = board.larger
     return board
-
-
-def _check_reach(program: Program, symbols: Mapping[str, Symbol]) -> None:
-    """Raise NoRoom where a constant, the self-test's vectors included, is further away than the target's reads reach."""
-    reach = program.target.most_constants
-    needed = max(
-        (s.address + s.size for s in symbols.values() if not s.function and s.address < DATA_OF_AVR), default=0
-    )
-    if reach and needed > reach:
-        raise NoRoom(
-            f"{program.target.name}: constants and the self-test's vectors need {needed} B; reads reach {reach} B"
-        )
 
 
 @dataclass(frozen=True)
@@ -232,7 +216,8 @@ class Symbol:
     function: bool
 
 
-def _command(command: Sequence[str], here: Path, what: str) -> str:
+def build_by(command: Sequence[str], here: Path, what: str) -> str:
+    """What a command prints; raises VerificationError, or NoRoom of an AVR with too many constants, with its first error."""
     try:
         done = run_tool(command, here, SECONDS)
     except subprocess.TimeoutExpired as e:
@@ -240,9 +225,11 @@ def _command(command: Sequence[str], here: Path, what: str) -> str:
     if done.returncode:
         lines = done.stderr.splitlines()
         first = next(
-            (line for line in lines if "error" in line or "undefined" in line or "overflowed" in line),
+            (line for line in lines if any(word in line for word in ("error", "undefined", "overflowed", BEYOND))),
             done.stderr[-300:],
         )
+        if BEYOND in first:
+            raise NoRoom(first.partition(": ")[2])
         raise VerificationError(f"{what}: {first}")
     return done.stdout
 
@@ -250,20 +237,16 @@ def _command(command: Sequence[str], here: Path, what: str) -> str:
 def _build(here: Path, program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str]) -> Path:
     n = program.name
     write_files(here, {**files, "wrap.c": _wrapper(program)})
-    start = {"cortex-m": "cortex_m", "riscv": "riscv", "avr": "avr", "hosted": "hosted"}[board.machine]
-    own = [str(FIRMWARE / "main.c"), str(FIRMWARE / f"start_{start}.c"), "wrap.c"]
+    own = [str(FIRMWARE / "main.c"), str(FIRMWARE / board.start), "wrap.c"]
     frame = ["-maccumulate-args"] if board.machine == "avr" else []
     common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
     for source in (f"{n}.c", f"{n}_selftest.c"):
         _compile(here, source, board, optimize)
-    link = {"avr": ["-Wl,--defsym=board_ram_end=__heap_start"], "hosted": []}.get(board.machine, ["-nostartfiles"])
-    if board.machine == "cortex-m":
-        link += ["-T", str(FIRMWARE / "cortex_m.ld"), *(f"-Wl,--defsym={k}={v}" for k, v in board.memory.items())]
-    elif board.machine == "riscv":
-        link += ["-T", str(FIRMWARE / "riscv.ld")]
+    link = board.linking(str(FIRMWARE / board.script))
+    link += ["-Wl,--defsym=board_ram_end=__heap_start"] if board.machine == "avr" else []
     image = here / "image.elf"
     linked = ["-Wl,--gc-sections", f"-Wl,--wrap={n}_step", *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
-    _command([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
+    build_by([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
     return image
 
 
@@ -273,7 +256,7 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
     said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su", "-g"]
     standard = "-std=gnu99" if avr else "-std=c99"
     command = [board.compiler, *board.flags, *SECTIONS, "-I", ".", standard, *optimize, *said, "-c", source]
-    _command(command, here, source)
+    build_by(command, here, source)
 
 
 def _wrapper(program: Program) -> str:
@@ -316,7 +299,7 @@ def _tools_folder() -> Scratch:
 @cache
 def _plugin() -> str:
     path = Path(_tools_folder().name) / "count.so"
-    _command(
+    build_by(
         ["gcc", "-O2", "-shared", "-fPIC", str(FIRMWARE / "count_plugin.c"), "-o", str(path)], path.parent, "plugin"
     )
     return str(path)
@@ -325,7 +308,7 @@ def _plugin() -> str:
 @cache
 def _avr_runner() -> str:
     path = Path(_tools_folder().name) / "avr_runner"
-    _command(
+    build_by(
         ["gcc", "-O2", str(FIRMWARE / "avr_runner.c"), "-o", str(path), "-lsimavr", "-lelf"], path.parent, "avr_runner"
     )
     return str(path)
@@ -334,7 +317,7 @@ def _avr_runner() -> str:
 def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
     """Functions and objects that have a size, by name; nm's lines are name|address|class|type|size|line|section."""
     symbols = {}
-    for line in _command([board.nm, "-S", "--format=sysv", str(image)], image.parent, "nm").splitlines():
+    for line in build_by([board.nm, "-S", "--format=sysv", str(image)], image.parent, "nm").splitlines():
         words = [word.strip() for word in line.split("|")]
         if len(words) == 7 and words[3] in ("FUNC", "OBJECT") and words[4]:
             symbols[words[0]] = Symbol(words[0], int(words[1], 16), int(words[4], 16), words[3] == "FUNC")
@@ -363,4 +346,4 @@ def _within(program: Program, symbols: Mapping[str, Symbol]) -> str:
 
 @cache
 def _version(compiler: str) -> str:
-    return _command([compiler, "--version"], Path(), compiler).splitlines()[0]
+    return build_by([compiler, "--version"], Path(), compiler).splitlines()[0]

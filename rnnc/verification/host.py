@@ -25,7 +25,7 @@ from rnnc.verification.saved import saved_state
 from rnnc.verification.tools import run_tool
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2")
+FLAGS = ("-std=c99", "-O2", "-DRNNC_PLAIN")
 CRC_BYTES = 4
 HEADER_BYTES = HEADER_AND_CRC - CRC_BYTES
 
@@ -63,16 +63,23 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const
 
 MAIN = """
 #include <stdio.h>
-#include "{name}.h"
+{includes}
 int main(void)
 {{
-    static {name}_t s;
-    int step = {name}_selftest(&s);
-    if (step) {{
-        printf("step %d\\n", step);
-    }}
-    return step != 0;
+    int step, wrong = 0;
+    {calls}
+    return wrong;
 }}
+"""
+CALL = """
+    {{
+        static {name}_t s;
+        step = {name}_selftest(&s);
+        if (step) {{
+            printf("{name}: step %d\\n", step);
+            wrong = 1;
+        }}
+    }}
 """
 
 
@@ -88,12 +95,12 @@ def find_compiler() -> str:
     )
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write a package's files (names may hold folders) under ``folder``."""
-    for name, text in files.items():
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_bytes(text))
+        path.write_bytes(as_bytes(content) if isinstance(content, str) else content)
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:
@@ -105,16 +112,22 @@ def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> No
         raise VerificationError(f"the generated C does not compile: {first}")
 
 
-def selftest(program: Program, files: Mapping[str, str]) -> None:
-    """Build the self-test as a program of its own and run it; raises VerificationError where it fails."""
+def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Sequence[str]) -> None:
+    """Build the self-tests of networks as a program of its own and run it; raises VerificationError where one fails.
+
+    Args:
+        sources: the C of the networks, without their self-tests.
+    """
+    names = [p.name for p in programs]
+    includes = "\n".join(f'#include "{n}.h"' for n in names)
+    calls = "".join(CALL.format(name=n) for n in names)
     with Scratch() as folder:
         here = Path(folder)
-        n = program.name
-        write_files(here, {**files, "selftest_main.c": MAIN.format(name=n)})
-        build(here, here / "selftest", [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "selftest_main.c"])
+        write_files(here, {**files, "selftest_main.c": MAIN.format(includes=includes, calls=calls)})
+        build(here, here / "selftest", [*sources, *(f"{n}_selftest.c" for n in names), "selftest_main.c"])
         done = run_tool([here / "selftest"])
         if done.returncode:
-            raise VerificationError(f"{n}_selftest fails: {done.stdout.strip() or f'exit code {done.returncode}'}")
+            raise VerificationError(f"a self-test fails: {done.stdout.strip() or f'exit code {done.returncode}'}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
-from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftest
+from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftests
 from rnnc.verification.locate import locate
 from rnnc.verification.matching import Span
 from rnnc.verification.metrics import Difference, difference, sqnr_db
@@ -172,7 +172,7 @@ def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleR
     Raises MissingTool without a compiler, VerificationError where the C does not compile.
     """
     with ThreadPoolExecutor(1) as beside:
-        tested = beside.submit(selftest, program, files)
+        tested = beside.submit(selftests, [program], files, [f"{program.name}.c", f"{program.name}_state.c"])
         with HostPackage(program, files) as host:
             wrong = ((first_difference(host, run), run) for run in runs)
             found = next((_located(program, files, run, where) for where, run in wrong if where), "")

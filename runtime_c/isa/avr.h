@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "avr_rom.h"
+#ifndef __AVR__
+#include "elsewhere.h"
+#endif
 
 #if defined(__AVR_HAVE_MUL__)
 #ifndef RNNC_UNUSED

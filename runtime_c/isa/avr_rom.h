@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_AVR_ROM_H
 #define RNNC_ISA_AVR_ROM_H
-/* AVR: constants are in program memory, within its first 64 KB. */
+/* AVR: constants are in program memory, within its first 64 KB: the linker puts .progmem.gcc* before all else. */
 #if defined(__AVR__)
 #include <avr/pgmspace.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define RNNC_ROM PROGMEM
+#ifndef RNNC_PLACE
+#define RNNC_PLACE __attribute__((section(".progmem.gcc.rnnc")))
+#endif
+#define RNNC_ROM RNNC_PLACE
 #define RNNC_ROM_BUFFER(n) (n)
 #define RNNC_PARAMS(type, symbol) ((const type *)memcpy_P(&(type){0}, &(symbol), sizeof(type)))
 

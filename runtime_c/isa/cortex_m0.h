@@ -156,6 +156,8 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
     return (uint32_t)(192 + (over & (over >> 31)));
 }
 /* end of the index without a branch */
+#else
+#include "elsewhere.h"
 #endif
 
 #include "telescope.h"

@@ -109,13 +109,10 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
     __asm__("asr %0, %1, %2" : "=r"(y) : "r"(x), "r"(s));
     return y;
 }
+#else
+#include "elsewhere.h"
 #endif
 
-#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_TELESCOPE_BLOCK) && \
-    !defined(RNNC_PLAIN)
-#error \
-    "Compiled by rnnc for Thumb-2, which this core lacks. Take rnnc --target cortex-m0, or define RNNC_PLAIN for slow plain C."
-#endif
 #include "telescope.h"
 
 #endif

@@ -133,11 +133,9 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
     return k;
 }
 /* end of the index of the DSP extension */
-#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
-#error \
-    "Compiled by rnnc for a core with the DSP extension, which this one lacks or the flags hide. Take rnnc --target cortex-m3 or cortex-m0, or define RNNC_PLAIN for slow plain C."
 #else
 #include "../rom.h"
+#include "elsewhere.h"
 
 /* The same packing, read by bytes. */
 static inline int32_t rnnc_dsp_at(const int32_t *v, int32_t c)

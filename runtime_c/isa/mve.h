@@ -13,17 +13,15 @@
 #define RNNC_OPERAND_LENGTH(columns) (((columns) + 7) / 8 * 8)
 #define RNNC_OPERAND_BYTES(columns, bits) (RNNC_OPERAND_LENGTH(columns) * ((bits) / 8))
 
-#if defined(__ARM_FEATURE_MVE)
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(8)))
 #include "mve_gates.h"
 #include "mve_rows.h"
-#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(RNNC_PLAIN)
-#error \
-    "Compiled by rnnc for a core with MVE (Helium), which this one lacks or the flags hide. Take rnnc --target cortex-m33, or define RNNC_PLAIN for slow plain C."
 #else
 #include <string.h>
 
 #include "../rom.h"
+#include "elsewhere.h"
 
 static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
 {

@@ -15,12 +15,6 @@
 #define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
 #endif
 
-#if defined(__riscv) && __riscv_xlen == 32 && !defined(RNNC_PLAIN) && \
-    (!defined(__riscv_mul) || defined(__riscv_32e))
-#error \
-    "Compiled by rnnc for RV32IM, and this core lacks multiplication or 16 of its registers. Take rnnc --target portable, or define RNNC_PLAIN for slow plain C."
-#endif
-
 #if defined(__riscv_mul) && __riscv_xlen == 32 && !defined(__riscv_32e) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
@@ -261,6 +255,7 @@ static inline int16_t rnnc_rv32_element(int32_t x)
 }
 #else
 #include "../rom.h"
+#include "elsewhere.h"
 
 static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
                                            uint16_t columns, uint16_t rows)

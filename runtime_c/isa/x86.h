@@ -63,6 +63,7 @@ static inline const int8_t *rnnc_plain_wide(int32_t *acc, const int8_t *w, const
 #include "x86_gates.h"
 #include "x86_rows.h"
 #else
+#include "elsewhere.h"
 #define RNNC_AVX2 0
 #endif
 

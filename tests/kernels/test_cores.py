@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rnnc.backend.targets import TARGETS
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import WARNINGS, package
 
+KERNELS = Path(__file__).parents[2] / "runtime_c"
 ARM = "arm-none-eabi-gcc -mthumb -mcpu="
 RISCV = "riscv64-unknown-elf-gcc --specs=picolibc.specs -march="
 AVR = "avr-gcc -mmcu="
@@ -22,7 +24,7 @@ FITS = [
     *(("cortex-m55", ARM + "cortex-m55 -mfloat-abi=hard" + more) for more in ("", " -mfpu=auto")),
     ("rv32imc", RISCV + "rv32im -mabi=ilp32"),
     ("rv32imc", RISCV + "rv32imac -mabi=ilp32"),
-    ("rv32imc", RISCV + "rv64gc -mabi=lp64d"),
+    ("rv32imc", RISCV + "rv64gc -mabi=lp64d -DRNNC_PLAIN"),
     ("portable", RISCV + "rv32emc -mabi=ilp32e"),
     *(("avr", AVR + part) for part in ("attiny85", "atmega328p", "atmega2560", "atxmega128a1")),
 ]
@@ -35,6 +37,28 @@ LACKS = [
     ("rv32imc", RISCV + "rv32emc -mabi=ilp32e", "--target portable"),
 ]
 
+
+THUMB = {"cortex-m0"}
+THUMB_2 = THUMB | {"cortex-m3"}
+DSP = THUMB_2 | {"cortex-m4", "cortex-m7", "cortex-m33"}
+CORES = {
+    AVR + "atmega328p": ({"avr"}, "avr"),
+    AVR + "attiny85": ({"avr"}, "avr"),
+    RISCV + "rv32imac -mabi=ilp32": ({"rv32imc"}, "rv32imc"),
+    RISCV + "rv32ec -mabi=ilp32e": (set(), "portable"),
+    RISCV + "rv64gc -mabi=lp64d": (set(), "portable"),
+    ARM + "cortex-m0plus": (THUMB, "cortex-m0"),
+    ARM + "cortex-m3": (THUMB_2, "cortex-m3"),
+    ARM + "cortex-m4": (DSP, "cortex-m4"),
+    ARM + "cortex-m33": (DSP, "cortex-m33"),
+    ARM + "cortex-m55 -mfloat-abi=hard": (DSP | {"cortex-m55"}, "cortex-m55"),
+    "arm-none-eabi-gcc -marm -mcpu=cortex-a7": (set(), "portable"),
+    "arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mbig-endian": (set(), "portable"),
+    "powerpc-linux-gnu-gcc": (set(), "portable"),
+    "arm-none-eabi-gcc -U__GNUC__ -ffreestanding -mthumb -mcpu=cortex-m4": (set(), "portable"),
+}
+"""Each core's compiler, the targets whose instructions it has, and the one that it is told to take; the last stands for a
+compiler without GNU's extensions."""
 
 OWN = {
     "cortex-m0": ARM + "cortex-m0",
@@ -79,6 +103,25 @@ def test_it_says_which_target_to_take_where_they_are_not(
     done = compile_for(target, command, tmp_path)
     assert done.returncode != 0
     assert f"Take rnnc {advice}" in done.stderr
+
+
+@pytest.mark.parametrize("command", CORES)
+def test_every_target_but_its_own_says_so_and_names_the_right_one(command: str, tmp_path: Path) -> None:
+    words = command.split()
+    require(words[0])
+    own, right = CORES[command]
+    for name, target in TARGETS.items():
+        text = "".join(f'#include "{header}"\n' for header in target.isa)
+        (tmp_path / "isa.c").write_text(text)
+        arguments = [*words, "-std=c99", "-E", "-I", KERNELS, "isa.c"]
+        done = subprocess.run(arguments, cwd=tmp_path, check=False, capture_output=True, text=True)
+        told = done.returncode != 0 and f"Take rnnc --target {right}" in done.stderr
+        assert told if target.isa and name not in own else done.returncode == 0, (name, done.stderr)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_on_a_computer_every_package_is_plain_c(target: str, tmp_path: Path) -> None:
+    assert compile_for(target, "gcc", tmp_path).returncode == 0
 
 
 @pytest.mark.target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers
 from tests.support.packages import WARNINGS, package, run
 
+KERNELS = Path(__file__).parents[2] / "runtime_c"
 INTEGER_HELPERS = {
     "__aeabi_idiv",
     "__aeabi_idivmod",
@@ -82,10 +84,35 @@ def test_the_self_test_is_cpp_and_is_declared(
     run([require(compiler), "-x", "c++", f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
 
 
+NOT_CODE = re.compile(r"""/\*.*?\*/|//[^\n]*|"(\\.|[^"\\])*"|'.'""", re.S)
+"""Comments, strings, characters."""
+
+
+def test_no_macro_of_a_project_meets_a_name_of_ours(packages: list[tuple[Program, dict[str, str]]]) -> None:
+    """What a project defines for all its files (-DVERSION=1, -DROWS=4, -DN=8) is in capitals, and none of ours is bare."""
+    texts = {path.name: path.read_text() for path in KERNELS.rglob("*.h")}
+    for program, files in packages:
+        texts |= {name: text.replace(program.name.upper(), "RNNC") for name, text in files.items() if "/" not in name}
+    for name, text in texts.items():
+        capitals = set(re.findall(r"(?<!\w)[A-Z][A-Z0-9_]*\b", NOT_CODE.sub(" ", text)))
+        assert not {word for word in capitals if not word.startswith("RNNC_")}, name
+
+
+@pytest.mark.parametrize("standard", ["c90", "gnu90"])
+def test_an_older_standard_is_told(packages: list[tuple[Program, dict[str, str]]], folder: Path, standard: str) -> None:
+    for program, _ in packages[:3]:
+        for part in ("", "_state", "_selftest"):
+            source = f"{program.name}{part}.c"
+            command = ["gcc", f"-std={standard}", "-fsyntax-only", source]
+            done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+            first = next(line for line in done.stderr.splitlines() if "error" in line)
+            assert "Compile it with -std=c99 or later." in first
+
+
 def test_no_leftovers(packages: list[tuple[Program, dict[str, str]]]) -> None:
     """Arithmetic, conditions and loops that a person would not have written."""
     leftover = re.compile(
-        r"[-+] 0\b(?!\.)|\b1 \* |\* 1\b(?!\.)|if \(1\)|\|\| 0\b|&& 1\b|for \((?:int )?i = 0; i < 1;|STEPS \+ 0"
+        r"[-+] 0\b(?!\.)|\b1 \* |\* 1\b(?!\.)|if \(1\)|\|\| 0\b|&& 1\b|for \((?:int )?i = 0; i < 1;|step < \d+ \+"
     )
     for program, files in packages:
         n = program.name

@@ -27,13 +27,14 @@ GESTURE = ("gesture.onnx", "calib.npz", "test.npz")
 EXAMPLES = {"encoder-decoder": ("seq2seq", ("encoder.onnx", "decoder.onnx", "calib.npz"))}
 """Whose files a page uses, where it is not the gesture example."""
 RUN = ("sh", "python")
-FILES = ("c", "cpp", "cmake", "make")
+FILES = ("c", "cpp", "cmake", "make", "ld")
 """Languages of blocks that name a file, which a later block uses."""
 TOOLS = {
     "arm-none-eabi-gcc": "arm-none-eabi-gcc",
     "rnnc bench": "qemu-system-arm",
     "cmake -B": "cmake",
     "make ": "make",
+    "make -C": "qemu-system-arm",
 }
 
 

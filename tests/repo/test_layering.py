@@ -36,7 +36,7 @@ LAYERS = (
     "report",
     "package",
     "judging compiler",
-    "linking",
+    "linking several",
     "tuning demo",
     "cli",
     "__main__",

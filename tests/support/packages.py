@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.emit import Golden, emit
+from rnnc.backend.layouts import Contents
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Port, Program
 from rnnc.qnet import QNet
@@ -33,6 +34,11 @@ def package(qnet: QNet, name: str = "", target: str = "portable", steps: int = 4
     golden = integers(qnet, steps)
     outputs = {k: v[:, 0] for k, v in run_qnet(qnet, golden).items()}
     return program, emit(program, Golden({k: v[:, 0] for k, v in golden.items()}, outputs))
+
+
+def contents(program: Program, model: str = "fan.onnx", version: str = "1.2.3") -> Contents:
+    """What build systems are told of a package of one network."""
+    return Contents(program.name, (program,), (model,), version)
 
 
 def run(command: Sequence[str | Path], cwd: Path) -> str:

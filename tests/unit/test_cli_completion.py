@@ -28,7 +28,7 @@ def _completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         ("rnnc simulate x.onnx --engine o", ["oracle", "onnxruntime"]),
         ("rnnc compile x.onnx --package es", ["esp-idf"]),
         ("rnnc bench x.onnx --target cortex-m3", ["cortex-m3", "cortex-m33"]),
-        ("rnnc compile x.onnx --target a", ["avr"]),
+        ("rnnc compile x.onnx --target a", ["avr", "all"]),
         ("rnnc inspect x.onnx --after l", ["load", "lower"]),
     ],
 )

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from rnnc.backend.emit.usage import usage
-from rnnc.backend.layouts import LAYOUTS, arrange
+from rnnc.backend.layouts import ANY, LAYOUTS, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
-from tests.support.packages import WARNINGS, package, run
+from tests.support.packages import WARNINGS, contents, package, run
 
 Built = tuple[Program, dict[str, str]]
 MAIN = """
@@ -50,6 +51,11 @@ macro(zephyr_library_sources_ifdef feature)
     target_sources(${current} PRIVATE ${ARGN})
   endif()
 endmacro()
+macro(zephyr_library_compile_options option)
+  add_library(options_of_${current} INTERFACE)
+  target_compile_options(options_of_${current} INTERFACE ${option})
+  target_link_libraries(${current} PRIVATE options_of_${current})
+endmacro()
 macro(zephyr_include_directories folder)
   include_directories(${CMAKE_CURRENT_SOURCE_DIR}/${folder})
 endmacro()
@@ -60,6 +66,7 @@ function(idf_component_register)
   cmake_parse_arguments(arg "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
   add_library(component STATIC ${arg_SRCS})
   target_include_directories(component PUBLIC ${arg_INCLUDE_DIRS})
+  set(COMPONENT_LIB component PARENT_SCOPE)
 endfunction()
 """
 ARDUINO_H = """
@@ -77,6 +84,11 @@ struct Port {
 extern Port Serial;
 extern "C" unsigned long micros(void);
 """
+OTHER_FIELDS = ("architectures", "includes")
+CATEGORIES = {
+    *("Display", "Communication", "Signal Input/Output", "Sensors", "Device Control", "Timing", "Data Storage"),
+    *("Data Processing", "Other"),
+}
 COMPILERS = {
     "avr": ("avr-gcc", "avr-g++", ["-mmcu=atmega2560", "-Os"]),
     "arm": ("arm-none-eabi-gcc", "arm-none-eabi-g++", ["-mcpu=cortex-m0plus", "-mthumb", "-Os"]),
@@ -92,7 +104,7 @@ def built() -> Built:
 
 def _write(built: Built, layout: Layout, folder: Path) -> dict[str, str]:
     program, files = built
-    placed = arrange(layout, program, {**files, "report.json": "{}"}, "fan.onnx")
+    placed = arrange(layout, contents(program), {**files, "report.json": "{}"})
     write_files(folder, placed)
     return placed
 
@@ -111,15 +123,15 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
     program, files = built
     assert set(LAYOUTS) == set(get_args(Layout))
     for layout in LAYOUTS:
-        placed = arrange(layout, program, files, "fan.onnx")
+        placed = arrange(layout, contents(program), files)
         assert {Path(p).name for p in placed} >= {Path(p).name for p in files}
-        assert len(placed) == len(files) + len(LAYOUTS[layout])
+        assert len(placed) == len(files) + len(LAYOUTS[layout]) + (len(ANY) if layout != "plain" else 0)
 
 
 def test_an_unknown_layout_is_named(built: Built) -> None:
     program, files = built
     with pytest.raises(UsageError, match="keil"):
-        arrange("keil", program, files, "fan.onnx")  # type: ignore[arg-type]
+        arrange("keil", contents(program), files)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", [["lstm", "dense"], ["gru_before"], ["dense"]])
@@ -146,17 +158,49 @@ def test_arduino(part: str, target: str, tmp_path: Path) -> None:
     run([cxx, *flags, *as_cpp, "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", sketch, "-o", "out.o"], tmp_path)
 
 
-def test_arduino_properties(built: Built, tmp_path: Path) -> None:
-    placed = _write(built, "arduino", tmp_path)
-    parser = configparser.ConfigParser()
+def _properties(placed: Mapping[str, str]) -> Mapping[str, str]:
+    parser = configparser.ConfigParser(interpolation=None)
     parser.read_string("[library]\n" + placed["library.properties"])
-    properties = parser["library"]
-    needed = "name version author maintainer sentence paragraph category url architectures".split()
-    assert set(needed) <= set(properties)
-    assert properties["name"] == "fan" and properties["includes"] == "fan.h" and properties["architectures"] == "*"
+    return parser["library"]
+
+
+@pytest.mark.parametrize("name", ["fan", "arduino_fan", "a" * 60])
+def test_an_arduino_library_keeps_the_documented_rules_of_arduino_lint(name: str, built: Built) -> None:
+    program, files = package(built[0].qnet, name)
+    placed = arrange("arduino", contents(program), files)
+    properties = _properties(placed)
+    assert set(properties) == {*"name version author maintainer sentence paragraph category url".split(), *OTHER_FIELDS}
+    assert all(value.strip() for value in properties.values())  # LP014 .. LP042: none is empty
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}", properties["name"])  # LP008 .. LP011
+    assert not properties["name"].lower().startswith("arduino")  # LP012
+    assert properties["version"] == "1.2.3"  # LP017: semantic versioning
+    assert not properties["maintainer"].lower().startswith("arduino")  # LP024
+    assert not properties["paragraph"].startswith(properties["sentence"])  # LP036
+    assert properties["category"] in CATEGORIES  # LP038
+    assert re.fullmatch(r"https?://[\w./-]+", properties["url"])  # LP041
+    assert properties["architectures"] == "*" and f"src/{properties['includes']}" in placed  # LP045, LP052
+    assert {"README.md", "LICENSE"} <= set(placed)  # LD001, LD002
+    sketches = [Path(p) for p in placed if p.endswith((".ino", ".pde"))]
+    assert [(p.parts[0], p.parent.name) for p in sketches] == [("examples", p.stem) for p in sketches]  # LD003, SS001
+    folders = [part for p in placed for part in Path(p).parts]
+    assert all(re.fullmatch(r"[A-Za-z0-9][\w.-]{0,62}", part) for part in folders)  # LS002, LS003, SS
+
+
+def test_arduino_keywords(built: Built) -> None:
+    placed = arrange("arduino", contents(built[0]), built[1])
     for line in placed["keywords.txt"].splitlines():
         word, kind = line.split("\t")
         assert word.lower().startswith("fan_") and kind in {"KEYWORD1", "KEYWORD2", "LITERAL1"}
+
+
+def test_the_version_of_a_package_is_in_what_build_systems_read(built: Built) -> None:
+    program, files = built
+    placed = {layout: arrange(layout, contents(program, version="4.5.6"), files) for layout in LAYOUTS}
+    assert _properties(placed["arduino"])["version"] == "4.5.6"
+    assert json.loads(placed["platformio"]["library.json"])["version"] == "4.5.6"
+    assert 'version: "4.5.6"' in placed["esp-idf"]["idf_component.yml"]
+    assert "project(rnnc_fan VERSION 4.5.6 " in placed["cmake"]["CMakeLists.txt"]
+    assert all("Version 4.5.6" in files["README.md"] for layout, files in placed.items() if layout != "plain")
 
 
 def test_cmake(built: Built, tmp_path: Path) -> None:
@@ -176,12 +220,27 @@ def test_cmake_alone(built: Built, tmp_path: Path) -> None:
 def test_zephyr(built: Built, tmp_path: Path) -> None:
     placed = _write(built, "zephyr", tmp_path / "fan")
     module = _yaml(placed["zephyr/module.yml"])
-    assert module == {"name": "fan", "build": {"cmake": ".", "kconfig": "Kconfig"}}
+    assert module == {"name": "rnnc_fan", "build": {"cmake": ".", "kconfig": "Kconfig"}}
     assert "config RNNC_FAN\n" in placed["Kconfig"] and "config RNNC_FAN_SELFTEST\n" in placed["Kconfig"]
     text = CONSUMER.format(extra=f"{ZEPHYR}add_subdirectory(fan)\ninclude_directories(fan/src)", libraries="rnnc_fan")
     write_files(tmp_path, {"CMakeLists.txt": text, "main.c": MAIN})
     _cmake(tmp_path, "-DCONFIG_RNNC_FAN=y", "-DCONFIG_RNNC_FAN_SELFTEST=y")
     run([tmp_path / "build/firmware"], tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["cmake", "zephyr", "esp-idf"])
+def test_the_network_is_optimized_whatever_the_build_s_own_level_is(
+    layout: Layout, built: Built, tmp_path: Path
+) -> None:
+    _write(built, layout, tmp_path / "fan")
+    text = f"cmake_minimum_required(VERSION 3.13)\nproject(p C)\nadd_compile_options(-Os){ZEPHYR}{ESP_IDF}add_subdirectory(fan)"
+    write_files(tmp_path, {"CMakeLists.txt": text})
+    require("cmake")
+    settings = ["-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCONFIG_RNNC_FAN=y"]
+    run(["cmake", "-S", ".", "-B", "build", *settings], tmp_path)
+    commands = json.loads((tmp_path / "build/compile_commands.json").read_text())
+    (command,) = [c["command"] for c in commands if c["file"].endswith("/fan.c")]
+    assert [word for word in command.split() if word.startswith("-O")][-1] == "-O2"
 
 
 def test_zephyr_builds_nothing_unless_configured(built: Built, tmp_path: Path) -> None:
@@ -206,7 +265,7 @@ def test_esp_idf(built: Built, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ['a "b".onnx', "back\\slash.onnx", "new\nline.onnx", "$(shell).onnx", "'#: .onnx"])
 def test_the_file_name_of_a_model_breaks_no_manifest(model: str, built: Built) -> None:
     program, files = built
-    placed = {layout: arrange(layout, program, files, model) for layout in LAYOUTS}
+    placed = {layout: arrange(layout, contents(program, model), files) for layout in LAYOUTS}
     assert json.loads(placed["platformio"]["library.json"])["description"].startswith("fan: one time step of ")
     assert isinstance(_yaml(placed["esp-idf"]["idf_component.yml"]), dict)
     (prompt,) = [line for line in placed["zephyr"]["Kconfig"].splitlines() if line.startswith('\tbool "fan: ')]
@@ -220,6 +279,7 @@ def test_platformio(built: Built, tmp_path: Path) -> None:
     library = json.loads(placed["library.json"])
     assert library["name"] == "fan" and library["headers"] == "fan.h"
     assert f"src/{library['headers']}" in placed
+    assert library["build"] == {"flags": "-O2", "unflags": "-Os -Og"}
     write_files(tmp_path, {"main.c": MAIN})
     run(
         ["gcc", *WARNINGS, "-Isrc", "main.c", *sorted(str(p) for p in Path(tmp_path, "src").glob("*.c")), "-o", "fan"],

@@ -219,9 +219,3 @@ def test_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert "label" in said.err and "ignored: context" not in said.err
     text = (tmp_path / "out/second/second.c").read_text()
     assert "rnnc compile first.onnx second.onnx --link y=context --calib calib.npz" in text
-
-
-def test_two_networks_without_a_link(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["compile", *map(str, files(tmp_path))])
-    assert ended.value.code == 2 and "--link OUT=IN" in capfd.readouterr().err

@@ -40,7 +40,9 @@ def test_a_prefix_is_lower_case_and_no_name_of_c(text: str) -> None:
     assert name not in KEYWORDS | C_TYPES | C_HEADERS
 
 
-@pytest.mark.parametrize("text", ["int8", "string", "time", "Int16", "key", "features", "float", "aux", "rnnc", "new"])
+@pytest.mark.parametrize(
+    "text", ["int8", "string", "time", "Int16", "key", "features", "float", "aux", "rnnc", "new", "Wire", "servo"]
+)
 def test_a_prefix_that_means_something_is_extended(text: str) -> None:
     assert prefix(text) == f"{text.lower()}_net"
 
@@ -66,7 +68,7 @@ def test_names_are_distinct(texts: list[str]) -> None:
         ("memcpy", "n_memcpy"),
         ("INPUT", "input"),
         ("NULL", "null"),
-        ("X", "X"),
+        ("X", "x"),
         ("H0", "h0"),
     ],
 )

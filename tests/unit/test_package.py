@@ -43,6 +43,23 @@ def test_changes_replace_options() -> None:
     assert package.report["precision"] == "a8" and package.name == "other"
 
 
+def test_a_package_has_the_version_that_it_is_given_in_its_header_and_manifests(tmp_path: Path) -> None:
+    package = rnnc.compile_model(small(), verify=False, name="lift", package_version="4.5.6")
+    assert '#define LIFT_VERSION "4.5.6" ' in package.files["lift.h"]
+    assert "project(rnnc_lift VERSION 4.5.6 " in package.arranged("cmake")["CMakeLists.txt"]
+    assert "--package-version 4.5.6" in package.files["lift.c"].split("*/")[1]
+    assert (
+        '#define LIFT_DOOR_VERSION "0.1.0" '
+        in rnnc.compile_model(small(), verify=False, name="lift door").files["lift_door.h"]
+    )
+
+
+@pytest.mark.parametrize("version", ["1.2", "v1.2.3", "1.2.3-rc1", "01.2.3", "1.2.3\n", ""])
+def test_a_version_that_some_build_system_does_not_take_is_refused(version: str) -> None:
+    with pytest.raises(UsageError, match="expected three numbers"):
+        Options(package_version=version)
+
+
 @pytest.mark.parametrize("option", ["input_range", "input_format", "input_affine"])
 def test_options_for_an_input_that_is_not_there_are_refused(option: str) -> None:
     value = 11 if option == "input_format" else (1, 2)

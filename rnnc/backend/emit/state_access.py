@@ -76,7 +76,7 @@ def state_context(program: Program) -> dict[str, Any]:
         "save": save,
         "restore": [*restore, "(void)p;", *check],
         "fixed": any(_limited(m) or m.state.follows for m in program.members),
-        "version": f"0x{major << 16 | minor << 8 | patch:06x}",
+        "version": f"0x{major << 16 | minor << 8 | patch:06x}u",
     }
 
 

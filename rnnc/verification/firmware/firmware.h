@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef FIRMWARE_H
 #define FIRMWARE_H
-/* What the measured program needs of its board. Each board's start file defines these. */
+/* What the measured program needs beside its board. */
 #include <stdint.h>
 
-void board_print(const char *text);
-void board_exit(int code);
+#include "board.h"
 
 /* The stack that a step uses: what is below the caller's frame is painted before and looked at after. Both are inlined, so
  * that nothing of their own lies there. board_ram_end: of what is not stack. */

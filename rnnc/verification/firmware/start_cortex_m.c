@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Start of any Cortex-M under QEMU: output and exit by semihosting. */
-#include "firmware.h"
+/* Start of any Cortex-M. Output and exit are semihosting's: an emulator's or a debugger's, without which bkpt is a fault. */
+#include <stdint.h>
 
-extern uint32_t board_stack_top, board_bss_start, board_bss_end;
+#include "board.h"
+
+extern uint32_t board_stack_top, board_data_load, board_data_start, board_data_end, board_bss_start,
+    board_bss_end;
 int main(void);
 
 static int semihost(int operation, const void *argument)
@@ -29,11 +32,14 @@ void board_exit(int code)
 
 void board_reset(void)
 {
-    uint32_t *p;
+    uint32_t *p, *from = &board_data_load;
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: coprocessors 10 and 11 */
     __asm__ volatile("dsb\n\tisb");
 #endif
+    for (p = &board_data_start; p < &board_data_end; p++) {
+        *p = *from++;
+    }
     for (p = &board_bss_start; p < &board_bss_end; p++) {
         *p = 0;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Start of an RV32 machine under `qemu-system-riscv32 -M virt -bios none`. */
-#include "firmware.h"
+#include <stdint.h>
+
+#include "board.h"
 
 __asm__(".section .text.start,\"ax\"\n"
         ".globl _start\n"

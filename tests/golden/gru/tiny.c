@@ -3,6 +3,8 @@
  *   rnnc compile model --name tiny
  * model sha256 f861f594f148fc73561c83852e0dec3e81dc50208c552c98aa8315ea2f297ec3
  * 244 B of weights, 1930 B of tables, 24 B of state, 8 B of scratch, 84 multiply-accumulates a step */
+#include "rnnc/c99.h"
+
 #include "tiny.h"
 
 #include <string.h>

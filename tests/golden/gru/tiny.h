@@ -38,6 +38,7 @@ extern "C" {
 #define TINY_Y_FRAC 15
 
 #define TINY_MODEL_ID 0xcd45d042u /* of the weights, formats and structure; a saved state carries it */
+#define TINY_VERSION "0.1.0" /* of the package */
 #define TINY_BLOB_LEN 32 /* bytes of a saved state */
 
 /* One stream. Plain data without pointers: it survives memcpy and sleep with RAM retained. The work arrays hold nothing

@@ -3,17 +3,17 @@
  *   rnnc compile model --name tiny
  * model sha256 f861f594f148fc73561c83852e0dec3e81dc50208c552c98aa8315ea2f297ec3
  * 244 B of weights, 1930 B of tables, 24 B of state, 8 B of scratch, 84 multiply-accumulates a step */
+#include "rnnc/c99.h"
+
 #include <string.h>
 
 #include "tiny.h"
 #include "rnnc/blob.h"
 #include "rnnc/fixed.h"
 
-#define VERSION 0x000100u
-
 size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN])
 {
-    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID, VERSION);
+    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID, 0x000100u);
     p = rnnc_put32(p, s->gru0_s, 4);
     return rnnc_blob_seal(blob, p);
 }
@@ -24,7 +24,7 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
     if (n < TINY_BLOB_LEN) {
         return TINY_TRUNCATED;
     }
-    if (!rnnc_blob_is(blob, TINY_MODEL_ID, VERSION) || n > TINY_BLOB_LEN) {
+    if (!rnnc_blob_is(blob, TINY_MODEL_ID, 0x000100u) || n > TINY_BLOB_LEN) {
         return TINY_FOREIGN;
     }
     if (!rnnc_blob_sealed(blob, TINY_BLOB_LEN)) {

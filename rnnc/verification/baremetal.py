@@ -1,0 +1,95 @@
+"""Firmware with no system below: a package's self-test with the start file and linker script of its target's board.
+
+The files are those that rnnc itself measures with (firmware/); the Makefile says what ``firmware_image`` does.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rnnc.backend.emit import render
+from rnnc.backend.layouts import Contents
+from rnnc.backend.program import Program
+from rnnc.backend.targets import ALL
+from rnnc.errors import UsageError
+from rnnc.interruption import Scratch
+from rnnc.verification.boards import BOARDS, Board
+from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, roomy, why_uncounted
+from rnnc.verification.host import write_files
+
+IMAGE = "firmware.elf"
+FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-Isrc")
+
+
+def bare_metal(contents: Contents) -> dict[str, str]:
+    """The files that make firmware of a package whose C lies in src/, beside its main.c.
+
+    Raises UsageError for a target that is no microcontroller, NoRoom where the network does not fit the board.
+    """
+    board = _board(contents.programs)
+    context: dict[str, Any] = {
+        "name": contents.name,
+        "networks": [p.name for p in contents.programs],
+        "board": f"{board.name}, {_machine(board)}",
+        "compiler": board.compiler,
+        "flags": shlex.join(board.flags),
+        "cflags": shlex.join(FLAGS),
+        "sources": " ".join(_sources(contents)),
+        "link": " \\\n    ".join(map(shlex.quote, _linking(board))),
+        "emulator": shlex.join(_emulator(board)),
+    }
+    shared = {"start.c": board.start, "board.h": "board.h", "board.ld": board.script}
+    return {"Makefile": render("packages/baremetal/Makefile.j2", **context)} | {
+        name: (FIRMWARE / source).read_text(encoding="utf-8") for name, source in shared.items()
+    }
+
+
+def firmware_image(contents: Contents, files: Mapping[str, str]) -> bytes | None:
+    """The firmware that the files of a package make, or None where ``why_uncounted`` says why there is none.
+
+    Raises VerificationError where it does not build.
+    """
+    if why_uncounted(contents.programs[0]):
+        return None
+    board = _board(contents.programs)
+    with Scratch() as folder:
+        here = Path(folder)
+        write_files(here, files)
+        command = [board.compiler, *board.flags, *FLAGS, *_sources(contents), *_linking(board), "-o", IMAGE]
+        build_by(command, here, IMAGE)
+        return (here / IMAGE).read_bytes()
+
+
+def _board(programs: Sequence[Program]) -> Board:
+    name = programs[0].target.name
+    board = BOARDS[PORTABLE_BOARD if name in ("portable", ALL.name) else name]
+    if not board.counts:
+        known = ", ".join(b.name for b in BOARDS.values() if b.counts)
+        raise UsageError(
+            f"--package baremetal: target {name!r} is no microcontroller", hint=f"Take --target portable, {known}."
+        )
+    return roomy(board, *programs)
+
+
+def _machine(board: Board) -> str:
+    """What the emulator takes its part for."""
+    words = _emulator(board)
+    return next(after for option, after in pairwise(words) if option in ("-M", "-m"))
+
+
+def _emulator(board: Board) -> list[str]:
+    if board.machine == "avr":
+        return ["simavr", "-m", board.flags[0].removeprefix("-mmcu="), "-f", "16000000"]
+    return [*board.emulator, "-kernel"]
+
+
+def _sources(contents: Contents) -> list[str]:
+    return ["start.c", "main.c", *(f"src/{file}" for file in (*contents.sources, *contents.selftests))]
+
+
+def _linking(board: Board) -> list[str]:
+    return [*board.linking("board.ld"), "-Wl,--gc-sections", *board.libraries]
