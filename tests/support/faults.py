@@ -124,7 +124,13 @@ def slow_recurrence() -> Fault:
     z = (500 * np.sin(np.arange(1000) / 100) + 800 + _noise(1000)).astype(np.float32)
     words = r"an eigenvalue near 1 \(0\.99\d+\), in which errors last for about \d+ steps: .* int8 weights of dense0"
     return Fault(
-        b.model({"z": [1, 1], "s": [1, 3 * COPIES]}, ["y", "sn"]), z, z, "poor", words, r"Export the update as s \+", FED_BACK
+        b.model({"z": [1, 1], "s": [1, 3 * COPIES]}, ["y", "sn"]),
+        z,
+        z,
+        "poor",
+        words,
+        r"Export the update as s \+",
+        FED_BACK,
     )
 
 
