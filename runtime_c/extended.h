@@ -25,7 +25,7 @@ static inline int32_t rnnc_mul30(int32_t m, int32_t x)
 }
 
 /* y 2^k, rounded where k < 0, clipped to +-2^29 before it is shifted left.  |y| <= 2^30, k: -30 .. 29. */
-static inline int32_t rnnc_shifted(int32_t y, int8_t k)
+static inline int32_t rnnc_by_power(int32_t y, int8_t k)
 {
     int32_t room;
     if (k < 0) {
@@ -69,12 +69,12 @@ static inline void rnnc_extended_sum(const rnnc_extended_sum_params *p, const vo
                 uint16_t at = rnnc_offset(l->scale, i, j, k), g = (uint16_t)(at * p->operands);
                 int32_t x = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_mul30(rnnc_rom_i32(&p->gains[g]), x);
-                v = rnnc_shifted(v, rnnc_rom_i8(&p->shifts[g]));
+                v = rnnc_by_power(v, rnnc_rom_i8(&p->shifts[g]));
                 if (b) {
                     int32_t w;
                     x = rnnc_lifted(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
                     w = rnnc_mul30(rnnc_rom_i32(&p->gains[g + 1]), x);
-                    v = rnnc_picked(p->pick, v, rnnc_shifted(w, rnnc_rom_i8(&p->shifts[g + 1])));
+                    v = rnnc_picked(p->pick, v, rnnc_by_power(w, rnnc_rom_i8(&p->shifts[g + 1])));
                 }
                 v += rnnc_rom_i32(&p->offsets[at]);
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
@@ -105,7 +105,7 @@ static inline void rnnc_extended_product(const rnnc_extended_product_params *p, 
                 int32_t u = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_lifted(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
                 v = rnnc_mul30(rnnc_rom_i32(&p->gains[at]), rnnc_mul30(u, v));
-                v = rnnc_shifted(v, rnnc_rom_i8(&p->shifts[at]));
+                v = rnnc_by_power(v, rnnc_rom_i8(&p->shifts[at]));
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }
         }

@@ -30,7 +30,7 @@ static inline void rnnc_extended_dense(const rnnc_extended_dense_params *p, cons
                 int32_t v = rnnc_lifted(x, p->x_bits, p->x_zero, (uint16_t)(first + j));
                 sum += rnnc_mul30(rnnc_rom_i32(w++), v);
             }
-            sum = rnnc_shifted(sum, rnnc_rom_i8(&p->shifts[i])) + rnnc_rom_i32(&p->offsets[i]);
+            sum = rnnc_by_power(sum, rnnc_rom_i8(&p->shifts[i])) + rnnc_rom_i32(&p->offsets[i]);
             *y++ = rnnc_clip(sum, p->lo, p->hi);
         }
     }

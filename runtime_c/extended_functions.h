@@ -143,7 +143,7 @@ static inline void rnnc_extended_exp(const rnnc_extended_exp_params *p, const vo
     uint16_t i;
     for (i = 0; i < p->size; i++) {
         int32_t t = rnnc_mul30(p->gain, rnnc_lifted(x, p->x_bits, p->x_zero, i));
-        t = rnnc_shifted(t, p->shift) + p->constant;
+        t = rnnc_by_power(t, p->shift) + p->constant;
         t = rnnc_fine_power_of_two(rnnc_clip(t, -1073741824, 1073741824));
         rnnc_put(y, p->y_bits, i, t < p->hi ? t : p->hi);
     }

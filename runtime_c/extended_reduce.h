@@ -32,7 +32,7 @@ static inline void rnnc_extended_reduce(const rnnc_extended_reduce_params *p, co
                 int32_t v = rnnc_lifted(x, p->x_bits, p->x_zero, at);
                 sum += ((p->sizes && v < 0 ? -v : v) + half) >> p->down;
             }
-            sum = rnnc_shifted(rnnc_mul30(p->gain, sum), p->shift);
+            sum = rnnc_by_power(rnnc_mul30(p->gain, sum), p->shift);
             rnnc_put(y, p->y_bits, n++, rnnc_clip(sum, p->lo, p->hi));
         }
     }
