@@ -373,11 +373,13 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
 def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int) -> list[str]:
     """The rows of a batch times an operand: a call for each run of rows of one width."""
     wide = phase.wide[block] if phase.wide else (False,) * phase.count
+    narrow = "rnnc_product_few" if phase.wide else "rnnc_product"
     calls = []
     for first, count, same in runs(wide):
         to = f"{acc} + {_times(first)}batch" if first else acc
         rows = "block" if count == phase.count else f"{_times(count)}batch"
-        calls += _wrapped(f"w = rnnc_product{'_wide' * same}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
+        product = "rnnc_product_wide" if same else narrow
+        calls += _wrapped(f"w = {product}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
     return calls
 
 

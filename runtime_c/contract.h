@@ -66,6 +66,9 @@ RNNC_CONTRACT(rnnc_rom_u32, rnnc_rom_u32_type);
 RNNC_CONTRACT(rnnc_rom_bytes, rnnc_rom_bytes_type);
 
 /* What a target may replace. */
+#ifdef RNNC_PRODUCT_FEW
+RNNC_CONTRACT(rnnc_product_few, rnnc_product_type);
+#endif
 #ifdef RNNC_SHIFT
 typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
 RNNC_CONTRACT(rnnc_shift, rnnc_shift_type);

@@ -159,6 +159,11 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
 }
 #endif
 
+/* rnnc_product beside wide rows of the same batch of units. */
+#ifndef RNNC_PRODUCT_FEW
+#define rnnc_product_few rnnc_product
+#endif
+
 #include "contract.h"
 
 /* Units of 1 to 4 rows each that fill whole groups. */

@@ -213,6 +213,20 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
     return w;
 }
 
+/* At most 16 rows, a number that the compiler knows: no loop. */
+#define RNNC_PRODUCT_FEW
+static inline const int8_t *rnnc_product_few(int32_t *acc, const int8_t *w, const void *v,
+                                             uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    const int32_t *x = (const int32_t *)v;
+    (void)bits;
+    (void)columns;
+    w = rnnc_dsp_block(acc, w, x);
+    w = rows > 4 ? rnnc_dsp_block(acc + 4, w, x) : w;
+    w = rows > 8 ? rnnc_dsp_block(acc + 8, w, x) : w;
+    return rows > 12 ? rnnc_dsp_block(acc + 12, w, x) : w;
+}
+
 static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
                                               uint8_t bits, uint16_t columns, uint16_t rows)
 {

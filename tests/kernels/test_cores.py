@@ -6,12 +6,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnc.backend.targets import TARGETS
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import WARNINGS, package
+from tests.support.wide import wide_functions, widened
 
 KERNELS = Path(__file__).parents[2] / "runtime_c"
 ARM = "arm-none-eabi-gcc -mthumb -mcpu="
@@ -73,11 +75,13 @@ OWN = {
 def compile_for(
     target: str, command: str, folder: Path, layers: tuple[str, ...] = ("gru_after",)
 ) -> subprocess.CompletedProcess[str]:
-    """A network's package; every warning is an error. avr/pgmspace.h is GNU C."""
+    """A network's package, with int8 and int16 weights; every warning is an error. avr/pgmspace.h is GNU C."""
     words = command.split()
     if not shutil.which(words[0]):
         require(words[0])
-    program, files = package(draw_integers(2, layers), target=target)
+    qnet = widened(draw_integers(2, layers), np.random.default_rng(2))
+    assert wide_functions(qnet)
+    program, files = package(qnet, target=target)
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
