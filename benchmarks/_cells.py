@@ -49,9 +49,15 @@ def cell_net(cell: Cell, columns: int, hidden: int, seed: int = 0) -> Net:
     return Net(f"{cell}_{columns}_{hidden}", (Value("x", (columns,)),), (op,), (Output("y", "y"),))
 
 
-def cell_qnet(cell: Cell, columns: int, hidden: int, precision: Precision = "a16", seed: int = 0) -> QNet:
-    """``cell_net`` in integers, data-free, proven free of overflow."""
-    net, options = cell_net(cell, columns, hidden, seed), Options(precision=precision)
+def cell_qnet(
+    cell: Cell, columns: int, hidden: int, precision: Precision = "a16", seed: int = 0, wide: tuple[str, ...] = ()
+) -> QNet:
+    """``cell_net`` in integers, data-free, proven free of overflow.
+
+    ``wide``: blocks of int16 weights, "c.x" for those of an LSTM's gate c over x, "" for all.
+    """
+    blocks = tuple(f"{cell}0.{block}" if block else f"{cell}0" for block in wide)
+    net, options = cell_net(cell, columns, hidden, seed), Options(precision=precision, weights="8", wide=blocks)
     qnet = quantize(net, calibrate(net, None, options), options)
     certify(qnet)
     return qnet

@@ -23,6 +23,12 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
 TITLES: dict[Cell, str] = {"lstm": "LSTM", "gru": "GRU (linear_before_reset = 1)", "rnn": "RNN (tanh)"}
 STEPS = 12
+WIDE: dict[Cell, dict[str, tuple[str, ...]]] = {
+    "lstm": {"": (), "over x": ("i.x", "o.x", "f.x", "c.x"), "the candidate's": ("c",), "all": ("",)},
+    "gru": {"": (), "over x": ("z.x", "r.x", "h.x"), "the candidate's": ("h",), "all": ("",)},
+}
+"""Blocks of int16 weights that are counted, by what they are called; none first."""
+WIDE_SIZE = SIZES[1]
 
 INTRODUCTION = """# What one step costs
 
@@ -43,10 +49,17 @@ NOTES = """## Notes
 """
 
 
-def measured(cell: Cell, columns: int, hidden: int, precision: Literal["a16", "a8"], target: str) -> Measurement | None:
-    """None where the weights do not fit."""
+def measured(
+    cell: Cell,
+    columns: int,
+    hidden: int,
+    precision: Literal["a16", "a8"],
+    target: str,
+    wide: tuple[str, ...] = (),
+) -> Measurement | None:
+    """None where the weights do not fit; ``wide``: blocks of int16 weights (``cell_qnet``)."""
     try:
-        program, files = package(cell_qnet(cell, columns, hidden, precision), target, STEPS)
+        program, files = package(cell_qnet(cell, columns, hidden, precision, wide=wide), target, STEPS)
     except Refused:
         return None
     result = measure(program, files, BOARDS[target])
@@ -84,6 +97,7 @@ def sections() -> Iterator[str]:
                         kernel = _kernel_alone(row[2])
                     footprints += [_footprint(title, target, row[2])] if cell != "rnn" else []
             yield ""
+    yield from wide_rows()
     yield "## Memory and stack at 32,64, a16, bytes\n"
     yield (
         "| cell | target | code | tables | weights | state | scratch | stack seen | stack bound |\n|---"
@@ -99,6 +113,24 @@ def sections() -> Iterator[str]:
     for target in MEASURED:
         compiler = measured("rnn", 10, 20, "a16", target)
         yield f"- {target}: `{compiler.compiler if compiler else ''}`"
+
+
+def wide_rows() -> Iterator[str]:
+    """What int16 weights cost: instructions, and bytes of weights."""
+    columns, hidden = WIDE_SIZE
+    kinds = list(WIDE["lstm"])
+    yield f"## Rows of int16 weights, {columns},{hidden}, a16\n"
+    yield "Instructions of a step, and bytes of weights with biases and scales: int8 weights, then some of them in int16.\n"
+    yield f"| cell | target | int8 | {' | '.join(f'int16: {kind}' for kind in kinds[1:])} |\n|---|---|" + "---|" * len(
+        kinds
+    )
+    for cell, blocks in WIDE.items():
+        for target in MEASURED:
+            found = [measured(cell, *WIDE_SIZE, "a16", target, wide) for wide in blocks.values()]
+            cells = [f"{count(m)}; {m.footprint.weights if m else '-'} B" for m in found]
+            print(f"{cell} int16 {target}: {' '.join(cells)}", file=sys.stderr)
+            yield f"| {TITLES[cell]} | {target} | {' | '.join(cells)} |"
+    yield ""
 
 
 def _host() -> Iterator[str]:

@@ -35,7 +35,7 @@ from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
-from rnnc.report.widths import gap_caution, target_note
+from rnnc.report.widths import gap_cautions, target_note
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
 from rnnc.verification.batches import sequences_of
@@ -150,8 +150,8 @@ def build(
     frames = input_frames(made.graph, made.net, options)
     data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
     measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
-    command = command_line(model.file, calibration, options, words)
-    banner = Banner(command, model.sha256, measured.summary if measured else "")
+    summary = measured.summary if measured else ""
+    banner = Banner(command_line(model.file, calibration, options, words), model.sha256, summary)
     files = emit(made.program, golden(made.qnet, made.data.sequences), banner)
     watch("emit", files)
     verified = _verified(made, measured, data, files, labels) if measured else None
@@ -163,10 +163,6 @@ def build(
     proven = made.program, made.certificate, shapes, verified, verdict
     content = report_content(model.file, model.sha256, *proven, asked, made.choice, costs)
     watch("verify", verified)
-    notes = [*made.graph.notes, *made.data.notes, *(data.notes if test is not None else ())]
-    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
-    notes += filter(None, [target_note(made.choice, made.qnet)])
-    gap = gap_caution(made.choice, verified, tested=test is not None)
     return Package(
         files=files,
         report=content,
@@ -176,12 +172,8 @@ def build(
         options=options,
         verified=verified,
         verdict=verdict,
-        notes=tuple(dict.fromkeys(notes)),
-        cautions=(
-            *_cautions(made, data, options, verified),
-            *(verdict.states if verdict else ()),
-            *([gap] if gap else []),
-        ),
+        notes=_notes(made, data, options, verified),
+        cautions=(*_cautions(made, data, options, verified), *(verdict.states if verdict else ())),
         attribution=attribution,
         calibrated=made.ranges.measured,
         choice=made.choice,
@@ -197,6 +189,12 @@ def _verified(
     return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
 
 
+def _notes(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
+    notes = [*made.graph.notes, *made.data.notes, *data.notes, *_renamed(options.name, made.program.name)]
+    notes += [*(verified.measured.notes if verified else []), target_note(made.choice, made.qnet)]
+    return tuple(dict.fromkeys(filter(None, notes)))
+
+
 def _cautions(made: Compilation, data: Data, options: Options, verified: Verification | None) -> tuple[str, ...]:
     return (
         *restart_cautions(made.program),
@@ -204,6 +202,7 @@ def _cautions(made: Compilation, data: Data, options: Options, verified: Verific
         *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
         *state_cautions(made.net, made.ranges, made.qnet),
         *record_cautions(verified),
+        *gap_cautions(made.choice, verified, tested=data is not made.data),
     )
 
 

@@ -90,6 +90,16 @@ class WeightRows:
         return both if self.wide else None
 
     @property
+    def described(self) -> str:
+        """The comment, with which rows are int16."""
+        if not self.wide:
+            return self.comment
+        if all(map(all, self.wide)):
+            return f"{self.comment}, int16, low byte first"
+        which = " and ".join(str([i for i, one in enumerate(block) if one]) for block in self.wide)
+        return f"{self.comment}; of a unit's, rows {which} are int16, low byte first"
+
+    @property
     def together(self) -> int:
         """As many rows of a unit, or a multiple, have one width: a batch of units fills whole groups of them."""
         return together(self.blocks[0].shape[1], self.wide)

@@ -19,11 +19,9 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_conv_grouped_params;
 
-/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding.
- * size: bytes of a weight. */
+/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding. */
 static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, const int8_t *w,
-                                             const void *frame, int32_t line, int32_t at,
-                                             uint8_t size)
+                                             const void *frame, int32_t line, int32_t at)
 {
     const rnnc_window *g = &p->window;
     const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
@@ -31,15 +29,13 @@ static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, 
     int32_t sum = 0;
     uint16_t j;
     for (j = 0; whole && j < g->kernel_width; j++) {
-        sum += rnnc_rom_weight(w, size) * v[(size_t)j * g->dilation_width];
-        w += size;
+        sum += (int32_t)rnnc_rom_i8(w++) * v[(size_t)j * g->dilation_width];
     }
     for (; j < g->kernel_width; j++) {
         int32_t value = line >= 0 && at >= 0 && at < g->width
                             ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
                             : p->outside;
-        sum += rnnc_rom_weight(w, size) * value;
-        w += size;
+        sum += (int32_t)rnnc_rom_i8(w++) * value;
         at += g->dilation_width;
     }
     return sum;
@@ -48,7 +44,7 @@ static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, 
 /* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
 static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const int8_t *w,
                                             const void *x, uint16_t first, uint16_t row,
-                                            uint16_t column, uint8_t size)
+                                            uint16_t column)
 {
     const rnnc_window *g = &p->window;
     const int32_t first_column = (int32_t)column * g->stride_width - g->left;
@@ -59,16 +55,17 @@ static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, c
         for (c = first; c < first + p->channels_of_group; c++) {
             for (i = 0; i < g->kernel_height; i++) {
                 int32_t line = rnnc_window_line(g, c, row, i);
-                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column, size);
-                w += (size_t)g->kernel_width * size;
+                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column);
+                w += g->kernel_width;
             }
         }
     }
     return sum;
 }
 
-static inline void rnnc_conv_grouped_rows(const rnnc_conv_grouped_params *p, const void *x, void *y,
-                                          uint8_t size)
+/* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
+ * x: frames, oldest first.  y: [rows][out_height][out_width]. */
+static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
 {
     const rnnc_window *g = &p->window;
     uint16_t columns =
@@ -76,11 +73,11 @@ static inline void rnnc_conv_grouped_rows(const rnnc_conv_grouped_params *p, con
     uint16_t k, row, column, n = 0;
     for (k = 0; k < p->rows; k++) {
         uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
-        const int8_t *w = (const int8_t *)p->weights + (size_t)k * columns * size;
+        const int8_t *w = (const int8_t *)p->weights + (size_t)k * columns;
         for (row = 0; row < g->out_height; row++) {
             for (column = 0; column < g->out_width; column++) {
-                int32_t a = rnnc_conv_grouped_sum(p, w, x, first, row, column, size) +
-                            rnnc_rom_i32(&p->bias[k]);
+                int32_t a =
+                    rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
                 int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }
@@ -88,17 +85,68 @@ static inline void rnnc_conv_grouped_rows(const rnnc_conv_grouped_params *p, con
     }
 }
 
-/* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
- * x: frames, oldest first.  y: [rows][out_height][out_width]. */
-static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
+/* The same of int16 weights. */
+static inline int32_t rnnc_conv_grouped_wide_line(const rnnc_conv_grouped_params *p,
+                                                  const int16_t *w, const void *frame, int32_t line,
+                                                  int32_t at)
 {
-    rnnc_conv_grouped_rows(p, x, y, 1);
+    const rnnc_window *g = &p->window;
+    const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
+    const int16_t *v = (const int16_t *)frame + (whole ? line + at : 0);
+    int32_t sum = 0;
+    uint16_t j;
+    for (j = 0; whole && j < g->kernel_width; j++) {
+        sum += (int32_t)rnnc_rom_i16(w++) * v[(size_t)j * g->dilation_width];
+    }
+    for (; j < g->kernel_width; j++) {
+        int32_t value = line >= 0 && at >= 0 && at < g->width
+                            ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
+                            : p->outside;
+        sum += (int32_t)rnnc_rom_i16(w++) * value;
+        at += g->dilation_width;
+    }
+    return sum;
 }
 
-/* The same of int16 weights. */
+static inline int32_t rnnc_conv_grouped_wide_sum(const rnnc_conv_grouped_params *p,
+                                                 const int16_t *w, const void *x, uint16_t first,
+                                                 uint16_t row, uint16_t column)
+{
+    const rnnc_window *g = &p->window;
+    const int32_t first_column = (int32_t)column * g->stride_width - g->left;
+    uint16_t t, c, i;
+    int32_t sum = 0;
+    for (t = 0; t < g->taps; t++) {
+        const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
+        for (c = first; c < first + p->channels_of_group; c++) {
+            for (i = 0; i < g->kernel_height; i++) {
+                int32_t line = rnnc_window_line(g, c, row, i);
+                sum += rnnc_conv_grouped_wide_line(p, w, frame, line, first_column);
+                w += g->kernel_width;
+            }
+        }
+    }
+    return sum;
+}
+
 static inline void rnnc_conv_grouped_wide(const rnnc_conv_grouped_params *p, const void *x, void *y)
 {
-    rnnc_conv_grouped_rows(p, x, y, 2);
+    const rnnc_window *g = &p->window;
+    uint16_t columns =
+        (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
+    uint16_t k, row, column, n = 0;
+    for (k = 0; k < p->rows; k++) {
+        uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
+        const int16_t *w = (const int16_t *)p->weights + (size_t)k * columns;
+        for (row = 0; row < g->out_height; row++) {
+            for (column = 0; column < g->out_width; column++) {
+                int32_t a = rnnc_conv_grouped_wide_sum(p, w, x, first, row, column) +
+                            rnnc_rom_i32(&p->bias[k]);
+                int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
+                rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
+            }
+        }
+    }
 }
 
 #endif

@@ -59,10 +59,4 @@ static inline int16_t rnnc_rom_wide(const int8_t *w)
     return (int16_t)(uint16_t)(low | (uint16_t)(high << 8));
 }
 
-/* A weight of an array of int8_t or int16_t: size is 1 or 2. */
-static inline int32_t rnnc_rom_weight(const int8_t *w, uint8_t size)
-{
-    return size == 2 ? rnnc_rom_i16((const int16_t *)(const void *)w) : rnnc_rom_i8(w);
-}
-
 #endif

@@ -70,7 +70,7 @@ def _check_reach(program: Program) -> None:
         raise Refused(
             f"target {t.name}: the array {largest.symbol} needs {largest.bytes} B; its compilers take {t.most_constant} B",
             where=program.name,
-            hint="A smaller layer, or another target.",
+            hint=f"{'Weights of 8 bits, a' if largest.span else 'A'} smaller layer, or another target.",
         )
     if t.most_constants and total > t.most_constants:
         raise Refused(
@@ -213,7 +213,8 @@ class _Lowering:
     def _allocate(self) -> Pool:
         """Give every value without a place, and every call's scratch, room in the work arrays by lifetime.
 
-        Time is counted in calls; scratch that several calls of an op name is kept from the first of them to the last.
+        Time is counted in calls; scratch that several calls of an op name is kept from the first of them to the last, and as
+        large as the largest of them takes it.
         """
         starts = [0]
         for op in self.qnet.ops:
@@ -233,9 +234,10 @@ class _Lowering:
             for now, call in enumerate(op.calls(), start):
                 for s in map(self._scratch, call.scratch):
                     name = f"{op.name}.{s.name}"
-                    first = pool[name].first if name in pool else now
                     if s.length:
-                        pool[name] = Request(name, POOLS[s.ctype], s.length, first, now)
+                        before = pool.get(name, Request(name, "", 0, now, now))
+                        most = max(before.length, s.length)
+                        pool[name] = Request(name, POOLS[s.ctype], most, before.first, now)
         for f in self.qnet.feedback:
             if self._in_state(f.next):
                 name = f"{f.state.name}.next"
@@ -324,7 +326,7 @@ class _Lowering:
         t = self.target
         if isinstance(value, WeightRows):
             data = pack_weights(value, t.group, t.lanes, t.packing)
-            array = ConstantArray(symbol, "int8_t", data, value.comment, "weights", value.span)
+            array = ConstantArray(symbol, "int8_t", data, value.described, "weights", value.span)
         elif isinstance(value, UnitRows):
             data = pack_units(value, t.group, t.lanes)
             array = ConstantArray(symbol, value.ctype, data, value.comment, "weights")

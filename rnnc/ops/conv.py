@@ -319,19 +319,15 @@ class QConv(QOp):
         )
 
     def _grouped(self, x: Arg) -> KernelCall:
-        op = self.op
+        op, channels = self.op, self.op.geometry.channels
         data, ctype = self._every.block.weights.ravel(), "int16_t" if self._wide else "int8_t"
         weights = Constant(f"{self.name}_w", ctype, data, "[rows][taps][channels of a group][kernel]")
-        counts = (
-            ("rows", op.rows),
-            ("rows_of_group", op.rows // op.groups),
-            ("channels_of_group", op.geometry.channels // op.groups),
-        )
+        groups = (("rows_of_group", op.rows // op.groups), ("channels_of_group", channels // op.groups))
         return KernelCall(
             "rnnc_conv_grouped_wide" if self._wide else "rnnc_conv_grouped",
             "conv_grouped.h",
             "rnnc_conv_grouped_params",
-            (op.geometry.fields(), ("weights", weights), *self._fields(*counts)),
+            (op.geometry.fields(), ("weights", weights), *self._fields(("rows", op.rows), *groups)),
             (x, Arg("output", "0")),
             macs=op.geometry.positions * op.rows * op.columns,
         )

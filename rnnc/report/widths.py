@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rnnc.qnet import QNet
@@ -79,14 +79,14 @@ def what_limits(choice: Choice, attribution: Attribution | None) -> str:
     return f"{worst.name} limits it: alone it leaves {worst.layer:.1f} dB{f', by its {part} most' if part else ''}."
 
 
-def gap_caution(choice: Choice, verified: Verification | None, *, tested: bool) -> str:
-    """What to say where held-out data do far worse than the calibration data, "" where they do not."""
+def gap_cautions(choice: Choice, verified: Verification | None, *, tested: bool) -> Iterator[str]:
+    """What to say where held-out data do far worse than the calibration data."""
     if not tested or choice.reached is None or verified is None:
-        return ""
+        return
     found = [o.difference.sqnr_db for o in verified.measured.outputs if o.difference.sqnr_db is not None]
     if not found or min(found) > choice.reached - GAP:
-        return ""
-    return (
+        return
+    yield (
         f"the calibration data reach {choice.reached:.1f} dB, these data {min(found):.1f} dB: they are not alike, or the "
         "calibration data are few. Weights are rounded for what calibration shows: give --calib more recordings."
     )

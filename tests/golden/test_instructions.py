@@ -17,6 +17,8 @@ from rnnc.verification.emulator import measure, missing_tools
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("instructions.json")
 CASES = (("lstm", 10, 20, "a16"), ("gru", 16, 32, "a16"), ("gru", 10, 20, "a8"), ("rnn", 16, 32, "a16"))
+WIDE = ((0, ("",)), (0, ("c",)), (2, ("",)))
+"""Of these cases with int16 weights: all, an LSTM's candidate."""
 MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
 ALLOWED = 0.01
 
@@ -39,11 +41,13 @@ def test_instructions_of_a_step(target: str, cells: Any) -> None:
         pytest.skip(f"{', '.join(missing)} not installed")
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     counted = {}
-    for cell, columns, hidden, precision in CASES:
-        program, files = cells.package(cells.cell_qnet(cell, columns, hidden, precision), target)
+    for case, wide in [*((case, ()) for case in CASES), *((CASES[i], wide) for i, wide in WIDE)]:
+        cell, columns, hidden, precision = case
+        program, files = cells.package(cells.cell_qnet(*case, wide=wide), target)
         measured = measure(program, files, BOARDS[target])
         assert measured.equal and measured.instructions
-        counted[f"{cell} {columns},{hidden} {precision}"] = measured.instructions.most
+        which = f", wide {' '.join(wide)}".rstrip() if wide else ""
+        counted[f"{cell} {columns},{hidden} {precision}{which}"] = measured.instructions.most
     if os.environ.get("RNNC_UPDATE_GOLDEN"):
         GOLDEN.write_text(json.dumps({**golden, target: counted}, indent=1, sort_keys=True) + "\n")
         return

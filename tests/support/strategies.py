@@ -21,6 +21,7 @@ from rnnc.options import Options
 from rnnc.qnet import QNet
 from tests.support import nets
 from tests.support.nets import LAYERS, noise, to_integers
+from tests.support.wide import widened
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 FRACTIONS = 1000
@@ -119,14 +120,16 @@ def float_nets(draw: Draw) -> Net:
 
 @st.composite
 def integer_nets(draw: Draw) -> QNet:
-    """A network in integers: either profile, with calibration data or without."""
+    """A network in integers: either profile, with calibration data or without, int8 or wide rows or some of each."""
     net = draw(float_nets())
     precision = draw(st.sampled_from(("a16", "a16", "a8")))
     data = noise(net, 64, draw(st.integers(0, 1 << 20))) if draw(st.booleans()) else None
+    share = draw(st.sampled_from((0.0, 0.0, 0.5, 1.0)))
     try:
-        return to_integers(net, data, Options(precision=precision))
+        qnet = to_integers(net, data, Options(precision=precision))
     except Refused:
         return reject()
+    return widened(qnet, np.random.default_rng(draw(st.integers(0, 1 << 20))), share) if share else qnet
 
 
 @st.composite

@@ -7,15 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.conv import QConv
-from rnnc.ops.dense import QDense
+from rnnc.ops.dense import Dense, QDense
 from rnnc.ops.gate_rows import Apart, GateRows, Part
+from rnnc.ops.gru import Gru
+from rnnc.ops.lstm import Lstm
 from rnnc.ops.start import QStarted
 from rnnc.ops.units import QRecurrent
 from rnnc.ops.window_dense import QWindowDense
+from rnnc.options import Options, Precision
 from rnnc.qnet import QNet, QOp
 from rnnc.quantization.certify import certify
 from rnnc.rows import Block, OneBlock, RowScale, TwoBlock
+from rnnc.tracing import InitialState
+from tests.support.nets import to_integers
 
 Array = np.ndarray[Any, Any]
 MOST_BITS, MOST_SHIFT = 8, 24
@@ -37,6 +43,29 @@ def wide_functions(qnet: QNet) -> list[str]:
     return [c.function for c in calls if c.function.endswith("_wide")] + [
         c.source for c in calls if "rnnc_product_wide" in c.source
     ]
+
+
+def ragged(precision: Precision = "a16") -> QNet:
+    """Dense layers with 1 to 19 columns, all rows wide, then an LSTM and a GRU with some."""
+    rng, most = np.random.default_rng(0), 20
+
+    def draw(*shape: int) -> Array:
+        return np.asarray(rng.standard_normal(shape) / np.sqrt(shape[-1]))
+
+    ops: list[Op] = []
+    for n in range(1, most):
+        x = ops[-1].outputs[0] if ops else "x"
+        ops.append(Dense(f"d{n}", (x,), (f"y{n}",), draw(n + 1, n), draw(n + 1), shape=(n + 1,)))
+    zero = [InitialState(np.zeros(n)) for n in (7, 5)]
+    w, r, b = draw(4, 7, most), draw(4, 7, 7), draw(4, 7)
+    ops.append(Lstm("lstm0", (ops[-1].outputs[0],), ("h0",), w, r, b, zero[0], zero[0]))
+    ops.append(Gru("gru0", ("h0",), ("h1",), draw(3, 5, 7), draw(3, 5, 5), draw(3, 5), draw(3, 5), zero[1], True))
+    net = Net("ragged", (Value("x", (1,)),), tuple(ops), (Output("y", "h1"),))
+    qnet = to_integers(net, options=Options(precision=precision))
+    dense = [_op(op, rng, 1.0) for op in qnet.ops[:-2]]
+    result = replace(qnet, ops=(*dense, *(_op(op, rng, 0.5) for op in qnet.ops[-2:])))
+    certify(result)
+    return result
 
 
 def _op(op: QOp, rng: np.random.Generator, share: float) -> QOp:
