@@ -158,10 +158,9 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
     attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
     verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
-    asked = attribution if by_layer else None
-    costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
+    costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if by_layer and measured else []
     proven = made.program, made.certificate, shapes, verified, verdict
-    content = report_content(model.file, model.sha256, *proven, asked, made.choice, costs)
+    content = report_content(model.file, model.sha256, *proven, attribution if by_layer else None, made.choice, costs)
     watch("verify", verified)
     return Package(
         files=files,
