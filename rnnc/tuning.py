@@ -161,7 +161,7 @@ class _Tuner:
     def _qnet(self, a8: tuple[str, ...]) -> QNet:
         precision: dict[str, Precision] = dict.fromkeys(a8, "a8")
         options = replace(self.options, precision="a16", layer_precision=precision)
-        return quantize(self.made.qnet.net, self.made.ranges, options)
+        return quantize(self.made.qnet.net, self.made.ranges, options, is_wide=self.made.choice.is_wide)
 
     def _outputs(self, qnet: QNet) -> dict[str, list[Floats]]:
         return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in self.groups])

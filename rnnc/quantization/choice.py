@@ -179,8 +179,7 @@ def _foreseen(
         least: of blocks.
     """
     most = 10 ** (-target / 10)
-    left = list(ranked)
-    taken: list[str] = []
+    left, taken = list(ranked), list[str]()
     while left:
         total = {o: e + more[o] * sum(c.errors[o] for c in left) for o, e in rest.items()}
         far = {o for o, e in total.items() if e > most}

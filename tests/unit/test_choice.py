@@ -1,0 +1,153 @@
+"""Which weights become int16 by themselves: within a tenth more bytes, or as few as a target in dB takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rnnc
+from rnnc.backend.lower import lower
+from rnnc.cli import app
+from rnnc.compiler import load_net
+from rnnc.errors import VerificationError
+from rnnc.options import Options
+from rnnc.qnet import QNet
+from rnnc.quantization.calibrate import calibrate
+from rnnc.quantization.choice import Choice, choose
+from rnnc.quantization.quantize import quantize
+from rnnc.quantization.survey import pieces, survey
+from tests.support.nets import Array
+from tests.support.small import small
+
+NET = load_net(small())
+
+
+def recording(steps: int, seed: int = 0) -> Array:
+    rng = np.random.default_rng(seed)
+    return np.sin(np.arange(steps)[:, None] / [3, 7, 20]) + 0.3 * rng.standard_normal((steps, 3))
+
+
+DATA = {"x": [recording(300)]}
+RANGES = calibrate(NET, DATA, Options())
+
+
+def size(qnet: QNet) -> int:
+    return lower(qnet, "portable").cost.flash_weights
+
+
+def chosen(**asked: object) -> tuple[QNet, Choice]:
+    return choose(NET, RANGES, DATA, replace(Options(), **asked), size)  # type: ignore[arg-type]
+
+
+def wide(qnet: QNet) -> set[str]:
+    return {b.name for b in qnet.blocks if b.wide}
+
+
+@pytest.fixture(scope="module")
+def int8_db() -> float:
+    """Of the build with int8 weights alone, on the calibration data."""
+    _, choice = chosen(min_sqnr=0.0)
+    assert choice.reached is not None and choice.reached == choice.narrow_reached
+    return choice.reached
+
+
+def test_auto_takes_at_most_a_tenth_more_bytes() -> None:
+    qnet, choice = chosen()
+    assert choice.narrow_bytes == size(quantize(NET, RANGES, Options(weights="8")))
+    assert choice.narrow_bytes < choice.bytes == size(qnet) <= 1.1 * choice.narrow_bytes
+    assert wide(qnet) == choice.wide
+
+
+def test_auto_leaves_blocks_alone_that_were_named_and_8_and_16_choose_nothing() -> None:
+    qnet, choice = chosen(wide=("lstm0.c.x",))
+    assert wide(qnet) >= {"lstm0.c.x"} and choice.bytes <= 1.1 * choice.narrow_bytes
+    assert wide(chosen(weights="8")[0]) == set()
+    assert all(b.wide for b in chosen(weights="16")[0].blocks)
+
+
+def test_without_data_nothing_is_chosen() -> None:
+    qnet, _ = choose(NET, calibrate(NET, None, Options()), None, Options(min_sqnr=90), size)
+    assert wide(qnet) == set()
+
+
+def test_a_target_that_int8_reaches_widens_nothing(int8_db: float) -> None:
+    qnet, choice = chosen(min_sqnr=int8_db - 0.1)
+    assert wide(qnet) == set() and choice.bytes == choice.narrow_bytes
+
+
+def test_a_target_is_reached_with_fewer_bytes_the_lower_it_is(int8_db: float) -> None:
+    found = [chosen(min_sqnr=int8_db + more)[1] for more in (1, 6, 12)]
+    assert all(c.reached is not None and c.target is not None and c.reached >= c.target for c in found)
+    assert found[0].bytes <= found[1].bytes <= found[2].bytes and found[0].bytes < found[2].bytes
+
+
+def test_with_8_bits_a_target_widens_nothing(int8_db: float) -> None:
+    qnet, _ = chosen(weights="8", min_sqnr=int8_db + 6)
+    assert wide(qnet) == set()
+
+
+def test_the_errors_of_blocks_add_up() -> None:
+    """Over builds with jittered row scales: that of one is luck."""
+    foreseen = -10 * np.log10(sum(c.error for c in survey(quantize(NET, RANGES, Options()), RANGES, Options(), DATA)))
+    measured = []
+    for jitter in range(1, 9):
+        qnet = quantize(NET, RANGES, Options(), jitter)
+        choice = choose(NET, RANGES, DATA, Options(min_sqnr=0.0), lambda _: 0)[1]
+        assert choice.reached is not None
+        measured.append(rnnc.quantization.choice._Reference(NET, DATA).worst(qnet))
+    assert foreseen == pytest.approx(np.mean([m for m in measured if m is not None]), abs=6)
+
+
+def test_only_blocks_that_fit_are_surveyed() -> None:
+    base = quantize(NET, RANGES, Options())
+    assert {c.name for c in survey(base, RANGES, Options(), DATA, 8)} == {"dense0"}
+    assert len(survey(base, RANGES, Options(), DATA)) == len(base.blocks) == 9
+
+
+def test_pieces_are_spread_over_all_and_windows_are_whole() -> None:
+    long = {"x": [recording(10_000), recording(50)]}
+    found = pieces(NET, long, 100)["x"]
+    assert len(found) == 16 and all(len(p) <= 100 for p in found)
+    assert np.array_equal(found[0], long["x"][0][:100]) and np.array_equal(found[-1], long["x"][1])
+    windows = pieces(replace(NET, window=48), long, 100)["x"]
+    assert {len(p) for p in windows[:-1]} == {96}
+
+
+# --------------------------------------------------------------------------- what the user sees
+
+
+def test_a_target_that_cannot_be_reached_fails_with_what_limits_it_and_gives_the_package() -> None:
+    with pytest.raises(VerificationError, match="below 140 dB") as error:
+        rnnc.compile_model(small(), {"x": recording(300)}, min_sqnr=140.0)
+    assert "limits it" in error.value.hint
+    package = error.value.package
+    assert package is not None and package.report["weights"]["wide"] == [b.name for b in package.program.qnet.blocks]
+    assert package.report["weights"]["calibration_db"] < 140
+    assert any("give no more than" in note for note in package.notes)
+
+
+def test_the_command_line_writes_the_package_says_bytes_and_db_and_exits_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, int8_db: float
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(small())
+    np.save(tmp_path / "c.npy", recording(300))
+    words = ["compile", "net.onnx", "--calib", "c.npy", "--no-verify", "--min-sqnr"]
+    failed = CliRunner().invoke(app, [*words, "140", "-o", "far"])
+    assert failed.exit_code == 1 and (tmp_path / "far/net.c").exists()
+    reached = CliRunner().invoke(app, [*words, f"{int8_db + 3:.1f}"])
+    assert reached.exit_code == 0, reached.stderr
+    assert "B more weights (+" in reached.stderr and "dB on the calibration data, where int8 gives" in reached.stderr
+    assert "int16 weights: " in reached.stdout
+
+
+def test_by_layer_goes_down_to_gate_and_block() -> None:
+    package = rnnc.build(small(), {"x": recording(200)}, Options(wide=("lstm0.c",)), by_layer=True)
+    blocks = package.report["verify"]["by_layer"]["blocks"]
+    assert [b["name"] for b in blocks] == [b.name for b in package.program.qnet.blocks]
+    assert {b["name"] for b in blocks if b["bits"] == 16} >= {"lstm0.c.x", "lstm0.c.h"}
+    assert all(b["int8_db"] is None or b["int8_db"] > 20 for b in blocks)
