@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from rnnc.cli.output import Output
-from rnnc.cli.shared import Labels, ModelArguments, pairs, tell_verdict
+from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
+from rnnc.cli.values import pairs
 from rnnc.errors import UsageError
 from rnnc.options import FIRST_VERSION, Layout, Options, check_limits
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,10 +19,11 @@ import rnnc
 from rnnc.backend.names import prefix
 from rnnc.cli import complete
 from rnnc.cli.output import Output
+from rnnc.cli.values import affine, at_least_one, axis, fraction, pairs, value_range
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
-from rnnc.flags import CHANNEL_MARK, WORD_BITS, in_shell
-from rnnc.options import FIRST_VERSION, Options, OutputScale, Pair, Precision, Weights
+from rnnc.flags import in_shell
+from rnnc.options import FIRST_VERSION, Options, OutputScale, Precision, Weights
 
 if TYPE_CHECKING:
     from rnnc.package import Package
@@ -154,17 +155,17 @@ class ModelArguments:
             target=self.target,
             search=self.search,
             window=self.window,
-            hop=0 if self.hop is None else _at_least_one("--hop", self.hop),
+            hop=0 if self.hop is None else at_least_one("--hop", self.hop),
             bind=pairs("--bind", self.bind, _number),
             wav_hop=self.wav_hop,
             states=pairs("--state", self.state, str),
-            time_axis=pairs("--time-axis", self.time_axis, _axis),
+            time_axis=pairs("--time-axis", self.time_axis, axis),
             outputs=tuple(self.output or ()),
             external_data=self.external_data,
-            input_range=pairs("--input-range", self.input_range, _range),
-            input_format=pairs("--input-format", self.input_format, _fraction),
-            input_affine=pairs("--input-affine", self.input_affine, _affine),
-            output_format=pairs("--output-format", self.output_format, _fraction),
+            input_range=pairs("--input-range", self.input_range, value_range),
+            input_format=pairs("--input-format", self.input_format, fraction),
+            input_affine=pairs("--input-affine", self.input_affine, affine),
+            output_format=pairs("--output-format", self.output_format, fraction),
             output_scale=pairs("--output-scale", self.output_scale, lambda text: cast("OutputScale", text)),
         )
 
@@ -245,73 +246,6 @@ def tell_judgement(output: Output, judge: Callable[[], str]) -> None:
         return
     if found:
         output.warn(found)
-
-
-# --------------------------------------------------------------------------- reading NAME=VALUE
-
-T = TypeVar("T")
-
-
-def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> dict[str, T]:
-    """NAME=VALUE options as a mapping; raises UsageError where one is not of that form."""
-    result = {}
-    for item in items or ():
-        name, equals, value = item.rpartition("=")
-        if not name or not equals:
-            raise UsageError(f"{flag} {item}: expected NAME=VALUE")
-        if name in result:
-            raise UsageError(f"{flag} {item}: {name!r} is given twice")
-        try:
-            result[name] = read(value)
-        except ValueError as error:
-            raise UsageError(f"{flag} {item}: {error}") from None
-    return result
-
-
-def _at_least_one(flag: str, value: int) -> int:
-    if value < 1:
-        raise UsageError(f"{flag} {value}: must be at least 1", hint="Give --hop K with 1 <= K <= T.")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
-
-
-def _channels(text: str) -> float | tuple[float, ...]:
-    """A number, or one for each channel."""
-    numbers = tuple(map(_number, text.split(CHANNEL_MARK)))
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _range(text: str) -> Pair:
-    lo, colon, hi = text.partition(":")
-    if not colon:
-        raise ValueError("expected LO:HI")
-    return _channels(lo), _channels(hi)
-
-
-def _axis(text: str) -> int | None:
-    if text != "none" and not text.removeprefix("-").isdecimal():
-        raise ValueError("expected the number of an axis, or none")
-    return None if text == "none" else int(text)
-
-
-def _fraction(text: str) -> int:
-    whole, dot, fraction = text.lower().removeprefix("q").partition(".")
-    if not (dot and whole.isdigit() and fraction.isdigit() and int(whole) + int(fraction) == WORD_BITS):
-        raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, q4.11 say")
-    return int(fraction)
-
-
-def _affine(text: str) -> Pair:
-    scale, comma, offset = text.partition(",")
-    if not comma:
-        raise ValueError("expected SCALE,OFFSET")
-    return _channels(scale), _channels(offset)
 
 
 # --------------------------------------------------------------------------- commands

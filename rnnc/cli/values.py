@@ -1,0 +1,79 @@
+"""Values of options as the command line writes them: NAME=VALUE, ranges, formats, scales. Each raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rnnc.errors import UsageError
+from rnnc.flags import CHANNEL_MARK, WORD_BITS
+from rnnc.options import Pair
+
+T = TypeVar("T")
+
+
+def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> dict[str, T]:
+    """NAME=VALUE options as a mapping; raises UsageError where one is not of that form."""
+    result = {}
+    for item in items or ():
+        name, equals, value = item.rpartition("=")
+        if not name or not equals:
+            raise UsageError(f"{flag} {item}: expected NAME=VALUE")
+        if name in result:
+            raise UsageError(f"{flag} {item}: {name!r} is given twice")
+        try:
+            result[name] = read(value)
+        except ValueError as error:
+            raise UsageError(f"{flag} {item}: {error}") from None
+    return result
+
+
+def at_least_one(flag: str, value: int) -> int:
+    """The value; raises UsageError where it is less than 1."""
+    if value < 1:
+        raise UsageError(f"{flag} {value}: must be at least 1", hint="Give --hop K with 1 <= K <= T.")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _channels(text: str) -> float | tuple[float, ...]:
+    """A number, or one for each channel."""
+    numbers = tuple(map(_number, text.split(CHANNEL_MARK)))
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def value_range(text: str) -> Pair:
+    """LO:HI, each a number or one for each channel."""
+    lo, colon, hi = text.partition(":")
+    if not colon:
+        raise ValueError("expected LO:HI")
+    return _channels(lo), _channels(hi)
+
+
+def axis(text: str) -> int | None:
+    """The number of an axis, or none."""
+    if text != "none" and not text.removeprefix("-").isdecimal():
+        raise ValueError("expected the number of an axis, or none")
+    return None if text == "none" else int(text)
+
+
+def fraction(text: str) -> int:
+    """n of qM.N."""
+    whole, dot, bits = text.lower().removeprefix("q").partition(".")
+    if not (dot and whole.isdigit() and bits.isdigit() and int(whole) + int(bits) == WORD_BITS):
+        raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, q4.11 say")
+    return int(bits)
+
+
+def affine(text: str) -> Pair:
+    """SCALE,OFFSET, each a number or one for each channel."""
+    scale, comma, offset = text.partition(",")
+    if not comma:
+        raise ValueError("expected SCALE,OFFSET")
+    return _channels(scale), _channels(offset)
