@@ -19,7 +19,7 @@ import rnnc
 from rnnc.backend.names import prefix
 from rnnc.cli import complete
 from rnnc.cli.output import Output
-from rnnc.cli.values import affine, at_least_one, axis, fraction, pairs, value_range
+from rnnc.cli.values import affine, at_least_one, axis, fraction, number, pairs, value_range
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import in_shell
@@ -156,7 +156,7 @@ class ModelArguments:
             search=self.search,
             window=self.window,
             hop=0 if self.hop is None else at_least_one("--hop", self.hop),
-            bind=pairs("--bind", self.bind, _number),
+            bind=pairs("--bind", self.bind, number),
             wav_hop=self.wav_hop,
             states=pairs("--state", self.state, str),
             time_axis=pairs("--time-axis", self.time_axis, axis),

@@ -35,7 +35,8 @@ def at_least_one(flag: str, value: int) -> int:
     return value
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """A number."""
     try:
         return float(text)
     except ValueError:
@@ -44,7 +45,7 @@ def _number(text: str) -> float:
 
 def _channels(text: str) -> float | tuple[float, ...]:
     """A number, or one for each channel."""
-    numbers = tuple(map(_number, text.split(CHANNEL_MARK)))
+    numbers = tuple(map(number, text.split(CHANNEL_MARK)))
     return numbers[0] if len(numbers) == 1 else numbers
 
 
