@@ -76,7 +76,7 @@ CALL = """
         static {name}_t s;
         step = {name}_selftest(&s);
         if (step) {{
-            printf("{name}: step %d\\n", step);
+            printf("{name}_selftest fails: step %d\\n", step);
             wrong = 1;
         }}
     }}
@@ -127,7 +127,8 @@ def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Se
         build(here, here / "selftest", [*sources, *(f"{n}_selftest.c" for n in names), "selftest_main.c"])
         done = run_tool([here / "selftest"])
         if done.returncode:
-            raise VerificationError(f"a self-test fails: {done.stdout.strip() or f'exit code {done.returncode}'}")
+            said = "; ".join(done.stdout.splitlines())
+            raise VerificationError(said or f"{', '.join(names)}: a self-test ends with exit code {done.returncode}")
 
 
 @dataclass(frozen=True, eq=False)
