@@ -217,9 +217,11 @@ class _Reference:
         got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
         found = {}
         for o in self.compared:
+            if not len(self.wanted[o.name]):
+                continue
             r = self.wanted[o.name].reshape(len(self.wanted[o.name]), -1)
             y = qnet.formats[o.value].dequantize(got[o.name])[self.valid[o.name]].reshape(r.shape)
-            power = float(np.var(r, 0).sum()) if len(r) else 0.0
+            power = float(np.var(r, 0).sum())
             if power > 0:
                 found[o.name] = float(((y - r) ** 2).sum(1).mean()) / power
         return found

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnc.fixed import Bools, Floats
+from rnnc.errors import Refused
+from rnnc.fixed import Bools, Floats, OverflowInOracle
 from rnnc.net import Array, Net, Op, Output
 from rnnc.options import Options, Told, not_told
 from rnnc.qnet import QNet, RowBlock
@@ -22,6 +23,7 @@ DRAWS = 4
 """Roundings, with jittered row scales, whose errors are averaged: one of them may be lucky by 10 dB."""
 OP_STEPS, MACS = 30_000, 4e9
 """How often ops with a state may step in all runs, and what they may multiply: a second or two."""
+LOST = 1e12
 FEWEST, MOST = 32, 2048
 """Steps of a piece."""
 
@@ -72,7 +74,8 @@ def survey(
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = _run(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
-    power = {name: float(np.var(base[name][v].reshape(v.sum(), -1), 0).sum()) + 1e-30 for name, v in valid.items()}
+    power = {name: _mean_square(base[name][v] - base[name][v].mean(0)) + 1e-30 for name, v in valid.items() if v.any()}
+    valid = {name: valid[name] for name in power}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
@@ -89,11 +92,15 @@ def survey(
 def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, jitter: int) -> Op:
     """The op with all its weights in int16 but the block ``narrow``, in real numbers."""
     rows = RowQuantizer(lambda name: name != narrow, jitter, apart=True)
-    return requantized(qnet, ranges, options, op.name, rows).dequantized()
+    try:
+        return requantized(qnet, ranges, options, op.name, rows).dequantized()
+    except (Refused, OverflowInOracle):  # of rows that the net is not built with
+        return op
 
 
 def _run(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
-    return run_net(replace(net, ops=tuple(replaced.get(op.name, op) for op in net.ops)), inputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return run_net(replace(net, ops=tuple(replaced.get(op.name, op) for op in net.ops)), inputs)
 
 
 def _compared(net: Net) -> list[Output]:
@@ -101,7 +108,10 @@ def _compared(net: Net) -> list[Output]:
 
 
 def _mean_square(error: Floats) -> float:
-    return float((error.reshape(len(error), -1) ** 2).sum(1).mean()) if len(error) else 0.0
+    """Of all channels together, bounded where a recurrence has lost its hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float((error.reshape(len(error), -1) ** 2).sum(1).mean())
+    return mean if mean < LOST else LOST
 
 
 def _steps(qnet: QNet, runs: float) -> int:
@@ -109,7 +119,8 @@ def _steps(qnet: QNet, runs: float) -> int:
     macs = sum(call.macs for op in qnet.ops for call in op.calls())
     stateful = sum(1 for op in qnet.net.ops if op.states())
     most = min(OP_STEPS / (runs * max(stateful, 1)), MACS / (runs * LANES * max(macs, 1)))
-    return int(np.clip(most, FEWEST, MOST))
+    first = max(v.clock.phase + 8 * v.clock.rate for v in qnet.net.values.values())
+    return int(np.clip(most, max(FEWEST, first), max(MOST, first)))
 
 
 def pieces(net: Net, sequences: Sequences, steps: int) -> Sequences:
