@@ -16,7 +16,7 @@ from host_speed import compare, table
 from rnnc.backend.targets import TARGETS
 from rnnc.errors import Refused
 from rnnc.verification.boards import BOARDS
-from rnnc.verification.emulator import Measurement, measure, require_tools
+from rnnc.verification.emulator import TargetMeasurement, measure, require_tools
 from rnnc.verification.peers import peers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -56,7 +56,7 @@ def measured(
     precision: Literal["a16", "a8"],
     target: str,
     wide: tuple[str, ...] = (),
-) -> Measurement | None:
+) -> TargetMeasurement | None:
     """None where the weights do not fit; ``wide``: blocks of int16 weights (``cell_qnet``)."""
     try:
         program, files = package(cell_qnet(cell, columns, hidden, precision, wide=wide), target, STEPS)
@@ -68,7 +68,7 @@ def measured(
     return result
 
 
-def count(m: Measurement | None) -> str:
+def count(m: TargetMeasurement | None) -> str:
     """``1234``, or ``1234-1240`` where it depends on the data."""
     if m is None or m.instructions is None:
         return "-"
@@ -141,13 +141,13 @@ def _host() -> Iterator[str]:
         yield ""
 
 
-def _kernel_alone(m: Measurement | None) -> str:
+def _kernel_alone(m: TargetMeasurement | None) -> str:
     columns, hidden = SIZES[2]
     per_mac = m.profile["rnnc_dsp_block"] / (4 * hidden * (columns + hidden)) if m else 0.0
     return f"The rows' kernel alone on Cortex-M4, 256 rows by 96 columns, a16: {per_mac:.3f} instructions per MAC.\n"
 
 
-def _per_mac(cell: Cell, m: Measurement | None) -> str:
+def _per_mac(cell: Cell, m: TargetMeasurement | None) -> str:
     columns, hidden = SIZES[-1]
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
     if m is None or m.instructions is None:
@@ -155,7 +155,7 @@ def _per_mac(cell: Cell, m: Measurement | None) -> str:
     return f"{m.instructions.median / (gates * hidden * (columns + hidden)):.2f}"
 
 
-def _footprint(title: str, target: str, m: Measurement | None) -> str:
+def _footprint(title: str, target: str, m: TargetMeasurement | None) -> str:
     if m is None:
         return f"| {title} | {target} |" + " - |" * 7
     f = m.footprint

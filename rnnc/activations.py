@@ -114,7 +114,7 @@ def read_activations(names: list[str], alphas: list[float], betas: list[float]) 
     return tuple(result)
 
 
-def parameters_taken(names: list[str]) -> tuple[int, int]:
+def parameters_used(names: list[str]) -> tuple[int, int]:
     """How many of a node's alphas and betas these functions use up."""
     takes = [_TAKES.get(n.lower(), 0) for n in names]
     return sum(n >= 1 for n in takes), sum(n >= 2 for n in takes)

@@ -17,14 +17,14 @@ from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of, said
-from rnnc.flags import told as told_to
+from rnnc.flags import addressed
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.precision import real_inputs, to_single
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
-from rnnc.options import Options, Told, not_told
+from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
@@ -52,12 +52,12 @@ from rnnc.verification.verify import Measurement, Verification, compare_c, measu
 
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
-Stage = Callable[[str, object], None]
+StageCallback = Callable[[str, object], None]
 """Called after each stage with its name and what it made, for printing and progress."""
 
 
-def no_watch(_: str, __: object) -> None:
-    """Look at nothing."""
+def ignore_stage(_: str, __: object) -> None:
+    """Ignore the event."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ def compile_stages(
     source: str | Path | bytes,
     calibration: Source | None,
     options: Options,
-    watch: Stage = no_watch,
-    told: Told = not_told,
+    watch: StageCallback = ignore_stage,
+    progress: ProgressCallback = no_progress,
     starts: Mapping[str, float] = NO_STARTS,
     labels: str | None = None,
 ) -> Compilation:
@@ -93,33 +93,33 @@ def compile_stages(
         calibration: sequences of each input (rnnc.data); None for data-free ranges.
         starts: the largest magnitudes that state inputs may start from, by name; they start from zero else.
         labels: as in ``build``: what is read of the calibration data besides.
-        watch: told of each stage.
-        told: told how far a long stage is.
+        watch: called after each stage.
+        progress: called with how much of a long stage is done.
 
     Raises ModelError, DataError, UsageError.
     """
 
-    def made(stage: str, result: Any) -> Any:
+    def finished(stage: str, result: Any) -> Any:
         watch(stage, result)
         return result
 
     find_target(options.target)
-    graph: Graph = made("load", load(source, options))
-    net: Net = made("stream", to_stream(graph, options))
+    graph: Graph = finished("load", load(source, options))
+    net: Net = finished("stream", to_stream(graph, options))
     _check_names(net, options)
     check_counts(net)
     frames = input_frames(graph, net, options)
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     centred = centre_inputs(with_output_formats(denormalised(net), options), sequences, options)
-    found = make_room(centred, calibrate(centred, sequences, options, told), starts)
+    found = make_room(centred, calibrate(centred, sequences, options, progress), starts)
     centred, ranges = centre_outputs(centred, found, options)
-    made("calibrate", ranges)
-    qnet, choice = choose(centred, ranges, sequences, options, partial(_bytes, options), told)
-    searched = search(centred, ranges, sequences, options, choice.is_wide, told) if options.search else qnet
-    qnet = made("quantize", searched)
-    certificate: Certificate = made("certify", certify(qnet))
-    program: Program = made("lower", lower(qnet, options.target))
+    finished("calibrate", ranges)
+    qnet, choice = choose(centred, ranges, sequences, options, partial(_bytes, options), progress)
+    searched = search(centred, ranges, sequences, options, choice.is_wide, progress) if options.search else qnet
+    qnet = finished("quantize", searched)
+    certificate: Certificate = finished("certify", certify(qnet))
+    program: Program = finished("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(centred, ranges).items()}, "one")
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
 
@@ -136,8 +136,8 @@ def build(
     test: Source | None = None,
     verify: bool = True,
     by_layer: bool = False,
-    watch: Stage = no_watch,
-    told: Told = not_told,
+    watch: StageCallback = ignore_stage,
+    progress: ProgressCallback = no_progress,
     starts: Mapping[str, float] = NO_STARTS,
     words: Sequence[str] = (),
     labels: str | None = None,
@@ -157,71 +157,71 @@ def build(
     """
     _check_labels(labels, verify)
     model = _model(source, options)
-    made = compile_stages(source, calibration, options, watch, told, starts, labels)
-    frames = input_frames(made.graph, made.net, options)
-    data = made.data if test is None else read_data(test, frames, wanted(made.net, labels))
-    measured = measure(model.content, made.net, made.qnet, made.ranges, data.sequences, options) if verify else None
+    done = compile_stages(source, calibration, options, watch, progress, starts, labels)
+    frames = input_frames(done.graph, done.net, options)
+    data = done.data if test is None else read_data(test, frames, wanted(done.net, labels))
+    measured = measure(model.content, done.net, done.qnet, done.ranges, data.sequences, options) if verify else None
     command = command_line(model.file, calibration, options, words)
     banner = Banner(command, model.sha256, measured.summary if measured else "", options.package_version)
-    files, unpacked = _emitted(made, options, banner)
+    files, unpacked = _emitted(done, options, banner)
     watch("emit", files)
-    verified = _verified(made, measured, data, files, labels) if measured else None
-    shapes = {f.name: f.shape for f in frames} | output_shapes(made.graph, made.net)
-    attribution = _attribution(made.qnet, measured, told, whole=by_layer) if measured else None
-    verdict = _verdict(made, verified, options, calibrated=calibration is not None, tested=test is not None)
+    verified = _verified(done, measured, data, files, labels) if measured else None
+    shapes = {f.name: f.shape for f in frames} | output_shapes(done.graph, done.net)
+    attribution = _attribution(done.qnet, measured, progress, whole=by_layer) if measured else None
+    verdict = _verdict(done, verified, options, calibrated=calibration is not None, tested=test is not None)
     asked = attribution if by_layer else None
-    costs = survey(made.qnet, made.ranges, options, data.sequences, told=told) if asked else []
-    report = (model.file, model.sha256, made.program, made.certificate, shapes, verified, verdict)
+    costs = survey(done.qnet, done.ranges, options, data.sequences, progress=progress) if asked else []
+    report = (model.file, model.sha256, done.program, done.certificate, shapes, verified, verdict)
     watch("verify", verified)
-    notes = [*_notes(made, measured, verdict, options, data if test is not None else None), *unpacked]
-    cautions = _cautions(made, data, options, verified, verdict, tested=test is not None)
+    notes = [*_notes(done, measured, verdict, options, data if test is not None else None), *unpacked]
+    cautions = _cautions(done, data, options, verified, verdict, tested=test is not None)
     return Package(
         files=files,
-        report=report_content(*report, asked, made.choice, costs),
+        report=report_content(*report, asked, done.choice, costs),
         model=model,
-        graph=made.graph,
-        program=made.program,
+        graph=done.graph,
+        program=done.program,
         options=options,
         verified=verified,
         verdict=verdict,
-        notes=tuple(map(told_to, dict.fromkeys(notes))),
-        cautions=tuple(map(told_to, cautions)),
+        notes=tuple(map(addressed, dict.fromkeys(notes))),
+        cautions=tuple(map(addressed, cautions)),
         attribution=attribution,
-        ranges=made.ranges,
-        data=made.data,
-        choice=made.choice,
+        ranges=done.ranges,
+        data=done.data,
+        choice=done.choice,
     )
 
 
-def _emitted(made: Compilation, options: Options, banner: Banner) -> tuple[dict[str, str], list[str]]:
+def _emitted(done: Compilation, options: Options, banner: Banner) -> tuple[dict[str, str], list[str]]:
     """The files, and what there is to say of packings that they do not hold."""
-    vectors = golden(made.qnet, made.data.sequences)
+    vectors = golden(done.qnet, done.data.sequences)
     if options.target != ALL.name:
-        return emit(made.program, vectors, banner), []
-    every = packings(made.program)
-    return emit_every(made.program, every, vectors, banner), left_out(every)
+        return emit(done.program, vectors, banner), []
+    every = packings(done.program)
+    return emit_every(done.program, every, vectors, banner), left_out(every)
 
 
 def _verified(
-    made: Compilation, measured: Measurement, data: Data, files: Mapping[str, str], labels: str | None
+    done: Compilation, measured: Measurement, data: Data, files: Mapping[str, str], labels: str | None
 ) -> Verification:
     """The C against the oracle, and both it and onnxruntime against what the data say they should be."""
-    scored = task(made.net, measured, data, labels)
-    results = tuple(recorded(made.net, measured, data, labels))
-    return Verification(measured, compare_c(made.program, files, measured.runs), scored, results)
+    scored = task(done.net, measured, data, labels)
+    results = tuple(recorded(done.net, measured, data, labels))
+    return Verification(measured, compare_c(done.program, files, measured.runs), scored, results)
 
 
 def _notes(
-    made: Compilation, measured: Measurement | None, verdict: Verdict | None, options: Options, test: Data | None
+    done: Compilation, measured: Measurement | None, verdict: Verdict | None, options: Options, test: Data | None
 ) -> list[str]:
-    notes = [*made.graph.notes, *made.data.notes, *(test.notes if test else ())]
-    notes += [*_renamed(options.name, made.program.name), *(measured.notes if measured else [])]
+    notes = [*done.graph.notes, *done.data.notes, *(test.notes if test else ())]
+    notes += [*_renamed(options.name, done.program.name), *(measured.notes if measured else [])]
     notes += verdict.unjudged if verdict else ()
-    return notes + target_notes(made.choice, made.qnet)
+    return notes + target_notes(done.choice, done.qnet)
 
 
 def _cautions(
-    made: Compilation,
+    done: Compilation,
     data: Data,
     options: Options,
     verified: Verification | None,
@@ -230,13 +230,13 @@ def _cautions(
     tested: bool,
 ) -> tuple[str, ...]:
     return (
-        *restart_cautions(made.program),
-        *open_loop_cautions(made.net, options),
-        *range_cautions(input_occupancy(made.qnet, data.sequences), options, made.ranges.measured),
-        *state_cautions(made.qnet.net, made.ranges, made.qnet),
+        *restart_cautions(done.program),
+        *open_loop_cautions(done.net, options),
+        *range_cautions(input_occupancy(done.qnet, data.sequences), options, done.ranges.measured),
+        *state_cautions(done.qnet.net, done.ranges, done.qnet),
         *record_cautions(verified),
         *(verdict.states if verdict else ()),
-        *gap_cautions(made.choice, verified, tested=tested),
+        *gap_cautions(done.choice, verified, tested=tested),
     )
 
 
@@ -247,7 +247,7 @@ def compile_model(
     *,
     verify: bool = True,
     labels: str | None = None,
-    watch: Stage = no_watch,
+    watch: StageCallback = ignore_stage,
     **changes: Any,
 ) -> Package:
     """Compile an ONNX model to the C of one time step.
@@ -273,29 +273,29 @@ def compile_model(
     return package
 
 
-def _attribution(qnet: QNet, measured: Measurement, told: Told, *, whole: bool) -> Attribution | None:
+def _attribution(qnet: QNet, measured: Measurement, progress: ProgressCallback, *, whole: bool) -> Attribution | None:
     """What each layer costs: over all that was compared, or over a few steps where that takes no time."""
     sequences = sequences_of([run.batch for run in measured.runs])
     steps = ALL_STEPS if whole else affordable_steps(qnet)
     if not steps:
         return None
-    return over_same_steps(attribute(qnet, sequences, steps, told, whole=whole), measured, qnet.net)
+    return over_same_steps(attribute(qnet, sequences, steps, progress, whole=whole), measured, qnet.net)
 
 
 def _verdict(
-    made: Compilation, verified: Verification | None, options: Options, *, calibrated: bool, tested: bool
+    done: Compilation, verified: Verification | None, options: Options, *, calibrated: bool, tested: bool
 ) -> Verdict | None:
     """What the figures mean, and why; no cause is looked for where they are of an import or a C that is wrong."""
     if verified is None:
         return None
     labelled = [verified.task.output] if verified.task and verified.task.classes else []
-    verdict = judge(made.qnet, verified.measured, of_user=calibrated or tested, labelled=labelled)
+    verdict = judge(done.qnet, verified.measured, of_user=calibrated or tested, labelled=labelled)
     if not verified.problems():
-        calibration = made.data.sequences if calibrated else None
+        calibration = done.data.sequences if calibrated else None
         parts_at = verified.measured.float32.parts_at
-        found = diagnose(verdict, made.qnet, verified.measured, options, calibration, parts_at)
-        verdict = keep_stability(found, made.qnet)
-    return replace(verdict, cause=told_to(verdict.cause), cure=told_to(verdict.cure))
+        found = diagnose(verdict, done.qnet, verified.measured, options, calibration, parts_at)
+        verdict = keep_stability(found, done.qnet)
+    return replace(verdict, cause=addressed(verdict.cause), cure=addressed(verdict.cure))
 
 
 def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:

@@ -344,12 +344,12 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += ["batch", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
     batch = f"RNNC_BATCH({together(rows, phase.wide)})"
-    taken = "    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);"
-    take = [taken, "    uint16_t u;", f"    rnnc_take(vh, h, p->h_bits, p->{width});"]
+    operand = "    const void *operand = rnnc_prepared(vx, x, p->x_bits, p->columns);"
+    prepare = [operand, "    uint16_t u;", f"    rnnc_prepare(vh, h, p->h_bits, p->{width});"]
     if not two:
-        take = [f"    const void *taken = rnnc_taken(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
-    products = _products("ax", "taken", "p->x_bits", "p->columns", phase, 0) if two else []
-    products += _products("ah", "vh" if two else "taken", "p->h_bits", f"p->{width}", phase, -1)
+        prepare = [f"    const void *operand = rnnc_prepared(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
+    products = _products("ax", "operand", "p->x_bits", "p->columns", phase, 0) if two else []
+    products += _products("ah", "vh" if two else "operand", "p->h_bits", f"p->{width}", phase, -1)
     return [
         f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
         f" * out: [units] int16, or 0 where {to} is the output. */",
@@ -357,7 +357,7 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
         "{",
         f"    enum {{ batch = {batch}, block = {_times(rows)}batch }};",
         "    const int8_t *w = p->weights;",
-        *take,
+        *prepare,
         "    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {",
         f"        int32_t {'ax[block], ' if two else ''}ah[block];",
         f"        int16_t narrow[batch], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.emit import data_root
-from rnnc.compiler import Stage, build, no_watch
+from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Array
 from rnnc.errors import UnreadableModel
 from rnnc.fixed import Ints
@@ -39,7 +39,7 @@ class Accuracy:
     recordings: float
 
 
-def gesture(folder: str | Path, watch: Stage = no_watch) -> Demo:
+def gesture(folder: str | Path, watch: StageCallback = ignore_stage) -> Demo:
     """Compile examples/gesture into ``folder``, stream its held-out recordings through the C, and count right verdicts.
 
     Raises MissingTool without a C compiler, UnreadableModel where the example is not installed.

@@ -1,4 +1,4 @@
-"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags, and ``told`` in one."""
+"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags, and ``addressed`` to one reader."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Spelling:
         keyword: its name in Python.
         written: the value as a word of the shell; of a mapping's entry or of an element of a tuple, each.
         in_python: that word as Python has it; "" where it is none of this option's.
-        takes: "value", or "entries" (NAME=VALUE) or "elements" where the flag is given again and again, or "nothing".
+        argument: "value", or "entries" (NAME=VALUE) or "elements" where the flag is given again and again, or "nothing".
     """
 
     keyword: str
     written: Callable[[Any], str] = str
     in_python: Callable[[str], str] = str
-    takes: str = "value"
+    argument: str = "value"
 
 
 def _number(text: str) -> str:
@@ -91,28 +91,28 @@ FLAGS: Mapping[str, Spelling] = {
     "--name": Spelling("name", in_python=_text),
     "--package-version": Spelling("package_version", in_python=_text),
     "--precision": Spelling("precision", in_python=_text),
-    "--layer-precision": Spelling("layer_precision", in_python=_text, takes="entries"),
+    "--layer-precision": Spelling("layer_precision", in_python=_text, argument="entries"),
     "--weights": Spelling("weights", in_python=_text),
-    "--wide": Spelling("wide", in_python=_text, takes="elements"),
+    "--wide": Spelling("wide", in_python=_text, argument="elements"),
     "--target": Spelling("target", in_python=_text),
     "--search": _count("search"),
     "--window": _count("window"),
     "--hop": _count("hop"),
     "--bind": Spelling("bind", "{:g}".format, _number, "entries"),
-    "--state": Spelling("states", in_python=_text, takes="entries"),
+    "--state": Spelling("states", in_python=_text, argument="entries"),
     "--wav-hop": _count("wav_hop"),
     "--time-axis": Spelling("time_axis", lambda axis: AXIS_NONE if axis is None else str(axis), _axis, "entries"),
-    "--output": Spelling("outputs", in_python=_text, takes="elements"),
-    "--external-data": Spelling("external_data", in_python=lambda _: "True", takes="nothing"),
+    "--output": Spelling("outputs", in_python=_text, argument="elements"),
+    "--external-data": Spelling("external_data", in_python=lambda _: "True", argument="nothing"),
     "--input-range": Spelling("input_range", _two(":"), _pair(":"), "entries"),
     "--input-format": Spelling("input_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
     "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),
     "--output-format": Spelling("output_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
-    "--output-scale": Spelling("output_scale", in_python=_text, takes="entries"),
+    "--output-scale": Spelling("output_scale", in_python=_text, argument="entries"),
     "--calib": Spelling("calibration", in_python=_text),
     "--input": Spelling("test", in_python=_text),
     "--labels": Spelling("labels", in_python=_text),
-    "--link": Spelling("links", in_python=_text, takes="entries"),
+    "--link": Spelling("links", in_python=_text, argument="entries"),
     "--package": Spelling("layout", in_python=_text),
     "--max-flash": _count("max_flash"),
     "--max-ram": _count("max_ram"),
@@ -120,7 +120,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--min-sqnr": Spelling("min_sqnr", "{:g}".format, _number),
     "--budget-flash": _count("flash"),
     "--budget-instructions": _count("instructions"),
-    "--no-verify": Spelling("verify", in_python=lambda _: "False", takes="nothing"),
+    "--no-verify": Spelling("verify", in_python=lambda _: "False", argument="nothing"),
 }
 KEYWORDS: Mapping[str, str] = {spelling.keyword: flag for flag, spelling in FLAGS.items()}
 """The flag of each keyword."""
@@ -138,10 +138,10 @@ def words(keyword: str, value: Any) -> list[str]:
     if value is True:
         return [flag]
     given: list[str]
-    if spelling.takes == "entries":
+    if spelling.argument == "entries":
         given = [f"{name}={spelling.written(v)}" for name, v in value.items()]
     else:
-        given = [spelling.written(v) for v in (value if spelling.takes == "elements" else [value])]
+        given = [spelling.written(v) for v in (value if spelling.argument == "elements" else [value])]
     return [word for text in given for word in (flag, text)]
 
 
@@ -164,7 +164,7 @@ _shell: ContextVar[bool] = ContextVar("shell", default=False)
 
 @contextmanager
 def in_shell() -> Iterator[None]:
-    """Within it, what is ``told`` is for who typed a command."""
+    """Within it, messages are ``addressed`` to who typed a command."""
     token = _shell.set(True)
     try:
         yield
@@ -172,7 +172,7 @@ def in_shell() -> Iterator[None]:
         _shell.reset(token)
 
 
-def told(text: str) -> str:
+def addressed(text: str) -> str:
     """A message that names options as the shell does, for who gets it: as it is ``in_shell``, else ``in_python``."""
     return text if _shell.get() else in_python(text)
 
@@ -190,7 +190,7 @@ def _mention(found: re.Match[str]) -> str:
     after = f" {word}{colon}" if word else ""
     if found.string[found.end(1) :].startswith(":"):
         return spelling.keyword
-    if spelling.takes == "nothing":
+    if spelling.argument == "nothing":
         return f"{spelling.keyword}={spelling.in_python(word)}{after}"
     value = _value(spelling, word.strip("'"), bool(colon) or word.startswith("'"))
     return f"{spelling.keyword}={value}{colon}" if value else f"{spelling.keyword}{after}"
@@ -201,14 +201,14 @@ def _value(spelling: Spelling, word: str, subject: bool) -> str:
 
     A text can only be told from it as the ``subject`` of a message, before its colon, and as a placeholder in capitals.
     """
-    if spelling.takes != "entries" and spelling.in_python is _text and "=" in word:
+    if spelling.argument != "entries" and spelling.in_python is _text and "=" in word:
         return repr(word)
     name, found, value = word.rpartition("=")
-    if bool(found) != (spelling.takes == "entries"):
+    if bool(found) != (spelling.argument == "entries"):
         return ""
     if not found and spelling.in_python is _text and not (subject or value.isupper()):
         return ""
     python = value if value == "..." else spelling.in_python(value)
-    if spelling.takes == "entries":
+    if spelling.argument == "entries":
         return f"{{{name!r}: {python}}}" if python else ""
-    return f"({python},)" if python and spelling.takes == "elements" else python
+    return f"({python},)" if python and spelling.argument == "elements" else python

@@ -55,7 +55,7 @@ def whole() -> Iterator[None]:
             _leave()
 
 
-class Scratch(TemporaryDirectory[str]):
+class TemporaryFolder(TemporaryDirectory[str]):
     """A temporary folder that an interruption takes away, too."""
 
     def __init__(self, prefix: str = "rnnc-", folder: str | os.PathLike[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.cause import diagnose
 from rnnc.verification.metrics import difference
 from rnnc.verification.occupancy import Occupancy, input_occupancy
-from rnnc.verification.oracle import Reference, ask
+from rnnc.verification.reference import Reference, run_reference
 from rnnc.verification.session import Session
 from rnnc.verification.verdict import Verdict, judge
 from rnnc.verification.verify import Measurement, OutputFigures, import_problem, measure
@@ -40,7 +40,7 @@ def judge_answers(package: Package, sequences: Sequences, answers: Mapping[str, 
     Raises RnncError where onnxruntime cannot be asked.
     """
     qnet = package.program.qnet
-    reference = ask(Session(package.model.content, qnet.net, package.options), sequences)
+    reference = run_reference(Session(package.model.content, qnet.net, package.options), sequences)
     if any(start for _, start in reference.origins):  # pieces from reset, past which the answers go on
         return judge_start(package, sequences)
     seen = _Answers(_figures(package, reference, answers), input_occupancy(qnet, sequences))
@@ -52,9 +52,9 @@ def judge_answers(package: Package, sequences: Sequences, answers: Mapping[str, 
         measured = _measure_start(package, sequences, share)
         early = judge(qnet, measured, of_user=False)
         if measured.import_fault or measured.float32.parts_at is not None:
-            return _told(package, measured, early, "")
+            return _warning(package, measured, early, "")
         if early.level not in (None, "good"):
-            return _told(package, measured, whole, over)
+            return _warning(package, measured, whole, over)
     return f"{whole.level} {over}: {whole.why}; the first {measured.steps:,} are good. {WHY}"
 
 
@@ -64,7 +64,7 @@ def judge_start(package: Package, sequences: Sequences) -> str:
     Raises RnncError where onnxruntime cannot be asked.
     """
     measured = _measure_start(package, sequences)
-    return _told(package, measured, judge(package.program.qnet, measured, of_user=False), "")
+    return _warning(package, measured, judge(package.program.qnet, measured, of_user=False), "")
 
 
 def _figures(
@@ -91,7 +91,7 @@ def _measure_start(package: Package, sequences: Sequences, share: float = 1) -> 
     return measure(model, net, qnet, package.ranges, first, package.options)
 
 
-def _told(package: Package, measured: Measurement, verdict: Verdict, over: str) -> str:
+def _warning(package: Package, measured: Measurement, verdict: Verdict, over: str) -> str:
     """The verdict with the cause that the first steps show; ``over``: what it is of, "" for these steps themselves."""
     if measured.import_fault:
         return import_problem(measured)

@@ -9,13 +9,13 @@ from typing import Any
 
 from rnnc.backend.emit.link import link_header
 from rnnc.backend.link import handovers
-from rnnc.compiler import Stage, build, no_watch
+from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Source
 from rnnc.errors import UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.stream.streaming import to_stream
-from rnnc.options import NAMED, NAMED_OUTPUTS, Layout, Options, OutputScale, Told, not_told
+from rnnc.options import NAMED, NAMED_OUTPUTS, Layout, Options, OutputScale, ProgressCallback, no_progress
 from rnnc.package import Package, write_folder
 from rnnc.verification.task import UNSCORED
 
@@ -48,14 +48,14 @@ class Linked:
         """What was assumed or left out of both; that the data hold the other's inputs as well goes without saying."""
         packages = (self.first, self.second)
         known = {f.name for package in packages for f in package.frames}
-        told: list[str] = []
+        notes: list[str] = []
         for note in (note for package in packages for note in package.notes):
             names = [n for n in note.removeprefix(IGNORED).split(", ") if n not in known]
             if not note.startswith(IGNORED):
-                told.append(note)
+                notes.append(note)
             elif names:
-                told.append(IGNORED + ", ".join(names))
-        return list(dict.fromkeys(told))
+                notes.append(IGNORED + ", ".join(names))
+        return list(dict.fromkeys(notes))
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write both packages into folders of their names, and the header beside them; raises UsageError."""
@@ -73,8 +73,8 @@ def compile_linked(
     options: Options | None = None,
     *,
     verify: bool = True,
-    watch: Stage = no_watch,
-    told: Told = not_told,
+    watch: StageCallback = ignore_stage,
+    progress: ProgressCallback = no_progress,
 ) -> Linked:
     """Compile two networks, and what hands outputs of the first to state inputs (or inputs) of the second.
 
@@ -92,11 +92,17 @@ def compile_linked(
     own = _options(chosen, first, second)
     words = [Path(first).name, Path(second).name, *(w for pair in links.items() for w in ("--link", "=".join(pair)))]
     outputs = _outputs(first, own[0], links)
-    told_of: dict[str, Any] = {"verify": verify, "watch": watch, "told": told, "words": words, "labels": UNSCORED}
-    one = build(first, calibration, _handed_plain(replace(own[0], outputs=outputs), links), **told_of)
+    forwarded: dict[str, Any] = {
+        "verify": verify,
+        "watch": watch,
+        "progress": progress,
+        "words": words,
+        "labels": UNSCORED,
+    }
+    one = build(first, calibration, _handed_plain(replace(own[0], outputs=outputs), links), **forwarded)
     starts = {to: _reach(one, output) for output, to in links.items()}
     alone = replace(own[1], outputs=())
-    two = build(second, calibration, alone, starts=starts, **told_of)
+    two = build(second, calibration, alone, starts=starts, **forwarded)
     if one.name == two.name:
         raise UsageError(f"both networks are called {one.name!r}", hint="Name the files differently.")
     header = link_header(one.program, two.program, handovers(one.program, two.program, links))

@@ -41,7 +41,7 @@ class Value:
     clock: Clock = EVERY_STEP
     rows: int = 0
     """For an index: how many rows it may name."""
-    held: bool = False
+    per_sequence: bool = False
     """For an input: whether the file takes it once per sequence; then every step receives the same value."""
 
     @property
@@ -191,7 +191,7 @@ class Op(ABC):
         """The weights ``[rows, elements]`` that multiply input ``index`` element by element, where the op has any."""
         return None
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         """Whether input ``index`` may have 8 bits in profile a8, if its producer can give them."""
         return False
 
@@ -236,7 +236,7 @@ class Quantizer(Protocol):
         *,
         axis: int | None = 0,
         rows: bool = False,
-        wide: bool = False,
+        int32: bool = False,
         nonnegative: bool = False,
         reach: float | Floats = 0.0,
     ) -> Format:
@@ -245,7 +245,7 @@ class Quantizer(Protocol):
         Args:
             axis: the axis of the value along which the scale may differ, None for one scale.
             rows: it comes from rows of weights (Dense, Conv): it may be int32, and is 8 bits wide inside an a8 net.
-            wide: it may be int32 where all that read it want preactivations or logits.
+            int32: it may be int32 where all that read it want preactivations or logits.
             nonnegative: negative numbers are clipped (a fused ReLU).
             reach: the largest magnitude before that clipping, of all elements or each: what accumulators must hold.
         """

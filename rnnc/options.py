@@ -21,12 +21,12 @@ FIRST_VERSION = "0.1.0"
 OutputScale = Literal["common", "channel"]
 Pair = tuple[float | Sequence[float], float | Sequence[float]]
 """Two numbers, or two lists by channel."""
-Told = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called during long work with the amount done and the total."""
 
 
-def not_told(_: int, __: int) -> None:
-    """Tell nobody."""
+def no_progress(_: int, __: int) -> None:
+    """Discard progress reports."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _check(keyword: str, value: Any, rule: OptionRule) -> None:
     flag = flag_of(keyword)
     if not rule.every:
         _check_one(keyword, "", value, rule)
-    elif FLAGS[flag].takes == "entries":
+    elif FLAGS[flag].argument == "entries":
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise UsageError(f"{flag}: expected a mapping of names, not {value!r}")
         for name, each in value.items():

@@ -19,7 +19,7 @@ from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
 from rnnc.fixed import Floats
-from rnnc.interruption import Scratch, whole
+from rnnc.interruption import TemporaryFolder, whole
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.qnet import QNet
@@ -288,7 +288,7 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with Scratch(f".{folder.name}-", folder.parent) as temporary:
+        with TemporaryFolder(f".{folder.name}-", folder.parent) as temporary:
             fresh = Path(temporary) / folder.name
             write_files(fresh, files)
             with whole():

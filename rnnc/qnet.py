@@ -36,7 +36,7 @@ class Bound:
 class QState:
     """A state in integers: C type ``format.ctype``, ``initial`` flattened; ``alias`` and ``window`` as in ``State``.
 
-    One that ``follows`` another is its upper part, ``narrow(saturate((wide + 2^13) >> 14))``: it is neither saved nor set
+    One that ``follows`` another is its upper part, ``narrow(saturate((extended + 2^13) >> 14))``: it is neither saved nor set
     on its own.
     """
 
@@ -151,7 +151,7 @@ class Scratch:
 class Operand:
     """Scratch for a vector as the target's product of rows takes it: ``columns`` elements of ``bits`` bits.
 
-    ``borrowed``: the kernel may read the vector where it lies, if the target can (rnnc_taken).
+    ``borrowed``: the kernel may read the vector where it lies, if the target can (rnnc_prepared).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Rows of int8 or int16 weights times a vector, and their rescaling: the one product that every layer is made of.
+"""Rows of int8 or int16 weights times a vector, and their requantization: the one product that every layer is made of.
 
 A row's accumulator has the scale S (real units per LSB). S is chosen so that the multiplier to the target LSB is exact:
 S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants live in the bias.
@@ -163,9 +163,9 @@ class OneBlock:
         return self.block.scale.representable and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, what: str) -> Ints:
-        return self.rescaled(self.block.product(x), what)
+        return self.requantized(self.block.product(x), what)
 
-    def rescaled(self, products: Ints, what: str) -> Ints:
+    def requantized(self, products: Ints, what: str) -> Ints:
         """y, given W x ``[..., rows]``."""
         s = self.block.scale
         a = int32(products + self.bias, f"{what}.accumulator")
@@ -309,7 +309,7 @@ def quantize_rows(
 
     Args:
         parts: the rows over each operand.
-        target: LSB that they are rescaled to, ``[rows]``.
+        target: LSB that they are requantized to, ``[rows]``.
         rounding: of rows over all operands side by side.
         stretches: for each operand, what makes the scales larger than they have to be, ``[rows]`` or one for all.
 

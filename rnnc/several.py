@@ -10,12 +10,12 @@ from typing import Any
 from rnnc.backend.emit.together import together
 from rnnc.backend.layouts import Contents
 from rnnc.backend.names import prefix
-from rnnc.compiler import Stage, build, no_watch
+from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Source
 from rnnc.errors import Refused, UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import read_model
-from rnnc.options import NAMED, Layout, Options, Told, not_told
+from rnnc.options import NAMED, Layout, Options, ProgressCallback, no_progress
 from rnnc.package import Package, arranged_files, report_text, write_folder
 from rnnc.verification.host import selftests
 
@@ -95,8 +95,8 @@ def compile_several(
     name: str,
     *,
     verify: bool = True,
-    watch: Stage = no_watch,
-    told: Told = not_told,
+    watch: StageCallback = ignore_stage,
+    progress: ProgressCallback = no_progress,
     labels: str | None = None,
 ) -> Several:
     """Compile networks that share kernels and tables.
@@ -117,7 +117,7 @@ def compile_several(
     if len(targets) > 1:
         raise UsageError(f"networks of targets {' and '.join(sorted(targets))} share no kernels", hint="One --target.")
     packages = [
-        build(r.model, r.calibration, options, verify=verify, watch=watch, told=told, labels=labels)
+        build(r.model, r.calibration, options, verify=verify, watch=watch, progress=progress, labels=labels)
         for r, options in zip(requests, _options(requests), strict=True)
     ]
     made = Several(_file(prefix(name), names), tuple(packages))

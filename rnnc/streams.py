@@ -63,7 +63,7 @@ class Stream:
     """Ticks that each op still has to run after the end of its input."""
     steps: int = field(init=False)
     """Steps since the start, or since the start of the window."""
-    held: dict[str, Array] = field(init=False)
+    pending: dict[str, Array] = field(init=False)
     """Values of a window's outputs that wait for its end."""
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class Stream:
         self.ticks = {op.name: 0 for op in self.ops}
         self.tails = {op.name: op.timing.tail for op in self.ops}
         self.steps = 0
-        self.held = {o.name: self._nothing(o.value) for o in self.net.outputs if o.kind == "window"}
+        self.pending = {o.name: self._nothing(o.value) for o in self.net.outputs if o.kind == "window"}
 
     def advance(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Feed ``[steps, lanes, *shape]`` of each input; returns ``[ticks, lanes, *shape]`` of each output."""
@@ -87,7 +87,7 @@ class Stream:
             done += most
             parts.append(self._outputs(self._chunk(values, min(most, steps + most - done))))
             if self.steps == self.net.window:
-                parts += [*self._past_end(), self.held]
+                parts += [*self._past_end(), self.pending]
                 self.reset()
         return _joined(parts)
 
@@ -108,7 +108,7 @@ class Stream:
         for o in self.net.outputs:
             ticks = values.get(o.value, self._nothing(o.value))
             if o.kind == "window":
-                self.held[o.name] = np.concatenate([self.held[o.name], ticks])[-max(o.ticks, 1) :]
+                self.pending[o.name] = np.concatenate([self.pending[o.name], ticks])[-max(o.ticks, 1) :]
                 ticks = self._nothing(o.value)
             found[o.name] = ticks
         return found

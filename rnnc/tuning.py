@@ -13,7 +13,7 @@ from rnnc.backend.lower import lower
 from rnnc.compiler import Compilation, compile_stages
 from rnnc.data import Source, read_data
 from rnnc.fixed import Floats
-from rnnc.options import Options, Precision, Told, check_limits, not_told
+from rnnc.options import Options, Precision, ProgressCallback, check_limits, no_progress
 from rnnc.package import golden, input_frames
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
@@ -96,7 +96,7 @@ def tune(
     test: Source | None = None,
     flash: int | None = None,
     instructions: int | None = None,
-    told: Told = not_told,
+    progress: ProgressCallback = no_progress,
 ) -> Tuning:
     """Try a16 and a8 layer by layer.
 
@@ -108,9 +108,11 @@ def tune(
     Raises a subclass of RnncError.
     """
     check_limits(flash=flash, instructions=instructions)
-    made = compile_stages(source, calibration, replace(options, precision="a16", layer_precision={}, search=0))
-    data = made.data if test is None else read_data(test, input_frames(made.graph, made.net, options))
-    tuner = _Tuner(made, options, data.sequences, told)
+    compilation = compile_stages(source, calibration, replace(options, precision="a16", layer_precision={}, search=0))
+    data = (
+        compilation.data if test is None else read_data(test, input_frames(compilation.graph, compilation.net, options))
+    )
+    tuner = _Tuner(compilation, options, data.sequences, progress)
     layers, candidates = tuner.run()
     fitting = within(candidates, flash, instructions)
     budgeted = flash is not None or instructions is not None
@@ -135,18 +137,20 @@ def _proposed(fitting: Sequence[Candidate], budgeted: bool) -> Candidate | None:
 
 
 class _Tuner:
-    def __init__(self, made: Compilation, options: Options, sequences: Sequences, told: Told) -> None:
-        self.made, self.options, self.told = made, options, told
-        self.groups = batches(excerpts(sequences, made.net, STEPS).sequences, made.net)
-        self.reference = by_sequence(made.net, [(b, run_net(made.net, b.inputs)) for b in self.groups])
+    def __init__(
+        self, compilation: Compilation, options: Options, sequences: Sequences, progress: ProgressCallback
+    ) -> None:
+        self.compilation, self.options, self.progress = compilation, options, progress
+        self.groups = batches(excerpts(sequences, compilation.net, STEPS).sequences, compilation.net)
+        self.reference = by_sequence(compilation.net, [(b, run_net(compilation.net, b.inputs)) for b in self.groups])
         self.counts = not missing_tools(board_of(options.target))
-        self.done, self.total = 0, len(made.qnet.net.ops) + 2
+        self.done, self.total = 0, len(compilation.qnet.net.ops) + 2
 
     def run(self) -> tuple[tuple[str, ...], tuple[Candidate, ...]]:
         base = self._qnet(())
         outputs = self._outputs(base)
         singles: dict[str, tuple[QNet, Mapping[str, list[Floats]]]] = {}
-        for op in self.made.qnet.net.ops:
+        for op in self.compilation.qnet.net.ops:
             changed = self._qnet((op.name,))
             got = self._outputs(changed)
             if any(not np.array_equal(a, b) for n in got for a, b in zip(got[n], outputs[n], strict=True)):
@@ -161,13 +165,15 @@ class _Tuner:
     def _qnet(self, a8: tuple[str, ...]) -> QNet:
         precision: dict[str, Precision] = dict.fromkeys(a8, "a8")
         options = replace(self.options, precision="a16", layer_precision=precision)
-        return quantize(self.made.qnet.net, self.made.ranges, options, is_wide=self.made.choice.is_wide)
+        return quantize(
+            self.compilation.qnet.net, self.compilation.ranges, options, is_wide=self.compilation.choice.is_wide
+        )
 
     def _outputs(self, qnet: QNet) -> dict[str, list[Floats]]:
         return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in self.groups])
 
     def _sqnr(self, got: Mapping[str, list[Floats]]) -> float:
-        net = self.made.net
+        net = self.compilation.net
         names = [o.name for o in net.outputs if net.values[o.value].dtype != "index"]
         found = [sqnr_db(np.concatenate(self.reference[n]), np.concatenate(got[n])) for n in names]
         return min((db for db in found if db is not None), default=0.0)
@@ -179,7 +185,7 @@ class _Tuner:
         flash, ram = cost.flash_weights + cost.flash_tables, cost.ram_state + cost.ram_scratch
         count = estimated(qnet, self.options.target)
         if self.counts:
-            vectors = golden(qnet, self.made.data.sequences)
+            vectors = golden(qnet, self.compilation.data.sequences)
             (measured,) = bench(qnet, "tuned", vectors, [self.options.target], lambda _: None)
             flash += measured["flash_code"]
             count = measured["median"]
@@ -188,7 +194,7 @@ class _Tuner:
 
     def _tell(self) -> None:
         self.done += 1
-        self.told(self.done, self.total)
+        self.progress(self.done, self.total)
 
 
 def _choices(layers: Sequence[str]) -> list[tuple[str, ...]]:

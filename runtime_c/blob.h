@@ -8,7 +8,7 @@
 #define RNNC_BLOB_HEADER 12 /* bytes: 4 of magic, 4 of model id, 4 of version */
 #define RNNC_BLOB_CRC 4     /* bytes */
 
-static inline uint8_t *rnnc_put_u32(uint8_t *p, uint32_t x)
+static inline uint8_t *rnnc_write_u32(uint8_t *p, uint32_t x)
 {
     p[0] = (uint8_t)(x & 255u);
     p[1] = (uint8_t)((x >> 8) & 255u);
@@ -17,7 +17,7 @@ static inline uint8_t *rnnc_put_u32(uint8_t *p, uint32_t x)
     return p + 4;
 }
 
-static inline uint32_t rnnc_take_u32(const uint8_t *p)
+static inline uint32_t rnnc_read_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -39,44 +39,44 @@ static inline uint32_t rnnc_crc32(const uint8_t *p, size_t n)
 
 static inline uint8_t *rnnc_blob_header(uint8_t *blob, uint32_t model, uint32_t version)
 {
-    uint8_t *p = rnnc_put_u32(blob, 0x434e4e52u); /* "RNNC" */
-    p = rnnc_put_u32(p, model);
-    return rnnc_put_u32(p, version);
+    uint8_t *p = rnnc_write_u32(blob, 0x434e4e52u); /* "RNNC" */
+    p = rnnc_write_u32(p, model);
+    return rnnc_write_u32(p, version);
 }
 
 static inline int rnnc_blob_is(const uint8_t *blob, uint32_t model, uint32_t version)
 {
-    return rnnc_take_u32(blob) == 0x434e4e52u && rnnc_take_u32(blob + 4) == model &&
-           rnnc_take_u32(blob + 8) == version;
+    return rnnc_read_u32(blob) == 0x434e4e52u && rnnc_read_u32(blob + 4) == model &&
+           rnnc_read_u32(blob + 8) == version;
 }
 
 static inline size_t rnnc_blob_seal(const uint8_t *blob, uint8_t *end)
 {
     size_t n = (size_t)(end - blob);
-    (void)rnnc_put_u32(end, rnnc_crc32(blob, n));
+    (void)rnnc_write_u32(end, rnnc_crc32(blob, n));
     return n + RNNC_BLOB_CRC;
 }
 
 /* n: of the whole blob, at least RNNC_BLOB_HEADER + RNNC_BLOB_CRC. */
 static inline int rnnc_blob_sealed(const uint8_t *blob, size_t n)
 {
-    return rnnc_take_u32(blob + n - RNNC_BLOB_CRC) == rnnc_crc32(blob, n - RNNC_BLOB_CRC);
+    return rnnc_read_u32(blob + n - RNNC_BLOB_CRC) == rnnc_crc32(blob, n - RNNC_BLOB_CRC);
 }
 
-static inline uint8_t *rnnc_put_u16(uint8_t *p, uint16_t x)
+static inline uint8_t *rnnc_write_u16(uint8_t *p, uint16_t x)
 {
     p[0] = (uint8_t)(x & 255u);
     p[1] = (uint8_t)(x >> 8);
     return p + 2;
 }
 
-static inline const uint8_t *rnnc_take_u16(uint16_t *x, const uint8_t *p)
+static inline const uint8_t *rnnc_read_u16(uint16_t *x, const uint8_t *p)
 {
     *x = (uint16_t)((uint16_t)p[0] | (uint16_t)p[1] << 8);
     return p + 2;
 }
 
-static inline uint8_t *rnnc_put8(uint8_t *p, const int8_t *v, size_t n)
+static inline uint8_t *rnnc_write8(uint8_t *p, const int8_t *v, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) {
@@ -85,7 +85,7 @@ static inline uint8_t *rnnc_put8(uint8_t *p, const int8_t *v, size_t n)
     return p + n;
 }
 
-static inline uint8_t *rnnc_put16(uint8_t *p, const int16_t *v, size_t n)
+static inline uint8_t *rnnc_write16(uint8_t *p, const int16_t *v, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) {
@@ -96,16 +96,16 @@ static inline uint8_t *rnnc_put16(uint8_t *p, const int16_t *v, size_t n)
     return p;
 }
 
-static inline uint8_t *rnnc_put32(uint8_t *p, const int32_t *v, size_t n)
+static inline uint8_t *rnnc_write32(uint8_t *p, const int32_t *v, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) {
-        p = rnnc_put_u32(p, (uint32_t)v[i]);
+        p = rnnc_write_u32(p, (uint32_t)v[i]);
     }
     return p;
 }
 
-static inline const uint8_t *rnnc_take8(int8_t *v, const uint8_t *p, size_t n)
+static inline const uint8_t *rnnc_read8(int8_t *v, const uint8_t *p, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) {
@@ -114,7 +114,7 @@ static inline const uint8_t *rnnc_take8(int8_t *v, const uint8_t *p, size_t n)
     return p + n;
 }
 
-static inline const uint8_t *rnnc_take16(int16_t *v, const uint8_t *p, size_t n)
+static inline const uint8_t *rnnc_read16(int16_t *v, const uint8_t *p, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++, p += 2) {
@@ -124,11 +124,11 @@ static inline const uint8_t *rnnc_take16(int16_t *v, const uint8_t *p, size_t n)
     return p;
 }
 
-static inline const uint8_t *rnnc_take32(int32_t *v, const uint8_t *p, size_t n)
+static inline const uint8_t *rnnc_read32(int32_t *v, const uint8_t *p, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++, p += 4) {
-        uint32_t x = rnnc_take_u32(p);
+        uint32_t x = rnnc_read_u32(p);
         v[i] = x < 0x80000000u ? (int32_t)x : -(int32_t)(0xffffffffu - x) - 1;
     }
     return p;

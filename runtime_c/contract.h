@@ -23,7 +23,7 @@
 
 #ifndef RNNC_OPERAND_BYTES
 #error \
-    "contract of a target: RNNC_OPERAND_BYTES(columns, bits), the bytes that rnnc_take writes, is missing"
+    "contract of a target: RNNC_OPERAND_BYTES(columns, bits), the bytes that rnnc_prepare writes, is missing"
 #elif RNNC_OPERAND_BYTES(1, 8) < 1 || RNNC_OPERAND_BYTES(37, 8) < 37 || \
     RNNC_OPERAND_BYTES(37, 16) < 74
 #error "contract of a target: RNNC_OPERAND_BYTES(columns, bits) is less than the columns themselves"
@@ -43,10 +43,10 @@
     static type function
 #endif
 
-typedef void rnnc_take_type(void *v, const void *x, uint8_t bits, uint16_t columns);
+typedef void rnnc_prepare_type(void *v, const void *x, uint8_t bits, uint16_t columns);
 typedef const int8_t *rnnc_product_type(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                         uint16_t columns, uint16_t rows);
-RNNC_CONTRACT(rnnc_take, rnnc_take_type);
+RNNC_CONTRACT(rnnc_prepare, rnnc_prepare_type);
 RNNC_CONTRACT(rnnc_product, rnnc_product_type);
 RNNC_CONTRACT(rnnc_product_wide, rnnc_product_type);
 

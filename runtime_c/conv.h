@@ -86,18 +86,18 @@ static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void
     for (row = 0; row < p->window.out_height; row++) {
         for (column = 0; column < p->window.out_width; column++, at++) {
             const int8_t *w = p->weights;
-            const void *taken;
+            const void *operand;
             rnnc_conv_patch(p, x, patch, row, column);
-            taken = rnnc_taken(v, patch, p->x_bits, p->columns);
+            operand = rnnc_prepared(v, patch, p->x_bits, p->columns);
             for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
                 int32_t a[block];
                 uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
                 uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
-                w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
-                         : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);
+                w = wide ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
+                         : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
                 for (k = 0; k < n; k++) {
                     int32_t value =
-                        rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
+                        rnnc_requantize1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
                         p->zero_point;
                     rnnc_put(y, p->y_bits, (uint16_t)((r + k) * positions + at),
                              rnnc_clip(value, p->lo, p->hi));

@@ -78,7 +78,7 @@ static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const vo
             for (column = 0; column < g->out_width; column++) {
                 int32_t a =
                     rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
-                int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
+                int32_t v = rnnc_requantize1(a, &p->scale[k]) + p->zero_point;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }
         }
@@ -142,7 +142,7 @@ static inline void rnnc_conv_grouped_wide(const rnnc_conv_grouped_params *p, con
             for (column = 0; column < g->out_width; column++) {
                 int32_t a = rnnc_conv_grouped_wide_sum(p, w, x, first, row, column) +
                             rnnc_rom_i32(&p->bias[k]);
-                int32_t v = rnnc_rescale1(a, &p->scale[k]) + p->zero_point;
+                int32_t v = rnnc_requantize1(a, &p->scale[k]) + p->zero_point;
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }
         }

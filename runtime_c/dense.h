@@ -24,16 +24,16 @@ static inline void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, vo
     for (i = 0; i < p->positions; i++) {
         const int8_t *w = p->weights;
         const void *at = (const int8_t *)x + (size_t)i * p->columns * (p->x_bits / 8u);
-        const void *taken = rnnc_taken(v, at, p->x_bits, p->columns);
+        const void *operand = rnnc_prepared(v, at, p->x_bits, p->columns);
         for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
             int32_t a[block];
             uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
             uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
-            w = wide ? rnnc_product_wide(a, w, taken, p->x_bits, p->columns, filled)
-                     : rnnc_product(a, w, taken, p->x_bits, p->columns, filled);
+            w = wide ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
+                     : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
             for (k = 0; k < n; k++) {
                 int32_t value =
-                    rnnc_rescale1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
+                    rnnc_requantize1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
                     p->zero_point;
                 rnnc_put(y, p->y_bits, (uint16_t)(i * p->rows + r + k),
                          rnnc_clip(value, p->lo, p->hi));

@@ -10,7 +10,7 @@ typedef char rnnc_needs_arithmetic_shift[(-1 >> 1) == -1 ? 1 : -1];
 
 #define RNNC_GATE_LIMIT 65535 /* a stored preactivation, 12 fraction bits, is clipped to +-16 */
 
-/* The rescaling of a row over one operand: y = ((a >> p) * m) >> 8. */
+/* The requantization of a row over one operand: y = ((a >> p) * m) >> 8. */
 typedef struct {
     uint16_t m; /* 128 .. 65535, 8 significant bits */
     uint8_t p;  /* 0 .. 24 */
@@ -28,7 +28,7 @@ static inline int32_t rnnc_mul15(int32_t u, int32_t d)
 }
 
 /* |a| <= worst of certificate "accumulator"; the product fits 31 bits by certificate "product". */
-static inline int32_t rnnc_rescale1(int32_t a, const rnnc_scale1 *s)
+static inline int32_t rnnc_requantize1(int32_t a, const rnnc_scale1 *s)
 {
     return ((a >> rnnc_rom_u8(&s->p)) * (int32_t)rnnc_rom_u16(&s->m)) >> 8;
 }

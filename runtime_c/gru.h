@@ -47,14 +47,14 @@ static inline void rnnc_gru_after(const rnnc_cell_params *p, const void *x, void
 {
     enum { batch = RNNC_BATCH(3), block = 3 * batch };
     const int8_t *w = p->weights;
-    const void *taken = rnnc_taken(vx, x, p->x_bits, p->columns);
+    const void *operand = rnnc_prepared(vx, x, p->x_bits, p->columns);
     uint16_t u;
-    rnnc_take(vh, h, p->h_bits, p->units);
+    rnnc_prepare(vh, h, p->h_bits, p->units);
     for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {
         int32_t ax[block], ah[block];
         int16_t narrow[batch], *value = rnnc_units_at(h, p->h_bits, u, narrow);
         uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));
-        w = rnnc_product(ax, w, taken, p->x_bits, p->columns, block);
+        w = rnnc_product(ax, w, operand, p->x_bits, p->columns, block);
         w = rnnc_product(ah, w, vh, p->h_bits, p->units, block);
         rnnc_gru_units(&p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah, &s[u],
                        value, batch, n, activation);

@@ -4,10 +4,10 @@
 /* The seam between layers and instruction sets: rows of weights times a vector, exact in int32. Weights are int8, those of wide
  * rows int16.
  *
- * A target replaces rnnc_take, rnnc_product and rnnc_product_wide together with the packing of the weights and the size of a
+ * A target replaces rnnc_prepare, rnnc_product and rnnc_product_wide together with the packing of the weights and the size of a
  * taken operand (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
  * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes.
- * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_take writes. contract.h checks all of it. */
+ * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_prepare writes. contract.h checks all of it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -20,11 +20,11 @@
 #endif
 #define RNNC_GROUP 1
 #define RNNC_LANES 4 /* four rows at a time share the loads of v */
-#define RNNC_DIRECT  /* an operand is taken as it is */
+#define RNNC_DIRECT  /* an operand is read as it is */
 #define RNNC_OPERAND_BYTES(columns, bits) ((columns) * ((bits) / 8))
 
 /* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
-static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     memcpy(v, x, (size_t)columns * (bits / 8u));
 }
@@ -96,7 +96,7 @@ static inline const int8_t *rnnc_product8(int32_t *acc, const int8_t *w, const i
 }
 
 /* acc[r] = sum of w[r][j] v[j], r = 0 .. rows - 1, j = 0 .. columns - 1, |acc| < 2^31 by certificate; rows is a multiple of
- * RNNC_GROUP.  w: as packed.  v: as taken.  Returns the address behind the last weight. */
+ * RNNC_GROUP.  w: as packed.  v: as prepared.  Returns the address behind the last weight. */
 static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                          uint16_t columns, uint16_t rows)
 {
@@ -181,9 +181,9 @@ static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)
     return units == 1 || left >= units ? units : left;
 }
 
-/* x as rnnc_product reads it, while x does not change: x itself, or v, which takes it. */
+/* x as rnnc_product reads it, while x does not change: x itself, or v, which receives it. */
 #ifdef RNNC_DIRECT
-static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline const void *rnnc_prepared(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     (void)v;
     (void)bits;
@@ -191,9 +191,9 @@ static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint1
     return x;
 }
 #else
-static inline const void *rnnc_taken(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline const void *rnnc_prepared(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
-    rnnc_take(v, x, bits, columns);
+    rnnc_prepare(v, x, bits, columns);
     return v;
 }
 #endif

@@ -302,8 +302,8 @@ class _Lowering:
         return scratch
 
     def _params(self, op: QOp, call: KernelCall) -> Params:
-        taken = sum(p.op == op.name for p in self.params)
-        symbol = f"{self.name}_{op.name}_p{taken or ''}"
+        earlier = sum(p.op == op.name for p in self.params)
+        symbol = f"{self.name}_{op.name}_p{earlier or ''}"
         for field_name, value, ctype in overflows(call.struct, call.fields):
             what = f"its {field_name.replace('_', ' ')}, {value:,}, does not fit in the C ({ctype})"
             raise Refused(what, where=op.name, hint="Make the layer smaller, or leave it outside: --output TENSOR.")

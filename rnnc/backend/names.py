@@ -76,7 +76,7 @@ class Namer:
 
     def __init__(self, package: str, reserved: frozenset[str] = frozenset()) -> None:
         self._own = f"{package}_".lower()
-        self._taken = {name.lower() for name in KEYWORDS | reserved}
+        self._used = {name.lower() for name in KEYWORDS | reserved}
 
     def name(self, text: str) -> str:
         """An identifier made of ``text`` that was not given before."""
@@ -85,7 +85,7 @@ class Namer:
         if TAKEN.fullmatch(base) or base.lower().startswith(self._own):
             base = f"n_{base}"
         name, k = base, 2
-        while name.lower() in self._taken:
+        while name.lower() in self._used:
             name, k = f"{base}_{k}", k + 1
-        self._taken.add(name.lower())
+        self._used.add(name.lower())
         return name

@@ -29,7 +29,7 @@ class Target:
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
-        operand: C type and length of a taken operand, given its columns and bits.
+        operand: C type and length of a prepared operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
         intervals: of the tables of sigmoid and tanh: those of fixed.TABLE, and what RNNC_BEYOND adds in the C.
@@ -63,12 +63,12 @@ class Target:
 
 
 def dsp_operand(columns: int, _: int) -> tuple[str, int]:
-    """What rnnc_take of runtime_c/isa/dsp.h writes."""
+    """What rnnc_prepare of runtime_c/isa/dsp.h writes."""
     return "int32_t", 2 + (columns + 3) // 4 * 2
 
 
 def telescope_operand(columns: int) -> Callable[[int, int], tuple[str, int]]:
-    """What rnnc_take of runtime_c/isa/telescope.h writes, padded to ``columns``."""
+    """What rnnc_prepare of runtime_c/isa/telescope.h writes, padded to ``columns``."""
     return lambda n, _: ("int32_t", 3 + (n + columns - 1) // columns * columns)
 
 

@@ -12,7 +12,7 @@ import typer
 import rnnc
 from rnnc.cli import bench, demo, doctor, inspect, simulate, tune, verify
 from rnnc.cli import compile as compile_command
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import add_command, add_model_command
 from rnnc.ctrl_c import INTERRUPTED
 
@@ -70,5 +70,5 @@ def main() -> None:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        Output("--json" in sys.argv).error(error.format_message(), "Try: rnnc --help", error.exit_code)
+        CommandOutput("--json" in sys.argv).error(error.format_message(), "Try: rnnc --help", error.exit_code)
         sys.exit(error.exit_code)

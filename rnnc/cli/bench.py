@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
@@ -18,7 +18,7 @@ COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     data: Annotated[
         list[str] | None,

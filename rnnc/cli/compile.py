@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.cli.values import pairs
 from rnnc.errors import UsageError
@@ -24,7 +24,7 @@ LayoutOption = Annotated[
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     others: Annotated[
         list[str] | None,
@@ -82,7 +82,7 @@ def run(
     built.check()
 
 
-def write(output: Output, built: Package, folder: Path, layout: Layout) -> None:
+def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
     from rnnc.package import image_note, write_folder
 
@@ -102,7 +102,9 @@ def measure(built: Package, max_flash: int | None, max_stack: int | None) -> Non
         built.measure_stack()
 
 
-def check(output: Output, built: Package, max_flash: int | None, max_ram: int | None, max_stack: int | None) -> None:
+def check(
+    output: CommandOutput, built: Package, max_flash: int | None, max_ram: int | None, max_stack: int | None
+) -> None:
     """Raise where something is not proven or larger than allowed; say what the flash that is limited has in it."""
     built.check_exact()
     built.check_budget(max_flash, max_ram, max_stack)
@@ -111,7 +113,7 @@ def check(output: Output, built: Package, max_flash: int | None, max_ram: int | 
 
 
 def compile_more(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     others: list[str] | None,
     link: list[str] | None,
@@ -135,7 +137,7 @@ def compile_more(
 
 
 def compile_two(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     others: list[str],
     link: list[str],
@@ -152,7 +154,7 @@ def compile_two(
 
     if len(others) != 1:
         raise UsageError("two networks are linked by --link OUT=IN", hint="rnnc compile FIRST SECOND --link OUT=IN")
-    with output.progress() as (watch, told):
+    with output.progress() as (watch, progress):
         linked = compile_linked(
             model.model,
             others[0],
@@ -161,7 +163,7 @@ def compile_two(
             options,
             verify=verify,
             watch=watch,
-            told=told,
+            progress=progress,
         )
     if output.as_json:
         output.json(linked.report)
@@ -183,7 +185,7 @@ def compile_two(
 
 
 def compile_many(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     others: list[str],
     labels: str | None,
@@ -208,8 +210,10 @@ def compile_many(
     own = [model.of(file, [prefix(Path(other).stem) for other in files]) for file in files]
     requests = [Request(a.model, a.calib or None, a.options(version=version)) for a in own]
     target = Path(folder or "networks")
-    with output.progress() as (watch, told):
-        made = compile_several(requests, target.resolve().name, verify=verify, watch=watch, told=told, labels=labels)
+    with output.progress() as (watch, progress):
+        made = compile_several(
+            requests, target.resolve().name, verify=verify, watch=watch, progress=progress, labels=labels
+        )
     if output.as_json:
         output.json(made.report)
     for each, arguments in zip(made.packages, own, strict=True):

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     folder: Annotated[str, typer.Option("-o", metavar="DIR", help="Where to write the package.")] = "gesture",
 ) -> None:
     """Compile the gesture example, stream its held-out recordings through the C, and say how well it does."""

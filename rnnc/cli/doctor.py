@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 
 
-def run(output: Output) -> None:
+def run(output: CommandOutput) -> None:
     """List the compilers and emulators on this machine, and what the missing ones are for."""
     from rnnc.verification.tools import find_tools
 

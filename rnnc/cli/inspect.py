@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     after: Annotated[
         str,
@@ -54,7 +54,7 @@ def run(
     output.answer(report, text)
 
 
-def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
+def _refused(output: CommandOutput, model: ModelArguments, error: ModelError) -> None:
     """Show what is known of each node of a file that cannot be compiled."""
     from rnnc.errors import ModelError
     from rnnc.frontend.read.load import load
@@ -71,7 +71,7 @@ def _refused(output: Output, model: ModelArguments, error: ModelError) -> None:
         print(findings(found), flush=True)
 
 
-def _rules(output: Output, model: ModelArguments) -> None:
+def _rules(output: CommandOutput, model: ModelArguments) -> None:
     """Show which rules rewrote which nodes, also of a file that cannot be compiled for another reason."""
     from rnnc.frontend.read.load import load
     from rnnc.frontend.stream.survey import rewritings
@@ -82,7 +82,7 @@ def _rules(output: Output, model: ModelArguments) -> None:
     output.answer({"rules": [asdict(r) for r in found]}, "" if output.as_json else terminal.rules(found))
 
 
-def _stage(output: Output, model: ModelArguments, after: str) -> None:
+def _stage(output: CommandOutput, model: ModelArguments, after: str) -> None:
     from rnnc.compiler import STAGES, build
     from rnnc.errors import UsageError
 
@@ -92,18 +92,18 @@ def _stage(output: Output, model: ModelArguments, after: str) -> None:
     class Reached(Exception):
         """The stage is done; those after it need not run."""
 
-    made: list[object] = []
+    results: list[object] = []
 
     def watch(stage: str, result: object) -> None:
         if stage == after:
-            made.append(result)
+            results.append(result)
             raise Reached
 
     with suppress(Reached):
         build(model.model, model.calib or None, model.options(), verify=False, watch=watch)
     text = (
-        "\n".join(f"{n}: {len(t)} characters" for n, t in made[0].items())
-        if isinstance(made[0], dict)
-        else str(made[0])
+        "\n".join(f"{n}: {len(t)} characters" for n, t in results[0].items())
+        if isinstance(results[0], dict)
+        else str(results[0])
     )
     output.answer({"stage": after, "text": text}, text)

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rnnc.interruption import cleaned
-from rnnc.options import Told, not_told
+from rnnc.options import ProgressCallback, no_progress
 
 if TYPE_CHECKING:
-    from rnnc.compiler import Stage
+    from rnnc.compiler import StageCallback
 
 DOING = {
     "load": "reading the model",
@@ -29,7 +29,7 @@ DOING = {
 """What is going on until a stage is done."""
 
 
-class Output:
+class CommandOutput:
     """A command's stdout and stderr.
 
     Args:
@@ -72,10 +72,10 @@ class Output:
             print(text)
 
     @contextmanager
-    def progress(self, doing: str = "") -> Iterator[tuple[Stage, Told]]:
+    def progress(self, doing: str = "") -> Iterator[tuple[StageCallback, ProgressCallback]]:
         """Show what is going on, on a terminal; gives what to call after each stage, and within a long one."""
         if not sys.stderr.isatty():
-            yield lambda _, __: None, not_told
+            yield lambda _, __: None, no_progress
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -92,10 +92,10 @@ class Output:
                     bars.remove_task(task)
                     task = bars.add_task(DOING[names[following]], total=None)
 
-            def told(count: int, total: int) -> None:
+            def progress(count: int, total: int) -> None:
                 bars.update(task, completed=count, total=total)
 
-            yield done, told
+            yield done, progress
 
 
 def _say(text: str) -> None:

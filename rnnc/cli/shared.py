@@ -18,7 +18,7 @@ import typer
 import rnnc
 from rnnc.backend.names import prefix
 from rnnc.cli import complete
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.values import affine, at_least_one, axis, fraction, number, pairs, value_range
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
@@ -188,7 +188,7 @@ class ModelArguments:
 
     def build(
         self,
-        output: Output,
+        output: CommandOutput,
         name: str = "",
         version: str = FIRST_VERSION,
         test: list[str] | None = None,
@@ -200,7 +200,7 @@ class ModelArguments:
         from rnnc.compiler import build
 
         options = self.options(name, version)
-        with output.progress() as (watch, told):
+        with output.progress() as (watch, progress):
             package = build(
                 self.model,
                 self.calib or None,
@@ -209,7 +209,7 @@ class ModelArguments:
                 verify=verify,
                 by_layer=by_layer,
                 watch=watch,
-                told=told,
+                progress=progress,
                 labels=labels,
             )
         for note in package.notes:
@@ -219,7 +219,7 @@ class ModelArguments:
         self.remark(output)
         return package
 
-    def remark(self, output: Output) -> None:
+    def remark(self, output: CommandOutput) -> None:
         """Say what would make the result better."""
         if not self.calib:
             output.warn(
@@ -230,14 +230,14 @@ class ModelArguments:
             output.note("a8 keeps 8 bits of what is fed back: fit for classifying and detecting, not for forecasting.")
 
 
-def tell_verdict(output: Output, package: Package, *, fails: bool = False) -> None:
+def tell_verdict(output: CommandOutput, package: Package, *, fails: bool = False) -> None:
     """Say what is no better than fair, or not judged at all, why, and what to do; ``fails``: an error will say what is poor."""
     verdict = package.verdict
     if verdict and verdict.cure and not (fails and verdict.fails):
         output.warn(f"{verdict.text}. {verdict.cure}")
 
 
-def tell_judgement(output: Output, judge: Callable[[], str]) -> None:
+def tell_judgement(output: CommandOutput, judge: Callable[[], str]) -> None:
     """Say what ``judge`` finds; where onnxruntime cannot be asked, that nothing was judged, which is no error here."""
     try:
         found = judge()
@@ -267,7 +267,7 @@ def add_model_command(app: typer.Typer, name: str, run: Command) -> None:
     shared[0] = shared[0].replace(annotation=ModelFile)
     names = [p.name for p in shared]
 
-    def call(output: Output, values: Mapping[str, Any]) -> None:
+    def call(output: CommandOutput, values: Mapping[str, Any]) -> None:
         arguments = ModelArguments(**{k: values[k] for k in names})
         run(output, arguments, **{k: v for k, v in values.items() if k not in names})
 
@@ -279,13 +279,13 @@ def _register(
     name: str,
     run: Command,
     parameters: Sequence[inspect.Parameter],
-    call: Callable[[Output, Mapping[str, Any]], None],
+    call: Callable[[CommandOutput, Mapping[str, Any]], None],
 ) -> None:
     json = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
     as_keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
 
     def command(*, json: bool, **values: Any) -> None:
-        _guarded(Output(json), values, call)
+        _guarded(CommandOutput(json), values, call)
 
     command.__doc__ = run.__doc__
     setattr(command, "__signature__", inspect.Signature([*as_keywords, json]))  # noqa: B010
@@ -293,7 +293,9 @@ def _register(
     app.command(name)(command)
 
 
-def _guarded(output: Output, values: Mapping[str, Any], call: Callable[[Output, Mapping[str, Any]], None]) -> None:
+def _guarded(
+    output: CommandOutput, values: Mapping[str, Any], call: Callable[[CommandOutput, Mapping[str, Any]], None]
+) -> None:
     """Run a command; an error becomes one message and its exit code, never a traceback."""
     try:
         with in_shell():

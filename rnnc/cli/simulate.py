@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.files import write_file
 
@@ -27,7 +27,7 @@ MOST_PLOTTED = 4000
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     data: Annotated[
         list[str], typer.Option("--input", metavar="DATA|-", help="Data to stream; - reads rows of CSV as they arrive.")
@@ -76,7 +76,7 @@ def run(
 # --------------------------------------------------------------------------- a pipe
 
 
-def _pipe(output: Output, package: Package, engine: LiveEngine) -> None:
+def _pipe(output: CommandOutput, package: Package, engine: LiveEngine) -> None:
     """A row of CSV in, a row out as soon as there is one."""
     import numpy as np
 
@@ -116,7 +116,9 @@ def _print_ticks(ticks: Ticks, sizes: Mapping[str, int]) -> None:
 # --------------------------------------------------------------------------- a plot
 
 
-def _plot(output: Output, package: Package, sequences: Mapping[str, list[Array]], engine: Engine, file: str) -> None:
+def _plot(
+    output: CommandOutput, package: Package, sequences: Mapping[str, list[Array]], engine: Engine, file: str
+) -> None:
     import numpy as np
 
     from rnnc.report.plot import plot_signals

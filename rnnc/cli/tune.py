@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.errors import BudgetError, UsageError
 from rnnc.options import Options, Precision
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     data: Annotated[
         list[str] | None, typer.Option("--input", metavar="DATA", help="Data to measure on; else the calibration's.")
@@ -34,7 +34,7 @@ def run(
 
     if not model.calib:
         raise UsageError("tune needs --calib DATA", hint="Without data the choices cannot be compared.")
-    with output.progress("trying a16 and a8, layer by layer") as (_, told):
+    with output.progress("trying a16 and a8, layer by layer") as (_, progress):
         tuning = tune(
             model.model,
             model.calib,
@@ -42,15 +42,15 @@ def run(
             test=data or None,
             flash=budget_flash,
             instructions=budget_instructions,
-            told=told,
+            progress=progress,
         )
     if not tuning.counted:
         output.note(f"instructions are estimates from the multiply-accumulates: no emulator of {tuning.target} is here")
     if plot is not None:
-        from rnnc.report.plot import Choice, plot_choices
+        from rnnc.report.plot import PlotPoint, plot_choices
 
         points = [
-            Choice(_name(c), c.instructions, c.sqnr_db, c in tuning.front, c == tuning.proposed)
+            PlotPoint(_name(c), c.instructions, c.sqnr_db, c in tuning.front, c == tuning.proposed)
             for c in tuning.candidates
         ]
         plot_choices(

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from rnnc.cli.output import Output
+from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 
 
 def run(
-    output: Output,
+    output: CommandOutput,
     model: ModelArguments,
     data: Annotated[
         list[str] | None,

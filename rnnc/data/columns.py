@@ -18,7 +18,7 @@ COUNTER = re.compile(r"t|id|no|nr|sample|step|tick|frame")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ColumnChoice:
     """Columns by the name of what they hold: inputs, and others that were asked for; what to remark on them."""
 
     inputs: Mapping[str, Sequence[int]]
@@ -34,7 +34,7 @@ def only_frame(frames: Sequence[Frame], what: str, hint: str = "Use an .npz.") -
     return frames[0]
 
 
-def without_heading(width: int, frames: Sequence[Frame], line: int) -> Choice:
+def without_heading(width: int, frames: Sequence[Frame], line: int) -> ColumnChoice:
     """All columns, which must be as many as the input's frame has elements; raises DataError."""
     frame = only_frame(frames, "CSV without a heading", f"Use an .npz, or a heading: {_names(frames)}.")
     if width != frame.size:
@@ -42,10 +42,10 @@ def without_heading(width: int, frames: Sequence[Frame], line: int) -> Choice:
             f"line {line} has {_columns(width)}; input {frame.name!r} takes {frame.size} a step",
             hint=f"A heading chooses columns: {_names(frames)}. Columns called time or index are left out.",
         )
-    return Choice({frame.name: range(width)})
+    return ColumnChoice({frame.name: range(width)})
 
 
-def by_heading(heading: Sequence[str], frames: Sequence[Frame], also: Collection[str]) -> Choice:
+def by_heading(heading: Sequence[str], frames: Sequence[Frame], also: Collection[str]) -> ColumnChoice:
     """The columns of each input: those of its name, else all that are neither time, nor an index, nor asked for besides.
 
     Raises DataError where they are not as many as the frames have elements.
@@ -63,7 +63,7 @@ def by_heading(heading: Sequence[str], frames: Sequence[Frame], also: Collection
     left = [plain[k] or "(no name)" for k in range(len(plain)) if k not in taken.union(*others.values(), ())]
     said = [f"columns {', '.join(plain[k] for k in found)} are input {name}" for name, found in inputs.items()]
     notes = [_short("; ".join(said)) + (f"; left out: {_short(', '.join(left))}" if left else "")]
-    return Choice(inputs, {name: found for name, found in others.items() if found}, notes)
+    return ColumnChoice(inputs, {name: found for name, found in others.items() if found}, notes)
 
 
 def _of_input(heading: Sequence[str], frame: Frame) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnc.data.columns import Choice, by_heading, without_heading
+from rnnc.data.columns import ColumnChoice, by_heading, without_heading
 from rnnc.data.frames import FLOAT_LIMIT, MOST_BYTES, Array, Frame
 from rnnc.errors import DataError
 
@@ -73,7 +73,7 @@ class Table:
     frames: Sequence[Frame]
     also: Collection[str]
     notes: list[str]
-    choice: Choice = field(default_factory=lambda: Choice({}))
+    choice: ColumnChoice = field(default_factory=lambda: ColumnChoice({}))
     line: int = 0
     separator: str = ""
     width: int = 0

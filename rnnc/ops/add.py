@@ -62,7 +62,7 @@ class Add(Binary):
             gains = tuple(np.full(self.shape, float(sign)) for sign in self.signs)
             form, none = with_room(extended, q.peak(0), q.peak(1)), np.zeros(self.shape)
             return QExtendedSum(self, self.inputs, (form,), sources, self.shapes, self.shape, gains, none)
-        y = at_least(q.output(wide=True), np.maximum(*self.scales(sources)) / 2**14)
+        y = at_least(q.output(int32=True), np.maximum(*self.scales(sources)) / 2**14)
         return QAdd(self, self.inputs, (y,), sources)
 
     def describe(self) -> str:

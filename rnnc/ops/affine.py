@@ -119,7 +119,7 @@ class Affine(Op):
             form = with_room(extended, offset, self.gain * q.peak(0).reshape(self.operand))
             return QExtendedSum(self, self.inputs, (form,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
-        y = at_least(q.output(wide=True), np.abs(self.gain) * scale / 2**14)
+        y = at_least(q.output(int32=True), np.abs(self.gain) * scale / 2**14)
         if not y.uniform and any(np.isfinite(v) and v for v in (self.lo, self.hi)):
             y = replace(y, scale=y.scale.max())
         return QAffine(self, self.inputs, (y,), x)

@@ -106,12 +106,12 @@ def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -
         a = yield let("reset_h", "r h as an operand", clip(h, 32767))
     candidate = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
     share = share or let("share", "1 - z", clip(z.one_less(), 32768))
-    wide = raised(candidate, s.exponent, STATE_MAX)
+    extended = raised(candidate, s.exponent, STATE_MAX)
     if share.exponent > -15:
-        step = raised(mul15(share, wide - s), s.exponent, 2**30)
+        step = raised(mul15(share, extended - s), s.exponent, 2**30)
         s = clip(let("sum", "s + (1 - z) (n - s)", s + step), STATE_MAX)
     else:
-        s = toward(s, wide, share)
+        s = toward(s, extended, share)
     s = let("state", "the new state", s)
     return let("out", "h", upper(s)), s
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.ops.layout import Layout, Move, strides
-from rnnc.ops.shift import pad_time
+from rnnc.ops.time_shift import pad_time
 from rnnc.tracing import Node, Traced, Tracer, handles, join
 
 

@@ -23,7 +23,7 @@ from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.geometry import OUTSIDE, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.scale import Scale
-from rnnc.ops.shift import Shift
+from rnnc.ops.time_shift import TimeShift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch
 from rnnc.rows import Block, OneBlock
 from rnnc.tracing import InitialState, Node, Traced, Tracer, handles
@@ -149,7 +149,7 @@ class Conv(Op):
 
     def absorb(self, reader: Op) -> Op | None:
         """Take in a ReLU, a gain and offset of each channel (not behind its own ReLU), and steps that are dropped."""
-        if isinstance(reader, Shift):
+        if isinstance(reader, TimeShift):
             return self._cropped(reader)
         if isinstance(reader, Clip) and reader.is_relu:
             return replace(self, outputs=reader.outputs, relu=True)
@@ -160,7 +160,7 @@ class Conv(Op):
             return None if scaled is None else replace(scaled, relu=reader.lo == 0)
         return None
 
-    def _cropped(self, reader: Shift) -> Conv | None:
+    def _cropped(self, reader: TimeShift) -> Conv | None:
         """With fewer steps at its ends, as far as padding after its input made those at the end."""
         time = self.geometry.time
         after = time.after + reader.after * time.stride
@@ -192,7 +192,7 @@ class Conv(Op):
             return "any"
         return "channel" if self.geometry.channels > 1 else "common"
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QConv:
@@ -245,7 +245,7 @@ class Conv(Op):
 
 @dataclass(frozen=True, eq=False)
 class QConv(QOp):
-    """int32 accumulators, rescaled to the output's LSB, saturated to its range. One OneBlock for each group."""
+    """int32 accumulators, requantized to the output's LSB, saturated to its range. One OneBlock for each group."""
 
     op: Conv
     rows: tuple[OneBlock, ...]
@@ -291,7 +291,7 @@ class QConv(QOp):
         op, y = self.op, self.formats[0]
         patches = op.geometry.patches(history, self.input_format.zero_point)
         products = op.product(patches.astype(np.float64), self._matrices).astype(np.int64)
-        results = np.clip(self._every.rescaled(products, f"{self.name}.rows") + y.zero_point, *self.limits)
+        results = np.clip(self._every.requantized(products, f"{self.name}.rows") + y.zero_point, *self.limits)
         size = self.op.rows * self.op.geometry.positions
         return np.asarray(np.swapaxes(results, -1, -2).reshape(*history.shape[:-1], size))
 

@@ -129,7 +129,7 @@ class Dense(Op):
 
 @dataclass(frozen=True, eq=False)
 class QDense(QOp):
-    """int32 accumulators, rescaled to the output's LSB, saturated to its range."""
+    """int32 accumulators, requantized to the output's LSB, saturated to its range."""
 
     op: Dense
     rows: OneBlock

@@ -139,7 +139,7 @@ class Gru(Recurrent):
         return self._integers(q, h, unit, zr, n, GATE)
 
     def _rows(self, q: Quantizer, operand: Format, target: Floats) -> tuple[TwoBlock, TwoBlock | Apart]:
-        """The rows of z and r, and of n, rescaled to ``target [hidden]``."""
+        """The rows of z and r, and of n, requantized to ``target [hidden]``."""
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
         weights, recurrence, bias = (by_unit(a[:-1]) for a in (w, u, bx + bh))
         zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(len(weights)), "zr"[: len(w) - 1])
@@ -164,7 +164,7 @@ class Gru(Recurrent):
             loops = GateRows((("zr", zr),), self.hidden, first), GateRows((("n", n),), self.hidden, last)
         unit = replace(unit, reset=self.reset, reset_after=self.reset_after)
         y = (h.operand if q.wants8() else h.full,)
-        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.wide)
+        return QRecurrent(self, self.inputs, y, unit, loops, q.input(0), h, h.extended)
 
     def dequantized(self, q: QRecurrent, weights: Floats, recurrence: Floats, bias_x: Floats, bias_h: Floats) -> Op:
         return replace(self, weights=weights, recurrence=recurrence, bias_x=bias_x, bias_h=bias_h)

@@ -104,7 +104,7 @@ class Layout(Op):
     def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
         return self, self.arrange(offsets)
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QLayout:

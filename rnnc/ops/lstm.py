@@ -121,7 +121,7 @@ class Lstm(Recurrent):
         else:
             reach = float(self.range([])[0].magnitude.max())
             full = Format(16, np.array([max(q.state_limit("h"), start, reach / 2**7) / 32767]))
-        formats = around(full, q, wide=self.projection is not None)
+        formats = around(full, q, int16=self.projection is not None)
         weights, recurrence, bias = (by_unit(w) for w in (self.weights, self.recurrence, self.bias))
         rows = two_block(q, weights, recurrence, bias, formats.operand, "h", gate_target(4 * self.hidden), "iofc")
         usual = usual and rows.representable

@@ -61,7 +61,7 @@ class Mul(Binary):
         if extended := q.extended():
             return QExtendedProduct(self, self.inputs, (extended,), sources, self.shapes, self.shape)
         scales = self.scales(sources)
-        y = at_least(q.output(wide=True), 8 * scales[0] * scales[1])
+        y = at_least(q.output(int32=True), 8 * scales[0] * scales[1])
         return QMul(self, self.inputs, (y,), sources)
 
     def describe(self) -> str:

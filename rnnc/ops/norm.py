@@ -78,7 +78,7 @@ class Norm(Op):
         return "common"
 
     def quantize(self, q: Quantizer) -> QNorm:
-        return QNorm(self, self.inputs, (q.output(wide=True),), q.input(0))
+        return QNorm(self, self.inputs, (q.output(int32=True),), q.input(0))
 
     def describe(self) -> str:
         what = "deviation" if self.centred else "length" if self.total else "root mean square"

@@ -12,8 +12,8 @@ from rnnc.fixed import Format
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.conv import Conv
 from rnnc.ops.layout import Move, move_call, strides
-from rnnc.ops.shift import pad_time
 from rnnc.ops.slice import select
+from rnnc.ops.time_shift import pad_time
 from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -61,7 +61,7 @@ class Pad(Op):
         sides = (self.around(side[None, None], self.constant).ravel() for side in (inputs[0].lo, inputs[0].hi))
         return [Interval(*sides)]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def absorb(self, reader: Op) -> Op | None:

@@ -117,7 +117,7 @@ class AveragePool(Op):
     def accepts(self, index: int) -> Accept:
         return self.geometry.pooled
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QAveragePool:

@@ -69,7 +69,7 @@ class Recurrent(Op):
     def column_weights(self, index: int) -> Floats:
         return self.weights.reshape(-1, self.columns)
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
 
@@ -195,7 +195,7 @@ class HiddenFormats:
 
     full: Format
     operand: Format
-    wide: Format
+    extended: Format
 
 
 def hidden_formats(q: Quantizer, start: float, *, bounded: bool) -> HiddenFormats:
@@ -210,9 +210,9 @@ def power_of_two_formats(q: Quantizer, limit: float) -> tuple[HiddenFormats, int
     return around(Format(16, np.array([2.0 ** (e - 15)])), q), e
 
 
-def around(full: Format, q: Quantizer, *, wide: bool = False) -> HiddenFormats:
-    """The formats that belong to an int16; ``wide``: its operand has 16 bits in any profile."""
-    operand = full if wide or q.precision == "a16" else Format(8, full.scale * 256, 0, -128, 127)
+def around(full: Format, q: Quantizer, *, int16: bool = False) -> HiddenFormats:
+    """The formats that belong to an int16; ``int16``: its operand has 16 bits in any profile."""
+    operand = full if int16 or q.precision == "a16" else Format(8, full.scale * 256, 0, -128, 127)
     return HiddenFormats(full, operand, Format(32, full.scale / 2**14, 0, -32767 << 14, 32767 << 14))
 
 

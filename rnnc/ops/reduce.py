@@ -103,7 +103,7 @@ class Reduce(Op):
             return QExtendedReduce(self, self.inputs, (form,), self.axis, self.factor, x, self.what == "l1")
         if self.what in ("max", "min"):
             return QReduce(self, self.inputs, (x,), x)
-        y = q.output(wide=self.what == "sum")
+        y = q.output(int32=self.what == "sum")
         unit = (
             float(x.scale[0])
             if self.what == "l2"

@@ -38,7 +38,7 @@ class Reshape(Op):
     def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
         return self, offsets[0]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QReshape:

@@ -55,7 +55,7 @@ class Reverse(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [inputs[0]]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QReverse:

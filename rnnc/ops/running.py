@@ -66,7 +66,7 @@ class Running(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval.of(-np.inf, np.inf, self.size)] if self.what == "sum" else [inputs[0]]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return self.what in ("max", "min")
 
     def quantize(self, q: Quantizer) -> QOp:

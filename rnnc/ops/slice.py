@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.ops.layout import Layout, Move, strides
-from rnnc.ops.shift import take_steps
+from rnnc.ops.time_shift import select_steps
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import slices, split_sizes
 
@@ -58,7 +58,7 @@ def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Tr
     if axis == x.time:
         if indices.tolist() == [n - 1]:
             return replace(x, shape=shape, kind="last", time=None)
-        return take_steps(node, trace, x, indices)
+        return select_steps(node, trace, x, indices)
     if n == 1 or indices.size == 0:
         trace.refuse(node, f"takes {indices.size} of {n} elements of axis {axis}")
     y = replace(x, shape=shape)

@@ -51,7 +51,7 @@ class Stack(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval(np.tile(inputs[0].lo, self.count), np.tile(inputs[0].hi, self.count))]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def quantize(self, q: Quantizer) -> QStack:

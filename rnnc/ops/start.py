@@ -80,8 +80,8 @@ class Started(Op):
     def column_weights(self, index: int) -> Floats | None:
         return self.layer.column_weights(index) if index == 0 else None
 
-    def takes8(self, index: int) -> bool:
-        return index == 0 and self.layer.takes8(index)
+    def accepts_int8(self, index: int) -> bool:
+        return index == 0 and self.layer.accepts_int8(index)
 
     def _with_room(self, reach: Sequence[float]) -> Layer:
         """The layer with a hidden state that holds the magnitudes ``reach`` of what the given states start from."""

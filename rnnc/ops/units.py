@@ -46,9 +46,11 @@ class QRecurrent(QOp):
     def states(self) -> tuple[QState, ...]:
         h, *more = self.op.states()
         if self.unit.state[0] == "s":
-            s = self.h.wide.quantize(h.initial)
-            wide = QState(self._state_name, h.shape, self.h.wide, s, h.alias, h.window)
-            return wide, QState(h.name, h.shape, self.h.operand, narrow(upper(s), self.h.operand), follows=wide.name)
+            s = self.h.extended.quantize(h.initial)
+            extended = QState(self._state_name, h.shape, self.h.extended, s, h.alias, h.window)
+            return extended, QState(
+                h.name, h.shape, self.h.operand, narrow(upper(s), self.h.operand), follows=extended.name
+            )
         pairs = [(h, self.h.operand), *((c, self.state) for c in more if self.state)]
         return tuple(QState(s.name, s.shape, f, f.quantize(s.initial), s.alias, s.window) for s, f in pairs)
 

@@ -2,7 +2,7 @@
 
     y = b + sum over t of W[t] x[t]
 
-Each step's rows are rescaled to 2^-8 of the output's LSB and added to 32-bit sums: nothing of the steps is kept.
+Each step's rows are requantized to 2^-8 of the output's LSB and added to 32-bit sums: nothing of the steps is kept.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class WindowDense(Op):
     def less(self, offsets: Sequence[Floats]) -> tuple[Op, Floats | None]:
         return replace(self, bias=self.bias + self.weights.sum(0) @ offsets[0]), None
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def absorb(self, reader: Op) -> Op | None:

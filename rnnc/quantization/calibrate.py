@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
 from rnnc.net import Array, Interval, Net
-from rnnc.options import Options, Told, not_told
+from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.quantization.inputs import input_format
 from rnnc.streams import CHUNK, start_net
 
@@ -64,7 +64,9 @@ class Ranges:
         return "\n".join(lines)
 
 
-def calibrate(net: Net, calibration: Sequences | None, options: Options, told: Told = not_told) -> Ranges:
+def calibrate(
+    net: Net, calibration: Sequences | None, options: Options, progress: ProgressCallback = no_progress
+) -> Ranges:
     """Run the net over calibration sequences (or noise) and note what every value and operand reaches.
 
     Raises DataError where a value becomes infinite.
@@ -72,7 +74,7 @@ def calibrate(net: Net, calibration: Sequences | None, options: Options, told: T
     inputs = {v.name: input_format(net, v, calibration, options) for v in net.inputs}
     ranges = Ranges(calibration is not None, inputs, interval_bounds(net, inputs))
     if calibration is not None:
-        _observe(net, calibration, ranges, told)
+        _observe(net, calibration, ranges, progress)
         return ranges
     factors = _factors(net)
     if factors and _grows(net, ranges):
@@ -176,7 +178,7 @@ def _factors(net: Net) -> frozenset[str]:
     return found
 
 
-def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_told) -> None:
+def _observe(net: Net, sequences: Sequences, ranges: Ranges, progress: ProgressCallback = no_progress) -> None:
     """Run all sequences, as lanes side by side, and note peaks and samples."""
     ends_matter = bool(net.drain_steps or net.window)
     groups = _by_length(sequences) if ends_matter else [sequences]
@@ -191,7 +193,7 @@ def _observe(net: Net, sequences: Sequences, ranges: Ranges, told: Told = not_to
             count = min(CHUNK, int(lengths.max()) - t)
             with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is told by name
                 stream.advance({v.name: _padded(group[v.name], t, count) for v in net.inputs})
-            told(sum(steps[:k]) + t + count, sum(steps))
+            progress(sum(steps[:k]) + t + count, sum(steps))
         stream.drain()
     if missing := [name for name in net.values if name not in ranges.peaks]:
         longest = max(len(s) for s in next(iter(sequences.values())))

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.net import Net
-from rnnc.options import Options, Told, not_told
+from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
@@ -64,7 +64,7 @@ def choose(
     sequences: Sequences | None,
     options: Options,
     size: Bytes,
-    told: Told = not_told,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[QNet, Choice]:
     """The build that the options ask for.
 
@@ -80,7 +80,7 @@ def choose(
     plain = Choice(wide, size(base), size(base), target=options.min_sqnr)
     if sequences is None or options.weights != "auto" or all(b.wide for b in base.blocks):
         return base, plain
-    chooser = _Chooser(net, ranges, sequences, options, size, base, plain, told)
+    chooser = _Chooser(net, ranges, sequences, options, size, base, plain, progress)
     return chooser.within_share() if options.min_sqnr is None else chooser.up_to(options.min_sqnr)
 
 
@@ -93,13 +93,13 @@ class _Chooser:
     size: Bytes
     base: QNet
     plain: Choice
-    told: Told
+    progress: ProgressCallback
     costs: list[BlockCost] = field(default_factory=list)
 
     def _ranked(self, most: float = np.inf) -> list[BlockCost]:
         """The blocks of at most so many weights that may be widened, most error a byte first."""
         effort = 1.0 if self.options.min_sqnr is None else 4.0
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.told)
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.progress)
         open_ = [c for c in self.costs if c.name not in self.plain.wide and c.error > 0]
         return sorted(open_, key=lambda c: -c.error / c.block.weights)
 

@@ -13,7 +13,7 @@ from rnnc.fixed import Floats, Format, Ints
 from rnnc.net import Net, Op, Output
 from rnnc.ops.affine import Affine, TakesAffine
 from rnnc.ops.offset import Offset
-from rnnc.ops.rescale import Rescale
+from rnnc.ops.requantize import Requantize
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
 
@@ -98,7 +98,7 @@ def with_output_formats(net: Net, options: Options) -> Net:
         if net.values[o.value].dtype == "index":
             raise UsageError(f"--output-format {o.name}: it is a row number")
         fresh = f"{o.value}.{o.name}"
-        ops.append(Rescale(free_name("rescaled", ops), (o.value,), (fresh,)))
+        ops.append(Requantize(free_name("rescaled", ops), (o.value,), (fresh,)))
         outputs[k] = replace(o, value=fresh)
     return replace(net, ops=tuple(ops), outputs=tuple(outputs))
 

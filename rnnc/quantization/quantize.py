@@ -1,4 +1,4 @@
-"""Net to QNet: decide every format, insert Rescale where an op cannot take its producer's, and quantize op by op."""
+"""Net to QNet: decide every format, insert Requantize where an op cannot take its producer's, and quantize op by op."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
 from rnnc.net import Accept, Feedback, Net, Op, Value
 from rnnc.ops.extended import extended_copy, extended_format, is_extended
-from rnnc.ops.rescale import QRescale, Rescale
+from rnnc.ops.requantize import QRequantize, Requantize
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
@@ -40,7 +40,7 @@ STILL = (
     "--calib DATA with typical recordings, or leave the layer out."
 )
 HALF, WIDEST = 2**14, 2**15
-"""LSBs of an int32 in one of its upper half; ratios of two scales that a rescaling's multiplier cannot hold."""
+"""LSBs of an int32 in one of its upper half; ratios of two scales that a requantization's multiplier cannot hold."""
 PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
@@ -134,7 +134,7 @@ class _Builder:
         return max(SMALLEST_STATE, NOISE_HEADROOM * float(self.ranges.reach(name).max()))
 
     def _adapt(self, op: Op, index: int, name: str) -> str:
-        """The input, or a rescaled copy that the op can take."""
+        """The input, or a requantized copy that the op can take."""
         have, accept = self.formats[name], op.accepts(index)
         if is_extended(have):
             return self._adapt_extended(op, index, name)
@@ -203,7 +203,7 @@ class _Builder:
             return name
         if fresh not in self.formats:
             value, have = self.values[name], self.formats[name]
-            op = Rescale(f"rescale{sum(q.op.kind == 'rescale' for q in self.ops)}", (name,), (fresh,))
+            op = Requantize(f"requantize{sum(q.op.kind == 'requantize' for q in self.ops)}", (name,), (fresh,))
             if is_extended(have) or is_extended(form):
                 copy: QOp = extended_copy(op, (name,), have, np.ones(value.shape), form)
                 return self._copied(copy, value, fresh)
@@ -212,7 +212,7 @@ class _Builder:
                 raise Refused(
                     f"value {name!r} can reach {reach:.3g}; what reads it takes {form}", hint="Are all weights sound?"
                 )
-            self._copied(QRescale(op, (name,), (form,), have, value.size), value, fresh)
+            self._copied(QRequantize(op, (name,), (form,), have, value.size), value, fresh)
         return fresh
 
     def _copied(self, copy: QOp, value: Value, fresh: str) -> str:
@@ -272,8 +272,8 @@ class _OpQuantizer:
     def wants8(self, index: int = 0) -> bool:
         readers = list(self._readers(index))
         options = self.builder.options
-        takes8 = bool(readers) and all(op.takes8(i) and options.precision_of(op.name) == "a8" for op, i in readers)
-        return self.precision == "a8" and takes8 and not self._is_output(index)
+        int8 = bool(readers) and all(op.accepts_int8(i) and options.precision_of(op.name) == "a8" for op, i in readers)
+        return self.precision == "a8" and int8 and not self._is_output(index)
 
     def output(
         self,
@@ -281,7 +281,7 @@ class _OpQuantizer:
         *,
         axis: int | None = 0,
         rows: bool = False,
-        wide: bool = False,
+        int32: bool = False,
         nonnegative: bool = False,
         reach: float | Floats = 0.0,
     ) -> Format:
@@ -290,7 +290,7 @@ class _OpQuantizer:
         each = np.asarray(reach if np.any(reach) else self.builder.ranges.bounds[name].magnitude + 1e-9)
         bound = float(each.max())
         preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
-        if preactivation and (wide or (rows and bound < GATE_BOUND)):
+        if preactivation and (int32 or (rows and bound < GATE_BOUND)):
             return GATE if wanted == {"gate"} else LOGIT
         if not rows:
             bound = np.inf
@@ -355,5 +355,5 @@ class _OpQuantizer:
 
     @staticmethod
     def _representable(limit: Floats, bound: float) -> Floats:
-        """At least bound / 2^7: the rescaled accumulator of the largest possible value must fit 32 bits."""
+        """At least bound / 2^7: the requantized accumulator of the largest possible value must fit 32 bits."""
         return np.maximum(limit, bound / 2**7) if np.isfinite(bound) else limit

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from rnnc.net import Net
-from rnnc.options import Options, Told, not_told
+from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
@@ -22,18 +22,18 @@ def search(
     calibration: Sequences | None,
     options: Options,
     is_wide: IsWide,
-    told: Told = not_told,
+    progress: ProgressCallback = no_progress,
 ) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
     builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide) for k in range(options.search))
-    return best(net, _told(builds, options.search, told), sequences)
+    return best(net, _with_progress(builds, options.search, progress), sequences)
 
 
-def _told(builds: Iterable[QNet], count: int, told: Told) -> Iterator[QNet]:
+def _with_progress(builds: Iterable[QNet], count: int, progress: ProgressCallback) -> Iterator[QNet]:
     for k, build in enumerate(builds):
         yield build
-        told(k + 1, count)
+        progress(k + 1, count)
 
 
 def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:

@@ -10,7 +10,7 @@ import numpy as np
 from rnnc.errors import Refused
 from rnnc.fixed import Bools, Floats, OverflowInOracle
 from rnnc.net import Array, Net, Op, Output
-from rnnc.options import Options, Told, not_told
+from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import requantized
@@ -59,7 +59,7 @@ def survey(
     sequences: Sequences,
     most: float = np.inf,
     effort: float = 1.0,
-    told: Told = not_told,
+    progress: ProgressCallback = no_progress,
 ) -> list[BlockCost]:
     """What each block of at most ``most`` weights costs, on pieces of the sequences: it alone in int8, all others in int16.
 
@@ -85,7 +85,7 @@ def survey(
             for o, v in valid.items():
                 errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / DRAWS
         found.append(BlockCost(block, errors))
-        told(k + 1, len(blocks))
+        progress(k + 1, len(blocks))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnnc.backend.program import Program
-from rnnc.flags import told
+from rnnc.flags import addressed
 from rnnc.options import Options
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.cause import RARELY, given_by, widen
@@ -42,7 +42,7 @@ def advice(
         *(_rare(verified.measured.occupancy) if verified else ()),
         *([EIGHT_BITS] if options.precision == "a8" else ()),
     ]
-    return [told(text) for text in found] or ["Nothing stands out."]
+    return [addressed(text) for text in found] or ["Nothing stands out."]
 
 
 def _of_verification(verified: Verification | None) -> Iterator[str]:

@@ -26,7 +26,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
-class Node:
+class Box:
     """A box: ``lines`` of text, the first of them its name; ``values`` that it reads and gives, by name."""
 
     kind: str
@@ -53,7 +53,7 @@ class Track:
         return 0
 
 
-Item = Node | Track
+Item = Box | Track
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Placed:
     @property
     def bottom(self) -> float:
         """Where what leaves it downwards begins: the lower edge, or that of the row."""
-        return self.y + (self.item.height if isinstance(self.item, Node) else self.row_height)
+        return self.y + (self.item.height if isinstance(self.item, Box) else self.row_height)
 
 
 def picture(qnet: QNet) -> Markup:
@@ -76,32 +76,32 @@ def picture(qnet: QNet) -> Markup:
     rows, width, height = _place(_rows(_nodes(qnet)))
     labels = {name: _label(v, qnet.formats[name]) for name, v in qnet.values.items() if name in qnet.formats}
     parts = [_edge(source, to, i, n) for above, row in pairwise(rows) for source, to, i, n in _edges(above, row)]
-    boxes = [_box(p, p.item, labels) for row in rows for p in row if isinstance(p.item, Node)]
+    boxes = [_box(p, p.item, labels) for row in rows for p in row if isinstance(p.item, Box)]
     return Markup(
         '<svg class="net" viewBox="0 0 {0:.0f} {1:.0f}" style="max-width:{0:.0f}px" role="img" '
         'aria-label="the network as one step">{2}</svg>'
     ).format(width, height, Markup("").join([*parts, *boxes]))
 
 
-def _nodes(qnet: QNet) -> list[Node]:
-    nodes = [Node("port", (f"input {v.name}",), (), (v.name,)) for v in qnet.inputs]
-    nodes += [Node("port", (f"state {f.state.name}", f"set to {f.next}"), (), (f.state.name,)) for f in qnet.feedback]
+def _nodes(qnet: QNet) -> list[Box]:
+    nodes = [Box("port", (f"input {v.name}",), (), (v.name,)) for v in qnet.inputs]
+    nodes += [Box("port", (f"state {f.state.name}", f"set to {f.next}"), (), (f.state.name,)) for f in qnet.feedback]
     nodes += [_op(op) for op in qnet.ops]
     for o in qnet.outputs:
         clock = qnet.values[o.value].clock
-        nodes.append(Node("port", (f"output {o.name}", f"{o.kind}{clock}"), (o.value,), ()))
+        nodes.append(Box("port", (f"output {o.name}", f"{o.kind}{clock}"), (o.value,), ()))
     return [_short(n) for n in nodes]
 
 
-def _op(op: QOp) -> Node:
+def _op(op: QOp) -> Box:
     what = textwrap.wrap(op.op.describe(), LETTERS) or [""]
     states = [f"{s.name}: {_times(s.shape)} {_brief(s.format)}" for s in op.states() if not s.follows]
-    return Node("op", (op.name, *what, *states), op.inputs, op.outputs, bool(states))
+    return Box("op", (op.name, *what, *states), op.inputs, op.outputs, bool(states))
 
 
-def _short(node: Node) -> Node:
+def _short(node: Box) -> Box:
     lines = tuple(line if len(line) <= LETTERS else f"{line[: LETTERS - 1]}…" for line in node.lines)
-    return Node(node.kind, lines, node.reads, node.gives, node.loops)
+    return Box(node.kind, lines, node.reads, node.gives, node.loops)
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -126,7 +126,7 @@ def _reads(item: Item) -> tuple[str, ...]:
     return (item.value,) if isinstance(item, Track) else item.reads
 
 
-def _rows(nodes: Sequence[Node]) -> list[list[Item]]:
+def _rows(nodes: Sequence[Box]) -> list[list[Item]]:
     """Rows by the longest way from an input, outputs in the last; every value passes the rows up to its last reader."""
     row_of: dict[str, int] = {}
     rows: list[list[Item]] = []
@@ -175,7 +175,7 @@ def _spread(row: Sequence[Item], wanted: Mapping[Item, float]) -> list[tuple[Ite
 
 
 def _width(item: Item) -> float:
-    return WIDTH if isinstance(item, Node) else TRACK
+    return WIDTH if isinstance(item, Box) else TRACK
 
 
 def _edges(above: Sequence[Placed], row: Sequence[Placed]) -> Iterator[tuple[Placed, Placed, int, int]]:
@@ -189,7 +189,7 @@ def _edges(above: Sequence[Placed], row: Sequence[Placed]) -> Iterator[tuple[Pla
 
 def _edge(source: Placed, to: Placed, index: int, count: int) -> Markup:
     spread = WIDTH / 2 * ((index + 1) / (count + 1) * 2 - 1) if count > 1 else 0.0
-    ends = isinstance(to.item, Node)
+    ends = isinstance(to.item, Box)
     x, y, tx, ty = source.x, source.bottom, to.x + spread, to.y - (2 if ends else 0)
     way = Markup(
         '<path class="edge" d="M{:.0f} {:.0f}V{:.0f}C{:.0f} {:.0f} {:.0f} {:.0f} {:.0f} {:.0f}V{:.0f}"/>'
@@ -197,7 +197,7 @@ def _edge(source: Placed, to: Placed, index: int, count: int) -> Markup:
     return way + (Markup('<path class="tip" d="M{:.0f} {:.0f}l-4 -7h8z"/>').format(tx, ty + 2) if ends else "")
 
 
-def _box(p: Placed, node: Node, labels: Mapping[str, str]) -> Markup:
+def _box(p: Placed, node: Box, labels: Mapping[str, str]) -> Markup:
     left = p.x - WIDTH / 2
     parts = [
         Markup('<rect class="{}" x="{:.0f}" y="{:.0f}" width="{}" height="{}" rx="6"/>').format(

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnc.errors import MissingTool
 from rnnc.files import write_file
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _cache_apart() -> Iterator[None]:
     if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ:
         yield
         return
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         os.environ["MPLCONFIGDIR"] = folder
         try:
             yield
@@ -129,7 +129,7 @@ def _error(ax: Axes, signal: Signal) -> None:
 
 
 @dataclass(frozen=True)
-class Choice:
+class PlotPoint:
     """A point of a plot of what one pays and gets: on the ``front`` no other is better in one thing and as good in all."""
 
     name: str
@@ -139,7 +139,7 @@ class Choice:
     proposed: bool
 
 
-def plot_choices(choices: Sequence[Choice], x_label: str, file: str) -> None:
+def plot_choices(choices: Sequence[PlotPoint], x_label: str, file: str) -> None:
     """Draw SQNR over instructions into a PNG, the front joined by a line.
 
     Raises UsageError where the file cannot be written, MissingTool without matplotlib.

@@ -23,7 +23,7 @@ from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, round_half_up
 from rnnc.net import Array, Net, Op, Output, Probe, States, no_probe
-from rnnc.options import Told, not_told
+from rnnc.options import ProgressCallback, no_progress
 from rnnc.qnet import QNet, QOp
 from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Stream, stream_net
@@ -76,11 +76,11 @@ class Attribution:
 
 
 def attribute(
-    qnet: QNet, sequences: Sequences, steps: int, told: Told = not_told, *, whole: bool = False
+    qnet: QNet, sequences: Sequences, steps: int, progress: ProgressCallback = no_progress, *, whole: bool = False
 ) -> Attribution:
     """Measure every layer in ``steps`` steps of many lanes: sequences, or pieces of long ones; ``whole``: of all of them."""
     lanes = None if whole else LANES
-    return _Attribution(qnet, excerpts(sequences, qnet.net, steps, lanes), told).measure()
+    return _Attribution(qnet, excerpts(sequences, qnet.net, steps, lanes), progress).measure()
 
 
 def over_same_steps(found: Attribution, measured: Measurement, net: Net) -> Attribution:
@@ -146,8 +146,8 @@ def excerpts(sequences: Sequences, net: Net, steps: int, lanes: int | None = LAN
 
 
 class _Attribution:
-    def __init__(self, qnet: QNet, chosen: Excerpts, told: Told) -> None:
-        self.qnet, self.net, self.skips, self.told = qnet, replace(qnet.net, hop=0), chosen.skips, told
+    def __init__(self, qnet: QNet, chosen: Excerpts, progress: ProgressCallback) -> None:
+        self.qnet, self.net, self.skips, self.progress = qnet, replace(qnet.net, hop=0), chosen.skips, progress
         self.stretches = chosen.stretches
         self.groups = batches(chosen.sequences, qnet.net)
         self.done, self.runs = 0, _runs(self.net)
@@ -216,7 +216,7 @@ class _Attribution:
 
     def _tell(self) -> None:
         self.done += 1
-        self.told(self.done, self.runs)
+        self.progress(self.done, self.runs)
 
     def _worst(self, reference: Results, got: Results) -> float | None:
         found = [

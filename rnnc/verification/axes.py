@@ -16,7 +16,7 @@ from rnnc.streams import run_net
 from rnnc.tracing import Graph
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import relative_error
-from rnnc.verification.oracle import ask
+from rnnc.verification.reference import run_reference
 from rnnc.verification.session import Session
 
 FAR = 0.1
@@ -50,7 +50,7 @@ def _error(model: bytes, graph: Graph, options: Options) -> float:
     """Of the import with these axes, infinite where there is none."""
     try:
         net = to_stream(graph, options)
-        reference = ask(Session(model, net, options), _noise(net))
+        reference = run_reference(Session(model, net, options), _noise(net))
         groups = batches(reference.sequences, net)
         got = by_sequence(net, [(b, run_net(net, b.inputs)) for b in groups])
         errors = [

@@ -16,7 +16,7 @@ from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, roomy, why_uncounted
 from rnnc.verification.host import write_files
@@ -56,7 +56,7 @@ def firmware_image(contents: Contents, files: Mapping[str, str]) -> bytes | None
     if why_uncounted(contents.programs[0]):
         return None
     board = _board(contents.programs)
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         here = Path(folder)
         write_files(here, files)
         command = [board.compiler, *board.flags, *FLAGS, *_sources(contents), *_linking(board), "-o", IMAGE]

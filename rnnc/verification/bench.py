@@ -16,7 +16,14 @@ from rnnc.ops.lstm import Lstm
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.boards import BOARDS, Board
-from rnnc.verification.emulator import PORTABLE_BOARD, Measurement, find_board, measure, missing_tools, require_tools
+from rnnc.verification.emulator import (
+    PORTABLE_BOARD,
+    TargetMeasurement,
+    find_board,
+    measure,
+    missing_tools,
+    require_tools,
+)
 from rnnc.verification.locate_board import locate_on_board
 from rnnc.verification.peers import peers_of
 
@@ -47,9 +54,9 @@ def board_of(target: str) -> Board:
 
 
 def bench(
-    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], told: Callable[[str], None], skip: bool = False
+    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], note: Callable[[str], None], skip: bool = False
 ) -> list[dict[str, Any]]:
-    """Measure a network's package on each target; ``told`` hears which one is next.
+    """Measure a network's package on each target; ``note`` is called with which one is next.
 
     Args:
         name: prefix of the C.
@@ -64,7 +71,7 @@ def bench(
         require_tools(board)
     results = []
     for target, board in zip(targets, boards, strict=True):
-        told(f"running on {target}")
+        note(f"running on {target}")
         try:
             program = lower(qnet, target, name)
             files = emit(program, golden)
@@ -73,14 +80,14 @@ def bench(
         except (Refused, NoRoom) as error:
             if not skip:
                 raise
-            told(f"left out: {error.what}")
+            note(f"left out: {error.what}")
             continue
         found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
         results.append(figures(target, measured) | found | {"peers": _peers(qnet, target)})
     return results
 
 
-def figures(target: str, m: Measurement) -> dict[str, Any]:
+def figures(target: str, m: TargetMeasurement) -> dict[str, Any]:
     """A measurement as JSON has it; bytes, instructions of one step."""
     count = m.instructions
     return {

@@ -71,8 +71,8 @@ def diagnose(
         parts_at: the step after which float32 and float64 part by themselves.
     """
     clipped = [o for o in measured.occupancy if o.state and o.share_saturated >= RARELY]
-    told = [state_clipped(o, rises=rising(o, qnet, calibration), calibrated=calibration is not None) for o in clipped]
-    verdict = replace(verdict, states=tuple(f"{c.words[0].upper()}{c.words[1:]}. {c.cure}" for c in told))
+    causes = [state_clipped(o, rises=rising(o, qnet, calibration), calibrated=calibration is not None) for o in clipped]
+    verdict = replace(verdict, states=tuple(f"{c.words[0].upper()}{c.words[1:]}. {c.cure}" for c in causes))
     if verdict.level in (None, "good"):
         return verdict
     found = _Diagnosis(verdict, qnet, measured, options, calibration).cause(parts_at)

@@ -124,8 +124,8 @@ def of_struct(program: Program, found: Digest, steps: int) -> Digest:
     total = np.zeros((len(after), found.shape[2]), np.uint32)
     for k in range(overlap.lanes):
         at = next_window(overlap, after) if overlap.rings else under_way(overlap, after, k)
-        window = np.where(at.taken, at.first // overlap.hop, 0)
-        total += factor(k) * started[at.taken, window]
+        window = np.where(at.received, at.first // overlap.hop, 0)
+        total += factor(k) * started[at.received, window]
     return total
 
 

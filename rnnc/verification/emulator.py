@@ -17,7 +17,7 @@ import numpy as np
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
@@ -75,7 +75,7 @@ class Instructions:
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class TargetMeasurement:
     """What a package costs on its target.
 
     Args:
@@ -127,14 +127,14 @@ def require_tools(board: Board) -> None:
 
 def measure(
     program: Program, files: Mapping[str, str], board: Board | None = None, optimize: Sequence[str] = OPTIMIZE
-) -> Measurement:
+) -> TargetMeasurement:
     """Build a package with its self-test for ``board`` (that of the program's target), run it, and measure every step.
 
     Raises MissingTool; NoRoom where it does not fit; VerificationError where it does not build or does not end.
     """
     board = roomy(board or find_board(program.target.name), program)
     require_tools(board)
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         symbols = _symbols(board, image)
@@ -146,7 +146,7 @@ def measure(
         steps = max(1, len(counts.regions))
         lines = lines_of_ops(program, files[f"{program.name}.c"])
         ops = by_op(counts.sites, lines, f"{program.name}.c", image, board.addr2line)
-        return Measurement(
+        return TargetMeasurement(
             board.name,
             words["selftest"] == "0",
             int(words["selftest"]),
@@ -166,7 +166,7 @@ def selftest_output(
     """What a package prints while its self-test runs on a board; raises as ``measure`` does."""
     board = roomy(board, program)
     require_tools(board)
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         here = Path(folder)
         image = _build(here, program, files, board, optimize)
         return _run(here, board, image, _symbols(board, image), "")
@@ -187,7 +187,7 @@ def linked(program: Program, files: Mapping[str, str]) -> Footprint:
     Raises NoRoom where it does not fit the part, VerificationError where it does not build.
     """
     board = roomy(find_board(program.target.name), program)
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         image = _build(Path(folder), program, files, board, OPTIMIZE)
         return footprint(program, _symbols(board, image))
 
@@ -291,9 +291,9 @@ def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol], w
 
 
 @cache
-def _tools_folder() -> Scratch:
+def _tools_folder() -> TemporaryFolder:
     """Where the emulators' helpers are built, once a process."""
-    return Scratch("rnnc-tools-")
+    return TemporaryFolder("rnnc-tools-")
 
 
 @cache

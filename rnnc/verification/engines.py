@@ -16,7 +16,7 @@ from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.host import HostPackage, quantized, run_oracle
-from rnnc.verification.oracle import ask
+from rnnc.verification.reference import run_reference
 from rnnc.verification.session import Session
 from rnnc.verification.verify import real_outputs
 
@@ -47,7 +47,7 @@ def run_engine(
 
 
 def _onnxruntime(model: bytes, net: Net, options: Options, sequences: Sequences) -> dict[str, list[Floats]]:
-    reference = ask(Session(model, net, options), sequences)
+    reference = run_reference(Session(model, net, options), sequences)
     lengths = [len(s) for s in next(iter(sequences.values()))]
     result = {}
     for o in net.outputs:

@@ -17,7 +17,7 @@ from rnnc.qnet import QNet, QOp
 from rnnc.streams import Stream, Windows, stream_net
 from rnnc.verification.attribution import InIntegers
 from rnnc.verification.batches import Batch, by_sequence
-from rnnc.verification.oracle import Points
+from rnnc.verification.reference import Points
 from rnnc.verification.verify import Measurement, OutputFigures
 
 MOST_OP_STEPS, MOST_MACS = 6e4, 4e9
@@ -29,7 +29,7 @@ Transform = Callable[[str, Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class ErrorMetric:
     """Whose error is explained: one channel of an output, or all of them (None)."""
 
     points: Points
@@ -65,7 +65,7 @@ class Experiments:
         self.groups = [_shortened(b, _affordable(qnet, groups, share)) for b in groups]
         self.target = self._target(output, channel)
 
-    def _target(self, output: OutputFigures, channel: int | None) -> Target:
+    def _target(self, output: OutputFigures, channel: int | None) -> ErrorMetric:
         (o,) = (o for o in self.net.outputs if o.name == output.name)
         lengths = {i: n for b in self.groups for i, n in zip(b.members, b.lengths, strict=True)}
         at = zip(output.asked.sequence, output.asked.tick, strict=True)
@@ -75,7 +75,7 @@ class Experiments:
             [asked.sequence[k] for k in kept], [asked.tick[k] for k in kept], [asked.values[k] for k in kept]
         )
         index = self.net.values[o.value].dtype == "index"
-        return Target(points, points.reference, output.got[kept], channel, index)
+        return ErrorMetric(points, points.reference, output.got[kept], channel, index)
 
     def run(
         self,

@@ -15,7 +15,7 @@ from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import as_bytes
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array, Net
 from rnnc.qnet import QNet
 from rnnc.streams import Observer, Stream, Windows, stream_qnet
@@ -121,7 +121,7 @@ def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Se
     names = [p.name for p in programs]
     includes = "\n".join(f'#include "{n}.h"' for n in names)
     calls = "".join(CALL.format(name=n) for n in names)
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         here = Path(folder)
         write_files(here, {**files, "selftest_main.c": MAIN.format(includes=includes, calls=calls)})
         build(here, here / "selftest", [*sources, *(f"{n}_selftest.c" for n in names), "selftest_main.c"])
@@ -155,7 +155,7 @@ class HostPackage:
     def __init__(self, program: Program, files: Mapping[str, str]) -> None:
         self.program = program
         find_compiler()
-        self._folder = Scratch()
+        self._folder = TemporaryFolder()
         here = Path(self._folder.name)
         write_files(here, {**files, "driver.c": _driver(program)})
         library = here / "package.so"

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnc.backend.program import Port, Program
 from rnnc.fixed import Floats, Ints
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array
 from rnnc.streams import start_net, start_qnet
 from rnnc.verification.host import build, find_compiler, write_files
@@ -98,7 +98,7 @@ class LiveC(Live):
     def __init__(self, program: Program, files: Mapping[str, str]) -> None:
         self.program = program
         find_compiler()
-        self._folder = Scratch()
+        self._folder = TemporaryFolder()
         here = Path(self._folder.name)
         write_files(here, {**files, "live.c": _shim(program)})
         library = here / "live.so"

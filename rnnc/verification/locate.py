@@ -23,7 +23,7 @@ from rnnc.backend.emit.step import step_head
 from rnnc.backend.guards import ALWAYS_NEW, Always
 from rnnc.backend.program import Computed, Program
 from rnnc.fixed import Format
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array
 from rnnc.qnet import QOp
 from rnnc.streams import Stream, stream_qnet
@@ -119,7 +119,7 @@ def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int
     Raises VerificationError where the C with its looks does not compile.
     """
     sequence = f"sequence {run.batch.members[lane]}"
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         trace, oracle = _Trace(program, files, Path(folder)), Oracle(program)
         for first, last in _stretches(program, run.batch.steps, step):
             of_window = f" of the window that begins at step {first + 1}" if program.overlap else ""

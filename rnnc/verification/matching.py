@@ -12,7 +12,7 @@ from rnnc.data import Array, Part
 from rnnc.errors import DataError
 from rnnc.fixed import Ints
 from rnnc.net import Net, Output
-from rnnc.verification.oracle import Points
+from rnnc.verification.reference import Points
 
 Each = Literal["step", "sequence", "answer"]
 """What an entry is for: a step, a sequence (its answer at the end), or an answer where those are fewer than steps."""

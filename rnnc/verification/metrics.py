@@ -30,7 +30,7 @@ def sqnr_db(reference: Floats, got: Floats) -> float | None:
 
 
 @dataclass(frozen=True)
-class Difference:
+class ErrorFigures:
     """Figures of one output; None where they mean nothing: ``sqnr_db`` of row numbers, agreement of a scalar, infinities."""
 
     sqnr_db: float | None
@@ -39,21 +39,23 @@ class Difference:
     argmax_agreement: float | None
 
 
-def difference(reference: Floats, got: Floats, *, index: bool = False) -> Difference:
+def difference(reference: Floats, got: Floats, *, index: bool = False) -> ErrorFigures:
     """Compare ``[points, channels]``, real units, or row numbers where ``index``.
 
     ``argmax_agreement`` is the share of points where both have their largest channel in the same place, or, of row numbers,
     where they are equal.
     """
     if not len(reference):
-        return Difference(None, None, None, None)
+        return ErrorFigures(None, None, None, None)
     if index:
-        return Difference(None, None, None, float(np.mean(np.all(reference == got, axis=1))))
+        return ErrorFigures(None, None, None, float(np.mean(np.all(reference == got, axis=1))))
     agreement = float(np.mean(reference.argmax(1) == got.argmax(1))) if reference.shape[1] > 1 else None
     if not np.all(np.isfinite(reference)):
-        return Difference(None, None, None, agreement)
+        return ErrorFigures(None, None, None, agreement)
     error = got - reference
-    return Difference(sqnr_db(reference, got), float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), agreement)
+    return ErrorFigures(
+        sqnr_db(reference, got), float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), agreement
+    )
 
 
 INDEX_SLACK = 1e-3

@@ -16,7 +16,7 @@ def saved_state(program: Program, inputs: Mapping[str, Array], state: Mapping[st
     """A saved state, without header and check sum, for each lane: ``[lanes, bytes]``.
 
     Args:
-        inputs: what was taken since the reset, in integers, ``[steps, lanes, *shape]``.
+        inputs: what was received since the reset, in integers, ``[steps, lanes, *shape]``.
         state: the oracle's states then; not used where windows overlap.
     """
     steps, lanes = next(iter(inputs.values())).shape[:2]
@@ -40,11 +40,11 @@ def _of_windows(program: Program, overlap: Overlap, inputs: Mapping[str, Array])
     parts = []
     for k in range(overlap.lanes):
         at = next_window(overlap, np.array(steps)) if overlap.rings else under_way(overlap, np.array(steps), k)
-        first, taken, left = int(at.first), int(at.taken), int(at.left)
+        first, received, left = int(at.first), int(at.received), int(at.left)
         stream = stream_qnet(program.qnet, lanes)
-        if taken:
-            stream.advance({n: x[first : first + taken] for n, x in inputs.items()})
-        parts.append(_one(program, stream.state, taken, lanes))
+        if received:
+            stream.advance({n: x[first : first + received] for n, x in inputs.items()})
+        parts.append(_one(program, stream.state, received, lanes))
         parts += [] if overlap.rings else [_number(left, lanes)]
     for r in overlap.rings:
         ring = np.zeros((r.frames, lanes, r.port.size), np.int64)
@@ -52,27 +52,27 @@ def _of_windows(program: Program, overlap: Overlap, inputs: Mapping[str, Array])
             ring[t % r.frames] = inputs[r.port.name][t].reshape(lanes, -1)
         parts.append(_bytes(ring.swapaxes(0, 1).reshape(lanes, -1), r.bytes // r.size))
     if overlap.rings:
-        parts += [_number(n, lanes) for n in (steps % overlap.frames, (first + taken) % overlap.frames, left)]
+        parts += [_number(n, lanes) for n in (steps % overlap.frames, (first + received) % overlap.frames, left)]
     return np.concatenate(parts, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window, after each of some steps: its first frame, how many it has taken, and how many it (or its answer) waits for."""
+    """A window after each of some steps: its first frame, how many it has received, how many it (or its answer) waits for."""
 
     first: Array
-    taken: Array
+    received: Array
     left: Array
 
 
 def under_way(overlap: Overlap, steps: Array, lane: int) -> Window:
     """What the states of a lane are about, where each window has its own."""
     since, round_ = steps - lane * overlap.hop, overlap.steps * overlap.hop
-    taken = np.where(since < 0, 0, since % round_)
-    ended = taken >= overlap.window
-    left = np.where(since < 0, -since, np.where(ended, round_ - taken, 0))
+    received = np.where(since < 0, 0, since % round_)
+    ended = received >= overlap.window
+    left = np.where(since < 0, -since, np.where(ended, round_ - received, 0))
     idle = ended | (since < 0)
-    return Window(np.where(idle, 0, steps - taken), np.where(idle, 0, taken), left)
+    return Window(np.where(idle, 0, steps - received), np.where(idle, 0, received), left)
 
 
 def next_window(overlap: Overlap, steps: Array) -> Window:

@@ -90,7 +90,7 @@ class Session:
         self.net, self.options = net, options
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.inputs = {i.name: self._input(i) for i in self._session.get_inputs()}
-        self.held = {v.name for v in net.inputs if v.held}
+        self.per_sequence = {v.name for v in net.inputs if v.per_sequence}
 
     def _input(self, declared: Any) -> FileInput:
         bind = self.options.bind
@@ -110,7 +110,7 @@ class Session:
         feeds = {}
         for item in self.inputs.values():
             if item.name in axes:
-                given = steps[item.name][:1] if item.name in self.held else steps[item.name]
+                given = steps[item.name][:1] if item.name in self.per_sequence else steps[item.name]
                 dims = self._lengths(item, axes[item.name], given)
                 feeds[item.name] = axes[item.name].pack(given, dims).astype(item.dtype)
             elif item.name in state:
@@ -171,7 +171,7 @@ class Session:
         ``stepwise``: the file may take one step a call, on no axis of its own.
         """
         item = self.inputs[value.name]
-        if value.held:
+        if value.per_sequence:
             return [next(_layouts([d or 1 for d in item.dims], value, None, timeless=True), Axes(None))]
         found = list(_layouts([d or 1 for d in item.dims], value, None, timeless=False))
         found += _layouts([d or 1 for d in item.dims], value, None, timeless=True) if stepwise else []
@@ -209,7 +209,7 @@ class Session:
         changed = {
             v.name: np.concatenate([_random(v, rng, length - 1, lanes, 2.0**seed), steps[v.name][-1:]])
             for v in self.net.inputs
-            if not v.held
+            if not v.per_sequence
         }
         try:
             before, after = self._run(axes, steps, {}), self._run(axes, steps | changed, {})
@@ -230,7 +230,7 @@ class Session:
         """What the file answers to two sequences that differ in their last step alone."""
         rng, lanes, length = np.random.default_rng(0), self._lanes(axes), self._trial_length(axes)
         steps = {v.name: _random(v, rng, length, lanes) for v in self.net.inputs}
-        moving = [v for v in self.net.inputs if not v.held]
+        moving = [v for v in self.net.inputs if not v.per_sequence]
         changed = {v.name: np.concatenate([steps[v.name][:-1], _random(v, rng, 1, lanes)]) for v in moving}
         return [self._run(axes, s, {}) for s in (steps, steps | changed)]
 
@@ -250,7 +250,9 @@ class Session:
 
     def _common_length(self, axes: Mapping[str, Axes]) -> int | None:
         lengths = [
-            self.inputs[n].dims[a.time] if a.time is not None else 1 for n, a in axes.items() if n not in self.held
+            self.inputs[n].dims[a.time] if a.time is not None else 1
+            for n, a in axes.items()
+            if n not in self.per_sequence
         ]
         return next((n for n in lengths if n is not None), None if lengths else self._repeats(axes))
 

@@ -20,7 +20,7 @@ from rnnc.net import Array, Net, Output
 from rnnc.streams import start_net
 from rnnc.verification.batches import Batch, by_sequence
 from rnnc.verification.metrics import INDEX_SLACK, distance, largest
-from rnnc.verification.oracle import Points
+from rnnc.verification.reference import Points
 
 EXACT = 1e-5
 """The relative difference from onnxruntime that is rounding of float32 and no error, in every network."""
@@ -72,9 +72,9 @@ class Float32:
         """What is not judged and what to do; "" where all is."""
         if self.parts_at is None:
             return ""
-        told = f"float32 and float64 part at step {self.parts_at}"
+        parting = f"float32 and float64 part at step {self.parts_at}"
         advice = "no run can follow this network step by step further: compare over short sequences"
-        return f"{told}: {self.judged:,} of {self.points:,} values come before that and are judged; {advice}"
+        return f"{parting}: {self.judged:,} of {self.points:,} values come before that and are judged; {advice}"
 
 
 @dataclass(frozen=True, eq=False)

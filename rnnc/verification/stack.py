@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, VerificationError
-from rnnc.interruption import Scratch
+from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES
 from rnnc.verification.footprint import stack_frames
 from rnnc.verification.host import write_files
@@ -29,7 +29,7 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
         raise MissingTool(
             f"{board.compiler} is not installed: it reports the stack for {program.target.name}", hint=hint
         )
-    with Scratch() as folder:
+    with TemporaryFolder() as folder:
         here, is_avr = Path(folder), board.machine == "avr"
         write_files(here, files)
         asked = ["-fstack-usage", *([] if is_avr else ["-fcallgraph-info=su"])]

@@ -23,9 +23,9 @@ from rnnc.verification.batches import Batch, batches, by_sequence
 from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftests
 from rnnc.verification.locate import locate
 from rnnc.verification.matching import Span
-from rnnc.verification.metrics import Difference, difference, sqnr_db
+from rnnc.verification.metrics import ErrorFigures, difference, sqnr_db
 from rnnc.verification.occupancy import Counting, Occupancy
-from rnnc.verification.oracle import Points, ask
+from rnnc.verification.reference import Points, run_reference
 from rnnc.verification.score import Recorded, Task
 from rnnc.verification.session import Session
 from rnnc.verification.single import Fault, Float32, judge, run_single, with_sources
@@ -44,7 +44,7 @@ class OutputFigures:
     name: str
     asked: Points
     got: Floats
-    difference: Difference
+    difference: ErrorFigures
     same_weights: float | None
 
     @property
@@ -127,7 +127,7 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
 
     Raises DataError where the sequences are shorter than what the file takes at once.
     """
-    reference = ask(Session(model, net, options), sequences)
+    reference = run_reference(Session(model, net, options), sequences)
     groups = batches(reference.sequences, net)
     counting = Counting(qnet, ranges.bounds)
     runs = tuple(run_oracle(qnet, batch, counting.observer(batch), counting.watcher(batch)) for batch in groups)

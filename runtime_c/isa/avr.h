@@ -2,7 +2,7 @@
 #ifndef RNNC_ISA_AVR_H
 #define RNNC_ISA_AVR_H
 /* AVR: constants stay in program memory; rows one after the other. Of wide rows two are a block, stored column by column; one
- * that is left comes last. A taken operand is int16, whatever it was. */
+ * that is left comes last. A prepared operand is int16, whatever it was. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -163,7 +163,7 @@ static inline void rnnc_avr_wide(int32_t *acc, const int8_t *w, const int16_t *v
 #define RNNC_LANES 1
 #define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
 
-static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int16_t *v = (int16_t *)operand;
     uint16_t j;

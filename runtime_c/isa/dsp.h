@@ -10,7 +10,7 @@
  *
  * Of wide rows a word is a row's weights of two columns, row by row: SMLAD adds both products.
  *
- * A taken operand: [0] bytes to skip in the first turn of the unrolled loop, [1] bytes of activations, then these, int16,
+ * A prepared operand: [0] bytes to skip in the first turn of the unrolled loop, [1] bytes of activations, then these, int16,
  * padded with zeros to a multiple of four. */
 #include <stddef.h>
 #include <stdint.h>
@@ -173,7 +173,7 @@ static inline const int8_t *rnnc_dsp_wide(int32_t *acc, const int8_t *w, const i
 }
 #endif
 
-static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int32_t *v = (int32_t *)operand;
     uint16_t turns = (uint16_t)((columns + 3) / 4), j;

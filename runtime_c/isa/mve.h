@@ -4,7 +4,7 @@
 /* Cortex-M55, M85: the M-profile vector extension (Helium), four units a batch.
  *
  * Four rows are a block: of each 16 columns, then of the last 8 where they are left, every row in turn; of wide rows
- * always of 8 columns. A taken operand is as wide as it was, padded with zeros to a multiple of 8. */
+ * always of 8 columns. A prepared operand is as wide as it was, padded with zeros to a multiple of 8. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +23,7 @@
 #include "../rom.h"
 #include "elsewhere.h"
 
-static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     size_t n = (size_t)columns * (bits / 8u),
            all = (size_t)RNNC_OPERAND_LENGTH(columns) * (bits / 8u);

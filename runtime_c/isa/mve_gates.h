@@ -105,7 +105,7 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
 {
     mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
-    int32x4_t z, r, nx, nh, wide, value;
+    int32x4_t z, r, nx, nh, extended, value;
     (void)batch;
     r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
     RNNC_MVE_APART;
@@ -121,12 +121,12 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
     }
     RNNC_MVE_APART;
     z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
-    wide = vldrwq_z_s32(s, here);
+    extended = vldrwq_z_s32(s, here);
     /* -(32768 - z) = (z - 2^14) - 2^14 */
-    wide = vaddq_s32(wide,
-                     rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(wide, vshlq_n_s32(value, 14))));
-    vstrwq_p_s32(s, wide, here);
-    vstrhq_p_s32(h, vrshrq_n_s32(wide, 14), here);
+    extended = vaddq_s32(
+        extended, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(extended, vshlq_n_s32(value, 14))));
+    vstrwq_p_s32(s, extended, here);
+    vstrhq_p_s32(h, vrshrq_n_s32(extended, 14), here);
 }
 
 #endif

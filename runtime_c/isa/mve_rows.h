@@ -81,7 +81,7 @@ rnnc_mve_wide16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUS
     __asm__ volatile(RNNC_MVE_BLOCKS(RNNC_MVE_WIDE16 RNNC_MVE_WIDE16, RNNC_MVE_WIDE16));
 }
 
-static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     uint32_t j;
     for (j = 0; j < columns; j += 8) {

@@ -3,7 +3,7 @@
 #define RNNC_ISA_RV32_H
 /* RV32IM: a byte load, a multiplication and an addition a product.
  *
- * Four rows are a block, stored column by column, as int16 where they are wide. A taken operand is int16, whatever it was. */
+ * Four rows are a block, stored column by column, as int16 where they are wide. A prepared operand is int16, whatever it was. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -295,7 +295,7 @@ static inline int16_t rnnc_rv32_element(int32_t x)
 }
 #endif
 
-static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int16_t *v = (int16_t *)operand;
     uint16_t j;

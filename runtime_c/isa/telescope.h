@@ -9,7 +9,7 @@
  * A column of a block of wide rows is two words, V = w1 << 16 | (w0 + 32768) and the same of w3 and w2. With t_0 = sum of V x
  * and t_1 = sum of (V >> 16) x, modulo 2^32:  A_1 = t_1,   A_0 = t_0 - 65536 t_1 - 32768 sum of x
  *
- * A taken operand: [0] bytes to skip in the first turn of the unrolled loop, [1] 128 sum of x, [2] bytes of activations, then
+ * A prepared operand: [0] bytes to skip in the first turn of the unrolled loop, [1] 128 sum of x, [2] bytes of activations, then
  * these, int32, padded with zeros to a multiple of RNNC_TELESCOPE_COLUMNS.
  * The core's own header defines that, RNNC_TELESCOPE_TURN (columns of a turn) and RNNC_TELESCOPE_BYTES (of the code for
  * RNNC_TELESCOPE_COLUMNS). */
@@ -55,7 +55,7 @@ static inline const int8_t *rnnc_telescope_wide(int32_t *acc, const int8_t *w, c
 }
 #endif
 
-static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int32_t *v = (int32_t *)operand;
     uint16_t padded = (uint16_t)RNNC_TELESCOPE_PADDED(columns), j;

@@ -4,7 +4,7 @@
 /* x86-64 hosts with AVX2, found at run time unless the compiler may use it anyway; eight units a batch.
  *
  * Eight rows are a block: of each pair of columns, two weights of every row in turn, int8 or, of wide rows, int16. The blocks of a batch of units, up to
- * four, are interleaved: rnnc_product reads one stream. A taken operand is int16, padded to an even number. Hosts of other
+ * four, are interleaved: rnnc_product reads one stream. A prepared operand is int16, padded to an even number. Hosts of other
  * kinds read the same packing in plain C. */
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 #define RNNC_LANES 8
 #define RNNC_OPERAND_BYTES(columns, bits) (2 * (((columns) + 1) / 2 * 2))
 
-static inline void rnnc_take(void *operand, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
     int16_t *v = (int16_t *)operand;
     size_t j, n = columns;

@@ -143,7 +143,7 @@ __attribute__((target("avx2"), noinline, unused)) static void
 rnnc_avx2_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax,
                     const int32_t *ah, int32_t *s, int16_t *h, uint16_t n, uint8_t activation)
 {
-    __m256i lanes = rnnc_avx2_lanes(n), wide = _mm256_maskload_epi32(s, lanes);
+    __m256i lanes = rnnc_avx2_lanes(n), extended = _mm256_maskload_epi32(s, lanes);
     __m256i z = rnnc_avx2_sigmoid(rnnc_avx2_gate(b, mx, mh, ax, ah));
     __m256i r = rnnc_avx2_sigmoid(rnnc_avx2_gate(b + 8, mx + 8, mh + 8, ax + 8, ah + 8));
     __m256i nx = _mm256_add_epi32(rnnc_avx2_load(ax + 16), rnnc_avx2_load(b + 16));
@@ -160,10 +160,10 @@ rnnc_avx2_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, co
                                  _mm256_set1_epi32(32767));
     }
     z = _mm256_sub_epi32(_mm256_set1_epi32(32768), z);
-    wide = _mm256_add_epi32(
-        wide, rnnc_avx2_mul15(z, _mm256_sub_epi32(_mm256_slli_epi32(value, 14), wide)));
-    _mm256_maskstore_epi32(s, lanes, wide);
-    rnnc_avx2_store16(h, rnnc_avx2_shift_round(wide, 14), n);
+    extended = _mm256_add_epi32(
+        extended, rnnc_avx2_mul15(z, _mm256_sub_epi32(_mm256_slli_epi32(value, 14), extended)));
+    _mm256_maskstore_epi32(s, lanes, extended);
+    rnnc_avx2_store16(h, rnnc_avx2_shift_round(extended, 14), n);
 }
 
 #define RNNC_LSTM_UNITS

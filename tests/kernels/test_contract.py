@@ -33,7 +33,7 @@ GOOD = """
 #define RNNC_GROUP 2
 #define RNNC_LANES 2
 #define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
-static inline void rnnc_take(void *v, const void *x, uint8_t bits, uint16_t columns)
+static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     memcpy(v, x, (size_t)columns * (bits / 8u));
 }
@@ -63,12 +63,12 @@ static inline uint32_t rnnc_lut_index(uint32_t a) { return a >> 8 > 192 ? 192 : 
 """A target."""
 PRODUCT = GOOD[GOOD.index("static inline const int8_t *rnnc_product") : GOOD.index("static inline const int8_t *\n")]
 WIDE = GOOD[GOOD.index("static inline const int8_t *\n") : GOOD.index("#define RNNC_SHIFT")]
-TAKE = GOOD[GOOD.index("static inline void rnnc_take") : GOOD.index("static inline const int8_t")]
+PREPARE = GOOD[GOOD.index("static inline void rnnc_prepare") : GOOD.index("static inline const int8_t")]
 FAULTS = {
     "no product": (PRODUCT, "", "rnnc_product"),
     "no product of wide rows": (WIDE, "", "rnnc_product_wide"),
     "a wide product of 32-bit rows": ("bits, uint16_t columns, uint16_t", "bits, uint16_t columns, uint32_t", "wide"),
-    "no take": (TAKE, "", "rnnc_take"),
+    "no prepare": (PREPARE, "", "rnnc_prepare"),
     "a product of 32-bit columns": ("uint16_t columns,\n", "uint32_t columns,\n", "rnnc_product"),
     "a product of int16 vectors": ("const void *v, uint8_t bits", "const int16_t *v, uint8_t bits", "rnnc_product"),
     "a product that gives no constant": (
@@ -76,11 +76,15 @@ FAULTS = {
         "inline void *rnnc_product",
         "rnnc_product",
     ),
-    "a take of a constant": ("void *v, const void *x, uint8_t bits", "void *v, void *x, uint8_t bits", "rnnc_take"),
-    "a take by signed bits": (
+    "a prepare of a constant": (
+        "void *v, const void *x, uint8_t bits",
+        "void *v, void *x, uint8_t bits",
+        "rnnc_prepare",
+    ),
+    "a prepare by signed bits": (
         "const void *x, uint8_t bits, uint16_t",
         "const void *x, int8_t bits, uint16_t",
-        "rnnc_take",
+        "rnnc_prepare",
     ),
     "a shift by a signed number": ("int32_t x, uint32_t s", "int32_t x, int32_t s", "rnnc_shift"),
     "a signed interval": ("inline uint32_t rnnc_lut_index", "inline int32_t rnnc_lut_index", "rnnc_lut_index"),
@@ -149,7 +153,7 @@ int main(void)
         for (n = 1; n <= {LIMIT}; n++) {{
             const uint8_t *end = (const uint8_t *)buffer + RNNC_OPERAND_BYTES(n, bits);
             memset(buffer, 0x5a, sizeof buffer);
-            rnnc_take(buffer, x, bits, n);
+            rnnc_prepare(buffer, x, bits, n);
             for (k = 0; k < 64 && end[k] == 0x5a; k++) {{ }}
             printf("%d %d\\n", (int)RNNC_OPERAND_BYTES(n, bits), k == 64 && end[-1] != 0x5a);
         }}

@@ -45,20 +45,20 @@ uint32_t crc(const uint8_t *p, size_t n) { return rnnc_crc32(p, n); }
 void round_trip(const int32_t *v, int32_t *w, int32_t n, uint8_t *blob);
 void round_trip(const int32_t *v, int32_t *w, int32_t n, uint8_t *blob)
 {
-    (void)rnnc_put32(blob, v, (size_t)n);
-    (void)rnnc_take32(w, blob, (size_t)n);
+    (void)rnnc_write32(blob, v, (size_t)n);
+    (void)rnnc_read32(w, blob, (size_t)n);
 }
 void round_trip16(const int16_t *v, int16_t *w, int32_t n, uint8_t *blob);
 void round_trip16(const int16_t *v, int16_t *w, int32_t n, uint8_t *blob)
 {
-    (void)rnnc_put16(blob, v, (size_t)n);
-    (void)rnnc_take16(w, blob, (size_t)n);
+    (void)rnnc_write16(blob, v, (size_t)n);
+    (void)rnnc_read16(w, blob, (size_t)n);
 }
 void round_trip8(const int8_t *v, int8_t *w, int32_t n, uint8_t *blob);
 void round_trip8(const int8_t *v, int8_t *w, int32_t n, uint8_t *blob)
 {
-    (void)rnnc_put8(blob, v, (size_t)n);
-    (void)rnnc_take8(w, blob, (size_t)n);
+    (void)rnnc_write8(blob, v, (size_t)n);
+    (void)rnnc_read8(w, blob, (size_t)n);
 }
 """
 

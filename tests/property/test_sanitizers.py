@@ -65,7 +65,7 @@ static void run_NAME(FILE *in, FILE *out)
         int wrote = 0;
         const size_t end = NAME_BLOB_LEN - RNNC_BLOB_CRC;
         for (size_t i = RNNC_BLOB_HEADER; i < end; i++) { blob[i] = (uint8_t)(k ? rand() >> 7 : 255); }
-        rnnc_put_u32(blob + end, rnnc_crc32(blob, end));
+        rnnc_write_u32(blob + end, rnnc_crc32(blob, end));
         if (NAME_restore(s, blob, NAME_BLOB_LEN)) { exit(6); }
         for (int t = 0; t < FORGED_TICKS; t++) { STEP }
         DRAIN

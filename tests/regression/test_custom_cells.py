@@ -9,7 +9,7 @@ from tests.support.nets import draw, integers, noise, to_integers
 
 
 def test_a_recurrent_layer_reads_what_a_custom_cell_feeds_back() -> None:
-    """Its operand is the 16-bit copy of a wide state: calibration knows it by the state's name."""
+    """Its operand is the 16-bit copy of an extended state: calibration knows it by the state's name."""
     net = draw(35, ("custom", "rnn"))
     qnet = to_integers(net, noise(net, 64, 1))
     assert any(name.endswith(".int16") for name in qnet.formats)

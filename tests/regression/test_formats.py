@@ -10,7 +10,7 @@ from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.running import Running
 from rnnc.ops.scale import Scale
-from rnnc.ops.shift import Shift
+from rnnc.ops.time_shift import TimeShift
 from rnnc.options import Options
 from rnnc.streams import run_qnet
 from tests.support.nets import to_integers
@@ -33,7 +33,7 @@ def test_a_sum_of_values_far_below_their_format() -> None:
     ("op", "window"),
     [
         (Reverse("reverse0", ("x",), ("y",), 40_000, 1), 40_000),
-        (Shift("shift0", ("x",), ("y",), 0, 0, 1, 70_000), 0),
+        (TimeShift("shift0", ("x",), ("y",), 0, 0, 1, 70_000), 0),
     ],
 )
 def test_more_steps_than_a_counter_of_16_bits_holds_are_refused(op: Op, window: int) -> None:

@@ -13,7 +13,7 @@ QUICK = ("rnnc/cli/", "rnnc/__init__.py", "rnnc/__main__.py")
 """Where a function imports what its command needs, so that others start without it."""
 LARGE = tuple(name for name in HOMES if name not in sys.stdlib_module_names)
 """Libraries that take long to import: functions import them, wherever they are allowed."""
-MUTUAL = {("rnnc/ops/shift.py", "rnnc.ops.conv")}
+MUTUAL = {("rnnc/ops/time_shift.py", "rnnc.ops.conv")}
 """Ops that take each other in, or become each other; no others may."""
 
 

@@ -21,9 +21,9 @@ from rnnc.ops.pool_max import MaxPool
 from rnnc.ops.reshape import Reshape
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.running import Running, What
-from rnnc.ops.shift import Shift
 from rnnc.ops.squash import Squash
 from rnnc.ops.stack import Stack
+from rnnc.ops.time_shift import TimeShift
 from rnnc.ops.window_dense import WindowDense
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def shift(s: Sketch) -> None:
     """Steps added or dropped at the ends of a sequence, or all but every second."""
     n = s.name("shift")
     before, after = (int(k) for k in s.rng.integers(-2, 3, 2))
-    s.add(Shift(n, (s.value,), (f"{n}.y",), before, after, s.size, int(s.rng.choice([1, 1, 2]))), s.size)
+    s.add(TimeShift(n, (s.value,), (f"{n}.y",), before, after, s.size, int(s.rng.choice([1, 1, 2]))), s.size)
 
 
 def stack(s: Sketch) -> None:

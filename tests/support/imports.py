@@ -13,7 +13,7 @@ from rnnc.options import Options
 from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.metrics import relative_error
-from rnnc.verification.oracle import ask
+from rnnc.verification.reference import run_reference
 from rnnc.verification.session import Session
 
 
@@ -28,7 +28,7 @@ def import_error(model: bytes, options: Options | None = None, steps: int = 60, 
     file, _ = read_model(model)
     select_outputs(file, options.outputs, "")
     session = Session(bytes(file.SerializeToString()), net, options)
-    reference = ask(session, {name: [x] for name, x in data.items()})
+    reference = run_reference(session, {name: [x] for name, x in data.items()})
     groups = batches(reference.sequences, net)
     got = by_sequence(net, [(b, run_net(net, b.inputs)) for b in groups])
     worst = 0.0

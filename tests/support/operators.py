@@ -267,12 +267,12 @@ ACTIVATIONS = [
 ]
 
 COMPARISONS = [
-    Case("greater", op("Greater", 0.3), 20, kind="inside", truth=True),
-    Case("less_or_equal_by_element", op("LessOrEqual", _B), 20, kind="inside", truth=True),
-    Case("above_a_constant", lambda b, x: b.op("Less", b.const(0.3), x), 20, kind="inside", truth=True),
-    Case("not", lambda b, x: b.op("Not", b.op("Less", x, b.const(_B))), 20, kind="inside", truth=True),
+    Case("greater", op("Greater", 0.3), 20, kind="compare", truth=True),
+    Case("less_or_equal_by_element", op("LessOrEqual", _B), 20, kind="compare", truth=True),
+    Case("above_a_constant", lambda b, x: b.op("Less", b.const(0.3), x), 20, kind="compare", truth=True),
+    Case("not", lambda b, x: b.op("Not", b.op("Less", x, b.const(_B))), 20, kind="compare", truth=True),
     Case("not_zero", lambda b, x: b.op("Not", b.op("Equal", b.op("Relu", x), b.const(0.0))), 20, truth=True),
-    Case("compared", _with_itself("Greater"), 20, kind="inside", truth=True),
+    Case("compared", _with_itself("Greater"), 20, kind="compare", truth=True),
     Case("between", _two_limits("And", -0.4, 0.6), 20, kind="minmax", truth=True),
     Case("on_either_side", _two_limits("Or", 0.6, -0.4), 20, kind="minmax", truth=True),
     Case("one_of_both", _two_limits("Xor", 0.6, 0.9), 20, kind="add", truth=True),

@@ -11,11 +11,11 @@ from rnnc.ops.affine import Affine
 from rnnc.ops.along import Along
 from rnnc.ops.argmax import ArgMax
 from rnnc.ops.clip import Clip
+from rnnc.ops.compare import Compare
 from rnnc.ops.curve import FUNCTIONS, Curve
 from rnnc.ops.dense import Dense
 from rnnc.ops.div import Div
 from rnnc.ops.embedding import Embedding
-from rnnc.ops.inside import Inside
 from rnnc.ops.leaky_relu import LeakyRelu
 from rnnc.ops.log import Log
 from rnnc.ops.magnitude import Magnitude
@@ -107,11 +107,11 @@ def decision(s: Sketch) -> None:
 
 def stepped(s: Sketch) -> None:
     """x rounded, or whether it lies between limits."""
-    x, shape, kind = s.value, (s.size,), str(s.rng.choice(["round", "inside"]))
+    x, shape, kind = s.value, (s.size,), str(s.rng.choice(["round", "compare"]))
     n = s.name(kind)
     strict, outside = (bool(k) for k in s.rng.integers(2, size=2))
     limits = s.rng.standard_normal((2, s.size))
     if kind == "round":
         s.add(Round(n, (x,), (f"{n}.y",), str(s.rng.choice(["Floor", "Ceil", "Round"])), shape), s.size)
     else:
-        s.add(Inside(n, (x,), (f"{n}.y",), limits.min(0), limits.max(0), shape, strict, outside), s.size)
+        s.add(Compare(n, (x,), (f"{n}.y",), limits.min(0), limits.max(0), shape, strict, outside), s.size)

@@ -12,7 +12,7 @@ from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 
-PLUMBING = ("layout", "shift", "delay", "identity", "rescale")
+PLUMBING = ("layout", "time_shift", "delay", "identity", "requantize")
 """Ops that move elements: named only where there is nothing else."""
 INTRODUCTION = """# Supported operators
 

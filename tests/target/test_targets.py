@@ -26,7 +26,7 @@ from rnnc.streams import run_qnet
 from rnnc.tracing import InitialState
 from rnnc.verification.bench import bench
 from rnnc.verification.boards import BOARDS
-from rnnc.verification.emulator import Measurement, measure, missing_tools
+from rnnc.verification.emulator import TargetMeasurement, measure, missing_tools
 from rnnc.verification.locate_board import locate_on_board
 from tests.support.nets import LAYERS, draw_integers, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
@@ -53,7 +53,7 @@ def network(seed: int):  # type: ignore[no-untyped-def]
     return draw_integers(seed, (list(LAYERS)[seed],) if seed < len(LAYERS) else ())
 
 
-def on_board(seed: int, board: str) -> Measurement:
+def on_board(seed: int, board: str) -> TargetMeasurement:
     target = board if board in TARGETS else list(TARGETS)[seed % len(TARGETS)]
     program, files = package(network(seed), target=target, steps=STEPS)
     return measure(program, files, BOARDS[board])

@@ -46,8 +46,8 @@ def test_all_layers_in_integers_are_the_integers(layers: list[str]) -> None:
     ints = run_qnet(qnet, {k: qnet.formats[k].quantize(v) for k, v in x.items()})["y"]
     got = qnet.formats[qnet.outputs[0].value].dequantize(ints).reshape(STEPS, -1)
     assert found.steps == STEPS
-    rescaled = len(qnet.ops) > len(net.ops)  # there the value goes from format to format in one rounding, not in two
-    assert found.network == pytest.approx(sqnr_db(want, got), abs=1.0 if rescaled else 1e-9)
+    requantized = len(qnet.ops) > len(net.ops)  # there the value goes from format to format in one rounding, not in two
+    assert found.network == pytest.approx(sqnr_db(want, got), abs=1.0 if requantized else 1e-9)
 
 
 def _lstm_and_two_dense() -> Net:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from rnnc.qnet import QNet
-from rnnc.report.drawing import Node, Track, _nodes, _place, _rows, picture
+from rnnc.report.drawing import Box, Track, _nodes, _place, _rows, picture
 from rnnc.report.page import bars
 from tests.support.nets import LAYERS, draw, noise, to_integers
 
@@ -55,8 +55,8 @@ def test_boxes_do_not_overlap_and_lie_within(seed: int) -> None:
 
 
 def test_a_value_passes_rows_that_do_not_read_it() -> None:
-    source, middle = Node("port", ("a",), (), ("a",)), Node("op", ("b",), ("a",), ("b",))
-    end, out = Node("op", ("c",), ("a", "b"), ("c",)), Node("port", ("y",), ("c",), ())
+    source, middle = Box("port", ("a",), (), ("a",)), Box("op", ("b",), ("a",), ("b",))
+    end, out = Box("op", ("c",), ("a", "b"), ("c",)), Box("port", ("y",), ("c",), ())
     rows = _rows([source, middle, end, out])
     assert rows == [[source], [middle, Track("a")], [end], [out]]
     placed, width, height = _place(rows)
@@ -68,7 +68,7 @@ def test_a_value_passes_rows_that_do_not_read_it() -> None:
 def test_the_rows_of_a_net_hold_each_node_once() -> None:
     nodes = _nodes(_qnet(NETS[-1]))
     rows = _rows(nodes)
-    assert sorted(n.lines[0] for row in rows for n in row if isinstance(n, Node)) == sorted(n.lines[0] for n in nodes)
+    assert sorted(n.lines[0] for row in rows for n in row if isinstance(n, Box)) == sorted(n.lines[0] for n in nodes)
 
 
 def test_many_bars_are_gathered() -> None:

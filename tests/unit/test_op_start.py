@@ -99,7 +99,7 @@ def test_it_is_what_onnxruntime_gives(case: Start, steps: int | str) -> None:
     error, net = import_error(case.model(steps=steps), steps=3 * T)
     assert error < LIMIT
     assert kinds(net).count("started") == case.layers
-    assert {v.name: v.held for v in net.inputs} == {"x": False, "z": True}
+    assert {v.name: v.per_sequence for v in net.inputs} == {"x": False, "z": True}
 
 
 @pytest.mark.parametrize(

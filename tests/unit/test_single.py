@@ -20,7 +20,7 @@ from rnnc.report.terminal import summary
 from rnnc.streams import run_net, stream_net
 from rnnc.tracing import InitialState
 from rnnc.verification.batches import batches, by_sequence
-from rnnc.verification.oracle import Points, ask
+from rnnc.verification.reference import Points, run_reference
 from rnnc.verification.session import Session
 from rnnc.verification.single import EXACT, PARTED, Judged, judge, run_single, single, with_sources
 from tests.support.graphs import Builder
@@ -96,7 +96,7 @@ def net_of(name: str) -> Net:
 def judged(name: str, net: Net, steps: int, size: float = 1.0) -> Judged:
     """What holds of ``net`` as the import of a file."""
     x = size * np.random.default_rng(1).standard_normal((steps, *net.inputs[0].shape))
-    reference = ask(Session(content(name), net, Options()), {net.inputs[0].name: [x.astype(np.float32)]})
+    reference = run_reference(Session(content(name), net, Options()), {net.inputs[0].name: [x.astype(np.float32)]})
     groups, watched = batches(reference.sequences, net), with_sources(net)
     exact = by_sequence(watched, [(b, run_net(watched, b.inputs)) for b in groups])
     return judge(net, exact, run_single(watched, groups), reference.outputs)

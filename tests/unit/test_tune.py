@@ -53,7 +53,7 @@ def test_a_layer_that_is_not_there_is_refused() -> None:
 @pytest.mark.usefixtures("estimates")
 def test_every_combination_of_few_layers_is_tried() -> None:
     heard: list[tuple[int, int]] = []
-    found = tune(small(), _data(), Options(), told=lambda done, total: heard.append((done, total)))
+    found = tune(small(), _data(), Options(), progress=lambda done, total: heard.append((done, total)))
     assert found.layers == ("lstm0",) and not found.counted
     assert [c.a8 for c in found.candidates] == [(), ("lstm0",)]
     a16, a8 = found.candidates

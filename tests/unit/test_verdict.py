@@ -18,7 +18,7 @@ from rnnc.package import Package
 from rnnc.verification.cause import diagnose
 from rnnc.verification.metrics import difference
 from rnnc.verification.occupancy import Occupancy
-from rnnc.verification.oracle import Points
+from rnnc.verification.reference import Points
 from rnnc.verification.verdict import judge, judge_output, most_clipped, too_still
 from rnnc.verification.verify import OutputFigures
 from tests.support.faults import FAULTS

@@ -17,7 +17,7 @@ from rnnc.options import Options
 from rnnc.package import Package
 from rnnc.streams import run_net
 from rnnc.verification.batches import batches, by_sequence
-from rnnc.verification.oracle import PREFIX_POINTS, ask
+from rnnc.verification.reference import PREFIX_POINTS, run_reference
 from rnnc.verification.session import Axes, Session
 from rnnc.verification.single import Fault
 from tests.support.graphs import Builder
@@ -52,7 +52,7 @@ def test_more_values_than_the_net_gives_are_no_comparison() -> None:
         return b.model({"x": [12, 1, 3]}, ["y"])
 
     with pytest.raises(UnreadableModel, match=r"gives 12 values of 'y' .* 6\n"):
-        ask(Session(form(1), rnnc.load_net(form(2)), Options()), {"x": [recording(24, 0)]})
+        run_reference(Session(form(1), rnnc.load_net(form(2)), Options()), {"x": [recording(24, 0)]})
 
 
 # ------------------------------------------------------------------- axes and states
@@ -155,31 +155,31 @@ def test_a_file_that_onnxruntime_refuses_is_unreadable() -> None:
 )
 def test_a_stream_output_is_compared_at_every_step(form: dict[str, Any]) -> None:
     data = sequences(7, 30)
-    reference = ask(session(small(**form)), data)
+    reference = run_reference(session(small(**form)), data)
     points = reference.outputs["y"]
     assert points.sequence == [0] * 7 + [1] * 30 and points.tick == [*range(7), *range(30)]
     assert np.allclose(points.reference, np.concatenate([plain(x) for x in data["x"]]), atol=1e-6)
 
 
 def test_an_exposed_state_is_fed_back_k_steps_at_a_time() -> None:
-    reference = ask(session(small(4, explicit=True)), sequences(11))
+    reference = run_reference(session(small(4, explicit=True)), sequences(11))
     assert reference.dropped == 3 and reference.outputs["y"].tick == [*range(8)]
     assert np.allclose(reference.outputs["y"].reference, plain(recording(11))[:8], atol=1e-6)
 
 
 def test_a_fixed_length_cuts_and_starts_anew() -> None:
-    reference = ask(session(small(4)), sequences(11, 3))
+    reference = run_reference(session(small(4)), sequences(11, 3))
     assert reference.dropped == 6 and [len(s) for s in reference.sequences["x"]] == [4, 4]
     assert np.allclose(reference.outputs["y"].reference[4:], plain(recording(11)[4:8]), atol=1e-6)
 
 
 def test_sequences_shorter_than_a_fixed_length_are_refused() -> None:
     with pytest.raises(DataError, match="takes 9 steps at once and the longest sequence has 8"):
-        ask(session(small(9)), sequences(8, 3))
+        run_reference(session(small(9)), sequences(8, 3))
 
 
 def test_a_last_output_is_asked_at_every_step_where_the_state_is_exposed() -> None:
-    points = ask(session(small(last=True, explicit=True)), sequences(20)).outputs["y"]
+    points = run_reference(session(small(last=True, explicit=True)), sequences(20)).outputs["y"]
     assert points.tick == [*range(20)]
     assert np.allclose(points.reference, plain(recording(20)), atol=1e-6)
 
@@ -187,7 +187,7 @@ def test_a_last_output_is_asked_at_every_step_where_the_state_is_exposed() -> No
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_a_last_output_is_asked_at_ends_and_prefixes_else(count: int) -> None:
     data = sequences(*[70] * count)
-    points = ask(session(small(last=True)), data).outputs["y"]
+    points = run_reference(session(small(last=True)), data).outputs["y"]
     assert len(points.tick) >= PREFIX_POINTS
     assert {s for s, t in zip(points.sequence, points.tick, strict=True) if t == 69} == set(range(count))
     exact = [plain(data["x"][s])[t] for s, t in zip(points.sequence, points.tick, strict=True)]
@@ -196,7 +196,7 @@ def test_a_last_output_is_asked_at_ends_and_prefixes_else(count: int) -> None:
 
 def test_lanes_are_streams_of_their_own() -> None:
     data = sequences(6, 8, 6, 8, 6)
-    reference = ask(session(small(batch=2)), data)
+    reference = run_reference(session(small(batch=2)), data)
     points = reference.outputs["y"]
     for i, x in enumerate(data["x"]):
         at = [k for k, s in enumerate(points.sequence) if s == i]

@@ -156,9 +156,9 @@ def test_a_file_that_starts_anew_is_told_apart_from_the_c_that_goes_on() -> None
 
 
 def test_the_header_s_example_is_the_use_that_was_compared() -> None:
-    assert f"if (++taken == {T})" in compiled().files["model.h"]
+    assert f"if (++frames == {T})" in compiled().files["model.h"]
     window = compiled(hop=3).files["model.h"]
-    assert "taken" not in window and f"y: the answer to the newest {T} frames" in window
+    assert "++frames" not in window and f"y: the answer to the newest {T} frames" in window
     assert f"Frame {T}, and every 3 frames after it, writes the outputs" in window
 
 

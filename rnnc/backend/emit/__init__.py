@@ -260,7 +260,7 @@ def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
     steps = len(next(iter(golden.inputs.values())))
     arrays = [_golden(f"in_{p.c_name}_", p, golden.inputs[p.name]) for p in program.inputs]
     arrays += [_golden(f"out_{p.c_name}_", p, golden.outputs[p.name]) for p in program.outputs]
-    told = program.returns or bool(program.flush)
+    reports = program.returns or bool(program.flush)
     outputs = []
     for i, p in enumerate(program.outputs):
         count = f"count_{p.c_name}_"
@@ -269,14 +269,14 @@ def _selftest(program: Program, golden: Golden) -> dict[str, Any]:
                 "ctype": p.format.ctype,
                 "c_name": p.c_name,
                 "size": p.size,
-                "condition": (f"wrote & {1 << i}" if program.apart else "wrote") if told else "",
-                "differs": _differs(p, count if told else "step"),
+                "condition": (f"wrote & {1 << i}" if program.apart else "wrote") if reports else "",
+                "differs": _differs(p, count if reports else "step"),
                 "count": np.asarray(golden.outputs[p.name]).size // p.size,
             }
         )
     inputs = [{"ctype": p.format.ctype, "c_name": p.c_name, "size": p.size} for p in program.inputs]
     return {
-        "told": told,
+        "reports": reports,
         "rom": [*program.target.rom, "rom.h"],
         "arrays": arrays,
         "inputs": inputs,

@@ -59,8 +59,8 @@ def _clamp(member: Member, at: str) -> list[str]:
     return [for_each(n, f"{x} = {value if f.bits == 32 else f'({f.ctype}){value}'};")]
 
 
-def _follow(narrow: str, wide: str, member: Member, at: str) -> list[str]:
-    value = f"rnnc_upper({at}->{wide}[i])"
+def _follow(narrow: str, extended: str, member: Member, at: str) -> list[str]:
+    value = f"rnnc_upper({at}->{extended}[i])"
     if member.state.format.bits == 8:
         value = f"rnnc_narrow({value})"
     return [for_each(member.state.size, f"{at}->{narrow}[i] = {value};")]
@@ -87,12 +87,12 @@ def _of_states(program: Program) -> tuple[list[str], list[str], list[str]]:
     for m in program.members:
         if not m.state.follows:
             bits, n = m.state.format.bits, m.state.size
-            save.append(f"p = rnnc_put{bits}(p, {at}->{m.c_name}, {n});")
-            restore.append(f"p = rnnc_take{bits}({at}->{m.c_name}, p, {n});")
+            save.append(f"p = rnnc_write{bits}(p, {at}->{m.c_name}, {n});")
+            restore.append(f"p = rnnc_read{bits}({at}->{m.c_name}, p, {n});")
     wait = ["wait"] if program.overlap and not program.overlap.rings else []
     for name in [*(c.c_name for c in program.counters), *wait]:
-        save.append(f"p = rnnc_put_u16(p, {at}->{name});")
-        restore.append(f"p = rnnc_take_u16(&{at}->{name}, p);")
+        save.append(f"p = rnnc_write_u16(p, {at}->{name});")
+        restore.append(f"p = rnnc_read_u16(&{at}->{name}, p);")
     check = [line for m in program.members for line in _clamp(m, at)]
     for m in program.members:
         if m.state.follows:
@@ -107,11 +107,11 @@ def _of_windows(
     save, restore = _each(program, "const ", save), _each(program, "", restore)
     for r in overlap.rings:
         bits = 8 * ITEM_BYTES[r.port.format.ctype]
-        save.append(f"p = rnnc_put{bits}(p, (const int{bits}_t *)s->{r.c_name}, {r.size});")
-        restore.append(f"p = rnnc_take{bits}((int{bits}_t *)s->{r.c_name}, p, {r.size});")
+        save.append(f"p = rnnc_write{bits}(p, (const int{bits}_t *)s->{r.c_name}, {r.size});")
+        restore.append(f"p = rnnc_read{bits}((int{bits}_t *)s->{r.c_name}, p, {r.size});")
     for name, _ in overlap.counters:
-        save.append(f"p = rnnc_put_u16(p, s->{name});")
-        restore.append(f"p = rnnc_take_u16(&s->{name}, p);")
+        save.append(f"p = rnnc_write_u16(p, s->{name});")
+        restore.append(f"p = rnnc_read_u16(&s->{name}, p);")
     return save, restore, [*(_each(program, "", check) if check else []), *clamp_lines(overlap)]
 
 

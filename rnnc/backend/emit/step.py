@@ -15,21 +15,21 @@ from rnnc.backend.program import Member, Port, Program
 
 
 @dataclass(frozen=True)
-class Function:
+class CFunction:
     """A C function: its head and the lines of its body."""
 
     head: str
     lines: tuple[str, ...]
 
 
-def step_functions(program: Program) -> list[Function]:
+def step_functions(program: Program) -> list[CFunction]:
     """All of them, in an order in which each is defined before it is called."""
     if not program.live and not program.window:
         result = [f"return {wrote(program)};"] if program.returns else []
-        return [Function(step_head(program), (*_work(program), *result))]
-    tick = Function(_tick_head(program), (*_work(program), f"return {wrote(program)};"))
+        return [CFunction(step_head(program), (*_work(program), *result))]
+    tick = CFunction(_tick_head(program), (*_work(program), f"return {wrote(program)};"))
     if program.overlap:
-        step = Function(step_head(program), tuple(step_lines(program, program.overlap)))
+        step = CFunction(step_head(program), tuple(step_lines(program, program.overlap)))
         return [tick, _window_step(program, _window_head(program)), step]
     if program.window:
         return [tick, _window_step(program, step_head(program))]
@@ -93,12 +93,12 @@ def _tick(program: Program, live: bool, outputs: Sequence[str] = ()) -> str:
     return f"{program.name}_tick({', '.join(args)})"
 
 
-def _stream_step(program: Program) -> Function:
+def _stream_step(program: Program) -> CFunction:
     call = _tick(program, live=True)
-    return Function(step_head(program), (f"return {call};" if program.returns else f"(void){call};",))
+    return CFunction(step_head(program), (f"return {call};" if program.returns else f"(void){call};",))
 
 
-def _flush(program: Program) -> Function:
+def _flush(program: Program) -> CFunction:
     assert program.flush is not None
     lines = [
         f"while (rnnc_count_down(&s->{program.flush.c_name})) {{",
@@ -109,7 +109,7 @@ def _flush(program: Program) -> Function:
         "}",
         "return 0;",
     ]
-    return Function(flush_head(program), tuple(lines))
+    return CFunction(flush_head(program), tuple(lines))
 
 
 def _window_head(program: Program) -> str:
@@ -119,10 +119,10 @@ def _window_head(program: Program) -> str:
     return f"static int {program.name}_window({', '.join(args)})"
 
 
-def start_of_window(program: Program) -> Function:
+def start_of_window(program: Program) -> CFunction:
     """What starts a window anew, where each window has states of its own."""
     lines = ["memset(w, 0, sizeof *w);", *initial_lines(program)]
-    return Function(f"static void {program.name}_start({program.name}_window_t *w)", tuple(lines))
+    return CFunction(f"static void {program.name}_start({program.name}_window_t *w)", tuple(lines))
 
 
 def initial_lines(program: Program) -> list[str]:
@@ -139,7 +139,7 @@ def _initial(member: Member, at: str) -> list[str]:
     return [f"{at}->{member.c_name}[{i}] = {int(v)};" for i, v in enumerate(values) if v]
 
 
-def _window_step(program: Program, head: str) -> Function:
+def _window_step(program: Program, head: str) -> CFunction:
     """Takes a frame of a window; the last one goes on to its end, answers, and starts anew."""
     assert program.frames is not None
     frames = f"{owner(program)}->{program.frames.c_name}"
@@ -152,7 +152,7 @@ def _window_step(program: Program, head: str) -> Function:
         lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
         lines += [*(f"    {line}" for line in _past_the_end(program, several)), "}"]
     lines += [f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);", "return 1;"]
-    return Function(head, tuple(lines))
+    return CFunction(head, tuple(lines))
 
 
 def _counts(program: Program, several: Sequence[Port]) -> list[str]:

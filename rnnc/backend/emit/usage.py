@@ -11,17 +11,17 @@ def usage(program: Program) -> list[str]:
     lines = [f'#include "{n}.h"', ""]
     lines += [f"// {line}" for line in going_on(program)]
     lines += [f"static {n}_t s; // one stream; each sensor has its own"]
-    taken = _free("taken", program)
+    frames = _free("frames", program)
     counter = "uint16_t" if net.restarts < 1 << 16 else "uint32_t"
-    lines += [f"static {counter} {taken}; // frames since the start"] if net.restarts else []
+    lines += [f"static {counter} {frames}; // frames since the start"] if net.restarts else []
     lines += ["", "void start(void)", "{", f"    {n}_reset(&s);"]
-    lines += [*([f"    {taken} = 0;"] if net.restarts else []), "}", ""]
+    lines += [*([f"    {frames} = 0;"] if net.restarts else []), "}", ""]
     lines += [*_signature("on_frame", [f"const {_array(program, p)}" for p in program.inputs]), "{"]
     lines += [f"    {_array(program, p)};" for p in program.outputs]
     inputs, outputs = ([p.c_name for p in ports] for ports in (program.inputs, program.outputs))
     step = f"{n}_step({', '.join(['&s', *inputs, *outputs])})"
     body = _call("if", step, program.returns, _new(program))
-    lines += [f"    {line}" for line in (_until_the_end(program, taken, step, body) if net.restarts else body)]
+    lines += [f"    {line}" for line in (_until_the_end(program, frames, step, body) if net.restarts else body)]
     lines.append("}")
     if program.flush and not net.restarts:
         lines += ["", "void on_end(void) // of the sequence: what the network still owes", "{"]
@@ -42,14 +42,14 @@ def going_on(program: Program) -> list[str]:
     ]
 
 
-def _until_the_end(program: Program, taken: str, step: str, body: list[str]) -> list[str]:
+def _until_the_end(program: Program, frames: str, step: str, body: list[str]) -> list[str]:
     """A step of a file that ends after so many, and what its end is."""
     n, net = program.name, program.qnet.net
     once = [p.c_name for p in program.outputs if p.kind == "last"]
     lines = body if len(once) < len(program.outputs) else [f"{step};"]
     answer = [f"// {', '.join(once)}: the file's answer to these {net.restarts} frames"] if once else []
-    end = [*answer, *(_flushed(program) if program.flush else []), f"{n}_reset(&s);", f"{taken} = 0;"]
-    return [*lines, f"if (++{taken} == {net.restarts}) {{", *(f"    {line}" for line in end), "}"]
+    end = [*answer, *(_flushed(program) if program.flush else []), f"{n}_reset(&s);", f"{frames} = 0;"]
+    return [*lines, f"if (++{frames} == {net.restarts}) {{", *(f"    {line}" for line in end), "}"]
 
 
 def _flushed(program: Program) -> list[str]:

@@ -29,11 +29,11 @@ def without_batch(model: ModelProto, batch: int) -> ModelProto:
     from onnx import numpy_helper
 
     copy = copied(model)
-    graph, held = copy.graph, constants(copy.graph)
+    graph, stored = copy.graph, constants(copy.graph)
     starts = (name for node in graph.node if node.op_type in RECURRENT for name in node.input[INITIAL])
     states = ancestry(graph, starts, RECURRENT)
     shapes = {node.input[i] for node in graph.node for i in [SHAPED.get(node.op_type, 99)] if i < len(node.input)}
-    for name, array in held.items():
+    for name, array in stored.items():
         smaller = _smaller_shape(array, batch) if name in shapes else _one_row(array, batch) if name in states else None
         if smaller is not None:
             _replace(graph, numpy_helper.from_array(smaller, name))

@@ -39,7 +39,7 @@ INNER = (
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class Binding:
     """A model whose inputs have known lengths.
 
     Args:
@@ -62,7 +62,7 @@ class _Axis:
     length: int
 
 
-def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> Bound:
+def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> Binding:
     """Choose lengths for all open dimensions and put them into a copy of the model.
 
     Named dimensions and scalar inputs follow ``options.bind``, time ``options.time_axis``; else the dimension's name
@@ -87,7 +87,7 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
     guessed = [a for a in axes if a.symbol in best and a.symbol not in fixed]
-    return Bound(
+    return Binding(
         result, time if is_open else 0, tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
     )
 

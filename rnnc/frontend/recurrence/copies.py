@@ -25,7 +25,7 @@ BEFORE = -1
 
 
 @dataclass(frozen=True)
-class Frame:
+class SequenceStep:
     """A tensor that is step ``time`` of a sequence; ``kept``: it still has the time axis, of length 1."""
 
     sequence: str
@@ -34,7 +34,7 @@ class Frame:
     kept: bool
 
 
-Frames = dict[str, Frame]
+SequenceSteps = dict[str, SequenceStep]
 TAKING = ("Gather", "Slice", "Split")
 """Operators that take steps out of a sequence."""
 SHORTEST = 4
@@ -50,7 +50,7 @@ def all_copies(editor: Editor, fixed: frozenset[str]) -> Iterator[Copies]:
                 yield copies
 
 
-def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[Frames]:
+def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[SequenceSteps]:
     """Tensors that may be the steps of one loop, likeliest first: all of sequences of one length.
 
     The gates of a cell are taken out of one tensor too: sequences that depend on no frame themselves come first.
@@ -60,7 +60,7 @@ def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[Frames]:
     if fixed:
         timeless = {f.sequence for f in frames.values() if sources(editor, f.sequence) <= fixed}
         frames = {name: frame for name, frame in frames.items() if frame.sequence not in timeless}
-    lengths: dict[int, Frames] = {}
+    lengths: dict[int, SequenceSteps] = {}
     for name, frame in frames.items():
         length = (editor.shape(frame.sequence) or (0,))[frame.axis]
         lengths.setdefault(length, {})[name] = frame
@@ -78,8 +78,8 @@ def sources(editor: Editor, name: str) -> set[str]:
     return read.intersection(t.name for t in editor.graph.inputs)
 
 
-def _find_frames(editor: Editor) -> Frames:
-    frames: Frames = {}
+def _find_frames(editor: Editor) -> SequenceSteps:
+    frames: SequenceSteps = {}
     for node in editor.nodes:
         shape = editor.shape(node.inputs[0]) if node.op_type in TAKING else None
         if not shape or node.inputs[0] in editor.constants:
@@ -88,7 +88,7 @@ def _find_frames(editor: Editor) -> Frames:
         for name, part in zip(node.outputs, view(node, [elements], editor.constants) or (), strict=False):
             found = _step(elements, part)
             if found is not None:
-                frames[name] = Frame(node.inputs[0], *found)
+                frames[name] = SequenceStep(node.inputs[0], *found)
     return frames
 
 
@@ -106,7 +106,7 @@ def _step(elements: Elements, part: Elements) -> tuple[int, int, bool] | None:
 class Copies:
     """The copies along one set of frames: step by step from the first frame, or from the last where ``backward``."""
 
-    def __init__(self, editor: Editor, frames: Frames, backward: bool) -> None:
+    def __init__(self, editor: Editor, frames: SequenceSteps, backward: bool) -> None:
         self.editor, self.frames, self.backward = editor, frames, backward
         self.length = next((editor.shape(f.sequence) or (0,))[f.axis] for f in frames.values())
         self.step = {name: self.length - 1 - f.time if backward else f.time for name, f in frames.items()}

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.activations import parameters_taken
+from rnnc.activations import parameters_used
 from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.moves import backwards
@@ -74,7 +74,7 @@ def _activations(node: Node, k: int, count: int) -> dict[str, list[object]]:
     if not names or count == 1:
         return given
     half = len(names) // 2
-    taken = dict(zip((ALPHA, BETA), parameters_taken(names[:half]), strict=True)) | {ACTIVATIONS: half}
+    taken = dict(zip((ALPHA, BETA), parameters_used(names[:half]), strict=True)) | {ACTIVATIONS: half}
     return {key: values[: taken[key]] if k == 0 else values[taken[key] :] for key, values in given.items()}
 
 

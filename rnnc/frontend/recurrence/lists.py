@@ -21,7 +21,7 @@ def without_lists(graph: Graph) -> Graph:
     editor = Editor(graph)
     for node in editor.nodes:
         if node.op_type == "SplitToSequence":
-            _take_from(editor, node)
+            _select_from(editor, node)
     for node in editor.nodes:
         if node.op_type == "Loop":
             _append_to(editor, node)
@@ -48,7 +48,7 @@ def joined(editor: Editor, node: Node) -> bool:
 # --------------------------------------------------------------------------- lists that are read
 
 
-def _take_from(editor: Editor, node: Node) -> None:
+def _select_from(editor: Editor, node: Node) -> None:
     """Let what reads single elements of a list take them out of the tensor that was cut into it."""
     x, axis = node.inputs[0], int(node.attributes.get("axis", 0))
     shape = editor.shape(x)
@@ -67,9 +67,9 @@ def _take_from(editor: Editor, node: Node) -> None:
 def _taking(node: Node, items: str, x: str, axis: int, kept: str) -> list[Node]:
     """A node that reads the list ``items``, reading the tensor instead; ``kept``: the axes that its elements keep."""
     if node.op_type == "SequenceAt" and node.inputs[0] == items:
-        taken = f"{node.outputs[0]}.taken" if kept else node.outputs[0]
-        nodes = [Node(node.name, "Gather", "", (x, node.inputs[1]), (taken,), {"axis": axis})]
-        return [*nodes, Node(node.name, "Unsqueeze", "", (taken, kept), node.outputs)] if kept else nodes
+        selected = f"{node.outputs[0]}.taken" if kept else node.outputs[0]
+        nodes = [Node(node.name, "Gather", "", (x, node.inputs[1]), (selected,), {"axis": axis})]
+        return [*nodes, Node(node.name, "Unsqueeze", "", (selected, kept), node.outputs)] if kept else nodes
     changed = {
         key: replace(body, nodes=tuple(new for inner in body.nodes for new in _taking(inner, items, x, axis, kept)))
         for key, body in node.attributes.items()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import Frame, all_copies, without_twins
+from rnnc.frontend.recurrence.copies import SequenceStep, all_copies, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import complete
@@ -116,7 +116,7 @@ class _Rolling:
             inputs = tuple(name if n == frame else n for n in reader.inputs)
             self.editor.replace([reader], [replace(reader, inputs=inputs)])
 
-    def _inner(self, results: list[str], scans: dict[str, Frame]) -> Graph:
+    def _inner(self, results: list[str], scans: dict[str, SequenceStep]) -> Graph:
         """The body of the Scan: states and frames in, states and results out."""
         body, editor = self.body, self.editor
         inputs, nodes, renamed = list[Tensor](), list[Node](), dict[str, str]()

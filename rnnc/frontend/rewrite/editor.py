@@ -39,7 +39,7 @@ class Editor:
         for name in dict.fromkeys(all_inputs(node)):
             self._readers.setdefault(name, []).append(key)
 
-    def _take(self, node: Node) -> Key:
+    def _remove(self, node: Node) -> Key:
         key = self._key(node)
         del self._nodes[key]
         for name in node.outputs:
@@ -98,7 +98,7 @@ class Editor:
 
     def replace(self, old: Iterable[Node], new: Iterable[Node]) -> None:
         """Take nodes out and put others in, where the last of the old stood."""
-        last = max(self._take(node) for node in old)
+        last = max(self._remove(node) for node in old)
         for i, node in enumerate(new):
             self._put((*last, i), node)
             self.added.append(node)
@@ -109,7 +109,7 @@ class Editor:
         while queue:
             node = self.producer(queue.pop())
             if node is not None and not any(self.uses(o) or o in self.results for o in node.outputs):
-                self._take(node)
+                self._remove(node)
                 queue += all_inputs(node)
 
     def note(self, rule: str, node: Node) -> None:

@@ -11,7 +11,7 @@ from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
 from rnnc.ops.collect import Collect
 from rnnc.ops.delay import Delay
 from rnnc.ops.reverse import Reverse
-from rnnc.ops.shift import Shift
+from rnnc.ops.time_shift import TimeShift
 
 
 def finish(
@@ -70,7 +70,7 @@ def once(ops: Sequence[Op], kept: set[str], sizes: Mapping[str, int]) -> list[Op
     while k < len(merged):
         pick = merged[k]
         source = next((op for op in merged if pick.inputs[0] in op.outputs), None)
-        if not isinstance(pick, Shift) or source is None or not _runs_for(pick, source, merged, kept):
+        if not isinstance(pick, TimeShift) or source is None or not _runs_for(pick, source, merged, kept):
             k += 1
             continue
         if isinstance(source, Reverse):
@@ -97,7 +97,7 @@ def only_from(ops: Iterable[Op], values: set[str]) -> set[str]:
     return found
 
 
-def _runs_for(pick: Shift, source: Op, ops: Sequence[Op], kept: set[str]) -> bool:
+def _runs_for(pick: TimeShift, source: Op, ops: Sequence[Op], kept: set[str]) -> bool:
     """Whether an op, of one output and without memory, is only run for the step that is picked of it."""
     if pick.stride == 1 or pick.remembers or len(source.outputs) > 1:
         return False
@@ -184,7 +184,9 @@ class _Aligner:
         end, x = "end", next(iter(self.values))
         if end not in self.values:
             self._append(
-                Shift(end, (x,), (end,), before=1 - self.window, after=0, size=self.values[x].size, stride=self.window),
+                TimeShift(
+                    end, (x,), (end,), before=1 - self.window, after=0, size=self.values[x].size, stride=self.window
+                ),
                 1,
             )
         fresh = f"hold{len(self.ops)}"

@@ -64,8 +64,8 @@ def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
     """What to say of an input of integers that no table is looked up with: what is wrong, and the way out."""
     layers = [n for n in graph.nodes if n.op_type in RECURRENT]
     made = reached((n for n in graph.nodes if n not in layers), [tensor.name])
-    told = any(made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in layers)
-    if told or "len" in tensor.name.lower():
+    is_length = any(made.intersection(n.inputs[LENGTHS : LENGTHS + 1]) for n in layers)
+    if is_length or "len" in tensor.name.lower():
         what = "it tells how long a sequence is, and a stream has no end"
         return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
     if np.prod(tensor.shape, dtype=np.int64) == 1:

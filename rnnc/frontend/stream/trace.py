@@ -18,7 +18,7 @@ from rnnc.frontend.stream.reasons import advice, whole_numbers
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.net import Feedback, Net, Op, Output, State, Value
-from rnnc.ops.shift import last_of_window
+from rnnc.ops.time_shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs
 
@@ -225,8 +225,8 @@ class Trace:
 
     def _once_a_sequence(self, traced: Traced) -> bool:
         """Whether a tensor is computed from inputs alone that the file has once for a whole sequence."""
-        held = {v.name for v in self.inputs if v.held}
-        return traced.value in only_from((op for op in self.ops if not op.states()), held)
+        per_sequence = {v.name for v in self.inputs if v.per_sequence}
+        return traced.value in only_from((op for op in self.ops if not op.states()), per_sequence)
 
     def start(self, node: Node, name: str, size: int) -> InitialState:
         """The initial state that a tensor is."""
@@ -289,7 +289,7 @@ class Trace:
                 if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
                     what, hint = whole_numbers(self.graph, tensor)
                     raise Refused(what, where=f"{self.graph.file}: input {tensor.name!r}", hint=hint)
-            value = replace(value, held=traced.time is None and not self.single_step)
+            value = replace(value, per_sequence=traced.time is None and not self.single_step)
             self.inputs.append(value)
         self.values[tensor.name] = value
         return traced

@@ -14,7 +14,7 @@
 size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN])
 {
     uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID, 0x000100u);
-    p = rnnc_put32(p, s->gru0_s, 4);
+    p = rnnc_write32(p, s->gru0_s, 4);
     return rnnc_blob_seal(blob, p);
 }
 
@@ -32,7 +32,7 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
     }
     memset(s, 0, sizeof *s);
     p = blob + RNNC_BLOB_HEADER;
-    p = rnnc_take32(s->gru0_s, p, 4);
+    p = rnnc_read32(s->gru0_s, p, 4);
     (void)p;
     for (int i = 0; i < 4; i++) { s->gru0_s[i] = rnnc_clip(s->gru0_s[i], -536854528, 536854528); }
     for (int i = 0; i < 4; i++) { s->gru0_h[i] = rnnc_upper(s->gru0_s[i]); }

@@ -1,4 +1,4 @@
-"""Rescale: the same value in another format. Quantize inserts it where two ops disagree, and an output's format asks for it."""
+"""Requantize: the same value in another format, inserted where two ops disagree, or where an output's format asks for it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 
 
 @dataclass(frozen=True, eq=False)
-class Rescale(Op):
+class Requantize(Op):
     """The identity, in real numbers."""
 
-    kind: ClassVar[str] = "rescale"
+    kind: ClassVar[str] = "requantize"
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [inputs[0]]
@@ -31,12 +31,12 @@ class Rescale(Op):
 
     def quantize(self, q: Quantizer) -> QOp:
         """Before an output whose format the user gives."""
-        return QRescale(self, self.inputs, (q.output(),), q.input(0), int(np.size(q.peak(0))))
+        return QRequantize(self, self.inputs, (q.output(),), q.input(0), int(np.size(q.peak(0))))
 
 
 @dataclass(frozen=True, eq=False)
-class QRescale(QOp):
-    """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale; of a wide x the upper half."""
+class QRequantize(QOp):
+    """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale; of an extended x the upper half."""
 
     source: Format
     size: int
@@ -83,9 +83,9 @@ class QRescale(QOp):
         m, s = self.scales
         return [
             KernelCall(
-                "rnnc_rescale",
-                "rescale.h",
-                "rnnc_rescale_params",
+                "rnnc_requantize",
+                "requantize.h",
+                "rnnc_requantize_params",
                 (
                     ("scale", Constant(f"{self.name}_s", "rnnc_scale1", np.stack([m, s], 1), "multipliers and shifts")),
                     ("size", self.size),

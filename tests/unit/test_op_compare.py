@@ -30,7 +30,7 @@ def padded_words(rows: int) -> bytes:
 def test_row_numbers_are_compared(tmp_path: Path) -> None:
     error, net = import_error(padded_words(5))
     assert error <= 1e-5
-    assert "inside" in kinds(net)
+    assert "compare" in kinds(net)
     check_c(quantized(net, None), tmp_path, steps=40)
 
 

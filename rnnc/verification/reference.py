@@ -1,4 +1,4 @@
-"""What onnxruntime answers to sequences, and at which steps it can be asked.
+"""The reference: what onnxruntime answers to sequences, and at which steps it can be asked.
 
 A *stream* output is compared at every step. A *last* output is compared at every step where the file exposes its state
 (it is then run step by step and fed its own state), else at the end of each sequence and at evenly spaced prefixes. A file
@@ -77,20 +77,20 @@ class Reference:
     compared: str
 
 
-def ask(session: Session, sequences: Sequences) -> Reference:
+def run_reference(session: Session, sequences: Sequences) -> Reference:
     """Run the file over sequences.
 
     Raises DataError where none is as long as the file needs.
     """
-    return _Asking(session).ask(sequences)
+    return _ReferenceRun(session).run(sequences)
 
 
 @dataclass
-class _Asking:
+class _ReferenceRun:
     session: Session
     points: dict[str, Points] = field(default_factory=dict)
 
-    def ask(self, sequences: Sequences) -> Reference:
+    def run(self, sequences: Sequences) -> Reference:
         session, net = self.session, self.session.net
         chained = session.pairs is not None and not net.window
         piece = net.window or session.fixed_time or 0
@@ -98,7 +98,7 @@ class _Asking:
         cuts = _cuts(net, lengths, piece, chained)
         if not cuts:
             raise DataError(f"the model takes {piece} steps at once and the longest sequence has {max(lengths)}")
-        cut = _held({name: [all_[i][a:b] for i, a, b in cuts] for name, all_ in sequences.items()}, net)
+        cut = _repeated({name: [all_[i][a:b] for i, a, b in cuts] for name, all_ in sequences.items()}, net)
         self.points = {o.name: Points() for o in net.outputs}
         has_last = any(o.kind == "last" for o in net.outputs)
         for group in _side_by_side([b - a for _, a, b in cuts], session.lanes):
@@ -111,9 +111,9 @@ class _Asking:
                 self._whole(group, steps)
                 if has_last and not piece and not net.drain_steps:
                     self._prefixes(group, steps, len(next(iter(cut.values()))))
-        taken = sum(b - a for _, a, b in cuts)
-        use = _use(net, len(cuts), taken, 0 if chained else piece)
-        return Reference(cut, [(i, a) for i, a, _ in cuts], sum(lengths) - taken, self.points, use)
+        covered = sum(b - a for _, a, b in cuts)
+        use = _use(net, len(cuts), covered, 0 if chained else piece)
+        return Reference(cut, [(i, a) for i, a, _ in cuts], sum(lengths) - covered, self.points, use)
 
     def _whole(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
         """Every tick of stream outputs, the end of the others."""
@@ -175,11 +175,12 @@ class _Asking:
                 self.points[output.name].add(i, tick, rows[k, lane])
 
 
-def _held(sequences: Sequences, net: Net) -> Sequences:
+def _repeated(sequences: Sequences, net: Net) -> Sequences:
     """Sequences in which the inputs that the file has once for a sequence stay what they are at its first step."""
-    held = {v.name for v in net.inputs if v.held}
+    per_sequence = {v.name for v in net.inputs if v.per_sequence}
     return {
-        name: [np.repeat(s[:1], len(s), 0) for s in all_] if name in held else all_ for name, all_ in sequences.items()
+        name: [np.repeat(s[:1], len(s), 0) for s in all_] if name in per_sequence else all_
+        for name, all_ in sequences.items()
     }
 
 

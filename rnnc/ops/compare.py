@@ -25,7 +25,7 @@ ROWS_MAX = 32768
 
 
 @dataclass(frozen=True, eq=False)
-class Inside(Op):
+class Compare(Op):
     """``y = 1`` where ``lo <= x <= hi``, 0 else; the other way round where ``outside``.
 
     Args:
@@ -39,7 +39,7 @@ class Inside(Op):
     shape: Shape
     strict: bool = False
     outside: bool = False
-    kind: ClassVar[str] = "inside"
+    kind: ClassVar[str] = "compare"
     jumps: ClassVar[bool] = True
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
@@ -53,8 +53,8 @@ class Inside(Op):
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         return [Interval.of(0.0, 1.0, int(np.prod(self.shape, dtype=np.int64)))]
 
-    def quantize(self, q: Quantizer) -> QInside:
-        return QInside(self, self.inputs, (Format(16, np.array([1 / TRUE]), 0, 0, TRUE),), q.input(0))
+    def quantize(self, q: Quantizer) -> QCompare:
+        return QCompare(self, self.inputs, (Format(16, np.array([1 / TRUE]), 0, 0, TRUE),), q.input(0))
 
     def describe(self) -> str:
         lo, hi = float(self.lo.ravel()[0]), float(self.hi.ravel()[0])
@@ -62,10 +62,10 @@ class Inside(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class QInside(QOp):
+class QCompare(QOp):
     """``y = lo <= x <= hi ? 2^14 : 0`` on integers, or the other way round."""
 
-    op: Inside
+    op: Compare
     x: Format
 
     @cached_property
@@ -96,10 +96,10 @@ class QInside(QOp):
             ("outside", int(self.op.outside)),
         )
         args = (Arg("input", "0"), Arg("output", "0"))
-        return [KernelCall("rnnc_inside", "inside.h", "rnnc_inside_params", fields, args)]
+        return [KernelCall("rnnc_compare", "compare.h", "rnnc_compare_params", fields, args)]
 
 
-def apply_inside(
+def apply_compare(
     node: Node, trace: Tracer, x: Traced, lo: Floats | float, hi: Floats | float, *, strict: bool, outside: bool
 ) -> None:
     """Add what compares x as the node's result; limits as ``Inside`` has them, or numbers."""
@@ -109,7 +109,7 @@ def apply_inside(
     limits = [np.asarray(v, np.float64).reshape(np.shape(v) or (1,) * len(shape)) for v in (lo, hi)]
     if Loops.over(shape, np.broadcast_shapes(*(v.shape for v in limits))) is None:
         trace.refuse(node, f"its limits differ over the axes of {list(x.shape)} in a pattern that is not supported")
-    op = trace.add(node, Inside, [x.value], lo=limits[0], hi=limits[1], shape=shape, strict=strict, outside=outside)
+    op = trace.add(node, Compare, [x.value], lo=limits[0], hi=limits[1], shape=shape, strict=strict, outside=outside)
     trace.result(node, 0, replace(x, value=op.outputs[0]))
 
 
@@ -126,13 +126,13 @@ def from_node(node: Node, trace: Tracer) -> None:
         trace.refuse(node, f"its constant {list(constant.shape)} is larger than its input {list(x.shape)}")
     limit = aligned_constant(result, constant)
     if node.op_type == "Equal":
-        apply_inside(node, trace, replace(result, value=x.value), limit, limit, strict=False, outside=False)
+        apply_compare(node, trace, replace(result, value=x.value), limit, limit, strict=False, outside=False)
         return
     above = node.op_type.startswith("Greater") == (x is a)
     infinite = np.full_like(limit, np.inf)
     lo, hi = (limit, infinite) if above else (-infinite, limit)
     strict = not node.op_type.endswith("OrEqual")
-    apply_inside(node, trace, replace(result, value=x.value), lo, hi, strict=strict, outside=False)
+    apply_compare(node, trace, replace(result, value=x.value), lo, hi, strict=strict, outside=False)
 
 
 @handles("Not")
@@ -140,4 +140,4 @@ def negation(node: Node, trace: Tracer) -> None:
     """ONNX Not."""
     x = trace.input(node, 0)
     assert x is not None
-    apply_inside(node, trace, x, -np.inf, 0.5, strict=True, outside=False)
+    apply_compare(node, trace, x, -np.inf, 0.5, strict=True, outside=False)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-#ifndef RNNC_INSIDE_H
-#define RNNC_INSIDE_H
+#ifndef RNNC_COMPARE_H
+#define RNNC_COMPARE_H
 #include <stdint.h>
 
 #include "fixed.h"
@@ -11,10 +11,10 @@ typedef struct {
     const int32_t *limits; /* [lo, hi] in LSB of x, -2^17 - 1 .. 2^17 + 1 */
     uint8_t bits;          /* of x: 8 or 16 */
     uint8_t outside;       /* 1: the other way round */
-} rnnc_inside_params;
+} rnnc_compare_params;
 
 /* y = lo <= x <= hi ? 1 : 0, elementwise.  y: Q1.14. */
-static inline void rnnc_inside(const rnnc_inside_params *p, const void *x, int16_t *y)
+static inline void rnnc_compare(const rnnc_compare_params *p, const void *x, int16_t *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;

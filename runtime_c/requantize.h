@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-#ifndef RNNC_RESCALE_H
-#define RNNC_RESCALE_H
+#ifndef RNNC_REQUANTIZE_H
+#define RNNC_REQUANTIZE_H
 #include <stdint.h>
 
 #include "fixed.h"
@@ -11,11 +11,11 @@ typedef struct {
     uint8_t x_bits, y_bits;
     int16_t x_zero, y_zero;
     int32_t lo, hi; /* y is clipped to lo .. hi */
-} rnnc_rescale_params;
+} rnnc_requantize_params;
 
 /* The same value in another format.  x: [size], 8 or 16 bits, or 32 with 14 more fraction bits.  y: [size].
  * |x m| <= 2^16 * 2^15 by certificate. */
-static inline void rnnc_rescale(const rnnc_rescale_params *p, const void *x, void *y)
+static inline void rnnc_requantize(const rnnc_requantize_params *p, const void *x, void *y)
 {
     uint16_t i;
     for (i = 0; i < p->size; i++) {

@@ -23,14 +23,14 @@ def integrator() -> bytes:
     return b.model({"x": [1, X], "c": [1, H]}, ["y", "c_next"])
 
 
-def test_the_squashing_of_a_wide_state_without_data() -> None:
+def test_the_squashing_of_an_extended_state_without_data() -> None:
     package = rnnc.compile_model(integrator())
     verify = package.report["verify"]
     assert verify["c_equals_oracle"]
     assert verify["outputs"][0]["sqnr_same_weights_db"] > 50
 
 
-def test_a_wide_state_that_is_reshaped_first() -> None:
+def test_an_extended_state_that_is_reshaped_first() -> None:
     b = Builder()
     added = b.op("Reshape", b.op("MatMul", "x", b.const(b.weights(X, 6))), b.const(np.array([1, 2, 3])))
     b.op("Add", b.op("Mul", "s", b.const(np.array(0.9))), added, out="s_next")

@@ -1,4 +1,4 @@
-"""Shift: a sequence with steps added or dropped at its ends (Pad and Slice over time)."""
+"""TimeShift: a sequence with steps added or dropped at its ends (Pad and Slice over time)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rnnc.tracing import Node, Traced, Tracer
 
 
 @dataclass(frozen=True, eq=False)
-class Shift(Op):
+class TimeShift(Op):
     """A sequence with ``before`` zero steps in front and ``after`` at the end; negative numbers drop steps.
 
     Of ``stride`` steps only the first is kept. What is dropped at the end must be held back until it is known that the
@@ -30,23 +30,23 @@ class Shift(Op):
     after: int
     size: int
     stride: int = 1
-    kind: ClassVar[str] = "shift"
+    kind: ClassVar[str] = "time_shift"
     forgets: ClassVar[bool] = True
     passes: ClassVar[bool] = True
 
     @property
-    def hold(self) -> int:
+    def wait(self) -> int:
         """How many steps after its own place a step comes at the earliest: there is no output before there is an input."""
         return max(0, -self.before, -(self.before + self.after))
 
     @property
     def lag(self) -> int:
         """How many steps old the output is."""
-        return self.hold + self.before
+        return self.wait + self.before
 
     @property
     def timing(self) -> Timing:
-        return Timing(self.hold, self.stride, self.after + self.lag, self.hold - max(0, -self.before))
+        return Timing(self.wait, self.stride, self.after + self.lag, self.wait - max(0, -self.before))
 
     @property
     def remembers(self) -> bool:
@@ -81,7 +81,7 @@ class Shift(Op):
         x = inputs[0]
         return [Interval(np.minimum(x.lo, 0), np.maximum(x.hi, 0))] if self.remembers else [x]
 
-    def takes8(self, index: int) -> bool:
+    def accepts_int8(self, index: int) -> bool:
         return True
 
     def absorb(self, reader: Op) -> Op | None:
@@ -96,8 +96,8 @@ class Shift(Op):
         padded = replace(time, before=time.before + self.before, after=time.after + self.after)
         return replace(reader, inputs=self.inputs, geometry=replace(reader.geometry, time=padded))
 
-    def quantize(self, q: Quantizer) -> QShift:
-        return QShift(self, self.inputs, (q.input(0),))
+    def quantize(self, q: Quantizer) -> QTimeShift:
+        return QTimeShift(self, self.inputs, (q.input(0),))
 
     def describe(self) -> str:
         parts = [f"{n:+d} steps {where}" for n, where in ((self.before, "before"), (self.after, "after")) if n]
@@ -106,10 +106,10 @@ class Shift(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class QShift(QOp):
+class QTimeShift(QOp):
     """The same integers; the zero point where steps are added. The output lies at the begin of the history."""
 
-    op: Shift
+    op: TimeShift
 
     def states(self) -> tuple[QState, ...]:
         return tuple(history_qstate(s, self.formats[0]) for s in self.op.states())
@@ -143,18 +143,18 @@ def pad_time(node: Node, trace: Tracer, x: Traced, before: int, after: int, stri
         trace.refuse(node, f"drops {-before - after} of {x.shape[x.time]} steps")
     shape = tuple(length if i == x.time else n for i, n in enumerate(x.shape))
     size = trace.value(x.value).size
-    op = trace.add(node, Shift, [x.value], before=before, after=after, size=size, stride=stride)
+    op = trace.add(node, TimeShift, [x.value], before=before, after=after, size=size, stride=stride)
     return replace(x, shape=shape, value=op.outputs[0])
 
 
-def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
+def select_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
     """Some steps of a stream: all but some at its ends, or every so many."""
     assert x.time is not None
     n, start = x.shape[x.time], int(indices[0])
     step = int(indices[1] - indices[0]) if indices.size > 1 else 1
     rest = n - 1 - int(indices[-1])
     if indices.size == 1 and trace.windowed:
-        op = trace.add(node, Shift, [x.value], before=-start, after=0, size=trace.value(x.value).size, stride=n)
+        op = trace.add(node, TimeShift, [x.value], before=-start, after=0, size=trace.value(x.value).size, stride=n)
         shape = tuple(1 if i == x.time else m for i, m in enumerate(x.shape))
         return Traced(shape, "last", value=op.outputs[0])
     if indices.size == 1 and rest:
@@ -176,7 +176,7 @@ def take_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
 def last_of_window(node: Node, trace: Tracer, x: Traced, count: int) -> Traced:
     """The last of ``count`` ticks of a window's value: what reads it runs once a window."""
     size = trace.value(x.value).size
-    op = trace.add(node, Shift, [x.value], before=1 - count, after=0, size=size, stride=count)
+    op = trace.add(node, TimeShift, [x.value], before=1 - count, after=0, size=size, stride=count)
     return replace(x, value=op.outputs[0])
 
 

@@ -8,7 +8,7 @@ import pytest
 import rnnc
 from rnnc.errors import Refused
 from rnnc.options import Options
-from rnnc.verification.oracle import ask
+from rnnc.verification.reference import run_reference
 from rnnc.verification.session import Session
 from tests.support.graphs import Builder
 from tests.support.imports import import_error
@@ -51,7 +51,7 @@ def conditioned(repeat: str, steps: int | str) -> bytes:
 def test_a_context_of_the_whole_sequence(repeat: str, steps: int | str) -> None:
     error, net = import_error(conditioned(repeat, steps), steps=3 * T)
     assert error < LIMIT
-    assert {v.name: v.held for v in net.inputs} == {"x": False, "context": True}
+    assert {v.name: v.per_sequence for v in net.inputs} == {"x": False, "context": True}
     assert net.outputs[0].kind == ("last" if repeat == "last" else "stream")
 
 
@@ -92,7 +92,7 @@ def repeated(
 def test_a_vector_repeated_for_a_recurrent_layer(kind: str, shape: list[int | str]) -> None:
     error, net = import_error(repeated(kind, shape), steps=3 * T)
     assert error < LIMIT
-    assert [(v.shape, v.held) for v in net.inputs] == [((X,), True)]
+    assert [(v.shape, v.per_sequence) for v in net.inputs] == [((X,), True)]
     assert [o.kind for o in net.outputs] == ["stream"]
 
 
@@ -119,7 +119,7 @@ def test_the_c_of_a_repeated_vector() -> None:
 def test_all_steps_of_a_repeated_vector_are_compared() -> None:
     model = repeated("Tile", [1, X], extra=True)
     net = rnnc.load_net(model)
-    reference = ask(Session(model, net, Options()), {"z": [np.ones((2 * T + 3, X))]})
+    reference = run_reference(Session(model, net, Options()), {"z": [np.ones((2 * T + 3, X))]})
     assert len(reference.outputs["y"].values) == 2 * T
     assert reference.dropped == 3
 
