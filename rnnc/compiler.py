@@ -16,8 +16,7 @@ from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
-from rnnc.flags import flag_of, said
-from rnnc.flags import addressed
+from rnnc.flags import addressed, flag_of, said
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
@@ -169,23 +168,20 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(done.graph, done.net)
     attribution = _attribution(done.qnet, measured, progress, whole=by_layer) if measured else None
     verdict = _verdict(done, verified, options, calibrated=calibration is not None, tested=test is not None)
-    asked = attribution if by_layer else None
-    costs = survey(done.qnet, done.ranges, options, data.sequences, progress=progress) if asked else []
+    costs = survey(done.qnet, done.ranges, options, data.sequences, progress=progress) if by_layer and measured else []
     report = (model.file, model.sha256, done.program, done.certificate, shapes, verified, verdict)
     watch("verify", verified)
-    notes = [*_notes(done, measured, verdict, options, data if test is not None else None), *unpacked]
-    cautions = _cautions(done, data, options, verified, verdict, tested=test is not None)
     return Package(
         files=files,
-        report=report_content(*report, asked, done.choice, costs),
+        report=report_content(*report, attribution if by_layer else None, done.choice, costs),
         model=model,
         graph=done.graph,
         program=done.program,
         options=options,
         verified=verified,
         verdict=verdict,
-        notes=tuple(map(addressed, dict.fromkeys(notes))),
-        cautions=tuple(map(addressed, cautions)),
+        notes=_notes(done, measured, verdict, options, data if test is not None else None, unpacked),
+        cautions=_cautions(done, data, options, verified, verdict, tested=test is not None),
         attribution=attribution,
         ranges=done.ranges,
         data=done.data,
@@ -212,12 +208,18 @@ def _verified(
 
 
 def _notes(
-    done: Compilation, measured: Measurement | None, verdict: Verdict | None, options: Options, test: Data | None
-) -> list[str]:
+    done: Compilation,
+    measured: Measurement | None,
+    verdict: Verdict | None,
+    options: Options,
+    test: Data | None,
+    unpacked: Sequence[str],
+) -> tuple[str, ...]:
     notes = [*done.graph.notes, *done.data.notes, *(test.notes if test else ())]
     notes += [*_renamed(options.name, done.program.name), *(measured.notes if measured else [])]
     notes += verdict.unjudged if verdict else ()
-    return notes + target_notes(done.choice, done.qnet)
+    notes += [*target_notes(done.choice, done.qnet), *unpacked]
+    return tuple(map(addressed, dict.fromkeys(notes)))
 
 
 def _cautions(
@@ -229,7 +231,7 @@ def _cautions(
     *,
     tested: bool,
 ) -> tuple[str, ...]:
-    return (
+    cautions = (
         *restart_cautions(done.program),
         *open_loop_cautions(done.net, options),
         *range_cautions(input_occupancy(done.qnet, data.sequences), options, done.ranges.measured),
@@ -238,6 +240,7 @@ def _cautions(
         *(verdict.states if verdict else ()),
         *gap_cautions(done.choice, verified, tested=tested),
     )
+    return tuple(map(addressed, cautions))
 
 
 def compile_model(

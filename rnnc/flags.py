@@ -1,4 +1,4 @@
-"""Options have two spellings: flags in the shell, keywords in Python. Messages are written with flags, and ``addressed`` to one reader."""
+"""Options have two spellings: flags in the shell, keywords in Python. Messages have flags until they are ``addressed``."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from rnnc.verification.host import selftests
 
 
 @dataclass(frozen=True)
-class Request:
+class NetworkRequest:
     """A network to compile: its file, its calibration data, its options."""
 
     model: str
@@ -91,7 +91,7 @@ class Several:
 
 
 def compile_several(
-    requests: Sequence[Request],
+    requests: Sequence[NetworkRequest],
     name: str,
     *,
     verify: bool = True,
@@ -133,7 +133,7 @@ def _file(name: str, networks: Sequence[str]) -> str:
     return f"{name}_net" if name in own else name
 
 
-def _options(requests: Sequence[Request]) -> list[Options]:
+def _options(requests: Sequence[NetworkRequest]) -> list[Options]:
     """The options of each; raises UsageError where one names an input that no network has."""
     inputs = [{i.name for i in read_model(r.model)[0].graph.input} for r in requests]
     known = set[str]().union(*inputs)

@@ -200,7 +200,7 @@ def compile_many(
     from rnnc.backend.names import prefix
     from rnnc.package import image_note, write_folder
     from rnnc.report.terminal import example, summary
-    from rnnc.several import Request, compile_several
+    from rnnc.several import NetworkRequest, compile_several
 
     data = [other for other in others if Path(other).suffix in (".npz", ".npy", ".csv", ".wav")]
     if data:
@@ -208,7 +208,7 @@ def compile_many(
         raise UsageError(f"{data[0]} is no network", hint=hint)
     files = [model.model, *others]
     own = [model.of(file, [prefix(Path(other).stem) for other in files]) for file in files]
-    requests = [Request(a.model, a.calib or None, a.options(version=version)) for a in own]
+    requests = [NetworkRequest(a.model, a.calib or None, a.options(version=version)) for a in own]
     target = Path(folder or "networks")
     with output.progress() as (watch, progress):
         made = compile_several(

@@ -120,7 +120,7 @@ def locate(program: Program, files: Mapping[str, str], run: OracleRun, lane: int
     """
     sequence = f"sequence {run.batch.members[lane]}"
     with TemporaryFolder() as folder:
-        trace, oracle = _Trace(program, files, Path(folder)), Oracle(program)
+        trace, oracle = _Trace(program, files, Path(folder)), OracleTrace(program)
         for first, last in _stretches(program, run.batch.steps, step):
             of_window = f" of the window that begins at step {first + 1}" if program.overlap else ""
             for t in range(first, last):
@@ -190,7 +190,7 @@ def visible(program: Program) -> list[Computed]:
     return [c for c in program.computed if c.guard in known]
 
 
-class Oracle:
+class OracleTrace:
     """The oracle beside it, and what belongs to each op, in order: its values, then its states."""
 
     def __init__(self, program: Program) -> None:

@@ -11,7 +11,7 @@ from rnnc.backend.emit import Golden
 from rnnc.backend.program import Program
 from rnnc.verification.boards import Board
 from rnnc.verification.emulator import OPTIMIZE, selftest_output
-from rnnc.verification.locate import LOOK, Oracle, Order, looked_at, visible
+from rnnc.verification.locate import LOOK, OracleTrace, Order, looked_at, visible
 
 PRINT = f"""
 void board_print(const char *text);
@@ -56,7 +56,7 @@ def locate_on_board(
     name, values = f"{program.name}.c", visible(program)
     text = looked_at(program, files[name], values) + PRINT
     order, steps = _looks(selftest_output(program, {**files, name: text}, board, optimize))
-    oracle = Oracle(program)
+    oracle = OracleTrace(program)
     for t, seen in enumerate(steps):
         if t < len(next(iter(golden.inputs.values()))):
             oracle.step({n: np.asarray(x)[t : t + 1, None] for n, x in golden.inputs.items()})

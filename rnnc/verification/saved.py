@@ -57,7 +57,7 @@ def _of_windows(program: Program, overlap: Overlap, inputs: Mapping[str, Array])
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class WindowFrames:
     """A window after each of some steps: its first frame, how many it has received, how many it (or its answer) waits for."""
 
     first: Array
@@ -65,23 +65,23 @@ class Window:
     left: Array
 
 
-def under_way(overlap: Overlap, steps: Array, lane: int) -> Window:
+def under_way(overlap: Overlap, steps: Array, lane: int) -> WindowFrames:
     """What the states of a lane are about, where each window has its own."""
     since, round_ = steps - lane * overlap.hop, overlap.steps * overlap.hop
     received = np.where(since < 0, 0, since % round_)
     ended = received >= overlap.window
     left = np.where(since < 0, -since, np.where(ended, round_ - received, 0))
     idle = ended | (since < 0)
-    return Window(np.where(idle, 0, steps - received), np.where(idle, 0, received), left)
+    return WindowFrames(np.where(idle, 0, steps - received), np.where(idle, 0, received), left)
 
 
-def next_window(overlap: Overlap, steps: Array) -> Window:
+def next_window(overlap: Overlap, steps: Array) -> WindowFrames:
     """The window whose answer is next, where frames are kept."""
     ended = np.where(steps >= overlap.window, (steps - overlap.window) // overlap.hop + 1, 0)
     first = ended * overlap.hop
     left = first + overlap.window - steps
     due = np.maximum(overlap.window - left * overlap.steps, overlap.hop - left)
-    return Window(first, np.where(left < overlap.hop, due, 0), left)
+    return WindowFrames(first, np.where(left < overlap.hop, due, 0), left)
 
 
 def _bytes(values: Array, size: int) -> Array:

@@ -8,7 +8,7 @@ import pytest
 
 import rnnc
 from rnnc.options import Options
-from rnnc.several import Request, compile_several
+from rnnc.several import NetworkRequest, compile_several
 from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.packages import run
@@ -28,7 +28,7 @@ def flash(folder: Path, source: str) -> int:
 def test_they_take_at_most_three_quarters_of_the_flash_of_the_four_alone(tmp_path: Path) -> None:
     require(COMPILE[0])
     options = Options(target="cortex-m4")
-    requests = [Request(str(EXAMPLES / f"{name}.onnx"), None, options) for name in NETWORKS]
+    requests = [NetworkRequest(str(EXAMPLES / f"{name}.onnx"), None, options) for name in NETWORKS]
     made = compile_several(requests, "firmware", verify=False)
     write_files(tmp_path / "together", made.files)
     alone = 0

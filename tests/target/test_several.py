@@ -13,7 +13,7 @@ from rnnc.backend.layouts import LAYOUTS
 from rnnc.cli.shared import ModelArguments
 from rnnc.errors import UsageError
 from rnnc.options import Options
-from rnnc.several import Request, Several, compile_several
+from rnnc.several import NetworkRequest, Several, compile_several
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
 from rnnc.verification.host import write_files
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compiled(folder: Path, target: str = "portable", *, verify: bool = False, **options: object) -> Several:
     requests = [
-        Request(str(folder / f"{name}.onnx"), {"x": recording(300)}, Options(target=target, **options))  # type: ignore[arg-type]
+        NetworkRequest(str(folder / f"{name}.onnx"), {"x": recording(300)}, Options(target=target, **options))  # type: ignore[arg-type]
         for name in ("lift", "door", "bell")
     ]
     return compile_several(requests, "House control", verify=verify)
@@ -131,13 +131,13 @@ def test_what_names_an_input_is_for_the_networks_that_have_it(folder: Path) -> N
 
 
 def test_networks_of_one_name_or_of_two_targets_are_refused(folder: Path) -> None:
-    lift, door = (Request(str(folder / f"{name}.onnx"), None, Options()) for name in ("lift", "door"))
+    lift, door = (NetworkRequest(str(folder / f"{name}.onnx"), None, Options()) for name in ("lift", "door"))
     with pytest.raises(UsageError, match="two networks are called 'lift'"):
         compile_several([lift, lift], "x", verify=False)
     with pytest.raises(UsageError, match="targets avr and portable share no kernels"):
-        compile_several([lift, Request(door.model, None, Options(target="avr"))], "x", verify=False)
+        compile_several([lift, NetworkRequest(door.model, None, Options(target="avr"))], "x", verify=False)
 
 
 def test_the_shared_file_is_called_as_none_of_theirs(folder: Path) -> None:
-    request = [Request(str(folder / "lift.onnx"), None, Options())]
+    request = [NetworkRequest(str(folder / "lift.onnx"), None, Options())]
     assert compile_several(request, "lift_state", verify=False).name == "lift_state_net"
