@@ -13,7 +13,8 @@ from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.ops.lstm import Lstm
 from rnnc.options import Options
-from rnnc.quantization.calibrate import INPUT_HEADROOM, calibrate
+from rnnc.quantization.calibrate import calibrate
+from rnnc.quantization.inputs import INPUT_HEADROOM
 from rnnc.quantization.quantize import quantize
 from rnnc.streams import run_net, run_qnet
 from rnnc.tracing import InitialState
