@@ -111,7 +111,7 @@ def compile_linked(
 
 def _options(options: Options, *files: str | Path) -> list[Options]:
     """The options of each network; raises UsageError where one names an input or output that neither has."""
-    graphs = [read_model(file)[0].graph for file in files]
+    graphs = [read_model(file).model.graph for file in files]
     inputs, outputs = ([{v.name for v in getattr(g, side)} for g in graphs] for side in ("input", "output"))
     known = {**dict.fromkeys(NAMED, ("input", inputs)), **dict.fromkeys(NAMED_OUTPUTS, ("output", outputs))}
     for name, (what, names) in known.items():

@@ -135,7 +135,7 @@ def _file(name: str, networks: Sequence[str]) -> str:
 
 def _options(requests: Sequence[NetworkRequest]) -> list[Options]:
     """The options of each; raises UsageError where one names an input that no network has."""
-    inputs = [{i.name for i in read_model(r.model)[0].graph.input} for r in requests]
+    inputs = [{i.name for i in read_model(r.model).model.graph.input} for r in requests]
     known = set[str]().union(*inputs)
     for field in (f.name for f in fields(Options) if f.name in NAMED):
         unknown = {name for r in requests for name in getattr(r.options, field)} - known

@@ -25,7 +25,7 @@ def import_error(model: bytes, options: Options | None = None, steps: int = 60, 
     options = options or Options()
     net = rnnc.load_net(model, options)
     data = random_data(net, steps, seed)
-    file, _ = read_model(model)
+    file = read_model(model).model
     select_outputs(file, options.outputs, "")
     session = Session(bytes(file.SerializeToString()), net, options)
     reference = run_reference(session, {name: [x] for name, x in data.items()})

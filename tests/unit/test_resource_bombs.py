@@ -145,7 +145,7 @@ def test_functions_are_counted_before_they_are_inlined(depth: int, calls: int) -
 
 
 def test_functions_that_call_others_are_inlined() -> None:
-    model, _ = read_model(functions(3, 2).SerializeToString())
+    model = read_model(functions(3, 2).SerializeToString()).model
     assert sum(n.op_type == "Relu" for n in model.graph.node) == 8
 
 
