@@ -112,6 +112,12 @@ def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> No
         raise VerificationError(f"the generated C does not compile: {first}")
 
 
+def selftest_main(names: Sequence[str]) -> str:
+    """C of a program that runs the self-tests of the networks of these names; its exit code is 0 where all pass."""
+    includes = "\n".join(f'#include "{n}.h"' for n in names)
+    return MAIN.format(includes=includes, calls="".join(CALL.format(name=n) for n in names))
+
+
 def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Sequence[str]) -> None:
     """Build the self-tests of networks as a program of its own and run it; raises VerificationError where one fails.
 
@@ -119,11 +125,9 @@ def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Se
         sources: the C of the networks, without their self-tests.
     """
     names = [p.name for p in programs]
-    includes = "\n".join(f'#include "{n}.h"' for n in names)
-    calls = "".join(CALL.format(name=n) for n in names)
     with TemporaryFolder() as folder:
         here = Path(folder)
-        write_files(here, {**files, "selftest_main.c": MAIN.format(includes=includes, calls=calls)})
+        write_files(here, {**files, "selftest_main.c": selftest_main(names)})
         build(here, here / "selftest", [*sources, *(f"{n}_selftest.c" for n in names), "selftest_main.c"])
         done = run_tool([here / "selftest"])
         if done.returncode:

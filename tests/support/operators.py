@@ -17,7 +17,7 @@ from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet
-from rnnc.verification.host import MAIN, write_files
+from rnnc.verification.host import selftest_main, write_files
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.nets import to_integers
@@ -144,7 +144,7 @@ def check_c(qnet: QNet, folder: Path, steps: int = 200) -> None:
     """The C equals the oracle over inputs to the extremes, without a warning, under address and undefined sanitizers."""
     program, files = package(qnet, steps=steps)
     n = program.name
-    write_files(folder, {**files, "main.c": MAIN.format(name=n)})
+    write_files(folder, {**files, "main.c": selftest_main([n])})
     sources = [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "main.c"]
     run(["gcc", *WARNINGS, *SANITIZERS, "-I.", *sources, "-o", folder / "check"], folder)
     run([folder / "check"], folder)

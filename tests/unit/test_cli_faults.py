@@ -88,7 +88,7 @@ def test_bench_without_any_emulator_is_exit_5(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_an_input_range_that_does_not_suit_the_data_is_told(option: tuple[str, str], said: str) -> None:
     answer = _run("inspect", "net.onnx", "--calib", "calib.npy", *option)
-    assert answer.exit_code == 0 and f"{option[0]} x=... says so" in answer.stderr and said in answer.stderr
+    assert answer.exit_code == 0 and f"{option[0]} x=... sets it" in answer.stderr and said in answer.stderr
 
 
 @pytest.mark.usefixtures("here")

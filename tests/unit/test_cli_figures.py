@@ -35,11 +35,14 @@ def test_losses_by_layer_as_a_table() -> None:
     text = _run("verify", "net.onnx", "--calib", "calib.npy", "--by-layer").stdout
     assert max(map(len, text.splitlines())) <= 80
     assert "over all 600 steps that were compared" in text
-    head, *rows = text.split("by layer")[1].splitlines()
+    layers, blocks = text.split("by layer")[1].split("weights (--wide)")
+    head, *rows = layers.splitlines()
     assert head.split() == ["what", "weights", "activations", "tables", "layer"]
     assert [
         row.split()[0] for row in rows if row.split()[:1] and row.split()[0] in {"x", "lstm0", "dense0", "all"}
     ] == [*("x", "lstm0", "dense0", "all")]
+    names = [row.split()[0] for row in blocks.splitlines()[1:] if row.strip()[:1].isalpha()]
+    assert names == [*(f"lstm0.{gate}.{operand}" for gate in "iofc" for operand in "xh"), "dense0"]
 
 
 @pytest.mark.usefixtures("here")

@@ -87,7 +87,7 @@ def test_after_a_failed_import_the_axes_are_tried_the_other_way() -> None:
 
 def test_a_package_with_a_wrong_import_says_which_axis_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong: Any = SimpleNamespace(
-        problems=lambda _: ["the import differs"], measured=SimpleNamespace(import_max_rel=0.9)
+        problems=lambda *_: ["the import differs"], measured=SimpleNamespace(import_max_rel=0.9)
     )
     package = compile_model(small(), verify=False)
     object.__setattr__(package, "verified", wrong)
