@@ -130,7 +130,7 @@ def test_the_feedback_of_a_linear_recurrence_is_its_largest_eigenvalue() -> None
     gain = feedback_gain(net, {"s"}, x)
     assert gain == pytest.approx(np.abs(np.linalg.eigvals(matrix.astype(np.float32))).max(), rel=1e-4)
     assert feedback_gain(net, {"nothing"}, x) is None
-    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=3e-3), (
+    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=1e-2), (
         "an error that is followed fades alike"
     )
 

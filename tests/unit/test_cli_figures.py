@@ -42,7 +42,7 @@ def test_losses_by_layer_as_a_table() -> None:
         row.split()[0] for row in rows if row.split()[:1] and row.split()[0] in {"x", "lstm0", "dense0", "all"}
     ] == [*("x", "lstm0", "dense0", "all")]
     names = [row.split()[0] for row in blocks.splitlines()[1:] if row.strip()[:1].isalpha()]
-    assert names == [*(f"lstm0.{gate}.{operand}" for gate in "iofc" for operand in "xh"), "dense0"]
+    assert names == [*(f"lstm0.{gate}.{operand}" for operand in "xh" for gate in "iofc"), "dense0"]
 
 
 @pytest.mark.usefixtures("here")

@@ -107,4 +107,4 @@ def test_a_sequence_that_works_on_its_state_is_refused_with_a_way_on() -> None:
     b.op("Identity", y, out="y")
     with pytest.raises(Refused) as refused:
         step(b.model({"x": [12, 1, X], "h": [1, 1, H]}, ["y"]))
-    assert "one step a call" in refused.value.hint
+    assert "the first step of a sequence by itself" in refused.value.what and "--window T" in refused.value.hint
