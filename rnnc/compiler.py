@@ -124,7 +124,9 @@ def compile_stages(
 
 
 def _bytes(options: Options, qnet: QNet) -> int:
-    return lower(qnet, options.target).cost.flash_weights
+    """Of the weights of a build that the target can hold; the portable ones, so that all targets are given the same bits."""
+    lower(qnet, options.target)
+    return lower(qnet, "portable").cost.flash_weights
 
 
 def build(

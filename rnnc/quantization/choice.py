@@ -153,13 +153,13 @@ class _Chooser:
         return everything[0], self._reached(everything[1], best, narrow)
 
     def _built(self, names: Sequence[str]) -> tuple[QNet, Choice] | None:
-        """The build with these blocks in int16 as well; None where it cannot be."""
+        """The build with these blocks in int16 as well; None where it cannot be, or where the target cannot hold it."""
         wide = self.plain.wide | frozenset(names)
         try:
             qnet = quantize(self.net, self.ranges, self.options, is_wide=lambda name: name in wide)
+            return qnet, self._choice(qnet, wide)
         except Refused:
             return None
-        return qnet, self._choice(qnet, wide)
 
     def _choice(self, qnet: QNet, wide: frozenset[str]) -> Choice:
         return Choice(wide, self.plain.narrow_bytes, self.size(qnet), tuple(self.costs), target=self.options.min_sqnr)

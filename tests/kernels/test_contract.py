@@ -23,7 +23,7 @@ COMPILERS = {
     "clang": [*C, "-Wno-unused-function"],
     "g++": CXX,
     "clang++": [*CXX, "-Wno-unused-function"],
-    "avr-gcc": [*C, "-mmcu=atmega2560"],
+    "avr-gcc": [*C, "-mmcu=atmega2560", "-DRNNC_PLAIN"],
     "arm-none-eabi-gcc": [*C, "-mcpu=cortex-m4", "-mthumb", "-DRNNC_PLAIN"],
 }
 LIMIT = 71

@@ -70,7 +70,7 @@ def test_rows_of_one_width_are_one_product() -> None:
 def test_a_layer_whose_operands_are_wide_as_a_whole_computes_as_many_units_at_once_as_without() -> None:
     qnet = widened(draw_integers(0, ("lstm",)), np.random.default_rng(0), 1.0)
     (source,) = wide_functions(qnet)
-    assert "UNITS = RNNC_BATCH(4)" in source and source.count("rnnc_product_wide(") == 2
+    assert "batch = RNNC_BATCH(4)" in source and source.count("rnnc_product_wide(") == 2
     assert "rnnc_product(" not in source and "rnnc_lstm_units(" in source
 
 

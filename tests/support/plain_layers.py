@@ -32,32 +32,41 @@ if TYPE_CHECKING:
 def average(s: Sketch) -> None:
     """A leaky sum of x within limits or with slopes, and what one of the ops that read all its bits makes of it."""
     _leak(s)
-    x, shape, pair = s.value, (s.size,), ((s.size,), (s.size,))
-    kind = str(s.rng.choice(["div", "power", "log", "curve", "reduce", "round", "mul"]))
+    if s.rng.random() < 0.5:
+        _reduced(s)
+    _scaled(s)
+    x, shape = s.value, (s.size,)
+    kind = str(s.rng.choice(["power", "log", "curve", "round"]))
     n = s.name(kind)
     y, gain, offset = (f"{n}.y",), np.ones(shape), np.full(shape, 0.5)
-    if kind in ("div", "mul"):
-        a = s.name("affine")
-        s.add(Affine(a, (x,), (f"{a}.y",), np.ones(1), np.full(1, 20.0), shape, shape), s.size)
-        make = Div if kind == "div" else Mul
-        s.add(make(n, (x, s.value), y, pair, shape), s.size)
-    elif kind == "curve":
+    if kind == "curve":
         m = s.name("leaky_relu")
         s.add(LeakyRelu(m, (x,), (f"{m}.y",), np.ones(1), -np.ones(1), shape), s.size)
         s.add(Curve(n, (s.value,), y, FUNCTIONS["Exp"](Node("", "Exp", "", (), ()))), s.size)
-    elif kind == "reduce":
-        what = "sum" if s.rng.random() < 0.5 else "l1"
-        a, whole = s.name("add"), Along(1, s.size, 1)
-        s.add(Reduce(n, (x,), y, what, whole, (), 1 / s.size), 1)
-        power = s.name("power")
-        s.add(Power(power, (s.value,), (f"{power}.y",), 0.5, np.ones(()), np.ones(()), (), "positive"), 1)
-        s.add(Add(a, (x, s.value), (f"{a}.y",), (shape, (1,)), shape), shape[0])
     elif kind == "round":
         s.add(Round(n, (x,), y, str(s.rng.choice(["Floor", "Ceil", "Round"])), shape), s.size)
     elif kind == "power":
         s.add(Power(n, (x,), y, 0.5, gain, offset, shape, "positive"), s.size)
     else:
         s.add(Log(n, (x,), y, gain, offset, shape), s.size)
+
+
+def _scaled(s: Sketch) -> None:
+    """x times x + 20, or x / (x + 20)."""
+    x, shape, kind = s.value, (s.size,), "div" if s.rng.random() < 0.5 else "mul"
+    n, a = s.name(kind), s.name("affine")
+    s.add(Affine(a, (x,), (f"{a}.y",), np.ones(1), np.full(1, 20.0), shape, shape), s.size)
+    make = Div if kind == "div" else Mul
+    s.add(make(n, (x, s.value), (f"{n}.y",), (shape, shape), shape), s.size)
+
+
+def _reduced(s: Sketch) -> None:
+    """x + sqrt(sum over x)."""
+    x, shape, what = s.value, (s.size,), "sum" if s.rng.random() < 0.5 else "l1"
+    n, a, power = s.name("reduce"), s.name("add"), s.name("power")
+    s.add(Reduce(n, (x,), (f"{n}.y",), what, Along(1, s.size, 1), (), 1 / s.size), 1)
+    s.add(Power(power, (s.value,), (f"{power}.y",), 0.5, np.ones(()), np.ones(()), (), "positive"), 1)
+    s.add(Add(a, (x, s.value), (f"{a}.y",), (shape, (1,)), shape), shape[0])
 
 
 def _leak(s: Sketch) -> None:

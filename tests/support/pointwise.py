@@ -74,15 +74,14 @@ def gate(s: Sketch) -> None:
 
 
 def magnitude(s: Sketch) -> None:
-    """sqrt(x^2 + y^2) of x and a layer of it, then its power or logarithm."""
+    """sqrt(x^2 + y^2) of x and a layer of it, its power, and that one's logarithm or not."""
     x, y = _two(s)
     shape, n = (s.size,), s.name("magnitude")
     s.add(Magnitude(n, (x, y), (f"{n}.y",), (shape, shape), shape, 1e-4), s.size)
     gain, offset = np.full(s.size, 0.5), s.rng.uniform(0.01, 1, s.size)
+    n = s.name("power")
+    s.add(Power(n, (s.value,), (f"{n}.y",), 0.4, gain, offset, shape, "positive"), s.size)
     if s.rng.random() < 0.5:
-        n = s.name("power")
-        s.add(Power(n, (s.value,), (f"{n}.y",), 0.4, gain, offset, shape, "positive"), s.size)
-    else:
         n = s.name("log")
         s.add(Log(n, (s.value,), (f"{n}.y",), gain, offset, shape), s.size)
 

@@ -37,7 +37,7 @@ def test_every_target_has_its_packing_or_that_of_one_with_the_same_kernels() -> 
     packed = [TARGETS[name] for name in (*PACKINGS, PORTABLE)]
     assert {t.name for t in packed} <= set(TARGETS) and ALL.name not in TARGETS
     for target in TARGETS.values():
-        assert (target.isa, target.pack) in [(t.isa, t.pack) for t in packed]
+        assert (target.isa, target.packing) in [(t.isa, t.packing) for t in packed]
     defined = {
         line.split()[1] for line in (KERNELS / "isa/core.h").read_text().splitlines() if "define RNNC_CORE" in line
     }
