@@ -70,7 +70,8 @@ def middle(low: Floats, high: Floats, least: float = FAR) -> Floats:
     centre, half = (low + high) / 2, (high - low) / 2
     step = 10.0 ** np.floor(np.log10(np.maximum(half / 8, np.abs(centre) * 1e-7 + 1e-30)))
     short = np.where(half > 0, np.round(centre / step) * step, centre)
-    return np.where(np.abs(centre) > least * half, np.asarray(short, np.float32).astype(np.float64), 0.0)
+    with np.errstate(over="ignore"):  # what no float32 holds is no offset: its half is as large
+        return np.where(np.abs(centre) > least * half, np.asarray(short, np.float32).astype(np.float64), 0.0)
 
 
 @dataclass
