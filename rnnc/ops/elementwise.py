@@ -108,8 +108,7 @@ def check_loops(node: Node, trace: Tracer, result: Traced, a: Traced, b: Traced)
 
 def product_interval(a: Interval, b: Interval) -> Interval:
     """Bounds of a b; 0 times infinity is 0."""
-    with np.errstate(invalid="ignore"):
-        with np.errstate(over="ignore", invalid="ignore"):  # intervals may be endless
+    with np.errstate(over="ignore", invalid="ignore"):  # intervals may be endless
         corners = np.stack([x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)])
     ends = np.where(np.isnan(corners), 0.0, corners)
     return Interval(ends.min(0), ends.max(0))
