@@ -109,7 +109,8 @@ def _shorten(editor: Editor, node: Node) -> None:
         editor.replace([node], [replace(node, inputs=tuple(inputs))])
         return
     build = Build(editor, node)
-    inputs[0] = build.tensor(op("Slice", tensor(node.inputs[0]), [0], [length], [time]))
+    cut = [length - shape[time] if k == len(shape) + time else 0 for k in range(2 * len(shape))]
+    inputs[0] = build.tensor(op("Pad", tensor(node.inputs[0]), cut))
     y = node.outputs[0] and editor.fresh("Y")
     nodes = [*build.nodes, replace(node, inputs=tuple(inputs), outputs=(y, *node.outputs[1:]))]
     if y:
