@@ -157,7 +157,7 @@ BOARDS = {
             ("-mmcu=atmega1284p",),
             memory={"FLASH_LENGTH": 128 * _KB, "RAM_LENGTH": 16 * _KB},
         ),
-        Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static",), (), ("qemu-ppc-static",)),
+        Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static", "-DRNNC_PLAIN"), (), ("qemu-ppc-static",)),
         Board("host", "hosted", "gcc"),
     )
 }
