@@ -83,7 +83,7 @@ def widen(name: str, options: Options) -> str:
     """What to do where an input is clipped."""
     given = given_by(name, options)
     if given:
-        return f"{given} {name}=... says so: widen it, or leave it out, and the calibration data say how much it takes."
+        return f"{given} {name}=... sets it: widen it, or leave it out, and the calibration data say how much it takes."
     return f"Calibrate with data that reaches as far, or widen it: --input-range {name}=LO:HI."
 
 
