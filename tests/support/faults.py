@@ -117,17 +117,17 @@ OBSERVER = np.array([[1.0, 0.01, 0.0], [0.0, 1.0, 0.01], [0.0, 0.0, 0.999]])
 GAINS = np.array([[0.05], [0.1], [0.02]])
 
 
-def slow_recurrence() -> Fault:
+def slow_recurrence(copies: int = COPIES) -> Fault:
     """Observers of position, velocity and bias, s' = s A + z L, too many for 32-bit weights; an eigenvalue is near 1."""
     b = Builder(7)
-    matrix = np.kron(np.eye(COPIES), (OBSERVER - GAINS @ OBSERVER[:1]).T)
-    gains = np.tile(GAINS, (COPIES, 1)).T
+    matrix = np.kron(np.eye(copies), (OBSERVER - GAINS @ OBSERVER[:1]).T)
+    gains = np.tile(GAINS, (copies, 1)).T
     q = b.op("Add", b.op("MatMul", "s", b.const(matrix)), b.op("MatMul", "z", b.const(gains)), out="sn")
     b.op("Mul", q, b.const(np.array(1.0)), out="y")
     z = (500 * np.sin(np.arange(1000) / 100) + 800 + _noise(1000)).astype(np.float32)
     words = r"an eigenvalue near 1 \(0\.99\d+\), in which errors last for about \d+ steps: .* int8 weights of dense0"
     return Fault(
-        b.model({"z": [1, 1], "s": [1, 3 * COPIES]}, ["y", "sn"]),
+        b.model({"z": [1, 1], "s": [1, 3 * copies]}, ["y", "sn"]),
         z,
         z,
         "poor",

@@ -123,14 +123,14 @@ def test_all_layers_together_are_what_verify_says(here: Path) -> None:
 
 
 def test_the_feedback_of_a_linear_recurrence_is_its_largest_eigenvalue() -> None:
-    fault = slow_recurrence()
+    fault = slow_recurrence(copies=1)
     net = rnnc.load_net(fault.model, Options(states={"s": "sn"}))
     matrix = (OBSERVER - GAINS @ OBSERVER[:1]).T
     x = {"z": [fault.calib[:, None]]}
     gain = feedback_gain(net, {"s"}, x)
     assert gain == pytest.approx(np.abs(np.linalg.eigvals(matrix.astype(np.float32))).max(), rel=1e-4)
     assert feedback_gain(net, {"nothing"}, x) is None
-    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=1e-2), (
+    assert _followed(net, ["s"], longest(x), 1) == pytest.approx(gain, rel=3e-3), (
         "an error that is followed fades alike"
     )
 
