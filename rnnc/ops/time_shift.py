@@ -181,7 +181,7 @@ def last_of_window(node: Node, trace: Tracer, x: Traced, count: int) -> Traced:
 
 
 ONE_STEP = (
-    "--window T answers windows of T steps, at the end of which there is each of them. In a stream, what needs an earlier "
+    "--window T answers windows of T steps: at its end each single step is there, once. In a stream, what needs an earlier "
     "step takes slices of all (y[:, 1:] - y[:, :-1]); what all steps share is an input of its own."
 )
 STEPS_HINT = "Of a stream the last step can be taken, or all but some at its begin or end, or every so many."
