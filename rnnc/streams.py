@@ -65,8 +65,31 @@ class Stream:
     """Steps since the start, or since the start of the window."""
     pending: dict[str, Array] = field(init=False)
     """Values of a window's outputs that wait for its end."""
+    before: Sequence[_Runner] = field(init=False)
+    """Ops that no fed-back state reaches; with ``after`` they run on many steps at once."""
+    loop: Sequence[_Runner] = field(init=False)
+    """Ops between a fed-back state and what is written back, and those that read what is at hand at every step: these run
+    step by step."""
+    after: Sequence[_Runner] = field(init=False)
+    seen: dict[str, list[Array]] = field(init=False, default_factory=dict)
+    """What ``observe`` is told at the end of a chunk."""
+    told: dict[str, list[Array]] = field(init=False, default_factory=dict)
+    """What ``watch`` is told at the end of a chunk."""
 
     def __post_init__(self) -> None:
+        reached, needed = {read for read, _ in self.feedback}, {written for _, written in self.feedback}
+        at_hand = [op for op in self.ops if not all(self.values[name].clock.rate for name in op.inputs)]
+        needed.update(name for op in at_hand for name in op.outputs)
+        for op in self.ops:
+            if reached.intersection(op.inputs):
+                reached.update(op.outputs)
+        for op in reversed(self.ops):
+            if needed.intersection(op.outputs):
+                needed.update(op.inputs)
+        fed = [op for op in self.ops if reached.intersection(op.outputs)]
+        self.before = [op for op in self.ops if not reached.intersection(op.outputs)]
+        self.loop = [op for op in fed if needed.intersection(op.outputs)]
+        self.after = [op for op in fed if not needed.intersection(op.outputs)]
         self.reset()
 
     def reset(self) -> None:
@@ -82,7 +105,7 @@ class Stream:
         steps, done = len(next(iter(inputs.values()))), 0
         parts = [self._outputs({})]
         while done < steps:
-            most = 1 if self.feedback else min(CHUNK, self.net.window - self.steps) if self.net.window else CHUNK
+            most = min(CHUNK, self.net.window - self.steps) if self.net.window else CHUNK
             values = {name: x[done : done + most] for name, x in inputs.items()}
             done += most
             parts.append(self._outputs(self._chunk(values, min(most, steps + most - done))))
@@ -114,22 +137,57 @@ class Stream:
         return found
 
     def _chunk(self, values: dict[str, Array], steps: int, ended: bool = False) -> dict[str, Array]:
-        for read, _ in self.feedback:
-            values[read] = self.state[read][None]
         for name, value in values.items():
             self._see(name, value)
-        for op in self.ops:
+        self._pass(self.before, values, steps, ended)
+        self._loop(values, steps, ended)
+        self._pass(self.after, values, steps, ended)
+        self.steps += steps
+        self._report()
+        return values
+
+    def _pass(self, ops: Sequence[_Runner], values: dict[str, Array], steps: int, ended: bool) -> None:
+        for op in ops:
             results = self._run(op, [values[name] for name in op.inputs], steps, ended)
             for name, result in zip(op.outputs, results, strict=True):
                 values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
                 self._see(name, values[name])
-        for read, written in self.feedback:
-            if len(values[written]):
-                self.state[read] = values[written][0].reshape(self.state[read].shape)
-            if self.watch and not ended:
-                self.watch(read, self.state[read][None])
-        self.steps += steps
-        return values
+
+    def _loop(self, values: dict[str, Array], steps: int, ended: bool) -> None:
+        """Run the ops of the loop on each step, and add what they make, and the states that they read, to ``values``."""
+        if not self.feedback:
+            return
+        given = {name for op in self.loop for name in op.inputs if name in values}
+        given |= {written for _, written in self.feedback if written in values}
+        parts = {name: self._by_steps(name, values[name], steps) for name in given}
+        made: dict[str, list[Array]] = {}
+        for k in range(steps):
+            step = {name: part[k] for name, part in parts.items()} | {r: self.state[r][None] for r, _ in self.feedback}
+            for read, _ in self.feedback:
+                self._see(read, step[read])
+            self._pass(self.loop, step, 1, ended)
+            for read, written in self.feedback:
+                if len(step[written]):
+                    self.state[read] = step[written][0].reshape(self.state[read].shape)
+                if not ended:
+                    self._tell(read, self.state[read][None])
+            for name in step.keys() - given:
+                made.setdefault(name, []).append(step[name])
+            self.steps += 1
+        self.steps -= steps
+        values |= {name: np.concatenate(ticks) for name, ticks in made.items()}
+
+    def _by_steps(self, name: str, value: Array, steps: int) -> Sequence[Array]:
+        """Return the ticks of a value that belong to each of the next steps."""
+        ticks = [self.values[name].clock.ticks(self.steps + k) for k in range(steps)]
+        return np.split(value, np.cumsum(ticks)[:-1])
+
+    def _report(self) -> None:
+        for told, seen in ((self.observe, self.seen), (self.watch, self.told)):
+            if told:
+                for name, parts in seen.items():
+                    told(name, parts[0] if len(parts) == 1 else np.concatenate(parts))
+            seen.clear()
 
     def _run(self, op: _Runner, xs: list[Array], steps: int, ended: bool) -> Sequence[Array]:
         """Run an op on all ticks of its inputs, or on one tick of its tail."""
@@ -156,22 +214,19 @@ class Stream:
 
     def _by_step(self, op: _Runner, xs: Sequence[Array], tick: int, steps: int) -> Sequence[Array]:
         """What an elastic op makes of each step's ticks, and its states after each."""
-        clocks = [self.values[name].clock for name in op.inputs]
-        cuts = [np.cumsum([c.ticks(self.steps + k) for k in range(steps)])[:-1] for c in clocks]
-        parts = zip(*(np.split(x, cut) for x, cut in zip(xs, cuts, strict=True)), strict=True)
+        parts = zip(*(self._by_steps(name, x, steps) for name, x in zip(op.inputs, xs, strict=True)), strict=True)
         rows = list[Sequence[Array]]()
         after: dict[str, list[Array]] = {name: [] for name in self.kept[op.name]}
         for part in parts:
             rows.append(op.step(part, self.state, tick) or [])
             for name, arrays in after.items():
                 arrays.append(self.state[name].copy())
-        self._tell(after)
+        self._tell_all(after)
         return [np.concatenate(ticks) for ticks in zip(*rows, strict=True)]
 
-    def _tell(self, after: Mapping[str, Sequence[Array]]) -> None:
-        if self.watch:
-            for name, arrays in after.items():
-                self.watch(name, np.stack(arrays))
+    def _tell_all(self, after: Mapping[str, Sequence[Array]]) -> None:
+        for name, arrays in after.items():
+            self._tell(name, np.stack(arrays))
 
     def _ticks(self, op: _Runner, xs: Sequence[Array], tick: int, ended: bool) -> Sequence[Array]:
         probed: dict[str, list[Array]] = {}
@@ -184,14 +239,18 @@ class Stream:
                 row.append(value)
             for name, arrays in after.items():
                 arrays.append(self.state[name].copy())
-        self._tell(after)
+        self._tell_all(after)
         for key, arrays in probed.items():
             self._see(f"{op.name}.{key}", np.stack(arrays))
         return [np.stack(row) if row else self._nothing(n) for n, row in zip(op.outputs, rows, strict=True)]
 
     def _see(self, name: str, value: Array) -> None:
         if self.observe:
-            self.observe(name, value)
+            self.seen.setdefault(name, []).append(value)
+
+    def _tell(self, name: str, states: Array) -> None:
+        if self.watch:
+            self.told.setdefault(name, []).append(states)
 
 
 def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
