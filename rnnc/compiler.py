@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from rnnc.backend.emit import Banner, emit
 from rnnc.backend.emit.every import emit_every, left_out, packings
@@ -20,6 +21,7 @@ from rnnc.flags import addressed, flag_of, said
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
+from rnnc.frontend.read.modules import content_of, name_of
 from rnnc.frontend.read.precision import real_inputs, to_single
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
@@ -245,20 +247,33 @@ def _cautions(
     return tuple(map(addressed, cautions))
 
 
+def _with_options(plain: Signature) -> Signature:
+    """With the options as keywords in place of ``**changes``, for editors and notebooks that show what there is."""
+    *first, _ = plain.parameters.values()
+    types, usual = get_type_hints(Options), Options()
+    options = [
+        Parameter(f.name, Parameter.KEYWORD_ONLY, default=getattr(usual, f.name), annotation=types[f.name])
+        for f in fields(Options)
+    ]
+    return plain.replace(parameters=[*first, *options])
+
+
 def compile_model(
-    source: str | Path | bytes,
+    source: Any,
     calibration: Source | None = None,
     options: Options | None = None,
     *,
+    example: Any = None,
     verify: bool = True,
     labels: str | None = None,
     watch: StageCallback = ignore_stage,
     **changes: Any,
 ) -> Package:
-    """Compile an ONNX model to the C of one time step.
+    """Compile a model to the C of one time step.
 
     Args:
-        source: path of an ONNX file, or its content.
+        source: path of an ONNX file, its content, a ModelProto, a torch module, or a Keras model.
+        example: an input (or a sequence of inputs) that a torch module is exported with: tensors or arrays.
         calibration: a path, an array, arrays by input name, or a list of these, one a recording (rnnc.data); None for
             data-free ranges.
         options: how to compile; ``changes`` replace fields of it (``precision="a8"``).
@@ -271,11 +286,15 @@ def compile_model(
     unknown = set(changes) - {f.name for f in fields(Options)}
     if unknown:
         raise TypeError(f"compile_model has no option {sorted(unknown)[0]!r}")
-    package = build(
-        source, calibration, replace(options or Options(), **changes), verify=verify, watch=watch, labels=labels
-    )
+    chosen = replace(options or Options(), **changes)
+    chosen = replace(chosen, name=chosen.name or name_of(source))
+    content = content_of(source, example)
+    package = build(content, calibration, chosen, verify=verify, watch=watch, labels=labels)
     package.check()
     return package
+
+
+compile_model.__signature__ = _with_options(signature(compile_model))  # type: ignore[attr-defined]
 
 
 def _attribution(qnet: QNet, measured: Measurement, progress: ProgressCallback, *, whole: bool) -> Attribution | None:
@@ -303,13 +322,13 @@ def _verdict(
     return replace(verdict, cause=addressed(verdict.cause), cure=addressed(verdict.cure))
 
 
-def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
-    """The network of an ONNX file as one time step, in float64: see ``rnnc.streams.run_net``.
+def load_net(source: Any, options: Options | None = None, *, example: Any = None) -> Net:
+    """The network of a model (as ``compile_model`` takes it) as one time step, in float64: see ``rnnc.streams.run_net``.
 
     Raises ModelError, UsageError.
     """
     chosen = options or Options()
-    return to_stream(load(source, chosen), chosen)
+    return to_stream(load(content_of(source, example), chosen), chosen)
 
 
 def _model(source: str | Path | bytes, options: Options) -> Model:

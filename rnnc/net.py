@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnc.clock import ALWAYS, EVERY_STEP, Clock, Timing, common_clock
 from rnnc.fixed import Floats, Format, Ints
+from rnnc.notebook import Shown
 from rnnc.pace import Pace
 from rnnc.rows import Block
 
@@ -287,8 +288,8 @@ def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
     return [replace(v, name=n, clock=clock) for n, v in zip(op.outputs, values, strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
-class Net:
+@dataclass(frozen=True, eq=False, repr=False)
+class Net(Shown):
     """A network as one step. ``ops`` are in an order in which every value is computed before it is read.
 
     Args:

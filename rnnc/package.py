@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Verification
 
 GOLDEN_STEPS = 32
+NOTEBOOK_FRAME = "width:100%;height:600px;border:1px solid #ccc"
 LONGER = "It answers after as many steps as its window, or its convolutions, take: give longer sequences."
 
 
@@ -94,6 +96,17 @@ class Package:
     def __post_init__(self) -> None:
         self.files["report.json"] = report_text(self.report)
         self.files["report.html"] = self.page(self.report)
+
+    def __repr__(self) -> str:
+        cost = self.report["cost"]
+        ram = cost["ram_state"] + cost["ram_scratch"]
+        judged = self.verdict.text if self.verdict else "not verified"
+        return f"<Package {self.name}: {self.flash} B of flash ({self.code_note}), {ram} B of RAM, {judged}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the report, in a frame of its own."""
+        page = escape(self.page(self.report), quote=True)
+        return f'<iframe srcdoc="{page}" title="{escape(repr(self))}" style="{NOTEBOOK_FRAME}"></iframe>'
 
     def page(self, report: Mapping[str, Any]) -> str:
         """report.html, with ``report`` (more measured, by rnnc bench) in place of the package's own."""
@@ -224,7 +237,7 @@ class Package:
         """Data for the inputs; raises DataError."""
         return read_data(data, self.frames)
 
-    def live(self, engine: LiveEngine = "c") -> Live:
+    def stream(self, engine: LiveEngine = "c") -> Live:
         """One stream that takes a frame at a time, and is closed as a context manager; raises MissingTool."""
         return start(engine, self.program, self.files)
 

@@ -71,9 +71,9 @@ class Stream:
     """Ops between a fed-back state and what is written back, and those that read what is at hand at every step: these run
     step by step."""
     after: Sequence[_Runner] = field(init=False)
-    seen: dict[str, list[Array]] = field(init=False, default_factory=dict)
+    observed: dict[str, list[Array]] = field(init=False, default_factory=dict)
     """What ``observe`` is told at the end of a chunk."""
-    told: dict[str, list[Array]] = field(init=False, default_factory=dict)
+    watched: dict[str, list[Array]] = field(init=False, default_factory=dict)
     """What ``watch`` is told at the end of a chunk."""
 
     def __post_init__(self) -> None:
@@ -183,11 +183,11 @@ class Stream:
         return np.split(value, np.cumsum(ticks)[:-1])
 
     def _report(self) -> None:
-        for told, seen in ((self.observe, self.seen), (self.watch, self.told)):
-            if told:
-                for name, parts in seen.items():
-                    told(name, parts[0] if len(parts) == 1 else np.concatenate(parts))
-            seen.clear()
+        for observer, kept in ((self.observe, self.observed), (self.watch, self.watched)):
+            if observer:
+                for name, parts in kept.items():
+                    observer(name, parts[0] if len(parts) == 1 else np.concatenate(parts))
+            kept.clear()
 
     def _run(self, op: _Runner, xs: list[Array], steps: int, ended: bool) -> Sequence[Array]:
         """Run an op on all ticks of its inputs, or on one tick of its tail."""
@@ -246,11 +246,11 @@ class Stream:
 
     def _see(self, name: str, value: Array) -> None:
         if self.observe:
-            self.seen.setdefault(name, []).append(value)
+            self.observed.setdefault(name, []).append(value)
 
     def _tell(self, name: str, states: Array) -> None:
         if self.watch:
-            self.told.setdefault(name, []).append(states)
+            self.watched.setdefault(name, []).append(states)
 
 
 def _joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

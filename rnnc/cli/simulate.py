@@ -88,7 +88,7 @@ def _pipe(output: CommandOutput, package: Package, engine: LiveEngine) -> None:
     print(_heading(sizes), flush=True)
     notes: list[str] = []
     count = 0
-    with package.live(engine) as stream:
+    with package.stream(engine) as stream:
         try:
             for row in csv_rows(sys.stdin, frame, notes):
                 while notes:

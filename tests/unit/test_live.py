@@ -50,7 +50,7 @@ def _compiled(name: str) -> Package:
 def test_frame_by_frame_is_the_same_as_all_at_once(name: str, engine: LiveEngine) -> None:
     package, x = _compiled(name), _recording()
     want = package.simulate(x, engine)["y"].reshape(-1, package.program.outputs[0].size)
-    with package.live(engine) as stream:
+    with package.stream(engine) as stream:
         ticks = [stream.step({"x": frame})["y"] for frame in x] + [t["y"] for t in stream.flush()]
     assert np.allclose(np.concatenate(ticks), want, rtol=0, atol=1e-12 if engine == "float" else 0)
     if name == "slower":

@@ -1,0 +1,146 @@
+"""rnnc from Python: what a notebook shows, models that are no files, streams by name, and scores after an epoch."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from html import unescape
+from time import process_time
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rnnc
+from tests.support.small import FEATURES, recording, small
+
+
+@pytest.fixture(scope="module")
+def package() -> rnnc.Package:
+    return rnnc.compile_model(small(), recording(), name="fan")
+
+
+def test_dir_shows_what_there_is() -> None:
+    assert dir(rnnc) == sorted(rnnc.__all__)
+    assert all(getattr(rnnc, name).__doc__ for name in dir(rnnc) if name != "__version__")
+
+
+def test_every_option_is_a_typed_keyword() -> None:
+    parameters = inspect.signature(rnnc.compile_model).parameters
+    for option in fields(rnnc.Options):
+        assert parameters[option.name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameters[option.name].annotation is not inspect.Parameter.empty
+    assert parameters["precision"].default == "a16"
+
+
+def test_a_package_says_what_it_is(package: rnnc.Package) -> None:
+    cost = package.report["cost"]
+    assert f"fan: {package.flash} B of flash" in repr(package)
+    assert f"{cost['ram_state'] + cost['ram_scratch']} B of RAM, good: " in repr(package)
+
+
+def test_a_notebook_shows_the_report(package: rnnc.Package) -> None:
+    shown = package._repr_html_()
+    assert shown.startswith("<iframe srcdoc=") and shown.count('"') == 6
+    assert unescape(shown.split('"')[1]) == package.files["report.html"]
+
+
+def test_a_notebook_shows_the_net() -> None:
+    net = rnnc.load_net(small())
+    assert "LSTM 3 -&gt; 4" in net._repr_html_() and repr(net) == str(net)
+
+
+def test_a_model_proto_is_a_model(package: rnnc.Package) -> None:
+    again = rnnc.compile_model(onnx.load_from_string(small()), recording(), name="fan", verify=False)
+    x = recording(seed=3)
+    assert np.array_equal(again.simulate(x, "oracle")["y"], package.simulate(x, "oracle")["y"])
+
+
+def test_what_is_no_model_is_told_what_is_one() -> None:
+    with pytest.raises(rnnc.RnncError, match="a list is no model") as told:
+        rnnc.compile_model([1, 2])
+    assert "ModelProto" in str(told.value)
+
+
+def test_a_stream_gives_outputs_by_name(package: rnnc.Package) -> None:
+    with package.stream("oracle") as stream:
+        ticks = [stream.step({"x": frame})["y"] for frame in recording()[:5]]
+    assert np.array_equal(np.concatenate(ticks), package.simulate(recording()[:5], "oracle")["y"].reshape(5, 2))
+
+
+# --------------------------------------------------------------------------- scores
+
+
+def _classes(package: rnnc.Package, x: Any, engine: Any) -> Any:
+    return package.simulate(x, engine)["y"].reshape(len(x), -1, 2).argmax(2)
+
+
+def test_evaluation_scores_the_integers_and_onnxruntime(package: rnnc.Package) -> None:
+    x = np.stack([recording(seed=seed)[:40] for seed in range(6)])
+    labels = _classes(package, x, "float")
+    found = rnnc.evaluate(package, x, labels)
+    assert found.steps == 240 and found.sqnr_db["y"] > 40 and found.verdict.level == "good"
+    assert found.task is not None and found.score is not None
+    assert found.task.onnxruntime.accuracy == 1
+    assert found.score.accuracy == np.mean(_classes(package, x, "oracle") == labels)
+    assert "accuracy" in str(found) and "240 steps" in str(found)
+
+
+def test_evaluation_of_values_is_an_rmse(package: rnnc.Package) -> None:
+    x = recording()[:40]
+    y = package.simulate(x, "oracle")["y"].reshape(40, 2)
+    found = rnnc.evaluate(package, {"x": x}, y + 0.5)
+    assert found.score is not None and found.score.rmse == pytest.approx(0.5)
+
+
+def test_evaluation_without_labels_compares(package: rnnc.Package) -> None:
+    found = rnnc.evaluate(package, [recording()[:30], recording()[:20]])
+    assert found.task is None and found.score is None and found.steps == 50
+
+
+def test_labels_of_a_recording_in_a_file_are_not_guessed(package: rnnc.Package) -> None:
+    with pytest.raises(rnnc.RnncError, match="labels go with arrays"):
+        rnnc.evaluate(package, "test.npz", np.zeros(3, int))
+
+
+def test_evaluation_of_a_large_network_takes_less_than_a_second() -> None:
+    """Of 100,000 weights; CPU time, and four times as much is allowed on a busy machine."""
+    from tests.support.recurrent import layer, model
+
+    content = model([layer("LSTM", hidden=128, columns=64)], 50)
+    package = rnnc.compile_model(content, verify=False)
+    x = np.random.default_rng(0).standard_normal((8, 50, 64))
+    start = process_time()
+    rnnc.evaluate(package, x)
+    assert process_time() - start < 4
+
+
+# --------------------------------------------------------------------------- frameworks
+
+
+def test_a_torch_module_is_a_model() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+    class Fan(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = torch.nn.GRU(FEATURES, 8, batch_first=True)
+            self.dropout = torch.nn.Dropout(0.5)
+            self.head = torch.nn.Linear(8, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.dropout(self.gru(x)[0]))
+
+    torch.manual_seed(0)
+    module = Fan()
+    module.gru.eval()
+    with pytest.raises(rnnc.RnncError, match="needs an input"):
+        rnnc.compile_model(module)
+    package = rnnc.compile_model(module, recording(), example=torch.zeros(1, 7, FEATURES))
+    assert module.training and not module.gru.training
+    assert package.name == "fan" and not package.cautions
+    with torch.no_grad():
+        wanted = module.eval()(torch.tensor(recording()[None]))[0].numpy()
+    assert np.abs(package.simulate(recording(), "float")["linear"].reshape(wanted.shape) - wanted).max() < 1e-5
