@@ -10,7 +10,7 @@ from typing import cast
 from rnnc.data import LABEL, Source, read_data
 from rnnc.errors import DataError
 from rnnc.net import Array
-from rnnc.notebook import Shown
+from rnnc.notebook import NotebookText
 from rnnc.package import Package
 from rnnc.verification.score import Score, Task
 from rnnc.verification.task import task, wanted
@@ -19,7 +19,7 @@ from rnnc.verification.verify import measure
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluation(Shown):
+class Evaluation(NotebookText):
     """What ``evaluate`` found.
 
     Args:

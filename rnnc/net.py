@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rnnc.clock import ALWAYS, EVERY_STEP, Clock, Timing, common_clock
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.notebook import Shown
+from rnnc.notebook import NotebookText
 from rnnc.pace import Pace
 from rnnc.rows import Block
 
@@ -289,7 +289,7 @@ def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Net(Shown):
+class Net(NotebookText):
     """A network as one step. ``ops`` are in an order in which every value is computed before it is read.
 
     Args:

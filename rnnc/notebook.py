@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 
-class Shown:
+class NotebookText:
     """An object that is shown as what ``str`` makes of it."""
 
     def __repr__(self) -> str:
