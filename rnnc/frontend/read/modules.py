@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnc.errors import UsageError
+from rnnc.frontend.read.limits import first_line
 from rnnc.interruption import TemporaryFolder
 
 OPEN_AXES = 2
@@ -21,7 +22,8 @@ def content_of(source: Any, example: Any = None) -> str | Path | bytes:
     """A path or a file's content as it is; of a ModelProto, a torch module or a Keras model, the content of its file.
 
     Args:
-        example: an input of a torch module, or a sequence of its inputs: tensors or arrays.
+        example: an input of a torch module, or a sequence of its inputs: tensors or arrays; of a Keras model that was never
+            called, what it is called with.
 
     Raises UsageError for anything else, and for a module without an example.
     """
@@ -29,10 +31,10 @@ def content_of(source: Any, example: Any = None) -> str | Path | bytes:
         return source
     if _is(source, "onnx", "ModelProto"):
         return bytes(source.SerializeToString())
+    if _is(source, "keras", "Model"):  # of torch's modules too, where torch is what Keras computes with
+        return _of_keras(source, example)
     if _is(source, "torch", "Module"):
         return _of_torch(source, example)
-    if _is(source, "keras", "Model"):
-        return _of_keras(source)
     raise UsageError(
         f"a {type(source).__name__} is no model",
         hint="Give the path or the bytes of an ONNX file, a ModelProto, a torch module with example=..., or a Keras model.",
@@ -96,11 +98,18 @@ def _quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
-def _of_keras(model: Any) -> bytes:
+def _of_keras(model: Any, example: Any) -> bytes:
     with TemporaryFolder() as folder, _quiet():
         file = Path(folder) / "model.onnx"
         try:
+            if example is not None:
+                model(example)
             model.export(str(file), format="onnx", verbose=False)
         except ImportError as error:
             raise UsageError(f"Keras cannot export: {error}", hint="Install what it names, with pip.") from None
+        except (ValueError, RuntimeError) as error:
+            hint = (
+                "" if example is not None else "Of a model that was never called it wants to know an input: example=x."
+            )
+            raise UsageError(f"Keras cannot export: {first_line(error)}", hint=hint) from error
         return file.read_bytes()
