@@ -50,6 +50,7 @@ from rnnc.verification.stability import keep_stability
 from rnnc.verification.task import recorded, task, wanted
 from rnnc.verification.verdict import Verdict, judge
 from rnnc.verification.verify import Measurement, Verification, compare_c, measure
+from rnnc.verification.warm_up import warm_up
 
 STAGES = ("load", "stream", "calibrate", "quantize", "certify", "lower", "emit", "verify")
 NO_STARTS: Mapping[str, float] = {}
@@ -208,7 +209,8 @@ def _verified(
     """The C against the oracle, and both it and onnxruntime against what the data say they should be."""
     scored = task(done.net, measured, data, labels)
     results = tuple(recorded(done.net, measured, data, labels))
-    return Verification(measured, compare_c(done.program, files, measured.runs), scored, results)
+    warm = warm_up(done.net, data.sequences, done.program.cost.macs)
+    return Verification(measured, compare_c(done.program, files, measured.runs), scored, results, warm)
 
 
 def _notes(

@@ -19,6 +19,7 @@ from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
 from rnnc.verification.verdict import OutputVerdict, Verdict
 from rnnc.verification.verify import OutputFigures, Verification
+from rnnc.verification.warm_up import WarmUp
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -142,10 +143,18 @@ def _verify(verified: Verification, verdict: Verdict, by_layer: dict[str, Any] |
         "verdict": verdict.level,
         "cause": _cause(verdict),
         "advice": verdict.cure or None,
-        "outputs": [_figures(o, v) for o, v in zip(m.outputs, verdict.outputs, strict=True)],
+        "outputs": [
+            _figures(o, v) | {"warm_up": _warm_up(verified.warm_up.get(o.name))}
+            for o, v in zip(m.outputs, verdict.outputs, strict=True)
+        ],
         **scores(verified),
     }
     return content | {"by_layer": by_layer} if by_layer else content
+
+
+def _warm_up(found: WarmUp | None) -> dict[str, int | None] | None:
+    """Steps from reset until the output agrees with the endless stream; null where more than ``followed`` steps are needed."""
+    return asdict(found) if found else None
 
 
 def _cause(verdict: Verdict) -> str | None:

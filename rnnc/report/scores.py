@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnc.verification.score import CLEAR, Recorded, Task
 from rnnc.verification.verify import Verification
+from rnnc.verification.warm_up import AGREE
 
 DIGITS = 6
 MOST_SHOWN = 10
@@ -45,6 +46,7 @@ def _short(x: Any) -> Any:
 def score_tables(verify: Mapping[str, Any]) -> dict[str, Any]:
     """What report.html shows: headings with rows, None where nothing was scored or recorded."""
     found: dict[str, Any] = {"scored": None, "recorded": None, "clear": clear_text(verify) if verify else ""}
+    found["warm_up"] = [text for o in verify.get("outputs", []) if (text := warm_up_text(o))]
     if task := verify.get("task"):
         confusion = confusion_rows(task) if task["classes"] else None
         found["scored"] = {"subject": subject(task), "scores": score_rows(task), "confusion": confusion}
@@ -58,6 +60,16 @@ def clear_text(verify: Mapping[str, Any]) -> str:
     known = {o["name"]: o["argmax_agreement_clear"] for o in verify["outputs"]}
     shares = [f"{_form(share, '.2%')} of {name}" for name, share in known.items() if share is not None]
     return f"where the largest is clear (more than {CLEAR} above the next): {', '.join(shares)}" if shares else ""
+
+
+def warm_up_text(output: Mapping[str, Any]) -> str:
+    """After how many steps from reset an output can be trusted; "" where that was not measured."""
+    warm = output["warm_up"]
+    if not warm:
+        return ""
+    median, worst = (f"more than {warm['followed']}" if warm[k] is None else str(warm[k]) for k in ("median", "worst"))
+    agrees = f"{output['name']} agrees with the endless stream, within {AGREE:.0%} of its variation,"
+    return f"warm-up: {agrees} {median} steps after a reset; at the worst of {warm['starts']} resets, {worst}"
 
 
 def score_rows(task: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

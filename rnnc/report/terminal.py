@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
-from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject
+from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject, warm_up_text
 from rnnc.report.widths import wide_names
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ def _verification(verify: Mapping[str, Any]) -> str:
     lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
     channels = [text for o in verify["outputs"] if (text := _channels(o))]
-    return "\n".join([*lines, "", table(heading, rows), *channels, *_scores(verify), *_verdict(verify)])
+    warm = [_folded(text) for o in verify["outputs"] if (text := warm_up_text(o))]
+    return "\n".join([*lines, "", table(heading, rows), *channels, *warm, *_scores(verify), *_verdict(verify)])
 
 
 def _channels(o: Mapping[str, Any]) -> str:

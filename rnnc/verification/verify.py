@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rnnc.backend.program import Program
 from rnnc.errors import VerificationError
@@ -29,6 +29,7 @@ from rnnc.verification.reference import Points, run_reference
 from rnnc.verification.score import Recorded, Task
 from rnnc.verification.session import Session
 from rnnc.verification.single import Fault, Float32, judge, run_single, with_sources
+from rnnc.verification.warm_up import WarmUp
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,16 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The measurement, where the C first differs from the oracle ("" for nowhere), and how well both do by the user's data."""
+    """The measurement, where the C first differs from the oracle ("" for nowhere), and how well both do by the user's data.
+
+    ``warm_up`` is of each output by name, as far as it was measured.
+    """
 
     measured: Measurement
     difference: str
     task: Task | None = None
     recorded: tuple[Recorded, ...] = ()
+    warm_up: Mapping[str, WarmUp] = field(default_factory=dict)
 
     def problems(self, min_sqnr: float | None = None) -> list[str]:
         """What is not as it must be; ``min_sqnr`` in dB."""
