@@ -18,6 +18,7 @@ import onnxruntime as ort
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.recurrence.naming import related
 from rnnc.net import Array, Net, Value
+from rnnc.ops.start import Started
 from rnnc.options import Options
 from rnnc.streams import Stream, stream_net
 
@@ -290,7 +291,8 @@ class Session:
         An output feeds the state that has its value after the same steps. The cache of a layer that keeps its history in
         another form is fed by the output that its name or its shape tells.
         """
-        states = self.net.carried()
+        anew = {name for op in self.net.ops if isinstance(op, Started) for name in op.overwritten}
+        states = [s for s in self.net.states() if s.name not in anew]
         aliases = {s.alias for s in states if s.alias}
         caches = self.inputs.keys() - aliases - {v.name for v in self.net.inputs} - self.options.bind.keys()
         if not aliases <= self.inputs.keys() or (len(aliases) < len({s.alias for s in states}) and not caches):
