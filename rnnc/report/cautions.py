@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnc.frontend.recurrence.naming import named_as_state
+from rnnc.frontend.recurrence.naming import named_as_next, named_as_state
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
@@ -44,11 +44,16 @@ def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
 
 
 def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
-    """Yield a caution for each input named like a state that nothing feeds back, although a result has its shape."""
+    """Yield a caution for each input named like a state that nothing feeds back, although a result has its shape.
+
+    An input beside others with a result that is named as its next value may be one, too; alone it is what is predicted.
+    """
     for value in net.inputs:
-        if value.name in options.states or value.dtype == "index" or not named_as_state(value.name):
+        if value.name in options.states or value.dtype == "index":
             continue
         fitting = [o.name for o in net.outputs if net.values[o.value].shape == value.shape and not o.ticks]
+        if not named_as_state(value.name):
+            fitting = [name for name in fitting if len(net.inputs) > 1 and named_as_next(value.name, name)]
         if fitting:
             yield (
                 f"input {value.name} is an argument of each step: nothing in the file says that it is a state. If "
