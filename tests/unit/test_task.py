@@ -181,6 +181,14 @@ def test_floats_are_what_the_output_should_be() -> None:
     assert task["onnxruntime"]["accuracy"] is None and task["c"]["confusion"] is None
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_one_hot_labels_are_classes(dtype: type) -> None:
+    """As Keras writes them: as numbers that the output should be they would say nothing of accuracy."""
+    x, _, labels = classifier()
+    task = verified(small(), {"x": x, "label": np.eye(2, dtype=dtype)[labels]})["task"]
+    assert task["onnxruntime"]["accuracy"] == 0.9 and task["classes"] == 2 and task["points"] == 60
+
+
 def test_labels_that_are_not_a_number_are_left_out() -> None:
     x, y, _ = classifier()
     y[0, :10] = np.nan
