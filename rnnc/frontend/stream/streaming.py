@@ -237,7 +237,7 @@ def _axes(tensor: Tensor, graph: Graph, options: Options) -> list[int | None]:
         if axis is None:
             return [None]
         if not -rank <= axis < rank:
-            raise Refused(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
+            raise UsageError(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
         return [None if tensor.shape[axis % rank] == 1 else axis % rank]
     if graph.time:
         return [i for i, n in enumerate(tensor.shape) if n == graph.time] or [None]
