@@ -11,6 +11,7 @@ from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges
+from rnnc.verification.score import THRESHOLD
 from rnnc.verification.verify import Verification
 
 FAR = 20.0
@@ -70,3 +71,16 @@ def record_cautions(verified: Verification | None) -> Iterator[str]:
                 f"The file does not give what was recorded as {r.name}: onnxruntime is {r.onnxruntime_db:.1f} dB from it. "
                 "Look at the export, the order of the inputs, and where states begin."
             )
+
+
+def label_cautions(verified: Verification | None) -> Iterator[str]:
+    """Yield a caution where labels of two classes meet an output that is no probability: its threshold may be another."""
+    scored = verified.task if verified else None
+    if verified is None or scored is None or scored.classes != 2:
+        return
+    answers = next(o.asked.reference for o in verified.measured.outputs if o.name == scored.output)
+    if answers.shape[1] == 1 and np.any((answers < 0) | (answers > 1)):
+        yield (
+            f"Output {scored.output} leaves 0..1, and its labels are scored with a threshold of {THRESHOLD:g}: if it is a "
+            "logit, export its sigmoid."
+        )

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 import rnnc
-from rnnc.errors import DataError
+from rnnc.errors import DataError, UsageError
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.report.cautions import open_loop_cautions
@@ -279,3 +279,11 @@ def test_a_predictor_of_its_only_input_is_not_asked_about() -> None:
     b = Builder(2)
     b.op("Tanh", b.op("MatMul", "x", b.const(b.weights(3, 3))), out="x_next")
     assert not list(open_loop_cautions(rnnc.load_net(b.model({"x": (1, 3)}, ["x_next"])), Options()))
+
+
+def test_an_open_length_is_shown_as_such_where_shapes_differ() -> None:
+    b = Builder()
+    h = b.ops("RNN", 1, "x", b.const(b.weights(1, H, X)), b.const(b.weights(1, H, H)), hidden_size=H)[0]
+    b.op("Squeeze", h, b.const(np.array([1])), out="y")
+    with pytest.raises(UsageError, match=r"shapes \[T, 1, 3\] and \[T, 1, 4\] differ"):
+        rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]), Options(states={"x": "y"}))
