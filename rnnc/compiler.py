@@ -38,7 +38,7 @@ from rnnc.quantization.search import search
 from rnnc.quantization.starts import make_room
 from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
-from rnnc.report.cautions import open_loop_cautions, record_cautions, state_cautions
+from rnnc.report.cautions import label_cautions, open_loop_cautions, record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.report.widths import gap_cautions, target_notes
 from rnnc.tracing import Graph
@@ -243,6 +243,7 @@ def _cautions(
         *range_cautions(input_occupancy(done.qnet, data.sequences), options, done.ranges.measured),
         *state_cautions(done.qnet.net, done.ranges, done.qnet),
         *record_cautions(verified),
+        *label_cautions(verified),
         *(verdict.states if verdict else ()),
         *gap_cautions(done.choice, verified, tested=tested),
     )

@@ -75,7 +75,14 @@ class UnreadableModel(ModelError):
 
 
 class Refused(ModelError):
-    """The model is valid, but rnnc cannot compile it for the given reason."""
+    """The model is valid, but rnnc cannot compile it for the given reason.
+
+    ``windowed`` is what to advise instead of ``hint`` if the same model compiles with --window T, and ``steps`` is that T.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", windowed: str = "", steps: int = 0) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.windowed, self.steps = windowed, steps
 
 
 class DataError(RnncError):

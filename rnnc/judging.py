@@ -82,7 +82,7 @@ def _measure_start(package: Package, sequences: Sequences, share: float = 1) -> 
     qnet, model = package.program.qnet, package.model.content
     net, lanes = qnet.net, min(MOST_SEQUENCES, len(next(iter(sequences.values()))))
     macs = sum(call.macs for op in qnet.ops for call in op.calls())
-    most = int(share * min(MOST_OP_STEPS / len(qnet.ops), MOST_MACS / max(macs * lanes, 1)))
+    most = int(share * min(MOST_OP_STEPS / max(len(qnet.ops), 1), MOST_MACS / max(macs * lanes, 1)))
     if net.overlaps:
         most = most * net.every // net.window
     whole = Session(model, net, package.options).fixed_time or 0

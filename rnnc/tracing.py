@@ -198,8 +198,8 @@ class Tracer(Protocol):
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Refuse, or give up this choice of the time axis, unless ``traced`` is a stream with time on ``axis``."""
 
-    def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
-        """Raise Refused, naming the node."""
+    def refuse(self, node: Node, what: str, hint: str = "", windowed: str = "") -> NoReturn:
+        """Raise Refused, naming the node; ``windowed``: the advice in place of the hint if --window T compiles."""
 
 
 def join(node: Node, trace: Tracer, *tensors: Traced) -> Traced:

@@ -121,4 +121,16 @@ def checked(array: Array, frame: Frame) -> Array:
     if outside.any():
         at = np.argwhere(outside)[0].tolist()
         raise DataError(f"{frame.name!r} is {array[tuple(at)]} at {at}; ids are whole numbers 0..{frame.rows - 1}")
+    if array.shape[-1:] == (frame.rows,) and is_one_hot(array):
+        raise DataError(
+            f"{frame.name!r} {list(array.shape)} is one-hot: a single 1 in each row of {frame.rows}; the input takes ids",
+            hint=f"Give the place of each 1, {list(array.shape[:-1])}: its argmax along the last axis.",
+        )
     return ids
+
+
+def is_one_hot(array: Array) -> bool:
+    """Whether an array tells classes by a single 1 among zeros along its last axis, of which there are several rows."""
+    if array.ndim < 2 or len(array) < 2 or array.shape[-1] < 2:
+        return False
+    return bool(np.all((array == 0) | (array == 1)) and np.all((array == 1).sum(-1) == 1))

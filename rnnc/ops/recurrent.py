@@ -135,6 +135,7 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
         trace.refuse(
             node,
             f"direction={direction!r} cannot stream",
+            "A backward pass needs the whole sequence: retrain with direction='forward'.",
             "A backward pass needs the whole sequence. Compile with --window T, or retrain with direction='forward'.",
         )
     layout = int(node.attributes.get("layout", 0))

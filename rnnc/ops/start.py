@@ -64,6 +64,11 @@ class Started(Op):
     def states(self) -> tuple[State, ...]:
         return self.layer.states()
 
+    @property
+    def overwritten(self) -> frozenset[str]:
+        """The states that it sets at every tick before it reads them: nothing of the tick before is left in them."""
+        return frozenset(f"{self.name}_{suffix}" for suffix in self.given if self.every)
+
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         if tick == 0 or self.every:
             for suffix, value in zip(self.given, inputs[1:], strict=True):

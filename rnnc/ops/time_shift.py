@@ -159,9 +159,8 @@ def select_steps(node: Node, trace: Tracer, x: Traced, indices: Ints) -> Traced:
         return Traced(shape, "last", value=op.outputs[0])
     if indices.size == 1 and rest:
         which = f"the step {rest} before the last" if start > rest else f"step {start}" if start else "the first step"
-        trace.refuse(
-            node, f"takes {which} of a sequence by itself: of single steps a stream has the newest alone", ONE_STEP
-        )
+        what = f"takes {which} of a sequence by itself: of single steps a stream has the newest alone"
+        trace.refuse(node, what, ONE_STEP, f"{ONE_STEP_IN_WINDOWS} {ONE_STEP}")
     if step == -1 and indices.size == n:
         return backwards(node, trace, x)
     if step < 1 or np.any(np.diff(indices) != step):
@@ -181,9 +180,10 @@ def last_of_window(node: Node, trace: Tracer, x: Traced, count: int) -> Traced:
 
 
 ONE_STEP = (
-    "--window T answers windows of T steps: at its end each single step is there, once. In a stream, what needs an earlier "
-    "step takes slices of all (y[:, 1:] - y[:, :-1]); what all steps share is an input of its own."
+    "In a stream, what needs an earlier step takes slices of all (y[:, 1:] - y[:, :-1]); what all steps share is an input of "
+    "its own."
 )
+ONE_STEP_IN_WINDOWS = "With --window T each single step is there, once, at the end of the window."
 STEPS_HINT = "Of a stream the last step can be taken, or all but some at its begin or end, or every so many."
 
 

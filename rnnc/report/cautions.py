@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnc.frontend.recurrence.naming import named_as_state
+from rnnc.frontend.recurrence.naming import named_as_next, named_as_state
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges
+from rnnc.verification.score import THRESHOLD
 from rnnc.verification.verify import Verification
 
 FAR = 20.0
@@ -44,11 +45,16 @@ def state_cautions(net: Net, ranges: Ranges, qnet: QNet) -> Iterator[str]:
 
 
 def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
-    """Yield a caution for each input named like a state that nothing feeds back, although a result has its shape."""
+    """Yield a caution for each input named like a state that nothing feeds back, although a result has its shape.
+
+    An input beside others with a result that is named as its next value may be one, too; alone it is what is predicted.
+    """
     for value in net.inputs:
-        if value.name in options.states or value.dtype == "index" or not named_as_state(value.name):
+        if value.name in options.states or value.dtype == "index":
             continue
         fitting = [o.name for o in net.outputs if net.values[o.value].shape == value.shape and not o.ticks]
+        if not named_as_state(value.name):
+            fitting = [name for name in fitting if len(net.inputs) > 1 and named_as_next(value.name, name)]
         if fitting:
             yield (
                 f"input {value.name} is an argument of each step: nothing in the file says that it is a state. If "
@@ -65,3 +71,16 @@ def record_cautions(verified: Verification | None) -> Iterator[str]:
                 f"The file does not give what was recorded as {r.name}: onnxruntime is {r.onnxruntime_db:.1f} dB from it. "
                 "Look at the export, the order of the inputs, and where states begin."
             )
+
+
+def label_cautions(verified: Verification | None) -> Iterator[str]:
+    """Yield a caution where labels of two classes meet an output that is no probability: its threshold may be another."""
+    scored = verified.task if verified else None
+    if verified is None or scored is None or scored.classes != 2:
+        return
+    answers = next(o.asked.reference for o in verified.measured.outputs if o.name == scored.output)
+    if answers.shape[1] == 1 and np.any((answers < 0) | (answers > 1)):
+        yield (
+            f"Output {scored.output} leaves 0..1, and its labels are scored with a threshold of {THRESHOLD:g}: if it is a "
+            "logit, export its sigmoid."
+        )

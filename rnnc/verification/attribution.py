@@ -102,7 +102,7 @@ def affordable_steps(qnet: QNet) -> int:
     """How many steps cost no more than a fraction of a second; 0 where these are too few to say something."""
     macs = sum(call.macs for op in qnet.ops for call in op.calls())
     runs = _runs(qnet.net)
-    steps = min(QUICK // (runs * len(qnet.net.ops)), int(QUICK_MACS // (runs * max(macs, 1))))
+    steps = min(QUICK // (runs * max(len(qnet.net.ops), 1)), int(QUICK_MACS // (runs * max(macs, 1))))
     return steps if steps >= FEWEST else 0
 
 

@@ -6,7 +6,7 @@ LSB, a layer's arithmetic. The one that makes most of the error by itself is nam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -34,7 +34,9 @@ EXPLAINS = 0.3
 """Share of the error from which a suspect is the cause."""
 RARELY = 1e-4
 """Share of clipped numbers that hardly matters."""
-NEAR_ONE = 0.99
+NEAR_ONE, GROWS = 0.99, 1.01
+"""How much of an error is left after a step: from where it lasts long, and from where it grows."""
+JUDGE_BY_TASK = "Judge the network by its task on recordings of your own (--input), not by its numbers step by step."
 SPLIT = (
     "Export the update as s + (what changes): the weight near 1 is then the sum's, which is exact, and only the change "
     "is rounded."
@@ -136,7 +138,7 @@ class _Diagnosis:
         if parts_at is not None and self._later(runs, parts_at):
             return Cause(
                 f"float32 and float64 part at step {parts_at:,} by themselves, and no integers can follow further",
-                "Judge the network by its task on recordings of your own (--input), not by its numbers step by step.",
+                JUDGE_BY_TASK,
             )
         suspects = self._suspects(runs)
         most = max(alone for alone, _ in suspects)
@@ -233,21 +235,29 @@ class _Diagnosis:
             return runs.target.error(runs.run(ops={name: rounded[name]}))
 
         if len(rounded) > MOST_LAYERS:
-            return Cause(f"the int8 weights of {len(rounded)} layers", self._finer_weights())
+            return Cause(f"the {self._width(rounded)} weights of {len(rounded)} layers", self._finer_weights(rounded))
         errors = {name: alone(name) for name in rounded} if len(rounded) > 1 else dict.fromkeys(rounded, 1.0)
         name = max(errors, key=lambda n: errors[n])
         op = next(o for o in self.net.ops if o.name == name)
-        words = f"the int8 weights of {name} ({op.describe()}){self._gate(runs, op, rounded[name])}"
+        gate = self._gate(runs, op, rounded[name])
+        words = (
+            f"the {self._width([name])} weights of {name} ({op.describe()}){f', its {gate} gate most' if gate else ''}"
+        )
         if errors[name] < MOSTLY * sum(errors.values()):
-            words = f"the int8 weights of {len(rounded)} layers together, of {name} most"
-        return self._lasting(op, words, self._finer_weights())
+            words = f"the {self._width(rounded)} weights of {len(rounded)} layers together, of {name} most"
+        return self._lasting(op, words, self._finer_weights([name]))
+
+    def _width(self, layers: Collection[str]) -> str:
+        """What the weights of some layers are called by their width."""
+        wide = {b.wide for b in self.qnet.blocks if b.name.split(".")[0] in layers}
+        return "16-bit" if wide == {True} else "rounded" if True in wide else "int8"
 
     def _gate(self, runs: Experiments, op: Op, rounded: Op) -> str:
         """Which gate's weights cost most, "" where a layer has no gates."""
         if not op.gates:
             return ""
         errors = [runs.target.error(runs.run(ops={op.name: _one_gate(op, rounded, k)})) for k in range(len(op.gates))]
-        return f", its {op.gates[int(np.argmax(errors))]} gate most"
+        return op.gates[int(np.argmax(errors))]
 
     def _arithmetic(self) -> Cause:
         names = [op.name for op in self.net.ops]
@@ -272,6 +282,11 @@ class _Diagnosis:
         )
         if gain is None or gain < NEAR_ONE:
             return Cause(words, cure)
+        if gain > GROWS:
+            recurrence = (
+                f"a recurrence in which errors grow {gain:.4g} times a step, so that nothing follows it for long"
+            )
+            return Cause(f"{recurrence}: they come from {words}", JUDGE_BY_TASK)
         lasts = f"last for about {1 / (1 - gain):,.0f} steps" if gain < 1 - 1e-6 else "do not fade"
         recurrence = f"a recurrence with an eigenvalue near 1 ({gain:.5g}), in which errors {lasts}"
         return Cause(f"{recurrence}: they come from {words}", cure if op.states() else self._steadier(op, cure))
@@ -308,12 +323,14 @@ class _Diagnosis:
                 todo += op.inputs
         return found
 
-    def _finer_weights(self) -> str:
+    def _finer_weights(self, layers: Collection[str]) -> str:
         if self.calibration is None:
             return "Give --calib DATA: weights are then rounded against what flows through them."
+        if self._width(layers) != "16-bit":
+            return "Take --weights 16: they are then 256 times as fine. --min-sqnr DB widens only as many as DB takes."
         if not self.options.search:
             return "Try --search 8, which keeps the best of eight roundings; longer calibration data may help too."
-        return "Longer calibration data may help; weights have 8 bits each."
+        return "Longer calibration data may help."
 
     def _finer_arithmetic(self) -> str:
         if self.options.precision == "a8" or "a8" in self.options.layer_precision.values():

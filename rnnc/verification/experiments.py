@@ -207,7 +207,7 @@ def _affordable(qnet: QNet, groups: Sequence[Batch], share: float) -> int:
     longest, steps = max(b.steps for b in groups), sum(b.steps for b in groups)
     lanes = sum(sum(b.lengths) for b in groups) / max(steps, 1)
     macs = sum(call.macs for op in qnet.ops for call in op.calls())
-    most = share * min(MOST_OP_STEPS / len(qnet.ops), MOST_MACS / max(macs * lanes, 1))
+    most = share * min(MOST_OP_STEPS / max(len(qnet.ops), 1), MOST_MACS / max(macs * lanes, 1))
     return longest if most >= steps else max(FEWEST, int(longest * most / steps))
 
 

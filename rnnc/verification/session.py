@@ -18,6 +18,7 @@ import onnxruntime as ort
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.recurrence.naming import related
 from rnnc.net import Array, Net, Value
+from rnnc.ops.start import Started
 from rnnc.options import Options
 from rnnc.streams import Stream, stream_net
 
@@ -143,8 +144,13 @@ class Session:
 
     def _causal_axes(self, name: str) -> list[int]:
         """The axes of an output along which the last step of the inputs changes the end and not the beginning."""
-        before, after = (results[name] for results in self._two_ends(self.axes))
+        before, after = (results[name] for results in self._ends)
         return _changed_at_the_end(before, after)
+
+    @cached_property
+    def _ends(self) -> list[dict[str, Array]]:
+        """``_two_ends`` along the axes that were chosen."""
+        return self._two_ends(self.axes)
 
     # ----------------------------------------------------------------- layout
 
@@ -285,7 +291,8 @@ class Session:
         An output feeds the state that has its value after the same steps. The cache of a layer that keeps its history in
         another form is fed by the output that its name or its shape tells.
         """
-        states = self.net.states()
+        anew = {name for op in self.net.ops if isinstance(op, Started) for name in op.overwritten}
+        states = [s for s in self.net.states() if s.name not in anew]
         aliases = {s.alias for s in states if s.alias}
         caches = self.inputs.keys() - aliases - {v.name for v in self.net.inputs} - self.options.bind.keys()
         if not aliases <= self.inputs.keys() or (len(aliases) < len({s.alias for s in states}) and not caches):

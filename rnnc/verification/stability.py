@@ -18,7 +18,7 @@ from rnnc.verification.verdict import Verdict
 MOST_ELEMENTS = 512
 """States of more elements are not looked at: their matrix takes as many runs."""
 STABLE = 1 - 1e-6
-CURE = "Give the layer 16-bit weights (--weights 16), or train it with a recurrence that forgets sooner."
+CURE = "Take --weights 16: the layer's weights then have 16 bits. Or train it with a recurrence that forgets sooner."
 
 
 def keep_stability(verdict: Verdict, qnet: QNet) -> Verdict:

@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from rnnc.data import LABEL, Data, Part
+from rnnc.data.shapes import is_one_hot
 from rnnc.errors import DataError
 from rnnc.net import Net, Output
 from rnnc.verification.matching import Matched, Span, answers, match
@@ -140,13 +141,15 @@ def _matched(
 
 
 def _labels(name: str, net: Net, output: Output, figures: OutputFigures, spans: Sequence[Span], data: Data) -> Matched:
-    whole = all(p.others[name].dtype.kind in "iub" for p in data.parts if name in p.others)
-    if not whole:
+    given = [p.others[name] for p in data.parts if name in p.others]
+    one_hot = all(is_one_hot(a) and a.shape[-1] == _classes(net, output) for a in given)
+    if one_hot or any(a.dtype.kind not in "iub" for a in given):
         try:
-            return _matched(name, net, output, figures, spans, data, _tails(net, output))
+            found = _matched(name, net, output, figures, spans, data, _tails(net, output))
         except DataError as error:
             error.hint = f"{error.hint} {WORDS}".strip()
             raise
+        return Matched(found.each, found.at, np.argmax(found.values, -1)) if one_hot else found
     classes = _classes(net, output)
     positions = net.values[output.value].size // (1 if net.values[output.value].dtype == "index" else classes or 1)
     shape = net.values[output.value].shape

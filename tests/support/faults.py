@@ -109,7 +109,9 @@ def rounded_gate() -> Fault:
     h = _gru(b, "x", 2, 24, w, r)
     model = b.model({"x": ["time", 1, 2]}, [b.op("MatMul", h, b.const(np.full((24, 1), 0.5)), out="y")])
     x = _noise(400, 2)
-    return Fault(model, x, x, "fair", r"the int8 weights of gru0 \(.*\), its update gate most", "--search 8")
+    return Fault(
+        model, x, x, "fair", r"the (int8|rounded) weights of gru0 \(.*\), its update gate most", "--weights 16"
+    )
 
 
 COPIES = 22

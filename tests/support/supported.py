@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -49,7 +50,8 @@ class Form:
         try:
             result = _told(to_stream(load(self.content(), self.options), self.options))
         except RnncError as refused:
-            result = f"refused: {refused.what}{f'. {refused.hint}' if refused.hint else ''}"
+            hint = re.sub(r"--window \d+", "--window T", refused.hint)
+            result = f"refused: {refused.what}{f'. {hint}' if hint else ''}"
         return f"| {self.operator} | {self.what} | {result.replace('|', '/')} |"
 
 

@@ -64,8 +64,16 @@ def test_a_bound_rate_leaves_one_branch(rate: int, dtype: str, shape: list[int],
 
 
 def test_an_open_branch_says_what_to_do() -> None:
-    with pytest.raises(Refused, match=r"'by rate' \(If\)(.|\n)*bind=\{'NAME': VALUE\}"):
+    with pytest.raises(Refused, match=r"'by rate' \(If\)(.|\n)*bind=\{'sr': VALUE\}"):
         rnnc.load_net(by_rate("i", []))
+
+
+def test_a_branch_that_no_single_number_decides_is_not_to_be_bound() -> None:
+    b = Builder(0)
+    loud = b.op("Greater", b.op("ReduceMax", "x", keepdims=0), b.const(1.0))
+    b.nodes.append(helper.make_node("If", [loud], ["y"], then_branch=branch(1, "a"), else_branch=branch(2, "b")))
+    with pytest.raises(Refused, match="Export one branch: what decides it is no single number"):
+        rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]))
 
 
 def test_integers_and_booleans_fold_away() -> None:

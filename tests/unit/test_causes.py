@@ -49,6 +49,24 @@ def test_the_cause_is_named(name: str, here: Path) -> None:
     assert f"{fault.level}: {verify['cause']}" in answer.stderr and verify["advice"] in answer.stderr
 
 
+def test_the_advice_on_int8_weights_helps(here: Path) -> None:
+    arguments = put(FAULTS["rounded_gate"](), here)
+    verify = json.loads(run("verify", *arguments, "--weights", "16", "--json").stdout)["verify"]
+    assert verify["verdict"] == "good" and not verify["cause"]
+
+
+def test_errors_that_grow_are_not_said_to_last(here: Path) -> None:
+    """A network that amplifies any difference, over the steps before float32 and float64 part."""
+    b = Builder(0)
+    recurrence = b.rng.standard_normal((1, 32, 32)) * 2.2 / 32**0.5
+    h = b.ops("RNN", 1, "x", b.const(b.weights(1, 32, 1)), b.const(recurrence.astype(np.float32)), hidden_size=32)[0]
+    b.op("MatMul", h, b.const(b.weights(32, 1)), out="y")
+    (here / "net.onnx").write_bytes(b.model({"x": ["time", 1, 1]}, ["y"]))
+    np.save(here / "calib.npy", 0.1 * np.random.default_rng(0).standard_normal((400, 1)))
+    verify = json.loads(run("verify", "net.onnx", "--calib", "calib.npy", "--json").stdout)["verify"]
+    assert re.search(r"errors grow 1\.\d+ times a step", verify["cause"]) and "by its task" in verify["advice"], verify
+
+
 def test_verified_is_not_printed_above_a_poor_result(here: Path) -> None:
     arguments = put(FAULTS["unlike_outputs"](), here)
     text = run("verify", *arguments).stdout

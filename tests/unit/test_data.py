@@ -135,6 +135,15 @@ def test_ids_out_of_range_are_refused(ids: list[float]) -> None:
         read_data({"ids": np.array(ids)}, [IDS])
 
 
+def test_ids_as_one_hot_rows_are_refused_with_the_shape_that_would_be_right() -> None:
+    """They would be read as sequences of as many steps as the table has rows."""
+    places = np.arange(40) % 10
+    with pytest.raises(DataError, match=r"'ids' \[40, 10\] is one-hot") as refused:
+        read_data({"ids": np.eye(10)[places]}, [IDS])
+    assert "[40]: its argmax" in refused.value.hint
+    assert read_data({"ids": np.tile(places, (2, 1))}, [IDS]).sequences["ids"][1].shape == (40,)
+
+
 @pytest.mark.parametrize(
     ("shape", "hint"),
     [

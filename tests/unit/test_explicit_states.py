@@ -10,9 +10,10 @@ import pytest
 from onnx import helper
 
 import rnnc
-from rnnc.errors import DataError
+from rnnc.errors import DataError, UsageError
 from rnnc.net import Net
 from rnnc.options import Options
+from rnnc.report.cautions import open_loop_cautions
 from rnnc.streams import stream_qnet
 from tests.support.graphs import Builder
 from tests.support.imports import import_error, kinds
@@ -254,3 +255,35 @@ def test_conv_lstm_unrolled(tmp_path: Path) -> None:
     b.op("Concat", *outputs, axis=1, out="y")
     net = follows(b.model({"x": [1, steps, 2, *GRID[2]]}, ["y"]), [""], tmp_path)
     assert kinds(net).count("conv") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "result", "asked"),
+    [("u", "u_next", True), ("u", "next_u", True), ("temperature", "temperature_new", True), ("u", "v", False)],
+)
+def test_an_input_whose_next_value_is_a_result_is_asked_about(given: str, result: str, asked: bool) -> None:
+    """x and x_next may be a state or a prediction: as an argument of each step it is told, with both ways out."""
+    b = Builder(2)
+    joined = b.op("Concat", "x", given, axis=1)
+    b.op("Tanh", b.op("MatMul", joined, b.const(b.weights(7, 4))), out=result)
+    b.op("MatMul", result, b.const(b.weights(4, 2)), out="y")
+    content = b.model({"x": (1, 3), given: (1, 4)}, ["y", result])
+    told = list(open_loop_cautions(rnnc.load_net(content), Options()))
+    assert [f"--state {given}={result} keeps it inside" in text for text in told] == [True] * asked
+    for choice in (result, "none"):
+        options = Options(states={given: choice})
+        assert not list(open_loop_cautions(rnnc.load_net(content, options), options))
+
+
+def test_a_predictor_of_its_only_input_is_not_asked_about() -> None:
+    b = Builder(2)
+    b.op("Tanh", b.op("MatMul", "x", b.const(b.weights(3, 3))), out="x_next")
+    assert not list(open_loop_cautions(rnnc.load_net(b.model({"x": (1, 3)}, ["x_next"])), Options()))
+
+
+def test_an_open_length_is_shown_as_such_where_shapes_differ() -> None:
+    b = Builder()
+    h = b.ops("RNN", 1, "x", b.const(b.weights(1, H, X)), b.const(b.weights(1, H, H)), hidden_size=H)[0]
+    b.op("Squeeze", h, b.const(np.array([1])), out="y")
+    with pytest.raises(UsageError, match=r"shapes \[T, 1, 3\] and \[T, 1, 4\] differ"):
+        rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]), Options(states={"x": "y"}))

@@ -81,6 +81,26 @@ def test_copies_that_differ_are_refused_by_name(loop: Loop, node: str) -> None:
     assert any(part in refused.value.where for part in node.split("|")) and "--time-axis x=none" in refused.value.hint
 
 
+@pytest.mark.parametrize(("cells", "steps"), [(2, 8), (2, 12), (3, 12), (4, 20)])
+def test_cells_that_take_turns_are_refused(cells: int, steps: int) -> None:
+    def turns(b: Unrolled, t: int, x: str, before: list[str]) -> str:
+        k = t % cells
+        return b.op("Tanh", b.op("Add", b.rows(f"w{k}", x, X, H), b.rows(f"r{k}", before[-1], H, H)))
+
+    with pytest.raises(Refused, match=f"a body of {cells} steps, and the copy of this node is {cells} steps on"):
+        rnnc.load_net(recording(turns, steps))
+
+
+def test_a_chain_of_which_no_step_comes_again_is_one_frame() -> None:
+    """Each step has weights of its own: no body is repeated."""
+
+    def chain(b: Unrolled, t: int, x: str, before: list[str]) -> str:
+        return b.op("Tanh", b.op("Add", b.rows(f"w{t}", x, X, H), b.rows(f"r{t}", before[-1], H, H)))
+
+    net = rnnc.load_net(recording(chain))
+    assert not net.states() and net.inputs[0].shape == (8, X)
+
+
 def test_one_frame_where_it_is_meant() -> None:
     net = rnnc.load_net(recording(decaying), Options(time_axis={"x": None}))
     assert net.inputs[0].shape == (8, X) and not states(net)

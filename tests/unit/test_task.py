@@ -181,6 +181,24 @@ def test_floats_are_what_the_output_should_be() -> None:
     assert task["onnxruntime"]["accuracy"] is None and task["c"]["confusion"] is None
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_one_hot_labels_are_classes(dtype: type) -> None:
+    """As Keras writes them: as numbers that the output should be they would say nothing of accuracy."""
+    x, _, labels = classifier()
+    task = verified(small(), {"x": x, "label": np.eye(2, dtype=dtype)[labels]})["task"]
+    assert task["onnxruntime"]["accuracy"] == 0.9 and task["classes"] == 2 and task["points"] == 60
+
+
+@pytest.mark.parametrize("squashed", [False, True])
+def test_logits_scored_by_a_threshold_of_probabilities_are_told(squashed: bool) -> None:
+    b = Builder(3)
+    score = b.op("MatMul", "x", b.const(b.weights(FEATURES, 1)))
+    b.op("Sigmoid" if squashed else "Identity", score, out="y")
+    data = {"x": recording(40), "label": np.arange(40) % 2}
+    found = rnnc.build(b.model({"x": ["time", 1, FEATURES]}, ["y"]), data, Options()).cautions
+    assert any("if it is a logit, export its sigmoid" in text for text in found) is not squashed
+
+
 def test_labels_that_are_not_a_number_are_left_out() -> None:
     x, y, _ = classifier()
     y[0, :10] = np.nan

@@ -12,6 +12,7 @@ from rnnc.errors import DataError, Refused
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.quantization.calibrate import calibrate, noise_sequences
+from rnnc.verification.session import Session
 from tests.support.graphs import Builder
 from tests.support.imports import import_error, kinds
 from tests.support.operators import check_c, quantized, sequence, sqnr
@@ -107,4 +108,18 @@ def test_a_sequence_that_works_on_its_state_is_refused_with_a_way_on() -> None:
     b.op("Identity", y, out="y")
     with pytest.raises(Refused) as refused:
         step(b.model({"x": [12, 1, X], "h": [1, 1, H]}, ["y"]))
-    assert "the first step of a sequence by itself" in refused.value.what and "--window T" in refused.value.hint
+    assert "the first step of a sequence by itself" in refused.value.what
+    assert "an input of its own" in refused.value.hint and "--window" not in refused.value.hint
+
+
+@pytest.mark.parametrize(("kind", "mask"), CASES)
+def test_the_reference_goes_on_from_one_step_to_the_next(kind: str, mask: str) -> None:
+    """What the layer keeps is set at every step: the file hides no state."""
+    content = policy(kind, mask)
+    session = Session(content, step(content), Options())
+    assert session.pairs == {state: f"{state}_n" for state in (["h", "c"] if kind == "LSTM" else ["h"])}
+
+
+def test_verify_compares_one_stream() -> None:
+    package = compile_model(policy("GRU"), time_axis={})
+    assert package.report["verify"]["compared"] == "one stream of 1024 steps"

@@ -18,7 +18,7 @@ from rnnc.errors import Refused
 from rnnc.frontend.read.fold import RANDOM, complete_shapes, evaluate, fold_constants
 from rnnc.frontend.recurrence.lists import joined, without_lists
 from rnnc.frontend.recurrence.scans import complete
-from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, enclose
+from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, enclose, reached
 from rnnc.frontend.rewrite.patterns import rule
 from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node, Tensor
@@ -38,17 +38,22 @@ def unloop(graph: Graph) -> Graph:
     while found := [n for n in graph.nodes if n.op_type in ("Loop", "Scan", "If")][done:]:
         node, editor = found[0], Editor(graph)
         if node.op_type == "If":
-            raise Refused(
-                "which branch runs depends on the data",
-                where=f"{graph.file}: {node.label}",
-                hint="Bind what decides it (--bind NAME=VALUE), or export one branch.",
-            )
+            what = "which branch runs depends on the data"
+            raise Refused(what, where=f"{graph.file}: {node.label}", hint=_one_branch(graph, node))
         if node.op_type == "Loop":
             editor.note("Loop = Scan", node)
         editor.replace([node], _Loop(editor, node).scan() if node.op_type == "Loop" else [complete(editor, node)])
         graph = apply(complete_shapes(editor.finish()), LISTS)
         done += 1
     return graph
+
+
+def _one_branch(graph: Graph, node: Node) -> str:
+    """How to leave one branch of an If: numbers that decide it can be bound."""
+    deciding = [t for t in graph.inputs if node.inputs[0] in reached(graph.nodes, [t.name])]
+    if not deciding or any(np.prod(t.shape, dtype=np.int64) > 1 for t in deciding):
+        return "Export one branch: what decides it is no single number that --bind could set."
+    return f"Bind what decides it ({' '.join(f'--bind {t.name}=VALUE' for t in deciding)}), or export one branch."
 
 
 class _Loop:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 BEFORE = {"prev", "previous", "last", "past", "old", "init", "initial", "cur", "current"}
-MARKERS = BEFORE | {
-    *("in", "out", "input", "output", "identity", "next", "new", "updated", "final", "present", "t", "tm"),
-}
+AFTER = {"next", "new", "updated"}
+MARKERS = (BEFORE | AFTER) | {"in", "out", "input", "output", "identity", "final", "present", "t", "tm"}
 """Words that tell one end of a loop from the other. An input that is called no state must have one that says before:
 audio_in and audio_out are no loop, nor are x and next_x."""
 STATE_WORDS = {
@@ -23,6 +22,11 @@ def related(name: str, other: str) -> bool:
     if mine and mine == theirs:
         return bool(STATE_WORDS & set(mine)) or bool(BEFORE & set(_words(name)))
     return bool(letter(name)) and letter(name) == letter(other)
+
+
+def named_as_next(name: str, other: str) -> bool:
+    """Whether ``other`` may be the next value of ``name``, as x_next of x: a state, or no more than a prediction."""
+    return bool(stem(name)) and stem(name) == stem(other) and bool(AFTER & set(_words(other)))
 
 
 def named_as_state(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
-from itertools import chain, pairwise
+from itertools import chain
 
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import complete_shapes
@@ -20,6 +20,8 @@ from rnnc.tracing import Graph, Node, Tensor
 
 SHARE = 0.5
 """Of the nodes of a step that the next step has as well, where one body is repeated."""
+LONGEST_PERIOD = 4
+"""Steps after which several cells that take turns are back at the first."""
 HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
 
 
@@ -38,12 +40,13 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
     editor = Editor(without_twins(complete_shapes(graph)))
     for copies in all_copies(editor, fixed):
         name, axis = _axis(copies, inputs)
-        if copies.length not in frames.get(name, ()) or not _is_chain(copies):
+        period = _period(copies) if copies.length in frames.get(name, ()) else 0
+        if not period:
             continue
-        node, why = _difference(copies)
+        node, why = _difference(copies) if period == 1 else _far_copy(copies, period)
+        body = f"one body {copies.length} times" if period == 1 else f"a body of {period} steps"
         raise Refused(
-            f"along axis {axis} of input {name!r} the file repeats one body {copies.length} times, and {why}: "
-            "the whole recording would be one frame",
+            f"along axis {axis} of input {name!r} the file repeats {body}, and {why}: the whole recording would be one frame",
             where=f"{graph.file}: {node.label}",
             hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
         )
@@ -58,19 +61,27 @@ def _axis(copies: Copies, inputs: list[Tensor]) -> tuple[str, int]:
     return next(((t.name, t.shape.index(length)) for t in inputs if t.name in read and length in t.shape), ("", 0))
 
 
-def _is_chain(copies: Copies) -> bool:
-    """Whether each step in the middle has mostly the nodes of the one before, weights included, and reads from before."""
+def _period(copies: Copies) -> int:
+    """After how many steps each one in the middle has mostly its nodes again, weights included; 0 where none reads from before.
+
+    It is 1 for a cell, 2 for two that take turns.
+    """
     first = _first(copies)
     steps = copies.blocks[first:-1]
     if not all(steps):
-        return False
+        return 0
     for t, block in enumerate(steps, first):
         read = (name for node in block for name in node.inputs if name not in copies.frames)
         if not any(0 <= copies.at(name) < t for name in read):
-            return False
+            return 0
     weighted = any(_weights(copies, n) for n in steps[0])
     counts = [Counter(_local(copies, n) for n in block if _weights(copies, n) or not weighted) for block in steps]
-    return all((a & b).total() >= SHARE * max(a.total(), b.total(), 1) for a, b in pairwise(counts))
+    periods = range(1, min(LONGEST_PERIOD if weighted else 1, len(counts) - 1) + 1)
+    return next((p for p in periods if all(map(_mostly_alike, counts, counts[p:]))), 0)
+
+
+def _mostly_alike(a: Counter[Hashable], b: Counter[Hashable]) -> bool:
+    return (a & b).total() >= SHARE * max(a.total(), b.total(), 1)
 
 
 def _weights(copies: Copies, node: Node) -> bool:
@@ -86,6 +97,14 @@ def _local(copies: Copies, node: Node) -> Hashable:
 def _first(copies: Copies) -> int:
     """The first step whose nodes are compared with the next one's: those at the start may look different."""
     return max(1, min(MOST_FIRST, copies.length - 4))
+
+
+def _far_copy(copies: Copies, period: int) -> tuple[Node, str]:
+    """A node that the next step has no copy of, and where its copy is."""
+    here, there = (copies.blocks[_first(copies) + k] for k in (0, 1))
+    others = {_local(copies, n) for n in there}
+    node = next((n for n in here if _local(copies, n) not in others), here[0])
+    return node, f"the copy of this node is {period} steps on, not in the next"
 
 
 def _difference(copies: Copies) -> tuple[Node, str]:

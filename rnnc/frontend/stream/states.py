@@ -76,7 +76,8 @@ def _check_options(graph: Graph, options: Options) -> None:
             raise UsageError(f"--state {name}={output}: no such output", hint=f"There are: {', '.join(outputs)}")
         have, want = outputs[output].shape, inputs[name].shape
         if have and np.prod(have) != np.prod(want):
-            raise UsageError(f"--state {name}={output}: shapes {list(want)} and {list(have)} differ")
+            shown = [", ".join("T" if n == graph.time else str(n) for n in shape) for shape in (want, have)]
+            raise UsageError(f"--state {name}={output}: shapes [{shown[0]}] and [{shown[1]}] differ")
 
 
 def _check_pairs(graph: Graph, flow: Flow, pairs: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.frontend.stream.recordings import check_recording
 from rnnc.frontend.stream.states import States, find_states, without_caches
-from rnnc.frontend.stream.trace import NeedsWindow, Parts, Trace, WrongAxis
+from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor
@@ -42,6 +42,8 @@ def to_stream(graph: Graph, options: Options) -> Net:
     try:
         net = _stream(graph, options)
     except RnncError as error:
+        if isinstance(error, Refused) and error.windowed and not graph.broken:
+            _try_window(error, graph, options)
         if graph.guessed:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
@@ -54,18 +56,30 @@ def to_stream(graph: Graph, options: Options) -> Net:
     return net
 
 
+def _try_window(error: Refused, graph: Graph, options: Options) -> None:
+    """Advise --window T where the graph compiles so, with the T of the file unless that is open."""
+    if error.steps < 2 or options.window == error.steps:
+        return
+    try:
+        _stream(graph, replace(options, window=error.steps, hop=0))
+    except RnncError:
+        return
+    error.hint = error.windowed if graph.time else error.windowed.replace("--window T", f"--window {error.steps}")
+
+
 def _guess(graph: Graph) -> str:
     """What to say of open axes whose lengths were guessed."""
     if not graph.guessed:
         return ""
-    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {graph.guessed[-1].rpartition('=')[0]}=N says else."
+    doubtful = next((guess for guess in graph.guessed if not guess.endswith("=1")), graph.guessed[-1])
+    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {doubtful.rpartition('=')[0]}=N says else."
 
 
 def _check_hop(net: Net, options: Options, file: str) -> None:
     """Raise UsageError where the windows that are asked for have no length, or are shorter than their hop."""
     if options.hop and not net.window:
         what = "takes one step at once" if net.length else "leaves open how many steps a sequence has"
-        hint = "Say how long a window is: --window T --hop K. It takes a file of sequences."
+        hint = STEP_FILE if net.length else "Say how long a window is: --window T --hop K."
         raise UsageError(f"--hop {options.hop}: the file {what}", where=file, hint=hint)
     if not 0 <= options.hop <= net.window:
         what = f"--hop {options.hop}: a window has {net.window} steps, and no frame may lie between two windows"
@@ -223,7 +237,7 @@ def _axes(tensor: Tensor, graph: Graph, options: Options) -> list[int | None]:
         if axis is None:
             return [None]
         if not -rank <= axis < rank:
-            raise Refused(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
+            raise UsageError(f"--time-axis {tensor.name}={axis}: it has {rank} axes", where=graph.file)
         return [None if tensor.shape[axis % rank] == 1 else axis % rank]
     if graph.time:
         return [i for i, n in enumerate(tensor.shape) if n == graph.time] or [None]

@@ -24,7 +24,8 @@ from rnnc.views import VIEWS, moved_inputs
 
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
-BACKWARD_HINT = "It needs the whole sequence. Compile with --window T, or retrain without it."
+BACKWARD = "It needs the whole sequence: retrain without it."
+BACKWARD_IN_WINDOWS = "It needs the whole sequence. Compile with --window T, or retrain without it."
 
 COMPUTED_START = (
     "A state that the file works on before the layer takes it (episode starts, say) compiles in a file of one step a call; "
@@ -144,7 +145,7 @@ class Trace:
     def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
         """Begin again with a window, unless there is one; refused where it is ``buffered`` and the user asks for none."""
         if buffered and not self.parts.window:
-            self.refuse(node, what, BACKWARD_HINT)
+            self.refuse(node, what, BACKWARD, BACKWARD_IN_WINDOWS)
         self._check_window(self._where(node))
         if not self.windowed:
             raise NeedsWindow
@@ -154,7 +155,7 @@ class Trace:
         if window and window != steps:
             what = f"the file takes {steps} step{'s' * (steps > 1)} at once, and --window says {window}"
             hint = f"The file has that length built in: --window {steps}, or export it with an open one."
-            raise Refused(what, where=where, hint=hint if steps > 1 else STEP_FILE)
+            raise Refused(what, where=where, hint=STEP_FILE if steps == 1 else "", windowed=hint, steps=steps)
 
     def input(self, node: Node, index: int) -> Traced | None:
         """Input ``index`` of a node, None where it is missing."""
@@ -267,9 +268,9 @@ class Trace:
             )
         self.confirmed += 1
 
-    def refuse(self, node: Node, what: str, hint: str = "") -> NoReturn:
-        """Raise Refused, naming the node."""
-        raise Refused(what, where=self._where(node), hint=hint)
+    def refuse(self, node: Node, what: str, hint: str = "", windowed: str = "") -> NoReturn:
+        """Raise Refused, naming the node; ``windowed``: the advice in place of the hint if --window T compiles."""
+        raise Refused(what, where=self._where(node), hint=hint, windowed=windowed, steps=self.parts.steps)
 
     # ----------------------------------------------------------------- the walk
 
