@@ -58,6 +58,7 @@ def round_gptq(weights: Floats, grid: Floats, samples: Floats, most: Ints | int 
 def _round_alike(weights: Floats, grid: Floats, samples: Floats, most: Ints, wide: Bools) -> Ints:
     """``round_gptq`` of rows whose ``wide [columns]`` are int16."""
     unit = np.median(grid, axis=0)
+    unit = unit / unit.max(initial=0.0)
     c = covariance(samples * unit, wide)
     order = np.lexsort((-np.diag(c), wide))
     factor = np.linalg.cholesky(np.linalg.inv(c[np.ix_(order, order)])).T
