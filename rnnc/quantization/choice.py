@@ -7,14 +7,14 @@ which is several dB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.net import Net
+from rnnc.net import Array, Net
 from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
@@ -127,9 +127,11 @@ class _Chooser:
         return self._unwidened()
 
     def _better(self, qnet: QNet) -> bool:
-        """Whether a build is nearer to the net than the one with int8 weights: that may have been lucky."""
+        """Whether a build's weights are nearer to the net's than those of the build in int8: they may have been lucky."""
         reference = _Reference(self.net, pieces(self.net, self.sequences, GUARD_STEPS))
-        narrow, wide = (sum(reference.errors(q).values()) for q in (self.base, qnet))
+        narrow, wide = (
+            sum(reference.errors(run_net(q.dequantized(), reference.lanes)).values()) for q in (self.base, qnet)
+        )
         return wide < narrow
 
     def up_to(self, target: float) -> tuple[QNet, Choice]:
@@ -159,7 +161,8 @@ class _Chooser:
 
     def _ranked(self, most: float = np.inf) -> list[BlockCost]:
         """The blocks of at most so many weights that may be widened, most error a byte first."""
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, 1.0, self.progress)
+        effort = 1.0 if self.options.min_sqnr is None else 4.0
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.progress)
         return by_worth([c for c in self.costs if c.name not in self.plain.wide and c.error > 0])
 
     def _built(self, blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:
@@ -201,21 +204,22 @@ class _Reference:
         self.valid = {o.name: within(net, o, len(outputs[o.name]), lengths) for o in self.compared}
         self.wanted = {o.name: outputs[o.name][self.valid[o.name]] for o in self.compared}
 
-    def errors(self, qnet: QNet) -> dict[str, float]:
-        """At each output that varies: the error's mean square over the variance, of all channels."""
-        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
+    def errors(self, got: Mapping[str, Array]) -> dict[str, float]:
+        """Of outputs in real units, at each that varies: the error's mean square over the variance, of all channels."""
         found = {}
         for o in self.compared:
             if not len(self.wanted[o.name]):
                 continue
             r = self.wanted[o.name].reshape(len(self.wanted[o.name]), -1)
-            y = qnet.formats[o.value].dequantize(got[o.name])[self.valid[o.name]].reshape(r.shape)
+            y = got[o.name][self.valid[o.name]].reshape(r.shape)
             power = float(np.var(r, 0).sum())
             if power > 0:
                 found[o.name] = float(((y - r) ** 2).sum(1).mean()) / power
         return found
 
     def worst(self, qnet: QNet) -> float | None:
-        """SQNR at the worst output (dB); None where none varies."""
-        errors = self.errors(qnet)
+        """SQNR of the integers at the worst output (dB); None where none varies."""
+        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
+        real = {o.name: qnet.formats[o.value].dequantize(got[o.name]) for o in self.compared}
+        errors = self.errors(real)
         return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None

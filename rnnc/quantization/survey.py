@@ -19,10 +19,11 @@ from rnnc.streams import run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
-DRAWS = 4
-"""Roundings, with jittered row scales, whose errors are averaged: one of them may be lucky by 10 dB."""
-OP_STEPS, MACS = 30_000, 4e9
-"""How often ops with a state may step in all runs, and what they may multiply: a second or two."""
+DRAWS, ENOUGH = 4, 1 << 14
+"""Roundings of a block, with jittered row scales, whose errors are averaged, since one of them may be lucky by 10 dB; fewer
+where so many weights average it out."""
+OP_STEPS, MACS = 8_000, 1e9
+"""How often ops with a state may step in all runs, and what they may multiply: less than a second."""
 LOST = 1e12
 FEWEST, MOST = 32, 2048
 """Steps of a piece."""
@@ -67,10 +68,11 @@ def survey(
 
     Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
     """
-    net, draws = replace(qnet.net, hop=0), range(1, DRAWS + 1)
+    net = replace(qnet.net, hop=0)
     blocks = {b.name: b for b in qnet.blocks if b.weights <= most}
+    draws = {name: int(np.clip(ENOUGH // max(b.weights, 1), 1, DRAWS)) for name, b in blocks.items()}
     layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (DRAWS * len(blocks) + 1) / effort)))
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (sum(draws.values()) + 1) / effort)))
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = _run(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
@@ -80,10 +82,10 @@ def survey(
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
         errors: dict[str, float] = dict.fromkeys(valid, 0.0)
-        for jitter in draws:
+        for jitter in range(1, draws[name] + 1):
             got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
             for o, v in valid.items():
-                errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / DRAWS
+                errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / draws[name]
         found.append(BlockCost(block, errors))
         progress(k + 1, len(blocks))
     return found

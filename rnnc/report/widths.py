@@ -69,7 +69,10 @@ def what_limits(choice: Choice, attribution: Attribution | None) -> str:
     if choice.target is None:
         return ""
     if choice.reached is not None and choice.reached >= choice.target:
-        return "The calibration data reach it: these data differ from them. Calibrate with more recordings, or ask for more dB."
+        return (
+            f"The calibration data reach {choice.reached:.1f} dB: these data differ from them. "
+            "Calibrate with more recordings, or ask for more dB."
+        )
     worst = attribution.worst if attribution else None
     if worst is None or worst.layer is None:
         return "rnnc verify --by-layer says what limits it."
