@@ -170,8 +170,7 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(done.graph, done.net)
     attribution = _attribution(done.qnet, measured, progress, whole=by_layer) if measured else None
     verdict = _verdict(done, verified, options, calibrated=calibration is not None, tested=test is not None)
-    asked = (done.qnet, done.ranges, options, data.sequences)
-    costs = survey(*asked, effort=4, progress=progress) if by_layer and measured else []
+    costs = survey(done.qnet, done.ranges, options, data.sequences, 4, progress) if by_layer and measured else []
     report = (model.file, model.sha256, done.program, done.certificate, shapes, verified, verdict)
     watch("verify", verified)
     return Package(

@@ -162,7 +162,7 @@ class _Chooser:
     def _ranked(self, most: float = np.inf) -> list[BlockCost]:
         """The blocks of at most so many weights that may be widened, most error a byte first."""
         effort = 1.0 if self.options.min_sqnr is None else 4.0
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.progress)
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, effort, self.progress, most)
         return by_worth([c for c in self.costs if c.name not in self.plain.wide and c.error > 0])
 
     def _built(self, blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:

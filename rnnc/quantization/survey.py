@@ -58,9 +58,9 @@ def survey(
     ranges: Ranges,
     options: Options,
     sequences: Sequences,
-    most: float = np.inf,
     effort: float = 1.0,
     progress: ProgressCallback = no_progress,
+    most: float = np.inf,
 ) -> list[BlockCost]:
     """What each block of at most ``most`` weights costs, on pieces of the sequences: it alone in int8, all others in int16.
 

@@ -153,7 +153,7 @@ def test_the_errors_of_blocks_add_up() -> None:
 
 def test_only_blocks_that_fit_are_surveyed() -> None:
     base = quantize(NET, RANGES, Options())
-    assert {c.name for c in survey(base, RANGES, Options(), DATA, 8)} == {"dense0"}
+    assert {c.name for c in survey(base, RANGES, Options(), DATA, most=8)} == {"dense0"}
     assert len(survey(base, RANGES, Options(), DATA)) == len(base.blocks) == 9
 
 
