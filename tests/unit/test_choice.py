@@ -179,6 +179,14 @@ def test_a_target_that_cannot_be_reached_fails_with_what_limits_it_and_gives_the
     assert any("give no more than" in note for note in package.notes)
 
 
+def test_data_that_miss_a_target_which_the_calibration_data_reach_are_told_so(int8_db: float) -> None:
+    options, faint = Options(min_sqnr=int8_db + 3), {"x": recording(200, seed=1) / 50}
+    package = rnnc.build(small(), {"x": recording(300)}, options, test=faint)
+    with pytest.raises(VerificationError, match=f"below {int8_db + 3:g} dB") as error:
+        package.check()
+    assert f"The calibration data reach {package.choice.reached:.1f} dB" in error.value.hint
+
+
 def test_the_command_line_writes_the_package_says_bytes_and_db_and_exits_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, int8_db: float
 ) -> None:
