@@ -22,7 +22,7 @@ LANES = 16
 DRAWS, ENOUGH = 4, 1 << 14
 """Roundings of a block, with jittered row scales, whose errors are averaged, since one of them may be lucky by 10 dB; fewer
 where so many weights average it out."""
-OP_STEPS, MACS = 8_000, 1e9
+OP_STEPS, MACS = 4_000, 1e9
 """How often ops with a state may step in all runs, and what they may multiply: less than a second."""
 LOST = 1e12
 FEWEST, MOST = 32, 2048
