@@ -19,7 +19,7 @@ from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import BlockCost, pieces, survey, within
+from rnnc.quantization.survey import BlockCost, mean_square, pieces, run_changed, survey, within
 from rnnc.quantization.wide_rows import IsWide, check_names
 from rnnc.streams import run_net, run_qnet
 
@@ -129,9 +129,8 @@ class _Chooser:
     def _better(self, qnet: QNet) -> bool:
         """Whether a build's weights are nearer to the net's than those of the build in int8: they may have been lucky."""
         reference = _Reference(self.net, pieces(self.net, self.sequences, GUARD_STEPS))
-        narrow, wide = (
-            sum(reference.errors(run_net(q.dequantized(), reference.lanes)).values()) for q in (self.base, qnet)
-        )
+        outputs = (run_changed(q.dequantized(), {}, reference.lanes) for q in (self.base, qnet))
+        narrow, wide = (sum(reference.errors(got).values()) for got in outputs)
         return wide < narrow
 
     def up_to(self, target: float) -> tuple[QNet, Choice]:
@@ -214,7 +213,7 @@ class _Reference:
             y = got[o.name][self.valid[o.name]].reshape(r.shape)
             power = float(np.var(r, 0).sum())
             if power > 0:
-                found[o.name] = float(((y - r) ** 2).sum(1).mean()) / power
+                found[o.name] = mean_square(y - r) / power
         return found
 
     def worst(self, qnet: QNet) -> float | None:

@@ -74,18 +74,18 @@ def survey(
     layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
     inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (sum(draws.values()) + 1) / effort)))
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
-    base = _run(net, wide, inputs)
+    base = run_changed(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
-    power = {name: _mean_square(base[name][v] - base[name][v].mean(0)) + 1e-30 for name, v in valid.items() if v.any()}
+    power = {name: mean_square(base[name][v] - base[name][v].mean(0)) + 1e-30 for name, v in valid.items() if v.any()}
     valid = {name: valid[name] for name in power}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
         errors: dict[str, float] = dict.fromkeys(valid, 0.0)
         for jitter in range(1, draws[name] + 1):
-            got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
+            got = run_changed(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
             for o, v in valid.items():
-                errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / draws[name]
+                errors[o] += mean_square(got[o][v] - base[o][v]) / power[o] / draws[name]
         found.append(BlockCost(block, errors))
         progress(k + 1, len(blocks))
     return found
@@ -100,7 +100,8 @@ def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, 
         return op
 
 
-def _run(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
+def run_changed(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """``run_net`` with some ops replaced, by name; a recurrence may lose its hold, without a warning."""
     with np.errstate(over="ignore", invalid="ignore"):
         return run_net(replace(net, ops=tuple(replaced.get(op.name, op) for op in net.ops)), inputs)
 
@@ -109,7 +110,7 @@ def _compared(net: Net) -> list[Output]:
     return [o for o in net.outputs if net.values[o.value].dtype != "index"]
 
 
-def _mean_square(error: Floats) -> float:
+def mean_square(error: Floats) -> float:
     """Of all channels together, bounded where a recurrence has lost its hold."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float((error.reshape(len(error), -1) ** 2).sum(1).mean())
