@@ -31,7 +31,7 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.centre import centre_inputs, centre_outputs
 from rnnc.quantization.certify import Certificate, certify
-from rnnc.quantization.choice import Choice, choose
+from rnnc.quantization.choice import Choice, Size, choose
 from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
 from rnnc.quantization.search import search
@@ -117,7 +117,7 @@ def compile_stages(
     found = make_room(centred, calibrate(centred, sequences, options, progress), starts)
     centred, ranges = centre_outputs(centred, found, options)
     finished("calibrate", ranges)
-    qnet, choice = choose(centred, ranges, sequences, options, partial(_bytes, options), progress)
+    qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)
     searched = search(centred, ranges, sequences, options, choice.is_wide, progress) if options.search else qnet
     qnet = finished("quantize", searched)
     certificate: Certificate = finished("certify", certify(qnet))
@@ -126,10 +126,10 @@ def compile_stages(
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
 
 
-def _bytes(options: Options, qnet: QNet) -> int:
-    """Of the weights of a build that the target can hold; the portable ones, so that all targets are given the same bits."""
-    lower(qnet, options.target)
-    return lower(qnet, "portable").cost.flash_weights
+def _size(options: Options, qnet: QNet) -> Size:
+    """Of a build's weights; raises Refused where the target cannot hold them."""
+    sizes = [lower(qnet, target).cost.flash_weights for target in dict.fromkeys(("portable", options.target))]
+    return Size(sizes[0], sizes[-1])
 
 
 def build(
@@ -173,7 +173,7 @@ def build(
     shapes = {f.name: f.shape for f in frames} | output_shapes(done.graph, done.net)
     attribution = _attribution(done.qnet, measured, progress, whole=by_layer) if measured else None
     verdict = _verdict(done, verified, options, calibrated=calibration is not None, tested=test is not None)
-    costs = survey(done.qnet, done.ranges, options, data.sequences, progress=progress) if by_layer and measured else []
+    costs = survey(done.qnet, done.ranges, options, data.sequences, 4, progress) if by_layer and measured else []
     report = (model.file, model.sha256, done.program, done.certificate, shapes, verified, verdict)
     watch("verify", verified)
     return Package(

@@ -1,23 +1,25 @@
 """Which blocks of weights are worth int16: those that cost most error a byte, up to a share of flash or to a target in dB.
 
-The errors of blocks add up (``survey``); what int16 everywhere still leaves, the arithmetic's, is added where dB are asked for.
-Choosing by the error of whole builds instead would be misled by the luck of rounding, which is several dB.
+The errors of blocks add up (``survey``), which says in what order they are worth it. How many of them a target in dB takes is
+measured on whole builds. Choosing each block by the error of whole builds instead would be misled by the luck of rounding,
+which is several dB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.net import Net
+from rnnc.net import Array, Net
 from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import BlockCost, pieces, survey, within
+from rnnc.quantization.survey import BlockCost, mean_square, pieces, run_changed, survey, within
 from rnnc.quantization.wide_rows import IsWide, check_names
 from rnnc.streams import run_net, run_qnet
 
@@ -25,10 +27,22 @@ SHARE = 0.1
 """Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
 GUARD_STEPS = 512
 """Of each piece of the calibration data on which builds are compared."""
-ROUNDS = 6
-"""How often more blocks are added where a build stays below what the model foresaw."""
-Bytes = Callable[[QNet], int]
-"""Of all weights, scales and biases of a build."""
+
+
+class Size(NamedTuple):
+    """Bytes of all weights, scales and biases of a build.
+
+    Args:
+        portable: in portable C. Blocks are chosen by these, so that the bits are the same on every target.
+        target: as packed for the target that the options name: what the user is told.
+    """
+
+    portable: int
+    target: int
+
+
+SizeOf = Callable[[QNet], Size]
+"""Raises Refused where the target cannot hold the build."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +51,7 @@ class Choice:
 
     Args:
         wide: their names.
-        narrow_bytes, bytes: of all weights with those that the options name alone, and with all of these.
+        narrow_size, size: of all weights with those that the options name alone, and with all of these.
         costs: what each block costs, where that was measured.
         reached: SQNR at the worst output on the calibration data (dB), where a target asks for it.
         narrow_reached: the same without the blocks that were chosen.
@@ -45,8 +59,8 @@ class Choice:
     """
 
     wide: frozenset[str]
-    narrow_bytes: int
-    bytes: int
+    narrow_size: Size
+    size: Size
     costs: tuple[BlockCost, ...] = ()
     reached: float | None = None
     narrow_reached: float | None = None
@@ -63,24 +77,23 @@ def choose(
     ranges: Ranges,
     sequences: Sequences | None,
     options: Options,
-    size: Bytes,
+    size_of: SizeOf,
     progress: ProgressCallback = no_progress,
 ) -> tuple[QNet, Choice]:
     """The build that the options ask for.
 
     Args:
         sequences: of the calibration, None without: then nothing is chosen.
-        size: bytes of a build's weights.
 
     Raises Refused, and UsageError where an option names a block that is not there.
     """
     base = quantize(net, ranges, options)
     check_names(base, options)
-    wide = frozenset(b.name for b in base.blocks if b.wide)
-    plain = Choice(wide, size(base), size(base), target=options.min_sqnr)
+    size = size_of(base)
+    plain = Choice(frozenset(b.name for b in base.blocks if b.wide), size, size, target=options.min_sqnr)
     if sequences is None or options.weights != "auto" or all(b.wide for b in base.blocks):
         return base, plain
-    chooser = _Chooser(net, ranges, sequences, options, size, base, plain, progress)
+    chooser = _Chooser(net, ranges, sequences, options, size_of, base, plain, progress)
     return chooser.within_share() if options.min_sqnr is None else chooser.up_to(options.min_sqnr)
 
 
@@ -90,22 +103,15 @@ class _Chooser:
     ranges: Ranges
     sequences: Sequences
     options: Options
-    size: Bytes
+    size_of: SizeOf
     base: QNet
     plain: Choice
     progress: ProgressCallback
     costs: list[BlockCost] = field(default_factory=list)
 
-    def _ranked(self, most: float = np.inf) -> list[BlockCost]:
-        """The blocks of at most so many weights that may be widened, most error a byte first."""
-        effort = 1.0 if self.options.min_sqnr is None else 4.0
-        self.costs = survey(self.base, self.ranges, self.options, self.sequences, most, effort, self.progress)
-        open_ = [c for c in self.costs if c.name not in self.plain.wide and c.error > 0]
-        return sorted(open_, key=lambda c: -c.error / c.block.weights)
-
     def within_share(self) -> tuple[QNet, Choice]:
-        """As many as a tenth more bytes hold, most error a byte first."""
-        left = int(SHARE * self.plain.narrow_bytes)
+        """As many blocks as a tenth more bytes hold, most error a byte first."""
+        left = int(SHARE * self.plain.narrow_size.portable)
         if min(b.weights for b in self.base.blocks if not b.wide) > left:
             return self.base, self.plain
         taken: list[BlockCost] = []
@@ -114,91 +120,76 @@ class _Chooser:
                 taken.append(cost)
                 left -= cost.block.weights
         while taken:
-            built = self._built([c.name for c in taken])
-            if built and built[1].bytes <= (1 + SHARE) * self.plain.narrow_bytes:
-                return built if self._better(built[0]) else (self.base, self._choice(self.base, self.plain.wide))
+            built = self._built(taken)
+            if built and built[1].size.portable <= (1 + SHARE) * self.plain.narrow_size.portable:
+                return built if self._better(built[0]) else self._unwidened()
             taken.pop()
-        return self.base, self._choice(self.base, self.plain.wide)
+        return self._unwidened()
 
     def _better(self, qnet: QNet) -> bool:
-        """Whether a build is nearer to the net than the one with int8 weights: that may have been lucky."""
+        """Whether a build's weights are nearer to the net's than those of the build in int8: they may have been lucky."""
         reference = _Reference(self.net, pieces(self.net, self.sequences, GUARD_STEPS))
-        narrow, wide = (sum(reference.errors(q).values()) for q in (self.base, qnet))
+        outputs = (run_changed(q.dequantized(), {}, reference.lanes) for q in (self.base, qnet))
+        narrow, wide = (sum(reference.errors(got).values()) for got in outputs)
         return wide < narrow
 
     def up_to(self, target: float) -> tuple[QNet, Choice]:
-        """As few as reach the target on the calibration data; all where it cannot be reached."""
+        """The fewest blocks, most error a byte first, that reach the target on the calibration data; all where none do."""
         reference = _Reference(self.net, self.sequences)
         narrow = reference.worst(self.base)
-        if narrow is None or narrow >= target:
-            return self.base, self._reached(self.plain, narrow, narrow)
-        ranked = self._ranked()
-        everything = self._built([c.name for c in ranked]) or (self.base, self.plain)
-        best = reference.worst(everything[0])
-        if best is None or best < target:
-            return everything[0], self._reached(everything[1], best, narrow)
-        rest = reference.errors(everything[0])
-        taken: list[str] = []
-        more = dict.fromkeys(rest, 1.0)
-        for _ in range(ROUNDS):
-            taken = _foreseen(ranked, rest, more, target, len(taken) + 1)
-            built = self._built(taken)
-            if not built or len(taken) == len(ranked):
-                break
-            got = reference.errors(built[0])
-            if max(got.values()) <= 10 ** (-target / 10):
-                return built[0], self._reached(built[1], _worst(got), narrow)
-            left = [c for c in ranked if c.name not in taken]
-            more = {o: max(k, _times(got[o] - rest[o], sum(c.errors[o] for c in left))) for o, k in more.items()}
-        return everything[0], self._reached(everything[1], best, narrow)
 
-    def _built(self, names: Sequence[str]) -> tuple[QNet, Choice] | None:
+        def built(blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:
+            build = self._built(blocks)
+            return build and (build[0], replace(build[1], reached=reference.worst(build[0]), narrow_reached=narrow))
+
+        best = self.base, replace(self.plain, reached=narrow, narrow_reached=narrow)
+        if narrow is None or narrow >= target:
+            return best
+        ranked = self._ranked()
+        while (widest := built(ranked)) is None:
+            ranked.remove(max(ranked, key=lambda c: c.block.weights))
+        best, few, many = widest, 0, len(ranked)
+        while _reaches(best, target) and many - few > 1:
+            middle = (few + many) // 2
+            fewer = built(ranked[:middle])
+            if fewer and _reaches(fewer, target):
+                many, best = middle, fewer
+            else:
+                few = middle
+        return best
+
+    def _ranked(self, most: float = np.inf) -> list[BlockCost]:
+        """The blocks of at most so many weights that may be widened, most error a byte first."""
+        effort = 1.0 if self.options.min_sqnr is None else 4.0
+        self.costs = survey(self.base, self.ranges, self.options, self.sequences, effort, self.progress, most)
+        return by_worth([c for c in self.costs if c.name not in self.plain.wide and c.error > 0])
+
+    def _built(self, blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:
         """The build with these blocks in int16 as well; None where it cannot be, or where the target cannot hold it."""
-        wide = self.plain.wide | frozenset(names)
+        wide = self.plain.wide | {c.name for c in blocks}
         try:
             qnet = quantize(self.net, self.ranges, self.options, is_wide=lambda name: name in wide)
-            return qnet, self._choice(qnet, wide)
+            return qnet, replace(self.plain, wide=wide, size=self.size_of(qnet), costs=tuple(self.costs))
         except Refused:
             return None
 
-    def _choice(self, qnet: QNet, wide: frozenset[str]) -> Choice:
-        return Choice(wide, self.plain.narrow_bytes, self.size(qnet), tuple(self.costs), target=self.options.min_sqnr)
-
-    @staticmethod
-    def _reached(choice: Choice, db: float | None, narrow: float | None) -> Choice:
-        return Choice(choice.wide, choice.narrow_bytes, choice.bytes, choice.costs, db, narrow, choice.target)
+    def _unwidened(self) -> tuple[QNet, Choice]:
+        return self.base, replace(self.plain, costs=tuple(self.costs))
 
 
-def _foreseen(
-    ranked: Sequence[BlockCost], rest: Mapping[str, float], more: Mapping[str, float], target: float, least: int
-) -> list[str]:
-    """The blocks to widen, one after the other, until the errors of the others and the rest are foreseen to be small enough.
-
-    Args:
-        more: how many times what blocks cost their errors turned out to be, at each output.
-        least: of blocks.
-    """
-    most = 10 ** (-target / 10)
-    left, taken = list(ranked), list[str]()
+def by_worth(costs: Sequence[BlockCost]) -> list[BlockCost]:
+    """Most error a byte first, each at the output that has the most error left when those before it have none."""
+    left, ordered = list(costs), list[BlockCost]()
     while left:
-        total = {o: e + more[o] * sum(c.errors[o] for c in left) for o, e in rest.items()}
-        far = {o for o, e in total.items() if e > most}
-        if not far and len(taken) >= least:
-            break
-        far = far or set(total)
-        worst = max(left, key=lambda c: sum(c.errors[o] / total[o] for o in far) / c.block.weights)
-        left.remove(worst)
-        taken.append(worst.name)
-    return taken
+        worst = max(left[0].errors, key=lambda o: sum(c.errors[o] for c in left))
+        ordered.append(max(left, key=lambda c: c.errors[worst] / c.block.weights))
+        left.remove(ordered[-1])
+    return ordered
 
 
-def _times(error: float, foreseen: float) -> float:
-    return error / foreseen if foreseen > 0 else 1.0
-
-
-def _worst(errors: Mapping[str, float]) -> float | None:
-    """SQNR at the worst output (dB); None where none varies."""
-    return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None
+def _reaches(build: tuple[QNet, Choice], target: float) -> bool:
+    reached = build[1].reached
+    return reached is not None and reached >= target
 
 
 class _Reference:
@@ -212,20 +203,22 @@ class _Reference:
         self.valid = {o.name: within(net, o, len(outputs[o.name]), lengths) for o in self.compared}
         self.wanted = {o.name: outputs[o.name][self.valid[o.name]] for o in self.compared}
 
-    def errors(self, qnet: QNet) -> dict[str, float]:
-        """At each output that varies: the error's mean square over the variance, of all channels."""
-        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
+    def errors(self, got: Mapping[str, Array]) -> dict[str, float]:
+        """Of outputs in real units, at each that varies: the error's mean square over the variance, of all channels."""
         found = {}
         for o in self.compared:
             if not len(self.wanted[o.name]):
                 continue
             r = self.wanted[o.name].reshape(len(self.wanted[o.name]), -1)
-            y = qnet.formats[o.value].dequantize(got[o.name])[self.valid[o.name]].reshape(r.shape)
+            y = got[o.name][self.valid[o.name]].reshape(r.shape)
             power = float(np.var(r, 0).sum())
             if power > 0:
-                found[o.name] = float(((y - r) ** 2).sum(1).mean()) / power
+                found[o.name] = mean_square(y - r) / power
         return found
 
     def worst(self, qnet: QNet) -> float | None:
-        """SQNR at the worst output (dB); None where none varies."""
-        return _worst(self.errors(qnet))
+        """SQNR of the integers at the worst output (dB); None where none varies."""
+        got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
+        real = {o.name: qnet.formats[o.value].dequantize(got[o.name]) for o in self.compared}
+        errors = self.errors(real)
+        return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None

@@ -13,6 +13,8 @@ from rnnc.rows import WEIGHT_MAX
 DAMPING = 0.01
 SWEEPS = 4
 """How often each column may still change for the better once all are rounded."""
+TOGETHER = 64
+"""Columns whose effect on all others is computed at once: only the speed depends on it."""
 
 
 def round_nearest(weights: Floats, grid: Floats, most: Ints | int = WEIGHT_MAX) -> Ints:
@@ -58,30 +60,47 @@ def round_gptq(weights: Floats, grid: Floats, samples: Floats, most: Ints | int 
 def _round_alike(weights: Floats, grid: Floats, samples: Floats, most: Ints, wide: Bools) -> Ints:
     """``round_gptq`` of rows whose ``wide [columns]`` are int16."""
     unit = np.median(grid, axis=0)
+    unit = unit / unit.max(initial=0.0)  # so that what the rows are requantized to, whose LSB may be any, plays no part
     c = covariance(samples * unit, wide)
     order = np.lexsort((-np.diag(c), wide))
     factor = np.linalg.cholesky(np.linalg.inv(c[np.ix_(order, order)])).T
-    rest, step, limit = (weights / unit)[:, order], (grid / unit)[:, order], most[:, order]
-    rounded = np.zeros_like(rest)
-    for j in range(rest.shape[1]):
-        rounded[:, j] = np.clip(np.round(rest[:, j] / step[:, j]), -limit[:, j], limit[:, j])
-        error = (rest[:, j] - rounded[:, j] * step[:, j]) / factor[j, j]
-        rest[:, j + 1 :] -= error[:, None] * factor[j, j + 1 :]
-    result = np.zeros_like(rounded)
-    result[:, order] = rounded
-    return _mended(result, weights / unit, grid / unit, c, most).astype(np.int64)
+    real, step, limit = (np.ascontiguousarray(a.T) for a in (weights / unit, grid / unit, most))
+    rounded = np.zeros_like(real)
+    rounded[order] = _swept(real[order], step[order], limit[order], factor)
+    return _mended(rounded, real, step, limit, c).T.astype(np.int64)
 
 
-def _mended(rounded: Floats, weights: Floats, step: Floats, c: Floats, most: Ints) -> Floats:
+def _parts(columns: int) -> list[slice]:
+    """Of columns that are gone through one by one; what follows from a part for the others is one product of matrices."""
+    return [slice(start, min(start + TOGETHER, columns)) for start in range(0, columns, TOGETHER)]
+
+
+def _swept(weights: Floats, step: Floats, most: Ints, factor: Floats) -> Floats:
+    """Columns ``[columns, rows]`` in their order, the error of each carried into those that follow."""
+    rest, rounded = weights.copy(), np.zeros_like(weights)
+    for part in _parts(len(rest)):
+        errors = []
+        for j in range(part.start, part.stop):
+            rounded[j] = np.clip(np.round(rest[j] / step[j]), -most[j], most[j])
+            errors.append((rest[j] - rounded[j] * step[j]) / factor[j, j])
+            rest[j + 1 : part.stop] -= factor[j, j + 1 : part.stop, None] * errors[-1]
+        rest[part.stop :] -= factor[part, part.stop :].T @ np.array(errors)
+    return rounded
+
+
+def _mended(rounded: Floats, weights: Floats, step: Floats, most: Ints, c: Floats) -> Floats:
     """Coordinate descent on the error's variance: column after column takes the best integer, given all others."""
-    gradient = (rounded * step - weights) @ c
+    error = rounded * step - weights
     for _ in range(SWEEPS):
         before = rounded.copy()
-        for j, variance in enumerate(np.diag(c)):
-            wanted = rounded[:, j] - gradient[:, j] / (variance * step[:, j])
-            better = np.clip(np.round(wanted), -most[:, j], most[:, j])
-            gradient += ((better - rounded[:, j]) * step[:, j])[:, None] * c[j]
-            rounded[:, j] = better
+        for part in _parts(len(c)):
+            gradient = c[part] @ error
+            for j, of_column in enumerate(gradient, part.start):
+                wanted = rounded[j] - of_column / (c[j, j] * step[j])
+                better = np.clip(np.round(wanted), -most[j], most[j])
+                gradient += c[part, j, None] * ((better - rounded[j]) * step[j])
+                rounded[j] = better
+            error[part] = rounded[part] * step[part] - weights[part]
         if np.array_equal(before, rounded):
             break
     return rounded

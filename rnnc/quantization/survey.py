@@ -19,10 +19,11 @@ from rnnc.streams import run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
-DRAWS = 4
-"""Roundings, with jittered row scales, whose errors are averaged: one of them may be lucky by 10 dB."""
-OP_STEPS, MACS = 30_000, 4e9
-"""How often ops with a state may step in all runs, and what they may multiply: a second or two."""
+DRAWS, ENOUGH = 4, 1 << 14
+"""Roundings of a block, with jittered row scales, whose errors are averaged, since one of them may be lucky by 10 dB; fewer
+where so many weights average it out."""
+OP_STEPS, MACS = 4_000, 1e9
+"""How often ops with a state may step in all runs, and what they may multiply: less than a second."""
 LOST = 1e12
 FEWEST, MOST = 32, 2048
 """Steps of a piece."""
@@ -57,9 +58,9 @@ def survey(
     ranges: Ranges,
     options: Options,
     sequences: Sequences,
-    most: float = np.inf,
     effort: float = 1.0,
     progress: ProgressCallback = no_progress,
+    most: float = np.inf,
 ) -> list[BlockCost]:
     """What each block of at most ``most`` weights costs, on pieces of the sequences: it alone in int8, all others in int16.
 
@@ -67,23 +68,24 @@ def survey(
 
     Rows over each operand are rounded by themselves: what another operand would absorb depends on how wide that is.
     """
-    net, draws = replace(qnet.net, hop=0), range(1, DRAWS + 1)
+    net = replace(qnet.net, hop=0)
     blocks = {b.name: b for b in qnet.blocks if b.weights <= most}
+    draws = {name: int(np.clip(ENOUGH // max(b.weights, 1), 1, DRAWS)) for name, b in blocks.items()}
     layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (DRAWS * len(blocks) + 1) / effort)))
+    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (sum(draws.values()) + 1) / effort)))
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
-    base = _run(net, wide, inputs)
+    base = run_changed(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
-    power = {name: _mean_square(base[name][v] - base[name][v].mean(0)) + 1e-30 for name, v in valid.items() if v.any()}
+    power = {name: mean_square(base[name][v] - base[name][v].mean(0)) + 1e-30 for name, v in valid.items() if v.any()}
     valid = {name: valid[name] for name in power}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
         op = next(op for op in layers if op.name == name.split(".")[0])
         errors: dict[str, float] = dict.fromkeys(valid, 0.0)
-        for jitter in draws:
-            got = _run(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
+        for jitter in range(1, draws[name] + 1):
+            got = run_changed(net, wide | {op.name: _rounded(qnet, ranges, options, op, name, jitter)}, inputs)
             for o, v in valid.items():
-                errors[o] += _mean_square(got[o][v] - base[o][v]) / power[o] / DRAWS
+                errors[o] += mean_square(got[o][v] - base[o][v]) / power[o] / draws[name]
         found.append(BlockCost(block, errors))
         progress(k + 1, len(blocks))
     return found
@@ -98,7 +100,8 @@ def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, 
         return op
 
 
-def _run(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
+def run_changed(net: Net, replaced: Mapping[str, Op], inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """``run_net`` with some ops replaced, by name; a recurrence may lose its hold, without a warning."""
     with np.errstate(over="ignore", invalid="ignore"):
         return run_net(replace(net, ops=tuple(replaced.get(op.name, op) for op in net.ops)), inputs)
 
@@ -107,7 +110,7 @@ def _compared(net: Net) -> list[Output]:
     return [o for o in net.outputs if net.values[o.value].dtype != "index"]
 
 
-def _mean_square(error: Floats) -> float:
+def mean_square(error: Floats) -> float:
     """Of all channels together, bounded where a recurrence has lost its hold."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float((error.reshape(len(error), -1) ** 2).sum(1).mean())

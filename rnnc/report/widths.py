@@ -20,8 +20,8 @@ def widths_content(choice: Choice, qnet: QNet) -> dict[str, Any]:
     """Which blocks are int16; bytes of weights, and of a build without those that were chosen; dB on the calibration data."""
     return {
         "wide": [b.name for b in qnet.blocks if b.wide],
-        "bytes": choice.bytes,
-        "bytes_unwidened": choice.narrow_bytes,
+        "bytes": choice.size.target,
+        "bytes_unwidened": choice.narrow_size.target,
         "target_db": choice.target,
         "calibration_db": _rounded(choice.reached),
         "calibration_db_unwidened": _rounded(choice.narrow_reached),
@@ -53,10 +53,10 @@ def target_notes(choice: Choice, qnet: QNet) -> list[str]:
     if choice.target is None or choice.reached is None or choice.narrow_reached is None:
         return []
     asked = f"--min-sqnr {choice.target:g}:"
-    if choice.bytes == choice.narrow_bytes:
+    narrow, added = choice.narrow_size.target, choice.size.target - choice.narrow_size.target
+    if not added:
         return [f"{asked} {choice.reached:.1f} dB on the calibration data without any more int16 weights"]
-    added = choice.bytes - choice.narrow_bytes
-    takes = f"{added:,} B more weights (+{added / choice.narrow_bytes:.1%}), int16 in {wide_names(qnet)}"
+    takes = f"{added:,} B more weights (+{added / narrow:.1%}), int16 in {wide_names(qnet)}"
     verb = "give" if choice.reached >= choice.target else "give no more than"
     return [
         f"{asked} {takes}, {verb} {choice.reached:.1f} dB on the calibration data, where int8 gives "
@@ -69,7 +69,10 @@ def what_limits(choice: Choice, attribution: Attribution | None) -> str:
     if choice.target is None:
         return ""
     if choice.reached is not None and choice.reached >= choice.target:
-        return "The calibration data reach it: these data differ from them. Calibrate with more recordings, or ask for more dB."
+        return (
+            f"The calibration data reach {choice.reached:.1f} dB: these data differ from them. "
+            "Calibrate with more recordings, or ask for more dB."
+        )
     worst = attribution.worst if attribution else None
     if worst is None or worst.layer is None:
         return "rnnc verify --by-layer says what limits it."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 from typer.testing import CliRunner
 
 import rnnc
@@ -15,11 +17,12 @@ from rnnc.cli import app
 from rnnc.compiler import load_net
 from rnnc.errors import VerificationError
 from rnnc.options import Options
-from rnnc.qnet import QNet
+from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import calibrate
-from rnnc.quantization.choice import Choice, choose
+from rnnc.quantization.choice import Choice, Size, by_worth, choose
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import pieces, survey
+from rnnc.quantization.survey import BlockCost, pieces, survey
+from tests.support.models import model
 from tests.support.nets import Array
 from tests.support.small import small
 
@@ -35,12 +38,13 @@ DATA = {"x": [recording(300)]}
 RANGES = calibrate(NET, DATA, Options())
 
 
-def size(qnet: QNet) -> int:
-    return lower(qnet, "portable").cost.flash_weights
+def size(qnet: QNet, target: str = "portable") -> Size:
+    return Size(*(lower(qnet, name).cost.flash_weights for name in ("portable", target)))
 
 
-def chosen(**asked: object) -> tuple[QNet, Choice]:
-    return choose(NET, RANGES, DATA, replace(Options(), **asked), size)  # type: ignore[arg-type]
+def chosen(target: str = "portable", **asked: object) -> tuple[QNet, Choice]:
+    options = replace(Options(target=target), **asked)  # type: ignore[arg-type]
+    return choose(NET, RANGES, DATA, options, partial(size, target=target))
 
 
 def wide(qnet: QNet) -> set[str]:
@@ -57,14 +61,14 @@ def int8_db() -> float:
 
 def test_auto_takes_at_most_a_tenth_more_bytes() -> None:
     qnet, choice = chosen()
-    assert choice.narrow_bytes == size(quantize(NET, RANGES, Options(weights="8")))
-    assert choice.narrow_bytes < choice.bytes == size(qnet) <= 1.1 * choice.narrow_bytes
+    assert choice.narrow_size == size(quantize(NET, RANGES, Options(weights="8")))
+    assert choice.narrow_size < choice.size == size(qnet) and choice.size.portable <= 1.1 * choice.narrow_size.portable
     assert wide(qnet) == choice.wide
 
 
 def test_auto_leaves_blocks_alone_that_were_named_and_8_and_16_choose_nothing() -> None:
     qnet, choice = chosen(wide=("lstm0.c.x",))
-    assert wide(qnet) >= {"lstm0.c.x"} and choice.bytes <= 1.1 * choice.narrow_bytes
+    assert wide(qnet) >= {"lstm0.c.x"} and choice.size.portable <= 1.1 * choice.narrow_size.portable
     assert wide(chosen(weights="8")[0]) == set()
     assert all(b.wide for b in chosen(weights="16")[0].blocks)
 
@@ -76,13 +80,58 @@ def test_without_data_nothing_is_chosen() -> None:
 
 def test_a_target_that_int8_reaches_widens_nothing(int8_db: float) -> None:
     qnet, choice = chosen(min_sqnr=int8_db - 0.1)
-    assert wide(qnet) == set() and choice.bytes == choice.narrow_bytes
+    assert wide(qnet) == set() and choice.size == choice.narrow_size
 
 
 def test_a_target_is_reached_with_fewer_bytes_the_lower_it_is(int8_db: float) -> None:
     found = [chosen(min_sqnr=int8_db + more)[1] for more in (1, 6, 12)]
     assert all(c.reached is not None and c.target is not None and c.reached >= c.target for c in found)
-    assert found[0].bytes <= found[1].bytes <= found[2].bytes and found[0].bytes < found[2].bytes
+    assert found[0].size <= found[1].size <= found[2].size and found[0].size < found[2].size
+
+
+def test_a_target_takes_the_blocks_that_are_worth_most_and_not_one_more(int8_db: float) -> None:
+    _, choice = chosen(min_sqnr=int8_db + 9)
+    taken = [c.name for c in by_worth(choice.costs)][: len(choice.wide)]
+    assert set(taken) == choice.wide and 1 < len(taken) < len(choice.costs)
+    fewer = quantize(NET, RANGES, Options(), is_wide=lambda name: name in taken[:-1])
+    reached = rnnc.quantization.choice._Reference(NET, DATA).worst(fewer)
+    assert reached is not None and reached < int8_db + 9
+
+
+def test_blocks_are_worth_what_they_cost_at_the_output_that_is_worst_without_those_before() -> None:
+    def cost(name: str, weights: int, a: float, b: float) -> BlockCost:
+        return BlockCost(RowBlock(name, weights, wide=False), {"a": a, "b": b})
+
+    costs = [cost("small", 10, 1.0, 0.0), cost("large", 100, 6.0, 0.0), cost("other", 10, 0.0, 2.0)]
+    assert [c.name for c in by_worth(costs)] == ["small", "large", "other"]
+    assert [c.name for c in by_worth([costs[0], costs[2]])] == ["other", "small"]
+
+
+def test_every_target_gets_the_same_blocks_and_is_told_its_own_bytes() -> None:
+    _, portable = chosen()
+    for target in ("cortex-m4", "avr", "cortex-m55"):
+        qnet, choice = chosen(target)
+        assert choice.wide == portable.wide and choice.size.portable == portable.size.portable
+        assert choice.size.target == lower(qnet, target).cost.flash_weights
+
+
+def test_blocks_that_the_target_cannot_hold_stay_int8() -> None:
+    """Of 150 x 150 weights, of which AVR's compiler takes no more than 32,767 B in one array."""
+    n, rng, width = helper.make_node, np.random.default_rng(0), 150
+    nodes = [n("MatMul", ["x", "A"], ["a"]), n("Tanh", ["a"], ["t"]), n("MatMul", ["t", "B"], ["b"])]
+    nodes += [n("Tanh", ["b"], ["u"]), n("MatMul", ["u", "C"], ["y"])]
+    weights = {
+        k: rng.standard_normal(s) / s[0] ** 0.5
+        for k, s in zip("ABC", ((3, width), (width, width), (width, 2)), strict=True)
+    }
+    net = load_net(model(nodes, {"x": ["time", 3]}, {"y": ["time", 2]}, weights))
+    ranges = calibrate(net, DATA, Options())
+    found = {
+        t: choose(net, ranges, DATA, Options(target=t, min_sqnr=90.0), partial(size, target=t))
+        for t in ("portable", "avr")
+    }
+    assert {t: len(c.wide) for t, (_, c) in found.items()} == {"portable": 3, "avr": 2}
+    assert found["avr"][1].reached is not None and found["avr"][1].reached < 90
 
 
 def test_with_8_bits_a_target_widens_nothing(int8_db: float) -> None:
@@ -96,7 +145,7 @@ def test_the_errors_of_blocks_add_up() -> None:
     measured = []
     for jitter in range(1, 9):
         qnet = quantize(NET, RANGES, Options(), jitter)
-        choice = choose(NET, RANGES, DATA, Options(min_sqnr=0.0), lambda _: 0)[1]
+        choice = choose(NET, RANGES, DATA, Options(min_sqnr=0.0), lambda _: Size(0, 0))[1]
         assert choice.reached is not None
         measured.append(rnnc.quantization.choice._Reference(NET, DATA).worst(qnet))
     assert foreseen == pytest.approx(np.mean([m for m in measured if m is not None]), abs=6)
@@ -104,7 +153,7 @@ def test_the_errors_of_blocks_add_up() -> None:
 
 def test_only_blocks_that_fit_are_surveyed() -> None:
     base = quantize(NET, RANGES, Options())
-    assert {c.name for c in survey(base, RANGES, Options(), DATA, 8)} == {"dense0"}
+    assert {c.name for c in survey(base, RANGES, Options(), DATA, most=8)} == {"dense0"}
     assert len(survey(base, RANGES, Options(), DATA)) == len(base.blocks) == 9
 
 
@@ -128,6 +177,14 @@ def test_a_target_that_cannot_be_reached_fails_with_what_limits_it_and_gives_the
     assert package is not None and package.report["weights"]["wide"] == [b.name for b in package.program.qnet.blocks]
     assert package.report["weights"]["calibration_db"] < 140
     assert any("give no more than" in note for note in package.notes)
+
+
+def test_data_that_miss_a_target_which_the_calibration_data_reach_are_told_so(int8_db: float) -> None:
+    options, faint = Options(min_sqnr=int8_db + 3), {"x": recording(200, seed=1) / 50}
+    package = rnnc.build(small(), {"x": recording(300)}, options, test=faint)
+    with pytest.raises(VerificationError, match=f"below {int8_db + 3:g} dB") as error:
+        package.check()
+    assert f"The calibration data reach {package.choice.reached:.1f} dB" in error.value.hint
 
 
 def test_the_command_line_writes_the_package_says_bytes_and_db_and_exits_1(
