@@ -157,8 +157,8 @@ def build(
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
     _check_labels(labels, verify)
-    model = _model(source, options)
     done = compile_stages(source, calibration, options, watch, progress, starts, labels)
+    model = _model(source, options, done.graph.deduced)
     frames = input_frames(done.graph, done.net, options)
     data = done.data if test is None else read_data(test, frames, wanted(done.net, labels))
     measured = measure(model.content, done.net, done.qnet, done.ranges, data.sequences, options) if verify else None
@@ -312,8 +312,12 @@ def load_net(source: str | Path | bytes, options: Options | None = None) -> Net:
     return to_stream(load(source, chosen), chosen)
 
 
-def _model(source: str | Path | bytes, options: Options) -> Model:
-    """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names."""
+def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, int]) -> Model:
+    """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names.
+
+    Args:
+        deduced: as in ``Graph``: the lengths of blocks.
+    """
     parsed, file, content = read_model(source, options.external_data)
     sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
@@ -326,7 +330,7 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
         *real_inputs(parsed),
         without_rounding(parsed),
         *missing,
-        fix_lengths(parsed, options.bind, file),
+        fix_lengths(parsed, {**options.bind, **deduced}, file),
     ]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
 

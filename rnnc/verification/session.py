@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.recurrence.naming import related
+from rnnc.frontend.read.naming import related
 from rnnc.net import Array, Net, Value
 from rnnc.options import Options
 from rnnc.streams import Stream, stream_net

@@ -112,6 +112,39 @@ def test_a_wrong_length_names_what_was_guessed() -> None:
     assert load_net(content, Options(bind={"x.1": BLOCK})).inputs[0].size == BLOCK
 
 
+SAMPLES = 40
+
+
+def whole_blocks() -> bytes:
+    """A block of samples, mirrored at its end, through strided convolutions to one position; the state is packed."""
+    b = Builder(6)
+    x = b.op("Pad", "x", b.const(np.array([0, 0, 0, 4])), mode="reflect")
+    x = b.op("Conv", b.op("Unsqueeze", x, b.const(np.array([1]))), b.const(b.weights(F, 1, 16)), strides=[8])
+    for _ in range(2):
+        x = b.op("Relu", b.op("Conv", x, b.const(b.weights(F, F, 3)), strides=[2], pads=[1, 1]))
+    x = b.op("Squeeze", x, b.const(np.array([2])))
+    h, c = (b.op("Slice", "state", *(b.const(np.array([n])) for n in (k, k + 1, 0))) for k in range(2))
+    weights = [b.const(b.weights(1, 4 * H, n)) for n in (F, H)]
+    first = b.const(np.array([0]))
+    _, h, c = b.ops("LSTM", 3, b.op("Unsqueeze", x, first), *weights, "", "", h, c, hidden_size=H)
+    b.op("Concat", h, c, axis=0, out="stateN")
+    b.op("Identity", h, out="y")
+    content = b.model({"x": [1, SAMPLES], "state": [2, 1, H]}, ["y", "stateN"])
+    return opened(content, {"x": [None, None], "state": [2, None, H]})
+
+
+def test_the_longest_block_that_layers_use_up_is_taken_and_told() -> None:
+    package = compile_model(whole_blocks())
+    assert package.program.inputs[0].size == 36
+    assert any("x.1: its open axis was taken as 36" in note for note in package.notes)
+    assert package.verified is not None and not package.verified.problems()
+
+
+def test_a_block_that_is_bound_is_not_deduced() -> None:
+    package = compile_model(whole_blocks(), bind={"x.1": 28})
+    assert package.program.inputs[0].size == 28 and not package.notes
+
+
 def with_lengths(*axes: Axis) -> bytes:
     b = Builder(6)
     weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
