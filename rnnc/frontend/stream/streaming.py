@@ -42,6 +42,8 @@ def to_stream(graph: Graph, options: Options) -> Net:
     try:
         net = _stream(graph, options)
     except RnncError as error:
+        if isinstance(error, Refused) and "--window" not in error.hint and (steps := _in_windows(graph, options)):
+            error.hint = f"{error.hint} --window {steps} compiles it, with one answer a window.".strip()
         if graph.guessed:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
@@ -52,6 +54,19 @@ def to_stream(graph: Graph, options: Options) -> Net:
         raise UnreadableModel(what, where=graph.file, hint=_guess(graph)) from error
     _check_hop(net, options, graph.file)
     return net
+
+
+def _in_windows(graph: Graph, options: Options) -> str:
+    """The length of windows with which a graph compiles that cannot stream, as --window says it; "" where there is none."""
+    lengths = {n for t in graph.inputs for n in t.shape if n > 1}
+    for steps in [graph.time] if graph.time else sorted(lengths, reverse=True) if not options.hop else []:
+        try:
+            found = _stream(graph, replace(options, window=steps)) if not options.window else None
+        except RnncError:
+            continue
+        if found is not None and found.window == steps:
+            return "T" if graph.time else str(steps)
+    return ""
 
 
 def _guess(graph: Graph) -> str:
