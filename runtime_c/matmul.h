@@ -7,7 +7,7 @@
 
 typedef struct {
     uint16_t groups, rows, inner, columns;
-    uint16_t a_group, a_row, a_inner;    /* steps in a: [groups][rows][inner], 0 where it is shared */
+    uint16_t a_group, a_row, a_inner; /* steps in a: [groups][rows][inner], 0 where it is shared */
     uint16_t b_group, b_inner, b_column; /* steps in b: [groups][inner][columns] */
     uint8_t a_bits, b_bits, y_bits;      /* 8 or 16; y also 32 */
     uint8_t a_shift, b_shift;            /* 1 where |a - a_zero| can pass 2^15 */
@@ -20,7 +20,7 @@ typedef struct {
 
 /* The sum over k of a[k] b[k].  |sum 2^up| <= 2^30 by certificate "sum". */
 static inline int32_t rnnc_matmul_sum(const rnnc_matmul_params *p, const void *a, uint16_t at_a,
-                                       const void *b, uint16_t at_b)
+                                      const void *b, uint16_t at_b)
 {
     int32_t sum = 0;
     uint16_t k;
