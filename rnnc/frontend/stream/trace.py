@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -62,6 +63,8 @@ class Parts:
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Ops of each kind."""
     wholes: dict[tuple[str, int, tuple[int, ...]], Traced] = field(default_factory=dict)
 
 
@@ -194,7 +197,8 @@ class Trace:
     ) -> AnyOp:
         """Add an op under fresh names."""
         kind = str(getattr(make, "kind"))  # noqa: B009  a class variable of every op
-        name = f"{kind}{sum(op.kind == kind for op in self.ops)}"
+        name = f"{kind}{self.parts.counts[kind]}"
+        self.parts.counts[kind] += 1
         names = (name,) if outputs == 1 else tuple(f"{name}.{i}" for i in range(outputs))
         op = make(name, tuple(inputs), names, node=node.name or node.outputs[0], **fields)
         for output, value in zip(names, op.infer([self.values[n] for n in inputs]), strict=True):
