@@ -241,8 +241,14 @@ def norms() -> list[Form]:
         over_frames("Softmax", "axis=-1", node("Softmax", axis=-1)),
         over_frames("Softmax", "over time", node("Softmax", axis=1)),
         in_windows("Softmax", "over time", node("Softmax", axis=1)),
+        over_frames("Softmax, Mul, ReduceSum", "attention pooling over time", _pooled),
         over_frames("LogSoftmax", "axis=-1", node("LogSoftmax", axis=-1)),
     ]  # fmt: skip
+
+
+def _pooled(b: Builder) -> str:
+    shares = b.op("Softmax", b.op("MatMul", "x", b.const(np.ones((6, 1)))), axis=1)
+    return b.op("ReduceSum", b.op("Mul", shares, "x"), b.const(np.array([1])))
 
 
 def _norm(b: Builder) -> str:

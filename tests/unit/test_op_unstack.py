@@ -44,12 +44,16 @@ def test_the_last_frame_is_given_from_its_tick_on() -> None:
 
 
 def test_a_stream_is_kept_once_for_all_that_need_the_whole_of_it() -> None:
-    net = imported(KINDS["attention_pool"](), window=T)
-    assert sum(isinstance(op, Stack) for op in net.ops) == 2, "the scores, and the states: each once"
+    b = Builder()
+    h = by_step(b, layer(b, "x", "GRU")[0])
+    total, shares = b.op("CumSum", h, b.const(np.asarray(1))), b.op("Softmax", h, axis=1)
+    b.op("Add", total, shares, out="y")
+    net = imported(b.model({"x": (1, T, 3)}, ["y"]), window=T)
+    assert sum(isinstance(op, Stack) for op in net.ops) == 1
 
 
 def test_without_a_window_the_refusal_names_the_one_that_compiles() -> None:
-    for kind in ("attention_pool", "self_attention", "autoencoder", "padded_by_its_ends"):
+    for kind in ("self_attention", "autoencoder", "padded_by_its_ends", "normalised_over_time"):
         with pytest.raises(Refused) as refused:
             imported(KINDS[kind]())
         assert f"--window {T}" in refused.value.hint, kind
@@ -69,4 +73,4 @@ def test_what_no_window_can_give_is_not_offered_one() -> None:
 
 def test_a_window_of_another_length_is_told() -> None:
     with pytest.raises(Refused, match=f"takes {T} steps"):
-        imported(KINDS["attention_pool"](), window=T - 1)
+        imported(KINDS["self_attention"](), window=T - 1)

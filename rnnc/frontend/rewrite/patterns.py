@@ -257,6 +257,9 @@ class Build:
             return None
         if node.op_type == "Dense":
             return (*known[0][:-1], known[1][0])
+        if node.op_type == "SoftmaxPool":
+            whole = np.broadcast_shapes(*known)
+            return tuple(1 if i == node.attributes["axis"] else n for i, n in enumerate(whole))
         if node.op_type == "Embedding":
             return (*known[1], *known[0][1:])
         if node.op_type not in (*VIEWS, "Pad", "MatMul") and not node.op_type.startswith(("Reduce", "Arg")):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 
-from rnnc.frontend.rewrite import layers, moves, norms, tables
+from rnnc.frontend.rewrite import layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
@@ -121,6 +121,7 @@ RULES = (
     rule("sqrt(a a + b b) = Magnitude", norms.magnitude, "Sqrt"),
     *ARITHMETIC,
     *layers.ABSORBED,
+    rule("sum of softmax times values = SoftmaxPool", pooling.softmax_pool, "ReduceSum"),
     rule("GlobalAveragePool = ReduceMean", global_mean, "GlobalAveragePool"),
     rule("LpNormalization = quotient", share, "LpNormalization"),
     rule("two operands at a time", chain, "Sum", "Mean", "Max", "Min"),
