@@ -21,6 +21,7 @@ from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.quantized import DYNAMIC
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, ProgressCallback, no_progress
@@ -325,7 +326,7 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
     for name in missing:
         parsed.graph.output.add(name=name)
     changed = [
-        ZIP_MAP.encode() in content,
+        any(word.encode() in content for word in (ZIP_MAP, DYNAMIC)),
         to_single(parsed),
         *real_inputs(parsed),
         without_rounding(parsed),

@@ -208,6 +208,8 @@ def _product(node: Node, trace: Tracer, a: Traced, b: Traced) -> Traced:
     """The product of tensors ``[..., rows, inner]`` and ``[..., inner, columns]``."""
     if a.time == len(a.shape) - 1 or b.time == len(b.shape) - 2:
         trace.refuse(node, "sums up over all steps of a sequence", "A stream has one step at a time.")
+    if a.time is not None and b.time is not None and a.time - len(a.shape) != b.time - len(b.shape):
+        trace.refuse(node, "relates every step of a sequence to every other", "A stream has one step at a time.")
     result = join(node, trace, replace(a, shape=(*a.shape[:-1], 1)), replace(b, shape=(*b.shape[:-2], 1, b.shape[-1])))
     rank = len(result.shape)
     shapes = []

@@ -157,6 +157,13 @@ def _activations(op_type: str) -> list[Form]:
     ]
 
 
+def _of_integers(b: Builder) -> str:
+    """As onnxruntime's quantize_dynamic writes a MatMul."""
+    q, scale, zero = b.ops("DynamicQuantizeLinear", 3, "x")
+    y = b.op("MatMulInteger", q, b.const(np.ones((6, 3), np.int8)), zero)
+    return b.op("Mul", b.op("Cast", y, to=TensorProto.FLOAT), b.op("Mul", scale, b.const(0.01)))
+
+
 def products() -> list[Form]:
     """Products with weights, products of computed tensors, and tables."""
 
@@ -169,6 +176,7 @@ def products() -> list[Form]:
         over_frames("MatMul", "by a constant, Add of a constant", lambda b: b.op("Add", node("MatMul", w)(b), b.const(w[0]))),
         over_frames("MatMul", "a constant by it", lambda b: b.op("MatMul", b.const(np.ones((5, 6))), "x"), 6, 3),
         over_frames("MatMul", "of two computed tensors", lambda b: b.op("MatMul", "x", "x"), 4, 4),
+        over_frames("DynamicQuantizeLinear, MatMulInteger", "by a constant", _of_integers),
         over_frames("MatMul", "over all steps of two tensors", gram),
         in_windows("MatMul", "over all steps of two tensors", gram),
         over_frames("Einsum", "one contraction with a constant matrix", node("Einsum", w, equation="bti,io->bto")),

@@ -26,6 +26,7 @@ from rnnc.frontend.read.limits import (
     subgraphs,
 )
 from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
 from rnnc.frontend.read.simplify import Simplified, simplify
 from rnnc.options import Options
 from rnnc.tracing import Graph
@@ -62,7 +63,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
     Raises UnreadableModel, Refused, UsageError.
     """
-    model, file, _ = read_model(source, options.external_data)
+    model, file, content = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
@@ -76,8 +77,9 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
-    if rounded:
-        what = "the file rounds what it computes to fewer bits and back (QuantizeLinear, DequantizeLinear)"
+    if rounded or DYNAMIC.encode() in content:
+        operators = "QuantizeLinear, DequantizeLinear" if rounded else "DynamicQuantizeLinear, DynamicQuantizeLSTM"
+        what = f"the file rounds what it computes to fewer bits and back ({operators})"
         notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
@@ -111,7 +113,7 @@ def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Sim
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> Parsed:
-    """Parse a model, check its tensors, inline its functions, give scores for maps of them.
+    """Parse a model, check its tensors, inline its functions, give scores for maps of them, floats for what is quantized.
 
     Args:
         external_data: take in weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
@@ -135,6 +137,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> Parse
     if model.functions:
         model = _inline_functions(model, file)
     without_maps(model)
+    without_dynamic(model, file)
     check_domains(model, file)
     return Parsed(model, file, content)
 

@@ -20,7 +20,7 @@ from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
-from rnnc.frontend.stream.recordings import check_recording
+from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.net import Net
@@ -105,6 +105,7 @@ def _stream(graph: Graph, options: Options) -> Net:
         reason = attempts.likeliest()
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     check_recording(without_lengths(loaded), net, _timeless(options))
+    check_relations(graph, net, _timeless(options))
     return net
 
 
