@@ -19,6 +19,7 @@ from rnnc.errors import UsageError
 from rnnc.flags import addressed, flag_of, said
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
+from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.precision import real_inputs, to_single
 from rnnc.frontend.read.quantized import DYNAMIC
@@ -331,6 +332,7 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
         *real_inputs(parsed),
         without_rounding(parsed),
         *missing,
+        *without_lengths_inputs(parsed, options.bind),
         fix_lengths(parsed, {**options.bind, **deduced}, file),
     ]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)

@@ -159,9 +159,9 @@ def with_lengths(*axes: Axis) -> bytes:
     ("content", "flags", "bind"),
     [
         (with_lengths(12, 1, F), "--bind lens=12", {"lens": 12.0}),
-        (with_lengths("T", 1, F), "--bind lens=T --bind x.0=T", {"lens": 16.0, "x.0": 16.0}),
+        (with_lengths(None, 1, F), "--bind lens=T --bind x.0=T", {"lens": 16.0, "x.0": 16.0}),
     ],
-    ids=["fixed", "open"],
+    ids=["fixed", "unnamed"],
 )
 def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bind: dict[str, float]) -> None:
     with pytest.raises(Refused, match="it tells how long a sequence is") as refused:
@@ -169,6 +169,32 @@ def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bi
     assert flags in refused.value.hint
     package = compile_model(content, options=Options(bind=bind))
     assert package.verified is not None and not package.verified.problems()
+
+
+def packed() -> bytes:
+    """What unpacking a packed sequence exports: of each feature the element at the place length - 1."""
+    b = Builder(7)
+    weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
+    y, _ = b.ops("RNN", 2, b.op("Transpose", "x", perm=[1, 0, 2]), *weights, hidden_size=H)
+    y = b.op("Transpose", b.op("Squeeze", y, b.const(np.array([1]))), perm=[1, 0, 2])
+    place = b.op("Reshape", b.op("Sub", "lengths", b.const(np.array([1]))), b.const(np.array([-1, 1, 1])))
+    at = b.op("Expand", place, b.const(np.array([1, 1, H])))
+    b.op("Squeeze", b.op("GatherElements", y, at, axis=1), b.const(np.array([1])), out="y")
+    model = ModelProto.FromString(b.model({"x": [1, 12, F], "lengths": [1]}, ["y"], "fi"))
+    model.graph.input[1].type.tensor_type.elem_type = 7
+    return opened(model.SerializeToString(), {"x": ["batch", "seq", F], "lengths": ["batch"]})
+
+
+@pytest.mark.parametrize("content", [with_lengths("T", 1, F), packed()], ids=["of a layer", "packed"])
+def test_an_input_of_lengths_is_that_of_the_sequence(content: bytes) -> None:
+    """Named axes: the answer is the last so far, at every step, and a note says what became of the input."""
+    package = compile_model(content)
+    assert [v.name for v in package.program.qnet.inputs] == ["x"]
+    assert [o.kind for o in package.program.qnet.outputs] == ["last"]
+    assert any("taken as the length of the sequence" in note for note in package.notes)
+    assert package.verified is not None and not package.verified.problems()
+    bound = {"lengths": 12.0, "seq": 12.0} if b"seq" in content else {"lens": 12.0, "T": 12.0}
+    assert load_net(content, Options(bind=bound)).length == 12
 
 
 def test_a_length_that_no_layer_takes_names_the_steps_of_the_file() -> None:

@@ -169,7 +169,7 @@ def _reach(node: NodeProto, weights: Mapping[str, list[int]]) -> int:
     return 2 * max(((k - 1) * d for k, d in zip(kernel, dilations or [1] * len(kernel), strict=False)), default=0)
 
 
-def _role(symbol: str) -> str:
+def role(symbol: str) -> str:
     """What the name of a dimension says: "batch", "time" or nothing."""
     words = set(re.findall("[a-z]+", symbol.lower()))
     if words & BATCH_WORDS and not words & (TIME_WORDS - {"t", "l"}):
@@ -200,7 +200,7 @@ def _known_roles(
             is_time = chosen is not None and chosen % rank == axis.index
             fixed[axis.symbol] = time if is_time else fixed.get(axis.symbol, 1)
     for symbol in {a.symbol for a in axes} - fixed.keys() - {""}:
-        named = "[" not in symbol and _role(symbol)
+        named = "[" not in symbol and role(symbol)
         if named:
             fixed[symbol] = 1 if named == "batch" else time
     return fixed

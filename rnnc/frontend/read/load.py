@@ -16,6 +16,7 @@ from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
 from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
 from rnnc.frontend.read.inference import inferred
+from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
     check_domains,
@@ -67,6 +68,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
+    counted = without_lengths_inputs(model, options.bind)
     fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
     bound, slim, deduced = _bound(model, options, file)
@@ -84,6 +86,8 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
+    if counted:
+        notes.append(f"{', '.join(counted)}: taken as the length of the sequence, which is as long as it has come")
     for axis, length in deduced.items():
         what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
         notes.append(f"{axis}: {what}; --bind {axis}=N says else")

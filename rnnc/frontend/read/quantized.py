@@ -84,12 +84,8 @@ def _product(graph: GraphProto, node: NodeProto, rounded: set[str], known: Array
         what = "reads what is quantized on the way (DynamicQuantizeLinear)"
         hint = "Export it in float: rnnc quantizes it itself."
         raise Refused(what, where=f"{where}: {node_label(node)}", hint=hint)
-    if (
-        node.op_type == "ConvInteger"
-        and len(node.input) > 3
-        and node.input[3]
-        and np.size(known.get(node.input[3])) > 1
-    ):
+    zero = known.get(node.input[3]) if len(node.input) > 3 else None
+    if node.op_type == "ConvInteger" and zero is not None and zero.size > 1:
         raise Refused("its weights have a zero point for each channel", where=f"{where}: {node_label(node)}")
     weights = _weights(graph, node, known, where, 1, -1, 3)
     inputs = [node.input[0], _stored(graph, f"{node.output[0]}.weights", weights)]

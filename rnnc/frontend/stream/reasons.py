@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.frontend.read.fold import RANDOM, RECURRENT
+from rnnc.frontend.read.lengths import LENGTHS
 from rnnc.frontend.rewrite.editor import reached
 from rnnc.tracing import Graph, Tensor
 
@@ -48,10 +49,6 @@ def advice(op_type: str) -> tuple[str, str]:
     if op_type in SEQUENCES:
         return "lists of tensors are not supported", "Export with fixed shapes, so that lists become tensors."
     return f"the operator {op_type} is not supported", "docs/supported.md lists what is."
-
-
-LENGTHS = 4
-"""Which input of LSTM, GRU and RNN tells how long each sequence is."""
 
 
 def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
