@@ -20,9 +20,11 @@ from rnnc.errors import UsageError
 from rnnc.flags import addressed, flag_of, said
 from rnnc.frontend.read.around import ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
+from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.modules import content_of, name_of
 from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.quantized import DYNAMIC
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, ProgressCallback, no_progress
@@ -160,8 +162,8 @@ def build(
     Raises ModelError, DataError, UsageError, and MissingTool where there is no C compiler to verify with.
     """
     _check_labels(labels, verify)
-    model = _model(source, options)
     done = compile_stages(source, calibration, options, watch, progress, starts, labels)
+    model = _model(source, options, done.graph.deduced)
     frames = input_frames(done.graph, done.net, options)
     data = done.data if test is None else read_data(test, frames, wanted(done.net, labels))
     measured = measure(model.content, done.net, done.qnet, done.ranges, data.sequences, options) if verify else None
@@ -334,8 +336,12 @@ def load_net(source: Any, options: Options | None = None, *, example: Any = None
     return to_stream(load(content_of(source, example), chosen), chosen)
 
 
-def _model(source: str | Path | bytes, options: Options) -> Model:
-    """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names."""
+def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, int]) -> Model:
+    """What onnxruntime runs as the reference: the file in float32, with what it keeps in others and what --output names.
+
+    Args:
+        deduced: as in ``Graph``: the lengths of blocks.
+    """
     parsed, file, content = read_model(source, options.external_data)
     sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
@@ -343,12 +349,13 @@ def _model(source: str | Path | bytes, options: Options) -> Model:
     for name in missing:
         parsed.graph.output.add(name=name)
     changed = [
-        ZIP_MAP.encode() in content,
+        any(word.encode() in content for word in (ZIP_MAP, DYNAMIC)),
         to_single(parsed),
         *real_inputs(parsed),
         without_rounding(parsed),
         *missing,
-        fix_lengths(parsed, options.bind, file),
+        *without_lengths_inputs(parsed, options.bind),
+        fix_lengths(parsed, {**options.bind, **deduced}, file),
     ]
     return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
 

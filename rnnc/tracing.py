@@ -7,7 +7,7 @@ transposes and reshapes which only move those cost nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
@@ -67,6 +67,7 @@ class Graph:
         notes: what could not be checked or was assumed, to show to the user.
         broken: why onnxruntime does not run the file, "" where it does.
         guessed: the lengths of open axes that nothing tells, as --bind would say them.
+        deduced: those of blocks, by INPUT.AXIS, that follow from what the layers take.
         rewritings: which rules rewrote which nodes, in turn; those in bodies of its nodes are theirs.
     """
 
@@ -83,6 +84,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     broken: str = ""
     guessed: tuple[str, ...] = ()
+    deduced: Mapping[str, int] = field(default_factory=dict)
     rewritings: tuple[Rewriting, ...] = ()
 
     def __str__(self) -> str:

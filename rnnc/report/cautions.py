@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rnnc.frontend.recurrence.naming import named_as_next, named_as_state
+from rnnc.frontend.read.naming import named_as_next, named_as_state
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.recurrence.naming import related
+from rnnc.frontend.read.naming import related
 from rnnc.net import Array, Net, Value
 from rnnc.ops.start import Started
 from rnnc.options import Options
@@ -158,9 +158,9 @@ class Session:
     def axes(self) -> dict[str, Axes]:
         """Time and batch of each stream."""
         states = {s.alias for s in self.net.states()}
-        of_state = {s for n in states & set(self.inputs) for s in self.inputs[n].symbols if s}
-        choices = [self._choices(v, of_state, stepwise=any(states)) for v in self.net.inputs]
         names = [v.name for v in self.net.inputs]
+        elsewhere = {s for n in self.inputs.keys() - set(names) for s in self.inputs[n].symbols if s}
+        choices = [self._choices(v, elsewhere, stepwise=any(states)) for v in self.net.inputs]
         layouts = [dict(zip(names, c, strict=True)) for c in product(*choices)][:MOST_LAYOUTS]
         if len(layouts) == 1:
             return layouts[0]
@@ -171,10 +171,12 @@ class Session:
         likely = sorted(layouts, key=lambda a: self._unlikely(a, any(states)))
         return next(filter(self._runs, likely), layouts[0])
 
-    def _choices(self, value: Value, of_state: set[str], stepwise: bool) -> list[Axes]:
+    def _choices(self, value: Value, elsewhere: set[str], stepwise: bool) -> list[Axes]:
         """What may be time and batch: all that is left besides them is the value's shape. Likely ones come first.
 
-        ``stepwise``: the file may take one step a call, on no axis of its own.
+        Args:
+            elsewhere: symbols of axes of states and of what is bound: none of them is time.
+            stepwise: the file may take one step a call, on no axis of its own.
         """
         item = self.inputs[value.name]
         if value.per_sequence:
@@ -187,7 +189,7 @@ class Session:
         elif named is not None:
             found = [a for a in found if a.time == named % len(item.dims)] or [Axes(named % len(item.dims))]
         else:
-            found = [a for a in found if a.time is None or item.symbols[a.time] not in of_state] or found
+            found = [a for a in found if a.time is None or item.symbols[a.time] not in elsewhere] or found
         found += [a for a in _layouts([d or 1 for d in item.dims], value, None, timeless=True) if not found]
 
         def unlikely(axes: Axes) -> int:

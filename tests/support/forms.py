@@ -74,6 +74,11 @@ def over_time(operator: str, what: str, nodes: Nodes, *rest: int) -> Form:
     return Form(operator, what, channels(nodes, *rest), Options(time_axis={"x": 2}))
 
 
+def in_windows(operator: str, what: str, nodes: Nodes, *frame: int) -> Form:
+    """A form over frames, compiled with --window."""
+    return Form(operator, f"{what} with --window", frames(nodes, *frame), Options(time_axis={"x": 1}, window=STEPS))
+
+
 def of_layer(made: Layer, what: str, window: bool = False) -> Form:
     """A form of LSTM, GRU or RNN."""
     return Form(made.op_type, what, lambda: model([made], STEPS), Options(window=STEPS if window else 0))
@@ -104,7 +109,19 @@ def recurrent() -> list[Form]:
                 of_layer(made, f"direction={direction} with --window", window=True),
             ]
         forms += _activations(op_type)
+    for window in (0, STEPS):
+        what = f"over the last state of another, repeated{' with --window' if window else ''}"
+        forms.append(Form("RNN", what, _decoder, Options(window=window)))
     return forms
+
+
+def _decoder() -> bytes:
+    """A second layer, over what the first one gives in the end."""
+    b = Builder()
+    weights = [[b.const(np.ones((1, 4, n)) / 8) for n in (columns, 4)] for columns in (6, 4)]
+    _, last = b.ops("RNN", 2, "x", *weights[0], hidden_size=4)
+    y = b.ops("RNN", 1, b.op("Expand", last, b.const(np.array([STEPS, 1, 4]))), *weights[1], hidden_size=4)[0]
+    return b.model({"x": (STEPS, 1, 6)}, [y])
 
 
 def _own(op_type: str) -> list[Form]:
@@ -140,14 +157,28 @@ def _activations(op_type: str) -> list[Form]:
     ]
 
 
+def _of_integers(b: Builder) -> str:
+    """As onnxruntime's quantize_dynamic writes a MatMul."""
+    q, scale, zero = b.ops("DynamicQuantizeLinear", 3, "x")
+    y = b.op("MatMulInteger", q, b.const(np.ones((6, 3), np.int8)), zero)
+    return b.op("Mul", b.op("Cast", y, to=TensorProto.FLOAT), b.op("Mul", scale, b.const(0.01)))
+
+
 def products() -> list[Form]:
-    """Products with weights, and tables."""
+    """Products with weights, products of computed tensors, and tables."""
+
+    def gram(b: Builder) -> str:
+        return b.op("MatMul", b.op("Transpose", "x", perm=[0, 2, 1]), "x")
+
     w = np.ones((6, 3))
     return [
         over_frames("MatMul", "by a constant", node("MatMul", w)),
         over_frames("MatMul", "by a constant, Add of a constant", lambda b: b.op("Add", node("MatMul", w)(b), b.const(w[0]))),
         over_frames("MatMul", "a constant by it", lambda b: b.op("MatMul", b.const(np.ones((5, 6))), "x"), 6, 3),
         over_frames("MatMul", "of two computed tensors", lambda b: b.op("MatMul", "x", "x"), 4, 4),
+        over_frames("DynamicQuantizeLinear, MatMulInteger", "by a constant", _of_integers),
+        over_frames("MatMul", "over all steps of two tensors", gram),
+        in_windows("MatMul", "over all steps of two tensors", gram),
         over_frames("Einsum", "one contraction with a constant matrix", node("Einsum", w, equation="bti,io->bto")),
         over_frames("Einsum", "no sum, with a constant", node("Einsum", w, equation="bti,io->btio")),
         Form("Gemm", "alpha, beta, transB, C", _gemm, Options()),
@@ -196,6 +227,8 @@ def convolutions() -> list[Form]:
         over_frames("Pad", "constant, along features", node("Pad", np.array([0, 0, 2, 0, 0, 1]))),
         over_frames("Pad", "reflect, along features", node("Pad", np.array([0, 0, 2, 0, 0, 1]), mode="reflect")),
         over_frames("Pad", "edge, along features", node("Pad", np.array([0, 0, 2, 0, 0, 1]), mode="edge")),
+        over_frames("Pad", "reflect, along time", node("Pad", np.array([0, 2, 0, 0, 1, 0]), mode="reflect")),
+        in_windows("Pad", "reflect, along time", node("Pad", np.array([0, 2, 0, 0, 1, 0]), mode="reflect")),
     ]
 
 
@@ -215,8 +248,15 @@ def norms() -> list[Form]:
         over_frames("ReduceMean, Sub, Mul, Sqrt, Div", "a norm written out", _norm),
         over_frames("Softmax", "axis=-1", node("Softmax", axis=-1)),
         over_frames("Softmax", "over time", node("Softmax", axis=1)),
+        in_windows("Softmax", "over time", node("Softmax", axis=1)),
+        over_frames("Softmax, Mul, ReduceSum", "attention pooling over time", _pooled),
         over_frames("LogSoftmax", "axis=-1", node("LogSoftmax", axis=-1)),
     ]  # fmt: skip
+
+
+def _pooled(b: Builder) -> str:
+    shares = b.op("Softmax", b.op("MatMul", "x", b.const(np.ones((6, 1)))), axis=1)
+    return b.op("ReduceSum", b.op("Mul", shares, "x"), b.const(np.array([1])))
 
 
 def _norm(b: Builder) -> str:
@@ -281,7 +321,9 @@ def reductions() -> list[Form]:
         over_frames("ArgMax", "select_last_index=1", node("ArgMax", axis=-1, keepdims=0, select_last_index=1)),
         over_frames("ArgMin", "along features", node("ArgMin", axis=-1, keepdims=0)),
         over_frames("TopK", "", first("TopK", 2, np.array([2]))),
+        over_frames("CumSum", "along features", node("CumSum", np.array(2))),
         over_frames("CumSum", "along time", node("CumSum", np.array(1))),
+        in_windows("CumSum", "along time", node("CumSum", np.array(1))),
     ]
 
 
@@ -328,9 +370,15 @@ def shapes() -> list[Form]:
         over_frames("Slice", "backwards in time", node("Slice", last, np.array([-(2**31)]), one, last)),
         over_frames("Gather", "constant indices of features", node("Gather", np.array([4, 1]), axis=2)),
         over_frames("Gather", "the last step", node("Gather", np.array(-1), axis=1)),
+        over_frames("GatherElements", "the same places of every row", node("GatherElements", _everywhere(), axis=1)),
         over_frames("Expand, Tile", "along features", node("Tile", np.array([1, 1, 2]))),
         over_frames("Dropout", "inference", first("Dropout", 1)),
     ]
+
+
+def _everywhere() -> Any:
+    """The last step for every feature."""
+    return np.full((1, 1, 6), STEPS - 1)
 
 
 def _flattened(b: Builder) -> str:

@@ -348,6 +348,8 @@ MATRICES = [
     ),
     Case("lp_norm_first", op("LpNormalization", axis=2), 72, (4, 5), kind="norm"),
     Case("sum_first", op("ReduceSum", np.array([2]), keepdims=0), 72, (4, 5), kind="reduce"),
+    Case("gram", lambda b, x: b.op("MatMul", x, b.op("Transpose", x, perm=[0, 1, 3, 2])), 62, (4, 5), kind="product"),
+    Case("sum_so_far", op("CumSum", np.asarray(2), exclusive=1), 40, (4, 5), kind="dense"),
     Case("l2_both", op("ReduceL2", np.array([2, 3]), keepdims=1), 62, (4, 5), kind="reduce"),
 ]
 

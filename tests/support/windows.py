@@ -110,10 +110,147 @@ def state_in_and_out() -> bytes:
     return b.model({"x": (1, T, 3), "h0": (1, 1, 4)}, ["y", "hn"])
 
 
+# --------------------------------------------------------------------------- what needs the whole window
+
+
+def scores(b: Builder, h: str) -> str:
+    """A score of each step of ``[1, time, 4]``, ``[1, time, 1]``."""
+    return b.op("MatMul", b.op("Tanh", b.op("MatMul", h, b.const(b.weights(4, 3)))), b.const(b.weights(3, 1)))
+
+
+def attention_pool() -> bytes:
+    """The states of all steps, weighted by a softmax over time."""
+    b = Builder()
+    h = by_step(b, layer(b, "x", "GRU")[0])
+    share = b.op("Softmax", scores(b, h), axis=1)
+    pooled = b.op("ReduceSum", b.op("Mul", share, h), b.const(np.array([1])), keepdims=0)
+    b.op("MatMul", pooled, b.const(b.weights(4, 2)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def attention_of_the_end() -> bytes:
+    """Luong's: every step's state against the last one, as products of matrices."""
+    b = Builder()
+    y, last, _ = layer(b, "x", "LSTM", outputs=3)
+    h, query = by_step(b, y), b.op("Transpose", last, perm=[1, 2, 0])
+    share = b.op("Softmax", b.op("MatMul", h, query), axis=1)
+    context = b.op("MatMul", b.op("Transpose", share, perm=[0, 2, 1]), h)
+    both = b.op(
+        "Concat",
+        b.op("Squeeze", context, b.const(np.array([1]))),
+        b.op("Squeeze", query, b.const(np.array([2]))),
+        axis=1,
+    )
+    b.op("MatMul", both, b.const(b.weights(8, 2)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def self_attention() -> bytes:
+    """Every step against every other in two heads, a residual and a norm, and the answer of each step."""
+    b = Builder()
+    h = by_step(b, layer(b, "x", "GRU")[0])
+    heads = b.const(np.array([1, T, 2, 2]))
+    q, k, v = (
+        b.op("Transpose", b.op("Reshape", b.op("MatMul", h, b.const(b.weights(4, 4))), heads), perm=perm)
+        for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])
+    )
+    share = b.op("Softmax", b.op("Mul", b.op("MatMul", q, k), b.const(np.asarray(0.7))))
+    mixed = b.op("Transpose", b.op("MatMul", share, v), perm=[0, 2, 1, 3])
+    mixed = b.op("Add", h, b.op("Reshape", mixed, b.const(np.array([1, T, 4]))))
+    y = b.op("LayerNormalization", mixed, b.const(np.ones(4)))
+    b.op("MatMul", y, b.const(b.weights(4, 2)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def normalised_over_time() -> bytes:
+    """RevIN: each channel less its mean over its deviation, the layer on that, and its result in the old units."""
+    b = Builder()
+    axes = b.const(np.array([1]))
+    mean = b.op("ReduceMean", "x", axes)
+    centred = b.op("Sub", "x", mean)
+    deviation = b.op(
+        "Sqrt", b.op("Add", b.op("ReduceMean", b.op("Mul", centred, centred), axes), b.const(np.asarray(0.01)))
+    )
+    y = by_step(b, layer(b, b.op("Div", centred, deviation), "GRU")[0])
+    y = b.op("MatMul", y, b.const(b.weights(4, 3)))
+    b.op("Add", b.op("Mul", y, deviation), mean, out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def padded_by_its_ends() -> bytes:
+    """Mirrored and repeated steps at the ends, in front of convolutions."""
+    b = Builder()
+    x = b.op("Transpose", "x", perm=[0, 2, 1])
+    for mode in ("reflect", "edge"):
+        padded = b.op("Pad", x, b.const(np.array([0, 0, 2, 0, 0, 2])), mode=mode)
+        x = b.op("Relu", b.op("Conv", padded, b.const(b.weights(3, 3, 5))))
+    b.op(
+        "MatMul",
+        by_step(b, layer(b, b.op("Transpose", x, perm=[0, 2, 1]), "RNN")[0]),
+        b.const(b.weights(4, 2)),
+        out="y",
+    )
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def summed_and_rolled() -> bytes:
+    """A running sum, and steps in another order."""
+    b = Builder()
+    total = b.op("CumSum", by_step(b, layer(b, "x", "GRU")[0]), b.const(np.asarray(1)))
+    rolled = b.op("Gather", total, b.const(np.roll(np.arange(T), 3)), axis=1)
+    b.op("MatMul", b.op("Add", total, rolled), b.const(b.weights(4, 2)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+# --------------------------------------------------------------------------- a second recurrence
+
+
+def autoencoder() -> bytes:
+    """The last state repeated, and a decoder over it."""
+    b = Builder()
+    last = b.op("Reshape", layer(b, "x", "LSTM", outputs=2)[1], b.const(np.array([1, 1, 4])))
+    repeated = b.op("Expand", b.op("Tanh", last), b.const(np.array([1, T, 4])))
+    b.op("MatMul", by_step(b, layer(b, repeated, "LSTM", 4)[0]), b.const(b.weights(4, 3)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+def forecast() -> bytes:
+    """A decoder of fewer steps, and what it says in the end."""
+    b = Builder()
+    last = b.op("Reshape", layer(b, "x", "GRU", outputs=2)[1], b.const(np.array([1, 1, 4])))
+    y, end = layer(b, b.op("Tile", last, b.const(np.array([1, 5, 1]))), "GRU", 4, outputs=2)
+    b.op("MatMul", by_step(b, y, steps=5), b.const(b.weights(4, 2)), out="y")
+    b.op("Tanh", end, out="z")
+    return b.model({"x": (1, T, 3)}, ["y", "z"])
+
+
+def decoder_of_the_end() -> bytes:
+    """A decoder that starts from the encoder's states, over the window turned round."""
+    b = Builder()
+    _, h, c = layer(b, "x", "LSTM", outputs=3)
+    turned = b.op("Slice", "x", *(b.const(np.array([n])) for n in (-1, -T - 1, 1, -1)))
+    weights = [b.const(b.weights(1, *shape)) for shape in ((16, 3), (16, 4), (32,))]
+    first = b.op("Transpose", turned, perm=[1, 0, 2])
+    y = b.ops("LSTM", 1, first, *weights, "", h, c, hidden_size=4)[0]
+    b.op("MatMul", by_step(b, y), b.const(b.weights(4, 3)), out="y")
+    return b.model({"x": (1, T, 3)}, ["y"])
+
+
+WHOLE = (
+    attention_pool,
+    attention_of_the_end,
+    self_attention,
+    normalised_over_time,
+    padded_by_its_ends,
+    summed_and_rolled,
+)
+AGAIN = (autoencoder, forecast, decoder_of_the_end)
 KINDS: dict[str, Callable[[], bytes]] = {
     make.__name__: make
     for make in (
         *(many_to_one, many_to_many, behind_a_convolution, both_ways, all_steps_at_once, mean_of_steps),
         *(three_lanes, row_numbers, outputs_of_unlike_rates, state_in_and_out),
+        *WHOLE,
+        *AGAIN,
     )
 }

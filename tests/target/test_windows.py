@@ -9,7 +9,7 @@ from rnnc.verification.emulator import measure
 from tests.support.operators import quantized, sequence
 from tests.support.packages import package
 from tests.support.sequences import imported
-from tests.support.windows import T, both_ways, many_to_one
+from tests.support.windows import KINDS, T, both_ways, many_to_one
 from tests.target.test_targets import need
 
 BOARD = "cortex-m4"
@@ -39,3 +39,16 @@ def test_a_network_of_both_directions() -> None:
     net = imported(both_ways(), hop=5)
     program, files = package(quantized(net, sequence(net, steps=STEPS)), target=BOARD, steps=STEPS)
     assert measure(program, files, BOARDS[BOARD]).equal
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", [BOARD, "avr", "rv32imc"])
+@pytest.mark.parametrize("kind", ["self_attention", "decoder_of_the_end", "forecast"])
+def test_what_runs_when_the_window_is_full(kind: str, board: str) -> None:
+    """Attention over all steps, and a second layer from the states of the first."""
+    need(board)
+    net = imported(KINDS[kind](), window=T)
+    program, files = package(quantized(net, sequence(net, steps=STEPS)), target=board, steps=2 * T)
+    measured = measure(program, files, BOARDS[board])
+    assert measured.equal and measured.instructions
+    assert measured.instructions.most > 2 * measured.instructions.median, "the T-th call does it all"

@@ -123,10 +123,10 @@ def test_shapes_that_do_not_fit() -> None:
 def test_custom_domain() -> None:
     model = lstm([1, "time", X])
     model.graph.node[1].domain = "com.microsoft"
-    model.graph.node[1].op_type = "DynamicQuantizeLSTM"
+    model.graph.node[1].op_type = "QAttention"
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     message = refusal(model)
-    assert "com.microsoft" in message and "DynamicQuantizeLSTM" in message and "standard" in message
+    assert "com.microsoft" in message and "QAttention" in message and "standard" in message
 
 
 def test_local_functions_are_inlined() -> None:

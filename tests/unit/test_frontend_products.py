@@ -9,6 +9,7 @@ import rnnc
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import complete_shapes, evaluate
 from rnnc.frontend.rewrite.rules import canonical
+from rnnc.options import Options
 from rnnc.tracing import Graph, Node, Tensor
 from tests.support.graphs import Builder
 from tests.support.imports import import_error, kinds
@@ -45,14 +46,17 @@ def test_a_vector_times_a_state(read: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["MatMul", "Einsum"])
-def test_attention_is_refused(form: str) -> None:
+def test_attention_without_a_recurrence_is_no_frame(form: str) -> None:
     b = Builder()
     if form == "MatMul":
         b.op("MatMul", "x", b.op("Transpose", "x", perm=[0, 2, 1]), out="y")
     else:
         b.op("Einsum", "x", "x", equation="btc,bsc->bts", out="y")
-    with pytest.raises(Refused, match=form):
-        rnnc.load_net(b.model({"x": [1, T, X]}, ["y"]))
+    content = b.model({"x": [1, T, X]}, ["y"])
+    with pytest.raises(Refused, match=rf"the whole recording would be one frame(.|\n)*window={T} compiles it"):
+        rnnc.load_net(content)
+    assert rnnc.load_net(content, Options(window=T)).window == T
+    assert kinds(rnnc.load_net(content, Options(time_axis={"x": None})))[-1] == "product"
 
 
 @pytest.mark.parametrize("batch_dims", [0, 1])
@@ -137,7 +141,7 @@ PRODUCTS = [
     ("...xk,...ky->...xy", (1, 1, 2, 3), (3, 1), "", "Mul"),
     ("ii,ij->j", (3, 3), (3, 4), "b", "Einsum"),
     ("ik,kk->ik", (3, 2), (2, 2), "b", "Einsum"),
-    ("btc,bsc->bts", (1, 5, 3), (1, 5, 3), "", "Einsum"),
+    ("btc,bsc->bts", (1, 5, 3), (1, 5, 3), "", "MatMul"),
 ]
 """Equation, shapes, which operand is constant, what computes it in the end."""
 

@@ -7,7 +7,7 @@ import pytest
 
 import rnnc
 from rnnc.errors import Refused, UsageError
-from rnnc.frontend.recurrence.naming import related
+from rnnc.frontend.read.naming import related
 from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.imports import import_error

@@ -264,7 +264,11 @@ def noise(b: Builder) -> None:
     b.op("Add", "x", b.op("RandomNormalLike", "x"), out="y")
 
 
-REFUSED = {attention: "computed from the input, as attention", quantized: "already quantized", noise: "random numbers"}
+REFUSED = {
+    attention: "relates every step of a sequence",
+    quantized: "already quantized",
+    noise: "random numbers",
+}
 
 
 @pytest.mark.parametrize("make", REFUSED)

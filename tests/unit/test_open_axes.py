@@ -112,6 +112,39 @@ def test_a_wrong_length_names_what_was_guessed() -> None:
     assert load_net(content, Options(bind={"x.1": BLOCK})).inputs[0].size == BLOCK
 
 
+SAMPLES = 40
+
+
+def whole_blocks() -> bytes:
+    """A block of samples, mirrored at its end, through strided convolutions to one position; the state is packed."""
+    b = Builder(6)
+    x = b.op("Pad", "x", b.const(np.array([0, 0, 0, 4])), mode="reflect")
+    x = b.op("Conv", b.op("Unsqueeze", x, b.const(np.array([1]))), b.const(b.weights(F, 1, 16)), strides=[8])
+    for _ in range(2):
+        x = b.op("Relu", b.op("Conv", x, b.const(b.weights(F, F, 3)), strides=[2], pads=[1, 1]))
+    x = b.op("Squeeze", x, b.const(np.array([2])))
+    h, c = (b.op("Slice", "state", *(b.const(np.array([n])) for n in (k, k + 1, 0))) for k in range(2))
+    weights = [b.const(b.weights(1, 4 * H, n)) for n in (F, H)]
+    first = b.const(np.array([0]))
+    _, h, c = b.ops("LSTM", 3, b.op("Unsqueeze", x, first), *weights, "", "", h, c, hidden_size=H)
+    b.op("Concat", h, c, axis=0, out="stateN")
+    b.op("Identity", h, out="y")
+    content = b.model({"x": [1, SAMPLES], "state": [2, 1, H]}, ["y", "stateN"])
+    return opened(content, {"x": [None, None], "state": [2, None, H]})
+
+
+def test_the_longest_block_that_layers_use_up_is_taken_and_told() -> None:
+    package = compile_model(whole_blocks())
+    assert package.program.inputs[0].size == 36
+    assert any("x.1: its open axis was taken as 36" in note for note in package.notes)
+    assert package.verified is not None and not package.verified.problems()
+
+
+def test_a_block_that_is_bound_is_not_deduced() -> None:
+    package = compile_model(whole_blocks(), bind={"x.1": 28})
+    assert package.program.inputs[0].size == 28 and not package.notes
+
+
 def with_lengths(*axes: Axis) -> bytes:
     b = Builder(6)
     weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
@@ -126,9 +159,9 @@ def with_lengths(*axes: Axis) -> bytes:
     ("content", "flags", "bind"),
     [
         (with_lengths(12, 1, F), "--bind lens=12", {"lens": 12.0}),
-        (with_lengths("T", 1, F), "--bind lens=T --bind x.0=T", {"lens": 16.0, "x.0": 16.0}),
+        (with_lengths(None, 1, F), "--bind lens=T --bind x.0=T", {"lens": 16.0, "x.0": 16.0}),
     ],
-    ids=["fixed", "open"],
+    ids=["fixed", "unnamed"],
 )
 def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bind: dict[str, float]) -> None:
     with pytest.raises(Refused, match="it tells how long a sequence is") as refused:
@@ -136,6 +169,32 @@ def test_an_input_of_lengths_names_the_exact_bind(content: bytes, flags: str, bi
     assert flags in refused.value.hint
     package = compile_model(content, options=Options(bind=bind))
     assert package.verified is not None and not package.verified.problems()
+
+
+def packed() -> bytes:
+    """What unpacking a packed sequence exports: of each feature the element at the place length - 1."""
+    b = Builder(7)
+    weights = [b.const(b.weights(1, H, n)) for n in (F, H)]
+    y, _ = b.ops("RNN", 2, b.op("Transpose", "x", perm=[1, 0, 2]), *weights, hidden_size=H)
+    y = b.op("Transpose", b.op("Squeeze", y, b.const(np.array([1]))), perm=[1, 0, 2])
+    place = b.op("Reshape", b.op("Sub", "lengths", b.const(np.array([1]))), b.const(np.array([-1, 1, 1])))
+    at = b.op("Expand", place, b.const(np.array([1, 1, H])))
+    b.op("Squeeze", b.op("GatherElements", y, at, axis=1), b.const(np.array([1])), out="y")
+    model = ModelProto.FromString(b.model({"x": [1, 12, F], "lengths": [1]}, ["y"], "fi"))
+    model.graph.input[1].type.tensor_type.elem_type = 7
+    return opened(model.SerializeToString(), {"x": ["batch", "seq", F], "lengths": ["batch"]})
+
+
+@pytest.mark.parametrize("content", [with_lengths("T", 1, F), packed()], ids=["of a layer", "packed"])
+def test_an_input_of_lengths_is_that_of_the_sequence(content: bytes) -> None:
+    """Named axes: the answer is the last so far, at every step, and a note says what became of the input."""
+    package = compile_model(content)
+    assert [v.name for v in package.program.qnet.inputs] == ["x"]
+    assert [o.kind for o in package.program.qnet.outputs] == ["last"]
+    assert any("taken as the length of the sequence" in note for note in package.notes)
+    assert package.verified is not None and not package.verified.problems()
+    bound = {"lengths": 12.0, "seq": 12.0} if b"seq" in content else {"lens": 12.0, "T": 12.0}
+    assert load_net(content, Options(bind=bound)).length == 12
 
 
 def test_a_length_that_no_layer_takes_names_the_steps_of_the_file() -> None:

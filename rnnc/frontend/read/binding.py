@@ -20,6 +20,7 @@ from rnnc.frontend.read.demands import addressed
 from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.read.inference import dims, infer_shapes
 from rnnc.frontend.read.limits import copied, first_line
+from rnnc.frontend.read.naming import named_as_state
 from rnnc.options import Options
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Binding:
     Args:
         time: the length of the open time axis, 0 where the file fixes it.
         guessed: the lengths that neither the user nor a name nor the graph tells, as --bind would say them.
+        unnamed: the axes (input, axis) among them that may be time, or the length of a block.
     """
 
     model: ModelProto
     time: int
     guessed: tuple[str, ...] = ()
+    unnamed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,9 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
     guessed = [a for a in axes if a.symbol in best and a.symbol not in fixed]
-    return Binding(
-        result, time if is_open else 0, tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
-    )
+    told = tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
+    unnamed = tuple((a.input, a.index) for a in guessed if a.symbol not in _likely_batch(axes))
+    return Binding(result, time if is_open else 0, told, unnamed)
 
 
 def _bind_scalars(graph: GraphProto, values: dict[str, float], where: str) -> None:
@@ -166,7 +169,7 @@ def _reach(node: NodeProto, weights: Mapping[str, list[int]]) -> int:
     return 2 * max(((k - 1) * d for k, d in zip(kernel, dilations or [1] * len(kernel), strict=False)), default=0)
 
 
-def _role(symbol: str) -> str:
+def role(symbol: str) -> str:
     """What the name of a dimension says: "batch", "time" or nothing."""
     words = set(re.findall("[a-z]+", symbol.lower()))
     if words & BATCH_WORDS and not words & (TIME_WORDS - {"t", "l"}):
@@ -197,17 +200,23 @@ def _known_roles(
             is_time = chosen is not None and chosen % rank == axis.index
             fixed[axis.symbol] = time if is_time else fixed.get(axis.symbol, 1)
     for symbol in {a.symbol for a in axes} - fixed.keys() - {""}:
-        named = "[" not in symbol and _role(symbol)
+        named = "[" not in symbol and role(symbol)
         if named:
             fixed[symbol] = 1 if named == "batch" else time
     return fixed
 
 
-def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dict[str, int]]:
-    """Lengths for all symbols: first the likeliest (a leading axis is the batch, any other time), then all others."""
-    unknown = [s for s in dict.fromkeys(a.symbol for a in axes) if s and s not in fixed]
+def _likely_batch(axes: list[_Axis]) -> set[str]:
+    """The symbols of leading axes, and those of what is named as a state."""
     leading = {a.symbol for a in axes if a.index == 0 and sum(b.input == a.input for b in axes) > 1}
-    choices = [(1, time) if s in leading else (time, 1) for s in unknown]
+    return leading | {a.symbol for a in axes if named_as_state(a.input)}
+
+
+def _trials(axes: list[_Axis], fixed: dict[str, int], time: int) -> Iterator[dict[str, int]]:
+    """Lengths for all symbols: first the likeliest (any but a batch is time), then all others."""
+    unknown = [s for s in dict.fromkeys(a.symbol for a in axes) if s and s not in fixed]
+    batch = _likely_batch(axes)
+    choices = [(1, time) if s in batch else (time, 1) for s in unknown]
     for choice in product(*choices):
         yield {**fixed, **dict(zip(unknown, choice, strict=True))}
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.read.around import without_maps, without_rounding
-from rnnc.frontend.read.binding import bind
+from rnnc.frontend.read.binding import Binding, bind
+from rnnc.frontend.read.blocks import has_empty, longest_block
 from rnnc.frontend.read.convert import convert
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
 from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
 from rnnc.frontend.read.inference import inferred
+from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
     check_domains,
@@ -25,7 +27,8 @@ from rnnc.frontend.read.limits import (
     subgraphs,
 )
 from rnnc.frontend.read.precision import real_inputs, to_single
-from rnnc.frontend.read.simplify import simplify
+from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
+from rnnc.frontend.read.simplify import Simplified, simplify
 from rnnc.options import Options
 from rnnc.tracing import Graph
 
@@ -61,19 +64,14 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
 
     Raises UnreadableModel, Refused, UsageError.
     """
-    model, file, _ = read_model(source, options.external_data)
+    model, file, content = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
     _check(model, file)
     _strip_shapes(model)
+    counted = without_lengths_inputs(model, options.bind)
     fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
-    found = []
-    for multiple in MULTIPLES:
-        bound = bind(model, options, file, multiple)
-        found.append((bound, simplify(bound.model, file)))
-        if not found[-1][1].broken or not bound.time or options.window:
-            break
-    bound, slim = found[0] if found[-1][1].broken else found[-1]
+    bound, slim, deduced = _bound(model, options, file)
     if slim.broken:
         inferred(slim.model, file, strict=True)
     name = options.name or (Path(file).stem if file else "model")
@@ -81,17 +79,45 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
-    if rounded:
-        what = "the file rounds what it computes to fewer bits and back (QuantizeLinear, DequantizeLinear)"
+    if rounded or DYNAMIC.encode() in content:
+        operators = "QuantizeLinear, DequantizeLinear" if rounded else "DynamicQuantizeLinear, DynamicQuantizeLSTM"
+        what = f"the file rounds what it computes to fewer bits and back ({operators})"
         notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
     if counts:
         what = f"the integers of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
-    return replace(graph, notes=(*graph.notes, *notes, *_restarts(graph)), broken=slim.broken, guessed=bound.guessed)
+    if counted:
+        notes.append(f"{', '.join(counted)}: taken as the length of the sequence, which is as long as it has come")
+    for axis, length in deduced.items():
+        what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
+        notes.append(f"{axis}: {what}; --bind {axis}=N says else")
+    notes += _restarts(graph)
+    return replace(graph, notes=(*graph.notes, *notes), broken=slim.broken, guessed=bound.guessed, deduced=deduced)
+
+
+def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Simplified, dict[str, int]]:
+    """The model with lengths that it works with, simplified, and the lengths of blocks that the graph told."""
+    found: list[tuple[Binding, Simplified, dict[str, int]]] = []
+    for multiple in MULTIPLES:
+        bound = bind(model, options, file, multiple)
+        slim = simplify(bound.model, file)
+        found.append((bound, slim, {}))
+        if not slim.broken and not has_empty(slim.model):
+            break
+        if multiple == 1 and len(bound.unnamed) == 1 and not options.window:
+            (name, axis), address = bound.unnamed[0], ".".join(map(str, bound.unnamed[0]))
+            if length := longest_block(slim.model, name, axis):
+                fix_lengths(model, {address: length}, file)
+                bound = bind(model, options, file)
+                found = [(bound, simplify(bound.model, file), {address: length})]
+                break
+        if not slim.broken or not bound.time or options.window:
+            break
+    return found[0] if found[-1][1].broken else found[-1]
 
 
 def read_model(source: str | Path | bytes, external_data: bool = False) -> Parsed:
-    """Parse a model, check its tensors, inline its functions, give scores for maps of them.
+    """Parse a model, check its tensors, inline its functions, give scores for maps of them, floats for what is quantized.
 
     Args:
         external_data: take in weights from whatever files beside the model's it names, not from MODEL.onnx.data alone.
@@ -115,6 +141,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> Parse
     if model.functions:
         model = _inline_functions(model, file)
     without_maps(model)
+    without_dynamic(model, file)
     check_domains(model, file)
     return Parsed(model, file, content)
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnc.frontend.read.naming import named_as_state, related
 from rnnc.frontend.recurrence.flow import Flow
 from rnnc.frontend.recurrence.matching import Cell, match
-from rnnc.frontend.recurrence.naming import named_as_state, related
 from rnnc.frontend.recurrence.vectors import Vectors
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.frontend.read.fold import RECURRENT
-from rnnc.frontend.recurrence.naming import related
+from rnnc.frontend.read.naming import related
 from rnnc.frontend.rewrite.editor import Editor, all_inputs
 from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.tracing import Graph, Node, Tensor

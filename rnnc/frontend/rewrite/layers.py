@@ -75,14 +75,17 @@ def _labels(editor: Editor, node: Node) -> tuple[str, str, str] | None:
 
 
 def gemm(editor: Editor, node: Node) -> bool:
-    """alpha A B + beta C with a constant B; C may be computed."""
+    """alpha A B + beta C; B and C may be computed."""
     weights = editor.constant(node.inputs[1])
-    if weights is None:
-        return False
     alpha, beta = float(node.attributes.get("alpha", 1.0)), float(node.attributes.get("beta", 1.0))
-    matrix = alpha * np.asarray(weights if node.attributes.get("transB", 0) else weights.T, np.float64)
     x, other = tensor(node.inputs[0]), node.inputs[2] if len(node.inputs) > 2 else ""
     x = op("Transpose", x, perm=[1, 0]) if node.attributes.get("transA", 0) else x
+    if weights is None:
+        b = tensor(node.inputs[1])
+        product = op("MatMul", x, op("Transpose", b, perm=[1, 0]) if node.attributes.get("transB", 0) else b)
+        product = product if alpha == 1 else product * alpha
+        return put(editor, node, product + (tensor(other) if beta == 1 else tensor(other) * beta) if other else product)
+    matrix = alpha * np.asarray(weights if node.attributes.get("transB", 0) else weights.T, np.float64)
     bias = _along_last(editor.constant(other), len(matrix))
     if not other or bias is not None:
         return put(editor, node, dense(x, matrix, None if bias is None else beta * bias))
@@ -159,6 +162,24 @@ def with_vector(editor: Editor, node: Node) -> bool:
     a, b = (_turned(tensor(name), term, order) for name, term in zip(node.inputs, operands, strict=True))
     axes = list(range(len(result), len(order)))
     return put(editor, node, op("ReduceSum", a * b, axes, keepdims=0) if axes else a * b)
+
+
+def as_product(editor: Editor, node: Node) -> bool:
+    """Einsum of two tensors that sums up along one axis, as MatMul: the axes of both first, then those of one."""
+    labels = _labels(editor, node)
+    if labels is None or any(len(set(term)) < len(term) for term in labels):
+        return False
+    a, b, result = labels
+    groups = "".join(x for x in result if x in a and x in b)
+    rows, columns = ("".join(x for x in term if x in result and x not in groups) for term in (a, b))
+    inner = "".join(x for x in a if x in b and x not in result)
+    if len(rows) > 1 or len(columns) > 1 or len(inner) != 1 or set(a + b) != set(groups + rows + columns + inner):
+        return False
+    sides = (_turned(tensor(node.inputs[0]), a, groups + (rows or "\0") + inner), groups + inner + (columns or "\0"))
+    product = op("MatMul", sides[0], _turned(tensor(node.inputs[1]), b, sides[1]))
+    missing = [len(groups)] * (not rows) + [len(groups) + 1] * (not columns)
+    product = op("Squeeze", product, missing) if missing else product
+    return put(editor, node, _turned(product, groups + rows + columns, result))
 
 
 def _turned(x: Term, labels: str, order: Sequence[str]) -> Term:

@@ -129,6 +129,20 @@ def gather_nd(editor: Editor, node: Node) -> bool:
     return put(editor, node, op("Gather", tensor(node.inputs[0]), rows[0].astype(np.int64), axis=axis))
 
 
+def gather_elements(editor: Editor, node: Node) -> bool:
+    """GatherElements that takes the same places along an axis everywhere is a Gather."""
+    indices, shape = editor.constant(node.inputs[1]), editor.shape(node.inputs[0])
+    axis = int(node.attributes.get("axis", 0))
+    if indices is None or shape is None or indices.ndim != len(shape) or not indices.size:
+        return False
+    axis %= len(shape)
+    rows = np.moveaxis(indices, axis, -1).reshape(-1, indices.shape[axis])
+    others = [n for i, n in enumerate(indices.shape) if i != axis]
+    if others != [n for i, n in enumerate(shape) if i != axis] or np.any(rows != rows[0]):
+        return False
+    return put(editor, node, op("Gather", tensor(node.inputs[0]), rows[0].astype(np.int64), axis=axis))
+
+
 def scattered(editor: Editor, node: Node) -> bool:
     """ScatterND that sets whole entries of the first axis, always the same, is a Concat of those that stay and the new ones."""
     x, indices, updates = node.inputs

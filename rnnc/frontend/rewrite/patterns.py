@@ -257,9 +257,12 @@ class Build:
             return None
         if node.op_type == "Dense":
             return (*known[0][:-1], known[1][0])
+        if node.op_type == "SoftmaxPool":
+            whole = np.broadcast_shapes(*known)
+            return tuple(1 if i == node.attributes["axis"] else n for i, n in enumerate(whole))
         if node.op_type == "Embedding":
             return (*known[1], *known[0][1:])
-        if node.op_type not in (*VIEWS, "Pad") and not node.op_type.startswith(("Reduce", "Arg")):
+        if node.op_type not in (*VIEWS, "Pad", "MatMul") and not node.op_type.startswith(("Reduce", "Arg")):
             return np.broadcast_shapes(*known)
         arrays = [np.zeros(s, np.float32) if v is None else v for s, v in zip(known, values, strict=True)]
         results = fold(node, arrays, self.editor.graph.opset)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 
-from rnnc.frontend.rewrite import layers, moves, norms, tables
+from rnnc.frontend.rewrite import layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
@@ -101,6 +101,7 @@ RULES = (
     rule("MatMul by a vector = sum of products", layers.with_vector, "MatMul"),
     rule("Einsum with a constant = Dense", layers.with_matrix, "Einsum"),
     rule("Einsum with a vector = sum of products", layers.with_vector, "Einsum"),
+    rule("Einsum of two tensors = MatMul", layers.as_product, "Einsum"),
     rule("Gemm = Dense", layers.gemm, "Gemm"),
     rule("BatchNormalization = scale and shift", layers.batch_normalization, "BatchNormalization"),
     rule("view that moves nothing", moves.still, "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
@@ -109,6 +110,7 @@ RULES = (
     rule("reversal before Dense", moves.turn_before, "Slice"),
     rule("ReverseSequence = Slice", moves.reverse_sequence, "ReverseSequence"),
     rule("GatherND = Gather", moves.gather_nd, "GatherND"),
+    rule("GatherElements = Gather", moves.gather_elements, "GatherElements"),
     rule("ScatterND = Concat", moves.scattered, "ScatterND"),
     rule("Identity", moves.drop_identity, "Identity", "Dropout"),
     rule("row numbers compared = Embedding", tables.compared, "Equal"),
@@ -119,6 +121,7 @@ RULES = (
     rule("sqrt(a a + b b) = Magnitude", norms.magnitude, "Sqrt"),
     *ARITHMETIC,
     *layers.ABSORBED,
+    rule("sum of softmax times values = SoftmaxPool", pooling.softmax_pool, "ReduceSum"),
     rule("GlobalAveragePool = ReduceMean", global_mean, "GlobalAveragePool"),
     rule("LpNormalization = quotient", share, "LpNormalization"),
     rule("two operands at a time", chain, "Sum", "Mean", "Max", "Min"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from rnnc.clock import Timing
+from rnnc.clock import EVERY_STEP, Timing
 from rnnc.errors import Refused
 from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
 from rnnc.ops.collect import Collect
 from rnnc.ops.delay import Delay
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.time_shift import TimeShift
+from rnnc.ops.unstack import Unstack
 
 
 def finish(
@@ -153,6 +154,9 @@ class _Aligner:
 
     def add(self, op: Op) -> None:
         """Add an op behind the delays that it needs."""
+        if isinstance(op, Unstack):
+            self._append(replace(op, inputs=(*op.inputs, self._after(op.inputs[0], op.ticks))), op.ticks)
+            return
         inputs = tuple(self._together(op, op.inputs))
         aligned = op if inputs == op.inputs else replace(op, inputs=inputs)
         self._append(aligned, op.timing.count(min(self.lengths[n] for n in inputs)))
@@ -191,6 +195,16 @@ class _Aligner:
             )
         fresh = f"hold{len(self.ops)}"
         self._append(Delay(fresh, (name, end), (fresh,), capacity=1, size=self.values[name].size), 1)
+        return fresh
+
+    def _after(self, name: str, ticks: int) -> str:
+        """A value that ticks so many times from the step on after ``name`` has come for the last time."""
+        whole = [v for n, v in self.values.items() if v.clock == EVERY_STEP and self.lengths[n] == self.window]
+        x = min(whole, key=lambda v: (v.dtype != "real", v.size))
+        first = self.values[name].clock.phase + (self.lengths[name] - 1) * self.values[name].clock.rate + 1
+        fresh = f"after{len(self.ops)}"
+        after = ticks + first - self.window
+        self._append(TimeShift(fresh, (x.name,), (fresh,), before=-first, after=after, size=x.size), ticks)
         return fresh
 
     def _collect(self, name: str, ticks: int) -> str:

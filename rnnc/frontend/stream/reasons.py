@@ -5,24 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.frontend.read.fold import RANDOM, RECURRENT
+from rnnc.frontend.read.lengths import LENGTHS
 from rnnc.frontend.rewrite.editor import reached
 from rnnc.tracing import Graph, Tensor
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
-ATTENTION = "multiplies two tensors that are both computed from the input, as attention does"
 ADVICE: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("MatMul", "Gemm"), (ATTENTION, "Only products with constant weights are supported.")),
-    "Einsum": ("is no product of features with a constant matrix", "Write it as MatMul with constant weights."),
+    "Einsum": ("is no product of two tensors along one axis", "Write it as MatMul."),
     **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
     "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
     **dict.fromkeys(
         ("NonZero", "Compress", "Unique", "NonMaxSuppression"), ("the size of its result depends on the data", "")
     ),
     **dict.fromkeys(("Tan", "Atanh"), ("has poles, where no format holds its values", "")),
-    "CumSum": (
-        "running sums are not supported: over time they grow without end",
-        "Over time, take a leaky sum (h' = a h + x); along features, a MatMul with a triangle of ones.",
-    ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     **dict.fromkeys(
         ("GatherElements", "GatherND"),
@@ -54,10 +49,6 @@ def advice(op_type: str) -> tuple[str, str]:
     if op_type in SEQUENCES:
         return "lists of tensors are not supported", "Export with fixed shapes, so that lists become tensors."
     return f"the operator {op_type} is not supported", "docs/supported.md lists what is."
-
-
-LENGTHS = 4
-"""Which input of LSTM, GRU and RNN tells how long each sequence is."""
 
 
 def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:

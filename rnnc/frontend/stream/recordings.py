@@ -1,7 +1,7 @@
 """A whole recording that would become one frame: an unrolled sequence whose cell is not recognised is refused.
 
 Such a network has no state, and an input whose frame still has an axis along which the file repeats one body, each copy
-reading the one before.
+reading the one before; or along which it sums up, or relates each place to every other, as attention does.
 """
 
 from __future__ import annotations
@@ -50,6 +50,36 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
             where=f"{graph.file}: {node.label}",
             hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
         )
+
+
+def check_relations(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
+    """Raise Refused where a net of one step, without state, sums up or multiplies matrices along an axis of its frames.
+
+    Args:
+        graph: as it was walked through.
+        net, fixed: as in ``check_recording``.
+    """
+    if net.length != 1 or net.feedback or any(op.states() for op in net.ops):
+        return
+    frames = {v.name: v.shape for v in net.inputs if v.name not in fixed and len(v.shape) > 1}
+    for node in graph.nodes:
+        for name, length in ((name, n) for name, shape in frames.items() for n in shape if n in _related(graph, node)):
+            what = "sums up" if node.op_type == "CumSum" else "relates each place to others"
+            raise Refused(
+                f"{what} along an axis of {length} of input {name!r}: if that is time, the whole recording would be one frame",
+                where=f"{graph.file}: {node.label}",
+                hint=f"If it is meant as one frame: --time-axis {name}=none.",
+            )
+
+
+def _related(graph: Graph, node: Node) -> set[int]:
+    """The lengths of the axes along which a node relates places of one tensor to each other."""
+    shapes = [graph.shapes.get(name, ()) for name in node.inputs]
+    if node.op_type == "CumSum" and node.inputs[1] in graph.constants and shapes[0]:
+        return {shapes[0][int(graph.constants[node.inputs[1]].ravel()[0])]}
+    if node.op_type == "MatMul" and not graph.constants.keys() & set(node.inputs) and min(map(len, shapes)) > 1:
+        return {*shapes[0][-2:], shapes[1][-1]} - {1}
+    return set()
 
 
 def _axis(copies: Copies, inputs: list[Tensor]) -> tuple[str, int]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnc.errors import Refused, UsageError
+from rnnc.frontend.read.naming import named_as_state, related, stem
 from rnnc.frontend.recurrence.flow import Flow
-from rnnc.frontend.recurrence.naming import named_as_state, related, stem
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins
 from rnnc.frontend.rewrite.patterns import op, put, tensor

@@ -20,7 +20,7 @@ from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
-from rnnc.frontend.stream.recordings import check_recording
+from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
 from rnnc.net import Net
@@ -42,8 +42,8 @@ def to_stream(graph: Graph, options: Options) -> Net:
     try:
         net = _stream(graph, options)
     except RnncError as error:
-        if isinstance(error, Refused) and error.windowed and not graph.broken:
-            _try_window(error, graph, options)
+        if isinstance(error, Refused) and not graph.broken:
+            _advise_window(error, graph, options)
         if graph.guessed:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
@@ -56,15 +56,23 @@ def to_stream(graph: Graph, options: Options) -> Net:
     return net
 
 
-def _try_window(error: Refused, graph: Graph, options: Options) -> None:
-    """Advise --window T where the graph compiles so, with the T of the file unless that is open."""
-    if error.steps < 2 or options.window == error.steps:
-        return
+def _advise_window(error: Refused, graph: Graph, options: Options) -> None:
+    """Say which --window compiles what cannot stream, where one does: T, or the file's own length."""
+    lengths = [graph.time] if graph.time else sorted({n for t in graph.inputs for n in t.shape if n > 1}, reverse=True)
+    for steps in [error.steps] if error.windowed else lengths if not options.window else []:
+        if steps > 1 and steps != options.window and _compiles(graph, replace(options, window=steps, hop=0)):
+            flag = "--window T" if graph.time else f"--window {steps}"
+            others = f"{error.hint} --window T compiles it, with one answer a window.".strip()
+            error.hint = (error.windowed or others).replace("--window T", flag)
+            return
+
+
+def _compiles(graph: Graph, options: Options) -> bool:
+    """Whether a graph compiles with windows of just the length that the options name."""
     try:
-        _stream(graph, replace(options, window=error.steps, hop=0))
-    except RnncError:
-        return
-    error.hint = error.windowed if graph.time else error.windowed.replace("--window T", f"--window {error.steps}")
+        return _stream(graph, options).window == options.window
+    except Exception:  # the refusal that is told stands, whatever stops this trial
+        return False
 
 
 def _guess(graph: Graph) -> str:
@@ -104,6 +112,7 @@ def _stream(graph: Graph, options: Options) -> Net:
         reason = attempts.likeliest()
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     check_recording(without_lengths(loaded), net, _timeless(options))
+    check_relations(graph, net, _timeless(options))
     return net
 
 

@@ -46,7 +46,7 @@ class Finding:
 
 def known_operators() -> set[str]:
     """ONNX's operators that some file may hold and be compiled."""
-    own = {"Dense", "Embedding", "Normalize", "Magnitude", "MeanSquare"}
+    own = {"Dense", "Embedding", "Normalize", "Magnitude", "MeanSquare", "SoftmaxPool"}
     return {*HANDLERS, *(k for rule in (*RULES, *JUMPING) for k in rule.at), *PLUMBING} - own
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
-from rnnc.frontend.read.fold import fold
+from rnnc.frontend.read.fold import RECURRENT, fold
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.reasons import advice, whole_numbers
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
+from rnnc.frontend.stream.whole import handle_whole, reopen, repeated_start
 from rnnc.net import Feedback, Net, Op, Output, State, Value
 from rnnc.ops.time_shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
@@ -51,6 +53,7 @@ class Parts:
         hop: steps from one window to the next, 0 for as many as a window has.
         windowed: whether the network is one that answers once a window.
         lengths: how many ticks each value has in the sequence of the graph.
+        wholes: streams, by value, time axis and shape, as values of the whole window.
     """
 
     steps: int = 1
@@ -61,6 +64,9 @@ class Parts:
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Ops of each kind."""
+    wholes: dict[tuple[str, int, tuple[int, ...]], Traced] = field(default_factory=dict)
 
 
 class Trace:
@@ -192,16 +198,18 @@ class Trace:
     ) -> AnyOp:
         """Add an op under fresh names."""
         kind = str(getattr(make, "kind"))  # noqa: B009  a class variable of every op
-        name = f"{kind}{sum(op.kind == kind for op in self.ops)}"
+        name = f"{kind}{self.parts.counts[kind]}"
+        self.parts.counts[kind] += 1
         names = (name,) if outputs == 1 else tuple(f"{name}.{i}" for i in range(outputs))
         op = make(name, tuple(inputs), names, node=node.name or node.outputs[0], **fields)
         for output, value in zip(names, op.infer([self.values[n] for n in inputs]), strict=True):
             self.values[output] = replace(value, name=output)
-            self.parts.lengths[output] = op.timing.count(min(self._ticks(n) for n in inputs))
+            self.parts.lengths[output] = op.timing.count(min(self.ticks(n) for n in inputs))
         self.ops.append(op)
         return op
 
-    def _ticks(self, value: str) -> int:
+    def ticks(self, value: str) -> int:
+        """How many values it takes in the sequence of the graph, or in a window."""
         return self.parts.lengths.get(value, self.parts.steps)
 
     def result(self, node: Node, index: int, traced: Traced) -> None:
@@ -209,8 +217,8 @@ class Trace:
         if index < len(node.outputs) and node.outputs[index]:
             if self.single_step and traced.kind in ("stream", "last"):
                 traced = replace(traced, kind="stream", time=None)
-            if self.windowed and traced.kind == "last" and traced.flat is None and self._ticks(traced.value) > 1:
-                traced = last_of_window(node, self, traced, self._ticks(traced.value))
+            if self.windowed and traced.kind == "last" and traced.flat is None and self.ticks(traced.value) > 1:
+                traced = last_of_window(node, self, traced, self.ticks(traced.value))
             self.tensors[node.outputs[index]] = traced
 
     def initial_state(self, node: Node, index: int, size: int) -> InitialState:
@@ -222,6 +230,8 @@ class Trace:
         computed = traced.kind == "stream" and self.values[traced.value].dtype == "real"
         if computed and (self.single_step or self._once_a_sequence(traced)) and self.values[traced.value].size == size:
             return InitialState(np.zeros(size), given=traced.value, every=self.single_step)
+        if self.windowed and traced.kind == "last" and self.values[traced.value].size == size:
+            return InitialState(np.zeros(size), given=repeated_start(self, node, traced))
         return self.start(node, name, size)
 
     def _once_a_sequence(self, traced: Traced) -> bool:
@@ -250,7 +260,7 @@ class Trace:
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Give up this choice of axes unless time is axis ``axis`` of a stream."""
         one_step = self.single_step and traced.kind == "stream"
-        one_step |= self.windowed and traced.kind == "last" and self._ticks(traced.value) == 1
+        one_step |= self.windowed and traced.kind == "last" and self.ticks(traced.value) == 1
         if one_step and traced.shape[axis] == 1:
             self.confirmed += 1
             return
@@ -302,12 +312,20 @@ class Trace:
         if any(t.kind == "state" for t in known) and node.op_type in VIEWS:
             self._view_of_state(node)
             return
+        if self.parts.window and node.op_type in (*RECURRENT, "Scan"):
+            reopen(self, node)
         if node.op_type == "Scan":
             scan(self, node)
             return
         if node.op_type not in HANDLERS:
             self.refuse(node, *advice(node.op_type))
-        HANDLERS[node.op_type](node, self)
+        handle = HANDLERS[node.op_type]
+        try:
+            handle(node, self)
+        except WrongAxis:
+            raise
+        except Refused as refused:
+            handle_whole(self, node, handle, refused)
 
     def _fold(self, node: Node) -> bool:
         arrays = [self.tensors[n].const if n else None for n in node.inputs]

@@ -1,0 +1,65 @@
+"""Attention pooling: the sum of values weighted by a softmax along the axis that is summed up, as one node.
+
+``SoftmaxPool`` has inputs s and v and the attribute axis, which stays with length 1, and is no operator of ONNX. Along time it
+is a mean so far; along features its handler takes it apart again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
+from rnnc.tracing import Node
+from rnnc.views import new_shape
+
+VIEWS = ("Transpose", "Unsqueeze", "Squeeze")
+"""What may lie between the softmax and the product."""
+
+
+def softmax_pool(editor: Editor, node: Node) -> bool:
+    """ReduceSum(Softmax(s) v) along the softmax's axis, and others of length 1."""
+    product, shape = editor.producer(node.inputs[0]), editor.shape(node.inputs[0])
+    axes = editor.constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    if product is None or product.op_type != "Mul" or not shape or axes is None:
+        return False
+    summed = [int(a) % len(shape) for a in axes.ravel()]
+    for share, values in (product.inputs, product.inputs[::-1]):
+        scores = _scores(editor, share)
+        same_rank = all(len(editor.shape(name) or ()) == len(shape) for name in (share, values))
+        if scores is None or not same_rank or editor.constant(values) is not None:
+            continue
+        term, axis = scores
+        if shape[axis] > 1 and axis in summed and all(shape[a] == 1 for a in summed if a != axis):
+            pooled = op("SoftmaxPool", term, tensor(values), axis=axis)
+            kept = bool(node.attributes.get("keepdims", 1))
+            return put(editor, node, pooled if kept else op("Squeeze", pooled, sorted(summed)))
+    return False
+
+
+def _scores(editor: Editor, name: str) -> tuple[Term, int] | None:
+    """The logits of a softmax that nothing else reads, in the shape of the tensor, and its axis there."""
+    views: list[Node] = []
+    while (node := editor.producer(name)) is not None and node.op_type in VIEWS and editor.only_reader(name):
+        views.append(node)
+        name = node.inputs[0]
+    shape = editor.shape(name)
+    if node is None or node.op_type != "Softmax" or editor.only_reader(name) is None or not shape:
+        return None
+    term, axis = tensor(node.inputs[0]), int(node.attributes.get("axis", -1)) % len(shape)
+    marked = tuple(2 + i for i in range(len(shape)))
+    for view in reversed(views):
+        how = editor.constant(view.inputs[1]) if len(view.inputs) > 1 else None
+        if view.op_type == "Squeeze" and how is None:
+            return None
+        if view.op_type == "Transpose":
+            perm = view.attributes.get("perm", range(len(marked))[::-1])
+            marked = tuple(marked[p] for p in perm)
+        else:
+            gone = (
+                [int(a) % len(marked) for a in np.ravel(how)] if how is not None and view.op_type == "Squeeze" else []
+            )
+            ones = tuple(1 if i in gone else n for i, n in enumerate(marked))
+            marked = new_shape(view, ones, how)
+        term = op(view.op_type, term, *(tensor(n) for n in view.inputs[1:]), **view.attributes)
+    return (term, marked.index(2 + axis)) if 2 + axis in marked else None

@@ -1,0 +1,144 @@
+"""What a window holds as a whole: all steps of a stream as one value when it is full, and such a value as a stream again.
+
+In a window that the user asks for, a node that needs the whole sequence is given it: time is one of the axes of its inputs,
+and it runs once a window. A recurrent layer that scans such a result runs after the window is full, a step for each frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnc.errors import Refused
+from rnnc.frontend.read.fold import RECURRENT
+from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.reshape import Reshape
+from rnnc.ops.stack import Stack
+from rnnc.ops.unstack import Unstack
+from rnnc.tracing import FromNode, Node, Traced
+
+if TYPE_CHECKING:
+    from rnnc.frontend.stream.trace import Trace
+
+MOST_FRAMES = 32_767
+"""Of a window, when all are kept: the C counts them in an int16."""
+
+
+def handle_whole(trace: Trace, node: Node, handle: FromNode, refused: Refused) -> None:
+    """Let a node that cannot stream run once a window, on the whole of it; raises ``refused`` where that is no way out.
+
+    It is one where the user asks for windows and the node takes what it needs in one piece.
+    """
+    held = _held_inputs(trace, node) if trace.parts.window else {}
+    if not held:
+        raise refused
+    streams = {name: trace.tensors[name] for name in held}
+    trace.tensors |= held
+    try:
+        handle(node, trace)
+    except Refused:
+        raise refused from None
+    finally:
+        trace.tensors |= streams
+
+
+def _held_inputs(trace: Trace, node: Node) -> dict[str, Traced]:
+    """The inputs of a node that are streams, each as one value of the whole window; none for a node that scans them."""
+    if node.op_type in (*RECURRENT, "Scan"):
+        return {}
+    known = {name: trace.tensors[name] for name in node.inputs if name in trace.tensors}
+    streams = {
+        name: t for name, t in known.items() if t.flat is not None or (t.kind == "stream" and t.time is not None)
+    }
+    return {name: _whole(trace, node, t) for name, t in streams.items()}
+
+
+def _whole(trace: Trace, node: Node, x: Traced) -> Traced:
+    """All steps of a stream, once the window is full: time is an axis like others."""
+    trace.need_window(node, "needs the whole sequence", buffered=True)
+    if x.flat is not None:
+        y = replace(_whole(trace, node, x.flat), shape=x.shape)
+        return replace(y, value=trace.add(node, Reshape, [y.value], shape=y.frame).outputs[0])
+    assert x.time is not None
+    key = (x.value, x.time, x.shape)
+    if key not in trace.parts.wholes:
+        count = x.shape[x.time]
+        _check_count(trace, node, count)
+        op = trace.add(node, Stack, [x.value], count=count, size=trace.value(x.value).size, shape=(count, *x.frame))
+        y = Traced(x.shape, "last", value=op.outputs[0])
+        trace.parts.wholes[key] = _moved(trace, node, y, y.frame_axes.index(x.time), to_front=False)
+    return trace.parts.wholes[key]
+
+
+def _moved(trace: Trace, node: Node, x: Traced, place: int, *, to_front: bool) -> Traced:
+    """x whose axis ``place`` of the value goes to the front, or comes from there."""
+    if place == 0:
+        return x
+    order = [place, *(i for i in range(len(x.frame)) if i != place)]
+    if not to_front:
+        order = [order.index(i) for i in range(len(order))]
+    own = x.frame if to_front else tuple(x.frame[i] for i in [place, *(k for k in range(len(x.frame)) if k != place)])
+    shape = tuple(own[i] for i in order)
+    move = Move(shape, tuple(strides(own)[i] for i in order), strides(shape)).merged()
+    op = trace.add(node, Layout, [x.value], shape=shape, moves=(move,), sources=(0,), what="transpose")
+    return replace(x, value=op.outputs[0])
+
+
+def _check_count(trace: Trace, node: Node, count: int) -> None:
+    if count > MOST_FRAMES:
+        trace.refuse(node, f"needs {count:,} steps at once; {MOST_FRAMES:,} are supported")
+
+
+# --------------------------------------------------------------------------- a stream again
+
+
+def reopen(trace: Trace, node: Node) -> None:
+    """Make streams of the results of a whole window that a recurrent node or a Scan scans."""
+    for index, axis in _scanned(node):
+        name = node.inputs[index]
+        x = trace.tensors.get(name)
+        if x is not None and x.kind == "last" and x.flat is None and x.shape[axis] > 1:
+            trace.tensors[name] = _frames(trace, node, x, axis % len(x.shape))
+
+
+def _scanned(node: Node) -> list[tuple[int, int]]:
+    """Which inputs a node scans, each with the axis."""
+    if node.op_type in RECURRENT:
+        return [(0, 1 if node.attributes.get("layout", 0) else 0)]
+    first = len(node.inputs) - int(node.attributes["num_scan_inputs"])
+    axes = node.attributes.get("scan_input_axes") or [0] * (len(node.inputs) - first)
+    return [(first + k, int(axis)) for k, axis in enumerate(axes)]
+
+
+def _frames(trace: Trace, node: Node, x: Traced, axis: int) -> Traced:
+    """A result of the whole window whose axis is scanned, as a stream of ticks after the window is full."""
+    count = x.shape[axis]
+    _check_count(trace, node, count)
+    stream = replace(x, kind="stream", time=axis)
+    source = _repeated(trace, x, axis)
+    frames = 1 if source else count
+    value = source or _moved(trace, node, x, x.frame_axes.index(axis), to_front=True).value
+    op = trace.add(node, Unstack, [value], count=frames, ticks=count, shape=stream.frame)
+    trace.parts.lengths[op.outputs[0]] = count
+    return replace(stream, value=op.outputs[0])
+
+
+def _repeated(trace: Trace, x: Traced, axis: int) -> str:
+    """The value that is repeated along an axis to make x, "" where the frames along it are not all that value."""
+    op = next((op for op in trace.ops if x.value in op.outputs), None)
+    if not isinstance(op, Layout) or len(op.inputs) > 1:
+        return ""
+    size = trace.value(op.inputs[0]).size
+    places = op.arrange([np.arange(size)]).reshape(x.frame)
+    frames = np.moveaxis(places, x.frame_axes.index(axis), 0).reshape(x.shape[axis], -1)
+    return op.inputs[0] if frames.shape[1] == size and bool(np.all(frames == np.arange(size))) else ""
+
+
+def repeated_start(trace: Trace, node: Node, x: Traced) -> str:
+    """A result of the whole window as what a recurrent node starts from: it waits for the node's first step."""
+    sequence = trace.tensors[node.inputs[0]]
+    op = trace.add(node, Unstack, [x.value], count=1, ticks=trace.ticks(sequence.value), shape=x.frame)
+    trace.parts.lengths[op.outputs[0]] = trace.ticks(sequence.value)
+    return op.outputs[0]

@@ -1,0 +1,59 @@
+"""CumSum along an axis of the frame, or of a whole window: a Dense layer of zeros and ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rnnc.ops.dense import Dense
+from rnnc.ops.layout import Layout, Move, strides
+from rnnc.tracing import Node, Traced, Tracer, handles
+
+MOST = 1024
+"""Elements that are summed up: as many rows of as many weights."""
+
+
+@handles("CumSum")
+def from_node(node: Node, trace: Tracer) -> None:
+    """ONNX CumSum, exclusive or not, from either end."""
+    x, axes = trace.input(node, 0), trace.constant(node, 1)
+    assert x is not None and axes is not None
+    axis = int(axes.ravel()[0]) % len(x.shape)
+    if axis == x.time:
+        trace.refuse(
+            node,
+            "sums up over time: in a stream it would grow without end",
+            "Take a leaky sum (h' = a h + x).",
+        )
+    count = x.shape[axis]
+    if count > MOST:
+        trace.refuse(node, f"sums up {count} elements; {MOST} are supported")
+    if count == 1 and not node.attributes.get("exclusive", 0):
+        trace.result(node, 0, x)
+        return
+    last = (*(n for i, n in enumerate(x.shape) if i != axis), count)
+    time = None if x.time is None else x.time - (axis < x.time)
+    turned = replace(x, shape=last, time=time)
+    weights = np.tri(count, k=-int(node.attributes.get("exclusive", 0)))
+    weights = weights[::-1, ::-1] if node.attributes.get("reverse", 0) else weights
+    value = _transposed(node, trace, x, turned, axis, back=False)
+    op = trace.add(node, Dense, [value], weights=weights, bias=np.zeros(count), shape=turned.frame or (1,))
+    trace.result(
+        node, 0, replace(x, value=_transposed(node, trace, replace(turned, value=op.outputs[0]), x, axis, True))
+    )
+
+
+def _transposed(node: Node, trace: Tracer, x: Traced, y: Traced, axis: int, back: bool) -> str:
+    """The elements of x as y has them, whose ``axis`` is the last, or ``back``."""
+    front = y if back else x
+    rank = len(front.shape)
+    order = [*(i for i in range(rank) if i != axis), axis]
+    order = [order.index(i) for i in range(rank)] if back else order
+    kept = [i for i in order if i in x.frame_axes]
+    if kept == sorted(kept):
+        return x.value
+    source = dict(zip(x.frame_axes, strides(x.frame), strict=True))
+    move = Move(y.frame, tuple(source[i] for i in kept), strides(y.frame)).merged()
+    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=(move,), sources=(0,), what="transpose")
+    return op.outputs[0]
