@@ -75,7 +75,7 @@ class QLinearRnn(QOp):
     @cached_property
     def recurrence(self) -> ExtendedRows:
         """R in LSBs of h for one of h."""
-        return ExtendedRows.of(self.op.recurrence * self.op.activation.slope)
+        return ExtendedRows.of(self.op.recurrence)
 
     @cached_property
     def _zero(self) -> Ints:
@@ -134,21 +134,23 @@ class QLinearRnn(QOp):
         ]
 
     def dequantized(self) -> Op:
-        f = self.op.activation
-        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns)) / f.slope
-        bias = (self.inputs_rows.real_bias(self.x.zero) - f.offset) / f.slope
-        return replace(self.op, weights=weights, recurrence=self.recurrence.real / f.slope, bias=bias)
+        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns))
+        return replace(
+            self.op,
+            weights=weights,
+            recurrence=self.recurrence.real,
+            bias=self.inputs_rows.real_bias(self.x.zero),
+        )
 
 
 def linear_rnn(op: Rnn, q: Quantizer, room: float) -> QLinearRnn:
-    """The layer in integers, whose h has room for the magnitude ``room``; slope and offset of its function go into the rows."""
-    x, f = q.input(0), op.activation
-    weights, offset = op.weights * f.slope, op.bias * f.slope + f.offset
-    reach = np.abs(weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(offset)
+    """The layer in integers, its function ReLU or the identity; h has room for the magnitude ``room``."""
+    x = q.input(0)
+    reach = np.abs(op.weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(op.bias)
     lsb = 2.0 ** (np.ceil(np.log2(max(float(reach.max()), SMALLEST))) - INPUT_BITS)
-    part = (weights, x.scale_for(op.columns), x.amax, q.samples(0))
-    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), offset, x.zero, ("i.x",))
-    bias = offset + correction
+    part = (op.weights, x.scale_for(op.columns), x.amax, q.samples(0))
+    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), op.bias, x.zero, ("i.x",))
+    bias = op.bias + correction
     rows = OneBlock.build(block, bias, x.zero)
     rows = rows if rows.representable else rows.safe(bias, x.zero)
     between = Format(32, np.array([lsb]), 0, -EXTENDED_MAX + 1, EXTENDED_MAX - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnc.activations import RELU, Activation
+from rnnc.activations import IDENTITY, RELU, Activation
 from rnnc.net import Net, Output, Value
 from rnnc.ops.extended_dense import ExtendedRows
 from rnnc.ops.linear_rnn import QLinearRnn, near_one, response_db
@@ -21,14 +21,13 @@ from tests.support.nets import to_integers
 from tests.support.operators import check_c
 
 LEAKS = np.array([0.9, 0.99, 0.995, 0.999])
-LINEAR = Activation("affine", 0.5, 0.1)
 
 
 def layer(recurrence: np.ndarray, function: Activation = RELU) -> Net:  # type: ignore[type-arg]
     n = len(recurrence)
     weights = np.abs(np.random.default_rng(3).standard_normal((n, 3))) * 0.1
     start = InitialState(np.zeros(n), "")
-    op = Rnn("rnn0", ("x",), ("y",), weights, recurrence / function.slope, np.zeros(n), start, function)
+    op = Rnn("rnn0", ("x",), ("y",), weights, recurrence, np.zeros(n), start, function)
     return Net("net", (Value("x", (3,)),), (op,), (Output("y", "y"),))
 
 
@@ -36,7 +35,7 @@ def noise(steps: int) -> np.ndarray:  # type: ignore[type-arg]
     return np.random.default_rng(0).standard_normal((steps, 1, 3)) + 0.3
 
 
-@pytest.mark.parametrize("function", [RELU, LINEAR], ids=lambda f: f.name)
+@pytest.mark.parametrize("function", [RELU, IDENTITY], ids=lambda f: f.name)
 def test_leaks_up_to_999_in_1000_reach_40_db_in_every_unit(function: Activation, tmp_path: Path) -> None:
     net, x = layer(np.diag(LEAKS), function), noise(2000)
     qnet = to_integers(net, {"x": x})
