@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 WORTH_DB = 40.0
 """Rows of 8 bits stay where a row's rounding leaves the response of the recurrence this much."""
+STUCK, MOVING = 0.01, 0.1
+"""Of a unit's standard deviation; and of the largest unit's, those that count."""
+LONG = 16.0
+"""By so much a constant error of h may grow where nothing is known of what it moves by."""
 MOST_WEIGHTS = 4096
 LONGEST = 4096
+LOST = 1e6
+"""So many times the signal, an error says enough: what has become unstable would grow without end."""
 PROBES = 8
 SMALLEST = 2.0**-20
 INPUT_BITS = 22
@@ -45,6 +51,23 @@ def near_one(recurrence: Floats) -> bool:
     return response_db(recurrence, np.round(recurrence / step) * step) < WORTH_DB
 
 
+def sticks(recurrence: Floats, lsb: float, spread: Floats | None) -> bool:
+    """Whether an h of int16 would stop short of where it is going by more than ``STUCK`` of what a unit moves by.
+
+    Args:
+        recurrence: ``[hidden, hidden]``.
+        lsb: of h.
+        spread: standard deviation of each unit, None where that is not known.
+    """
+    if not 0 < recurrence.size <= MOST_WEIGHTS:
+        return False
+    held = np.abs(np.linalg.pinv(np.eye(len(recurrence)) - recurrence)).sum(1)
+    if spread is None:
+        return bool(held.max() > LONG)
+    moving = spread >= MOVING * spread.max(initial=0.0)
+    return bool(np.any((held * lsb / 2 > STUCK * spread) & moving & (spread > 0)))
+
+
 def response_db(wanted: Floats, got: Floats) -> float:
     """How well the matrix ``got`` stands in for ``wanted`` in ``s' = A s``: dB of the answers to random states, over time."""
     start = np.random.default_rng(0).standard_normal((len(wanted), PROBES))
@@ -54,7 +77,7 @@ def response_db(wanted: Floats, got: Floats) -> float:
         a, b = wanted @ a, got @ b
         size = float((a**2).sum())
         signal, noise = signal + size, noise + float(((a - b) ** 2).sum())
-        if not 1e-8 * signal < size < 1e12:
+        if not 1e-8 * signal < size < 1e12 or noise > LOST * signal:
             break
     return float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
 

@@ -19,7 +19,7 @@ from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, Unit, linear, rnn
 from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
-from rnnc.ops.linear_rnn import linear_rnn, near_one
+from rnnc.ops.linear_rnn import linear_rnn, near_one, sticks
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -88,7 +88,7 @@ class Rnn(Recurrent):
         beyond +-1."""
         f, start = self.activation, largest(self.initial_h)
         held = f in (RELU, IDENTITY)
-        if held and not self.clip and near_one(self.recurrence):
+        if held and not self.clip and (near_one(self.recurrence) or self._sticks(q, start)):
             return linear_rnn(self, q, max(EXTENDED_ROOM * q.state_limit("h"), start))
         if (held or f in (TANH, SIGMOID)) and not self.clip and (held or start <= 1):
             h = hidden_formats(q, start, bounded=not held)
@@ -101,6 +101,11 @@ class Rnn(Recurrent):
         rows = safe(self._rows(q, h, gate_target(self.hidden)), q.input(0).zero)
         clip = round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
+
+    def _sticks(self, q: Quantizer, start: float) -> bool:
+        samples = q.samples("h")
+        lsb = float(hidden_formats(q, start, bounded=False).full.scale[0])
+        return sticks(self.recurrence, lsb, None if samples is None else samples.std(0))
 
     def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
         return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")

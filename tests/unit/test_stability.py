@@ -19,6 +19,7 @@ from rnnc.verification.stability import keep_stability, spectral_radius
 from rnnc.verification.verdict import Verdict
 from tests.support.nets import to_integers
 from tests.support.operators import check_c
+from tests.support.recurrences import FORMS, outcomes
 
 LEAKS = np.array([0.9, 0.99, 0.995, 0.999])
 
@@ -59,6 +60,13 @@ def test_no_stable_recurrence_leaves_the_unit_circle() -> None:
         assert spectral_radius(ExtendedRows.of(matrix).real) < 1
 
 
+def test_rows_of_8_bits_that_grow_without_end_are_near_one() -> None:
+    """The characteristic polynomial of five poles of 0.99 in a companion matrix: rounded to 8 bits, it has one of 1.4."""
+    companion = np.eye(5, k=-1)
+    companion[0] = -np.poly(np.full(5, 0.99))[1:]
+    assert near_one(companion)
+
+
 def test_32_bits_answer_as_float_does() -> None:
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0] * 0.9995
     assert response_db(turn, ExtendedRows.of(turn).real) > 100
@@ -71,3 +79,10 @@ def test_one_that_has_become_unstable_is_poor_with_its_reason(monkeypatch: pytes
     monkeypatch.setattr(QLinearRnn, "dequantized", lambda q: replace(q.op, recurrence=q.op.recurrence / LEAKS.max()))
     told = keep_stability(good, qnet)
     assert told.level == "poor" and "rnn0" in told.cause and told.fails
+
+
+def test_random_stable_recurrences_are_stable_in_integers() -> None:
+    """A sample; tests/target/test_recurrences.py has a thousand."""
+    found = list(outcomes(range(3)))
+    assert {o.form for o in found} == set(FORMS)
+    assert not [o for o in found if o.lost or o.told]
