@@ -82,11 +82,6 @@ class Activation:
         """Of a function that is linear, where it is no constant."""
         return self.alpha if self.name == "affine" else 1.0
 
-    @property
-    def offset(self) -> float:
-        """What a function that is linear adds."""
-        return self.beta if self.name == "affine" else 0.0
-
     def exponent(self, reach: float) -> int:
         """The smallest e >= 0 for which 2^e holds its values: their bound, or ``reach`` where that is less."""
         bound = min(max(abs(v) for v in self.limits), reach)
@@ -98,6 +93,7 @@ class Activation:
 
 
 SIGMOID, TANH, RELU = Activation("sigmoid"), Activation("tanh"), Activation("relu")
+IDENTITY = Activation("affine", 1.0)
 
 
 def read_activations(names: list[str], alphas: list[float], betas: list[float]) -> tuple[Activation, ...]:

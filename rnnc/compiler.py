@@ -37,6 +37,7 @@ from rnnc.quantization.choice import Choice, Size, choose
 from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
 from rnnc.quantization.search import search
+from rnnc.quantization.slow import prolonged
 from rnnc.quantization.starts import make_room
 from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
@@ -116,7 +117,8 @@ def compile_stages(
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     centred = centre_inputs(with_output_formats(denormalised(net), options), sequences, options)
-    found = make_room(centred, calibrate(centred, sequences, options, progress), starts)
+    lasting = prolonged(centred, sequences) if sequences else None
+    found = make_room(centred, calibrate(centred, lasting, options, progress), starts)
     centred, ranges = centre_outputs(centred, found, options)
     finished("calibrate", ranges)
     qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)

@@ -156,6 +156,11 @@ class Op(ABC):
         return False
 
     @property
+    def by_element(self) -> bool:
+        """Whether extended values that it takes and gives may have an LSB for each element."""
+        return False
+
+    @property
     def timing(self) -> Timing:
         """At which ticks of its inputs it gives a value."""
         return Timing()
@@ -354,8 +359,7 @@ class Net(NotebookText):
     def restarts(self) -> int:
         """The number of steps after which the file resets to its built-in states although the C continues; 0 if it does not."""
         kept = [f.state for f in self.feedback] + [s for op in self.ops if not op.forgets for s in op.states()]
-        anew = self.length > 1 and not self.window and any(not s.alias for s in kept)
-        return self.length if anew else 0
+        return self.length if self.length > 1 and not self.window and any(not s.alias for s in kept) else 0
 
     def windows(self, steps: int) -> int:
         """How many windows end within ``steps`` steps."""
@@ -378,9 +382,8 @@ class Net(NotebookText):
 
     def ticks(self, output: Output, steps: int) -> int:
         """The number of values of an output for a sequence of ``steps`` steps, including those after its end."""
-        if output.kind == "window":
-            return self.windows(steps) * max(output.ticks, 1)
-        return self._pace.ticks(output.value, steps)
+        window = output.kind == "window"
+        return self.windows(steps) * max(output.ticks, 1) if window else self._pace.ticks(output.value, steps)
 
     @cached_property
     def _pace(self) -> Pace:
@@ -388,13 +391,11 @@ class Net(NotebookText):
 
     def __str__(self) -> str:
         windows = f", {self.window} steps at a time" if self.window else ""
-        windows += f", every {self.hop} steps" if self.overlaps else ""
-        lines = [f"net {self.name}{windows}"]
+        lines = [f"net {self.name}{windows}{f', every {self.hop} steps' if self.overlaps else ''}"]
         lines += [f"  input  {v.name} {list(v.shape)} {v.dtype}" for v in self.inputs]
         for op in self.ops:
             shapes = ", ".join(f"{n} {list(self.values[n].shape)}{self.values[n].clock}" for n in op.outputs)
             lines.append(f"  {shapes} = {op.name}({', '.join(op.inputs)})  {op.describe()}")
             lines += [f"    state {s.name} {list(s.shape)}" for s in op.states()]
         lines += [f"  state  {f.state.name} {list(f.state.shape)} <- {f.next}" for f in self.feedback]
-        lines += [f"  output {o.name} = {o.value} ({o.kind})" for o in self.outputs]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  output {o.name} = {o.value} ({o.kind})" for o in self.outputs)])

@@ -1,4 +1,8 @@
-"""Which layers to run in a8: each choice's accuracy against what it costs, and the choice that budgets leave."""
+"""How wide weights and operands should be: each choice's accuracy against what it costs, and the choice that budgets leave.
+
+Weights are int8, int16, or int16 in the blocks that make most error a byte, up to some share of flash; operands of layers are
+of 16 or 8 bits. Operands are tried layer by layer with the weights of a default build, and all together with other weights.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ import numpy as np
 from rnnc.backend.lower import lower
 from rnnc.compiler import Compilation, compile_stages
 from rnnc.data import Source, read_data
+from rnnc.errors import Refused
 from rnnc.fixed import Floats
 from rnnc.options import Options, Precision, ProgressCallback, check_limits, no_progress
 from rnnc.package import golden, input_frames
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.quantize import quantize
+from rnnc.quantization.survey import survey
+from rnnc.quantization.wide_rows import named
 from rnnc.streams import run_net
 from rnnc.verification.attribution import excerpts
 from rnnc.verification.batches import batches, by_sequence
@@ -31,7 +38,11 @@ STEPS = 2048
 MOST_EXHAUSTIVE = 4
 """With so many layers to choose for, every combination is tried; with more, they go to a8 one by one, the cheapest first."""
 CLOSE = 1.0
-"""dB that the proposal may lose to all in a16 where no budget says how much."""
+"""dB that the proposal may lose to the most accurate choice of no more flash where no budget says how much."""
+SHARES = (0.2, 0.4, 0.7)
+"""Of the bytes of int8 weights: what int16 blocks may add, beside none, what a default build adds, and all."""
+PAYS = 0.97
+"""8-bit operands pay where a step takes at most this part of the instructions."""
 PER_MAC = {
     "cortex-m55": (0.35, 0.2),
     "cortex-m4": (1.1, 1.0),
@@ -48,13 +59,24 @@ PORTABLE = (4.0, 4.0)
 
 @dataclass(frozen=True)
 class Candidate:
-    """One choice: the layers in a8, SQNR at the worst output (dB), bytes, and instructions of a step."""
+    """One choice.
+
+    Args:
+        a8: the layers whose operands have 8 bits.
+        sqnr_db: at the worst output.
+        flash, ram: bytes.
+        instructions: of a step.
+        weights: "8", "auto" (those of a default build), "16", or "+20%" and the like: of the bytes of int8 weights.
+        wide: the blocks of int16 weights, or layers and gates all of whose blocks are.
+    """
 
     a8: tuple[str, ...]
     sqnr_db: float
     flash: int
     ram: int
     instructions: int
+    weights: str = "auto"
+    wide: tuple[str, ...] = ()
 
     def beats(self, other: Candidate) -> bool:
         """Whether it is nowhere worse, and somewhere better."""
@@ -70,7 +92,7 @@ class Tuning:
     """All choices that were tried, and the one proposed: None where none keeps to the budgets.
 
     Args:
-        layers: the layers for which there is a choice.
+        layers: the layers for which operands of 8 bits are a choice.
         target: where instructions count.
         counted: they were counted in an emulator; else estimated from the multiply-accumulates.
     """
@@ -87,6 +109,16 @@ class Tuning:
         best = [c for c in self.candidates if not any(o.beats(c) for o in self.candidates)]
         return tuple(sorted(best, key=lambda c: -c.sqnr_db))
 
+    @property
+    def idle_a8(self) -> tuple[Candidate, Candidate] | None:
+        """All operands in 16 bits, and in 8, with the same weights, where 8 bits save no instructions worth the loss."""
+        usual = self.candidates[0].weights
+        alike = [c for c in self.candidates if c.weights == usual and set(c.a8) in (set(), set(self.layers))]
+        if not self.layers or len(alike) != 2:
+            return None
+        a16, a8 = sorted(alike, key=lambda c: len(c.a8))
+        return (a16, a8) if a8.instructions > PAYS * a16.instructions else None
+
 
 def tune(
     source: str | Path | bytes,
@@ -98,7 +130,7 @@ def tune(
     instructions: int | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Tuning:
-    """Try a16 and a8 layer by layer.
+    """Try weights of several widths, and operands of 16 and 8 bits layer by layer.
 
     Args:
         test: data to measure accuracy on; else the calibration's.
@@ -127,12 +159,16 @@ def within(candidates: Sequence[Candidate], flash: int | None, instructions: int
 
 
 def _proposed(fitting: Sequence[Candidate], budgeted: bool) -> Candidate | None:
-    """The most accurate within the budgets; without any, the cheapest that is about as accurate as can be."""
+    """The most accurate within the budgets; without any, the cheapest that is about as accurate as the flash of the default
+    build allows."""
     if not fitting:
         return None
+    if not budgeted:
+        usual = max(c.flash for c in fitting if c.weights == fitting[0].weights)
+        fitting = [c for c in fitting if c.flash <= usual]
     most = max(c.sqnr_db for c in fitting)
     if budgeted:
-        return min((c for c in fitting if c.sqnr_db == most), key=lambda c: c.instructions)
+        return min((c for c in fitting if c.sqnr_db == most), key=lambda c: (c.instructions, c.flash))
     return min((c for c in fitting if c.sqnr_db >= most - CLOSE), key=lambda c: (c.instructions, c.ram, -c.sqnr_db))
 
 
@@ -145,29 +181,71 @@ class _Tuner:
         self.reference = by_sequence(compilation.net, [(b, run_net(compilation.net, b.inputs)) for b in self.groups])
         self.counts = not missing_tools(board_of(options.target))
         self.done, self.total = 0, len(compilation.qnet.net.ops) + 2
+        self.usual = tuple(b.name for b in compilation.qnet.blocks if b.wide)
 
     def run(self) -> tuple[tuple[str, ...], tuple[Candidate, ...]]:
-        base = self._qnet(())
+        """The layers whose operands may have 8 bits, and all choices."""
+        base = self._qnet((), self.usual)
         outputs = self._outputs(base)
         singles: dict[str, tuple[QNet, Mapping[str, list[Floats]]]] = {}
         for op in self.compilation.qnet.net.ops:
-            changed = self._qnet((op.name,))
+            changed = self._qnet((op.name,), self.usual)
             got = self._outputs(changed)
             if any(not np.array_equal(a, b) for n in got for a, b in zip(got[n], outputs[n], strict=True)):
                 singles[op.name] = changed, got
             self._tell()
         losses = {name: self._sqnr(got) for name, (_, got) in singles.items()}
-        choices = _choices(sorted(losses, key=lambda name: -losses[name]))
+        nested = _choices(sorted(losses, key=lambda name: -losses[name]))
+        every = tuple(losses)
+        choices: list[tuple[tuple[str, ...], str, tuple[str, ...]]]
+        choices = [(a8, self.options.weights, self.usual) for a8 in nested]
+        for label, wide in self._widths().items():
+            choices += [(a8, label, wide) for a8 in ((), every)[: 1 + bool(every)]]
         self.total = self.done + len(choices)
-        found = tuple(self._candidate(choice) for choice in choices)
-        return tuple(losses), found
+        found = tuple(self._candidate(*choice) for choice in choices)
+        return every, found
 
-    def _qnet(self, a8: tuple[str, ...]) -> QNet:
+    def _widths(self) -> dict[str, tuple[str, ...]]:
+        """Blocks of int16 weights that are worth trying beside those of a default build, by what they are called."""
+        asked = self.options.weights
+        if asked != "auto":
+            return {}
+        compilation, blocks = self.compilation, self.compilation.qnet.blocks
+        options = replace(self.options, precision="a16", layer_precision={})
+        costs = survey(compilation.qnet, compilation.ranges, options, compilation.data.sequences)
+        always = tuple(filter(named(options.wide), (b.name for b in blocks)))
+        ranked = sorted((c for c in costs if c.name not in always), key=lambda c: -c.error / c.block.weights)
+        narrow = self._weights_bytes(always)
+        found = {"8": always, "16": tuple(b.name for b in blocks)}
+        for share in SHARES:
+            taken, left = list(always), share * narrow
+            for c in ranked:
+                if c.block.weights <= left:
+                    taken.append(c.name)
+                    left -= c.block.weights
+            found[f"+{share:.0%}"] = tuple(taken)
+        tried = {frozenset(self.usual)}
+        different = {}
+        for label, wide in found.items():
+            if frozenset(wide) not in tried and self._possible(wide):
+                different[label] = wide
+            tried.add(frozenset(wide))
+        return different
+
+    def _weights_bytes(self, wide: tuple[str, ...]) -> int:
+        return lower(self._qnet((), wide), "portable").cost.flash_weights
+
+    def _possible(self, wide: tuple[str, ...]) -> bool:
+        try:
+            return self._weights_bytes(wide) > 0
+        except Refused:  # a row that 16 bits or the target cannot hold
+            return False
+
+    def _qnet(self, a8: tuple[str, ...], wide: tuple[str, ...]) -> QNet:
         precision: dict[str, Precision] = dict.fromkeys(a8, "a8")
         options = replace(self.options, precision="a16", layer_precision=precision)
-        return quantize(
-            self.compilation.qnet.net, self.compilation.ranges, options, is_wide=self.compilation.choice.is_wide
-        )
+        compilation, names = self.compilation, frozenset(wide)
+        return quantize(compilation.qnet.net, compilation.ranges, options, is_wide=names.__contains__)
 
     def _outputs(self, qnet: QNet) -> dict[str, list[Floats]]:
         return real_outputs(qnet, [(b, run_oracle(qnet, b).outputs) for b in self.groups])
@@ -178,8 +256,8 @@ class _Tuner:
         found = [sqnr_db(np.concatenate(self.reference[n]), np.concatenate(got[n])) for n in names]
         return min((db for db in found if db is not None), default=0.0)
 
-    def _candidate(self, a8: tuple[str, ...]) -> Candidate:
-        qnet = self._qnet(a8)
+    def _candidate(self, a8: tuple[str, ...], weights: str, wide: tuple[str, ...]) -> Candidate:
+        qnet = self._qnet(a8, wide)
         sqnr = self._sqnr(self._outputs(qnet))
         cost = lower(qnet, self.options.target).cost
         flash, ram = cost.flash_weights + cost.flash_tables, cost.ram_state + cost.ram_scratch
@@ -190,11 +268,23 @@ class _Tuner:
             flash += measured["flash_code"]
             count = measured["median"]
         self._tell()
-        return Candidate(a8, sqnr, flash, ram, count)
+        return Candidate(a8, sqnr, flash, ram, count, weights, _shortest(wide, [b.name for b in qnet.blocks]))
 
     def _tell(self) -> None:
         self.done += 1
         self.progress(self.done, self.total)
+
+
+def _shortest(wide: Sequence[str], blocks: Sequence[str]) -> tuple[str, ...]:
+    """Some of a network's blocks by as few names as can be: a layer's, a gate's, or their own."""
+    left, found = list(wide), list[str]()
+    prefixes = {".".join(name.split(".")[:n]) for name in wide for n in (1, 2, 3)}
+    for prefix in sorted(prefixes, key=lambda p: (p.count("."), p)):
+        under = [b for b in blocks if named([prefix])(b)]
+        if set(under) <= set(left):
+            found.append(prefix)
+            left = [b for b in left if b not in under]
+    return tuple(found)
 
 
 def _choices(layers: Sequence[str]) -> list[tuple[str, ...]]:

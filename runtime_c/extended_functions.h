@@ -149,4 +149,33 @@ static inline void rnnc_extended_exp(const rnnc_extended_exp_params *p, const vo
     }
 }
 
+typedef struct {
+    rnnc_loops loops;               /* scale: arguments */
+    const rnnc_argument *arguments; /* constant: the logarithm of the argument's unit, LSB of y */
+    uint8_t bits;                   /* of the argument below the LSB of x: 0 .. 15 */
+    uint8_t x_bits;
+    int32_t gain; /* to LSBs of y from a log2 with 24 fraction bits: (gain log2 / 2^30) 2^shift */
+    int8_t shift;
+    int16_t x_zero;
+    int32_t lo, hi; /* y is clipped to lo .. hi, and lo where x <= 0 */
+} rnnc_extended_log_params;
+
+/* y = ln(x), elementwise.  log2 <= 2^21; the sum < 2^31 by certificate "logarithm". */
+static inline void rnnc_extended_log(const rnnc_extended_log_params *p, const void *x, int32_t *y)
+{
+    const rnnc_loops *l = &p->loops;
+    uint16_t i, j, k, n = 0;
+    for (i = 0; i < l->count[0]; i++) {
+        for (j = 0; j < l->count[1]; j++) {
+            for (k = 0; k < l->count[2]; k++, n++) {
+                const rnnc_argument *a = &p->arguments[rnnc_offset(l->scale, i, j, k)];
+                uint32_t v = rnnc_argue(a, rnnc_read(x, p->x_bits, n) - p->x_zero, p->bits);
+                int32_t value = rnnc_mul30(p->gain, rnnc_log2(v > 0 ? v : 1) * 256);
+                value = rnnc_by_power(value, p->shift) + rnnc_rom_i32(&a->constant);
+                y[n] = v > 0 ? rnnc_clip(value, p->lo, p->hi) : p->lo;
+            }
+        }
+    }
+}
+
 #endif

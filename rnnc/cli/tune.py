@@ -11,7 +11,7 @@ import typer
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.errors import BudgetError, UsageError
-from rnnc.options import Options, Precision
+from rnnc.options import Options, Precision, Weights
 
 if TYPE_CHECKING:
     from rnnc.tuning import Candidate, Tuning
@@ -29,12 +29,13 @@ def run(
     ] = None,
     plot: Annotated[str | None, typer.Option(metavar="PNG", help="Plot accuracy against instructions.")] = None,
 ) -> None:
-    """Find out which layers may run with 8-bit operands: accuracy against instructions, flash and RAM of each choice."""
+    """Find out which weights should have 16 bits and which layers 8-bit operands: accuracy, instructions, flash and RAM of each
+    choice."""
     from rnnc.tuning import tune
 
     if not model.calib:
         raise UsageError("tune needs --calib DATA", hint="Without data the choices cannot be compared.")
-    with output.progress("trying a16 and a8, layer by layer") as (_, progress):
+    with output.progress("trying widths of weights and operands") as (_, progress):
         tuning = tune(
             model.model,
             model.calib,
@@ -46,16 +47,10 @@ def run(
         )
     if not tuning.counted:
         output.note(f"instructions are estimates from the multiply-accumulates: no emulator of {tuning.target} is here")
+    if tuning.idle_a8:
+        output.note(_idle(tuning.target, *tuning.idle_a8))
     if plot is not None:
-        from rnnc.report.plot import PlotPoint, plot_choices
-
-        points = [
-            PlotPoint(_name(c), c.instructions, c.sqnr_db, c in tuning.front, c == tuning.proposed)
-            for c in tuning.candidates
-        ]
-        plot_choices(
-            points, f"instructions of a step on {tuning.target}{'' if tuning.counted else ', estimated'}", plot
-        )
+        _draw(tuning, plot)
         output.note(f"wrote {plot}")
     output.answer(_content(tuning), "" if output.as_json else _text(tuning, model))
     if tuning.proposed is None:
@@ -73,14 +68,32 @@ def _judge(model: ModelArguments, options: Options, data: list[str] | None) -> s
     return judge_start(package, (package.read(data) if data else package.data).sequences)
 
 
+def _draw(tuning: Tuning, file: str) -> None:
+    from rnnc.report.plot import PlotPoint, plot_choices
+
+    points = [
+        PlotPoint(_name(c), (c.instructions, c.flash), c.sqnr_db, c in tuning.front, c == tuning.proposed)
+        for c in tuning.candidates
+    ]
+    how = "" if tuning.counted else ", estimated"
+    plot_choices(points, (f"instructions of a step on {tuning.target}{how}", "flash, bytes"), file)
+
+
+def _idle(target: str, a16: Candidate, a8: Candidate) -> str:
+    return (
+        f"8-bit operands do not pay on {target}: with all layers in a8 a step takes {a8.instructions:,} instructions, in a16 "
+        f"{a16.instructions:,}; they save {a16.ram - a8.ram:,} B of RAM and cost {a16.sqnr_db - a8.sqnr_db:.1f} dB"
+    )
+
+
 def _name(c: Candidate) -> str:
-    return f"a8: {', '.join(c.a8)}" if c.a8 else "all a16"
+    return f"weights {c.weights}, a8: {', '.join(c.a8)}" if c.a8 else f"weights {c.weights}"
 
 
 def _hint(tuning: Tuning, budget_flash: int | None) -> str:
     least = min(c.flash for c in tuning.candidates)
     if budget_flash is not None and least > budget_flash:
-        return f"The least flash is {least} B: weights are 8 bits in a16 and a8 alike, so only a smaller network helps."
+        return f"The least flash is {least} B: weights have 8 bits at least, so only a smaller network helps."
     return f"The fewest instructions are {min(c.instructions for c in tuning.candidates)}."
 
 
@@ -88,6 +101,8 @@ def _content(tuning: Tuning) -> dict[str, Any]:
     def plain(c: Candidate) -> dict[str, Any]:
         return {
             "a8": list(c.a8),
+            "weights": c.weights,
+            "wide": list(c.wide),
             "sqnr_db": float(f"{c.sqnr_db:.5g}"),
             "instructions": c.instructions,
             "flash": c.flash,
@@ -99,6 +114,7 @@ def _content(tuning: Tuning) -> dict[str, Any]:
         "target": tuning.target,
         "instructions_counted": tuning.counted,
         "layers": list(tuning.layers),
+        "a8_pays": tuning.idle_a8 is None if tuning.layers else None,
         "candidates": [plain(c) for c in tuning.candidates],
         "proposed": plain(tuning.proposed) if tuning.proposed else None,
     }
@@ -107,12 +123,13 @@ def _content(tuning: Tuning) -> dict[str, Any]:
 def _text(tuning: Tuning, model: ModelArguments) -> str:
     from rnnc.report.terminal import table
 
-    if not tuning.layers:
-        return "a16 and a8 give the same bits here: there is nothing to choose."
+    if len(tuning.candidates) == 1:
+        return "Weights and operands of other widths give the same bits here: there is nothing to choose."
     front = tuning.front
     rows = [
         [
             "proposed" if c == tuning.proposed else "*" if c in front else "",
+            c.weights,
             ", ".join(c.a8) or "none",
             f"{c.sqnr_db:.1f}",
             f"{c.instructions:,}",
@@ -121,8 +138,9 @@ def _text(tuning: Tuning, model: ModelArguments) -> str:
         ]
         for c in sorted(tuning.candidates, key=lambda c: -c.sqnr_db)
     ]
-    parts = [table(["", "layers in a8", "SQNR dB", "instructions", "flash B", "RAM B"], rows)]
+    parts = [table(["", "weights", "in a8", "SQNR dB", "instructions", "flash B", "RAM B"], rows)]
     parts.append("* no other choice is better in one thing and as good in all others")
+    parts.append("weights: int8, int16, or int16 in some: so many more bytes; auto: as by default")
     if tuning.proposed:
         parts.append(f"\n{_command(tuning.proposed, model)}")
     return "\n".join(parts)
@@ -138,4 +156,8 @@ def _command(choice: Candidate, model: ModelArguments) -> str:
 
 def _options(choice: Candidate, model: ModelArguments) -> Options:
     layers: dict[str, Precision] = dict.fromkeys(choice.a8, "a8")
-    return replace(model.options(), precision="a16", layer_precision=layers)
+    options = replace(model.options(), precision="a16", layer_precision=layers)
+    if choice.weights.startswith("+"):
+        return replace(options, weights="8", wide=choice.wide)
+    widths: dict[str, Weights] = {"8": "8", "16": "16"}
+    return replace(options, weights=widths.get(choice.weights, options.weights))

@@ -38,6 +38,10 @@ class Add(Binary):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

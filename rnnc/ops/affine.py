@@ -65,6 +65,10 @@ class Affine(Op):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return not any(np.isfinite(v) and v for v in (self.lo, self.hi))
+
+    @property
     def extends(self) -> bool:
         return True
 
@@ -116,7 +120,7 @@ class Affine(Op):
         if extended := q.extended():
             gain, offset = (np.broadcast_to(c, self.shape) for c in (self.gain, self.offset))
             limits = (self.lo, self.hi)
-            form = with_room(extended, offset, self.gain * q.peak(0).reshape(self.operand))
+            form = with_room(extended, offset, np.broadcast_to(self.gain * q.peak(0).reshape(self.operand), self.shape))
             return QExtendedSum(self, self.inputs, (form,), (x,), (self.operand,), self.shape, (gain,), offset, limits)
         scale = broadcast_scale(x, self.operand, self.shape)
         y = at_least(q.output(int32=True), np.abs(self.gain) * scale / 2**14)

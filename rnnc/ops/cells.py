@@ -120,3 +120,9 @@ def rnn(unit: Unit, p: Sequence[Quantity], _: Quantity, __: Sequence[Quantity]) 
     """One row."""
     return let("out", "h", output(unit.f, clip(p[0], unit.clip))), None
     yield  # a text is a generator
+
+
+def linear(unit: Unit, p: Sequence[Quantity], _: Quantity, __: Sequence[Quantity]) -> Cell:
+    """One row in h's own LSB."""
+    return let("out", "h", clip(p[0], 32767)), None
+    yield  # a text is a generator

@@ -27,6 +27,10 @@ class Clip(Pointwise):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return not any(np.isfinite(v) and v for v in (self.lo, self.hi))
+
+    @property
     def extends(self) -> bool:
         return True
 

@@ -19,6 +19,7 @@ from rnnc.fixed import Floats, Format, Ints, int32, shift_round
 from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
 from rnnc.ops.extended import is_extended
+from rnnc.ops.extended_curve import QExtendedCurve
 from rnnc.ops.extended_exp import QExtendedExp
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
@@ -124,7 +125,7 @@ class Curve(Pointwise):
 
     @property
     def extends(self) -> bool:
-        return self.function.name == "exp"
+        return True
 
     @property
     def reads_extended(self) -> bool:
@@ -144,8 +145,11 @@ class Curve(Pointwise):
         y = q.extended() or q.output()
         if not y.uniform:
             y = replace(y, scale=y.scale.max())
-        if is_extended(y) or is_extended(q.input(0)):
+        if self.reads_extended and (is_extended(y) or is_extended(q.input(0))):
             return QExtendedExp(self, self.inputs, (y,), q.input(0), int(np.size(q.peak(0))))
+        if is_extended(y):
+            f = self.function
+            return QExtendedCurve(self, self.inputs, (y,), f, f.name, q.input(0), int(np.size(q.peak(0))))
         return QCurve(self, self.inputs, (y,), q.input(0), int(np.size(q.peak(0))))
 
     def describe(self) -> str:

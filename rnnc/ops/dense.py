@@ -41,6 +41,10 @@ class Dense(Op):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return self.positions == 1
+
+    @property
     def extends(self) -> bool:
         return True
 

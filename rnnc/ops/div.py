@@ -42,6 +42,10 @@ class Div(Binary):
     kind: ClassVar[str] = "div"
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

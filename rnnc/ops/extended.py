@@ -29,10 +29,10 @@ SMALLEST = 2.0**-40
 Pick = Literal["sum", "max", "min"]
 
 
-def extended_format(limit: float) -> Format:
-    """An extended value with room for ``limit``, exactly where that is a power of two."""
-    exponent = np.ceil(np.log2(max(limit, SMALLEST)) - 1e-12)
-    return Format(32, np.array([2.0 ** (exponent - EXTENDED_BITS)]), 0, -EXTENDED_MAX, EXTENDED_MAX)
+def extended_format(limit: float | Floats) -> Format:
+    """An extended value with room for ``limit``, one or one for each element, exactly where that is a power of two."""
+    exponent = np.ceil(np.log2(np.maximum(limit, SMALLEST)) - 1e-12)
+    return Format(32, 2.0 ** (exponent - EXTENDED_BITS), 0, -EXTENDED_MAX, EXTENDED_MAX)
 
 
 def is_extended(form: Format) -> bool:
@@ -45,8 +45,10 @@ def with_room(form: Format, *reaches: Floats) -> Format:
 
     1 - z of a gate that hardly moves is small, and neither 1 nor z is.
     """
-    need = max(float(np.max(np.abs(r), initial=0.0)) for r in reaches)
-    return form if need <= float(form.scale.min()) * EXTENDED_MAX else extended_format(need)
+    room, none = form.scale * EXTENDED_MAX, np.zeros(form.scale.size)
+    sizes = [np.abs(r).ravel() for r in reaches]
+    need = np.maximum.reduce([none, *(s if s.size == room.size else none + s.max(initial=0.0) for s in sizes)])
+    return form if np.all(need <= room) else extended_format(np.maximum(need, room))
 
 
 def lift(x: Ints, form: Format) -> Ints:
@@ -154,7 +156,7 @@ class QExtendedSum(QOp):
         y = self.formats[0]
         if np.isinf(self.limits).all():
             return y.lo, y.hi
-        assert y.uniform
+        assert y.uniform or not any(np.isfinite(v) and v for v in self.limits)
         lo, hi = (int(np.clip(np.floor(v / y.scale[0] + y.zero_point + 0.5), y.lo, y.hi)) for v in self.limits)
         return lo, hi
 

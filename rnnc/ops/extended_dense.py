@@ -66,16 +66,21 @@ class QExtendedDense(QOp):
     def _lsb(self) -> Floats:
         return self.x.scale_for(self.weights.shape[1]) / (1 if self.x.bits == 32 else 2**LIFT)
 
+    @property
+    def _target(self) -> Floats:
+        """The LSB of each row; one of all positions."""
+        return self.formats[0].scale_for(len(self.weights))
+
     @cached_property
     def rows(self) -> ExtendedRows:
         """The weights in LSBs of the output for one of the lifted operand."""
-        return ExtendedRows.of(self.weights * self._lsb / self.formats[0].scale[0])
+        return ExtendedRows.of(self.weights * self._lsb / self._target[:, None])
 
     @cached_property
     def offsets(self) -> Ints:
         """The bias in LSBs of the output, ``[rows]``."""
         rest = self.bias - self.x.residual * (self.weights * self.x.scale_for(self.weights.shape[1])).sum(1)
-        return np.clip(round_half_up(rest / self.formats[0].scale[0]), -EXTENDED_MAX, EXTENDED_MAX)
+        return np.clip(round_half_up(rest / self._target), -EXTENDED_MAX, EXTENDED_MAX)
 
     @property
     def limits(self) -> tuple[int, int]:

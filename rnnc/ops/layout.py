@@ -79,6 +79,10 @@ class Layout(Op):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

@@ -33,6 +33,10 @@ class LeakyRelu(Op):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         """Where one of its two lines is above the other everywhere, for all elements."""
         return bool(np.all(self.below <= self.above) or np.all(self.below >= self.above))

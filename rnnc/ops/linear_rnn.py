@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 WORTH_DB = 40.0
 """Rows of 8 bits stay where a row's rounding leaves the response of the recurrence this much."""
+STUCK, MOVING = 0.01, 0.1
+"""Of a unit's standard deviation; and of the largest unit's, those that count."""
+LONG = 16.0
+"""By so much a constant error of h may grow where nothing is known of what it moves by."""
 MOST_WEIGHTS = 4096
 LONGEST = 4096
+LOST = 1e6
+"""So many times the signal, an error says enough: what has become unstable would grow without end."""
 PROBES = 8
 SMALLEST = 2.0**-20
 INPUT_BITS = 22
@@ -45,6 +51,23 @@ def near_one(recurrence: Floats) -> bool:
     return response_db(recurrence, np.round(recurrence / step) * step) < WORTH_DB
 
 
+def sticks(recurrence: Floats, lsb: float, spread: Floats | None) -> bool:
+    """Whether an h of int16 would stop short of where it is going by more than ``STUCK`` of what a unit moves by.
+
+    Args:
+        recurrence: ``[hidden, hidden]``.
+        lsb: of h.
+        spread: standard deviation of each unit, None where that is not known.
+    """
+    if not 0 < recurrence.size <= MOST_WEIGHTS:
+        return False
+    held = np.abs(np.linalg.pinv(np.eye(len(recurrence)) - recurrence)).sum(1)
+    if spread is None:
+        return bool(held.max() > LONG)
+    moving = spread >= MOVING * spread.max(initial=0.0)
+    return bool(np.any((held * lsb / 2 > STUCK * spread) & moving & (spread > 0)))
+
+
 def response_db(wanted: Floats, got: Floats) -> float:
     """How well the matrix ``got`` stands in for ``wanted`` in ``s' = A s``: dB of the answers to random states, over time."""
     start = np.random.default_rng(0).standard_normal((len(wanted), PROBES))
@@ -54,7 +77,7 @@ def response_db(wanted: Floats, got: Floats) -> float:
         a, b = wanted @ a, got @ b
         size = float((a**2).sum())
         signal, noise = signal + size, noise + float(((a - b) ** 2).sum())
-        if not 1e-8 * signal < size < 1e12:
+        if not 1e-8 * signal < size < 1e12 or noise > LOST * signal:
             break
     return float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
 
@@ -75,7 +98,7 @@ class QLinearRnn(QOp):
     @cached_property
     def recurrence(self) -> ExtendedRows:
         """R in LSBs of h for one of h."""
-        return ExtendedRows.of(self.op.recurrence * self.op.activation.slope)
+        return ExtendedRows.of(self.op.recurrence)
 
     @cached_property
     def _zero(self) -> Ints:
@@ -134,21 +157,23 @@ class QLinearRnn(QOp):
         ]
 
     def dequantized(self) -> Op:
-        f = self.op.activation
-        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns)) / f.slope
-        bias = (self.inputs_rows.real_bias(self.x.zero) - f.offset) / f.slope
-        return replace(self.op, weights=weights, recurrence=self.recurrence.real / f.slope, bias=bias)
+        weights = self.inputs_rows.block.real(self.x.scale_for(self.op.columns))
+        return replace(
+            self.op,
+            weights=weights,
+            recurrence=self.recurrence.real,
+            bias=self.inputs_rows.real_bias(self.x.zero),
+        )
 
 
 def linear_rnn(op: Rnn, q: Quantizer, room: float) -> QLinearRnn:
-    """The layer in integers, whose h has room for the magnitude ``room``; slope and offset of its function go into the rows."""
-    x, f = q.input(0), op.activation
-    weights, offset = op.weights * f.slope, op.bias * f.slope + f.offset
-    reach = np.abs(weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(offset)
+    """The layer in integers, its function ReLU or the identity; h has room for the magnitude ``room``."""
+    x = q.input(0)
+    reach = np.abs(op.weights) @ (x.scale_for(op.columns) * x.amax) + np.abs(op.bias)
     lsb = 2.0 ** (np.ceil(np.log2(max(float(reach.max()), SMALLEST))) - INPUT_BITS)
-    part = (weights, x.scale_for(op.columns), x.amax, q.samples(0))
-    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), offset, x.zero, ("i.x",))
-    bias = offset + correction
+    part = (op.weights, x.scale_for(op.columns), x.amax, q.samples(0))
+    (block,), correction = q.round_rows([part], np.full(op.hidden, lsb), op.bias, x.zero, ("i.x",))
+    bias = op.bias + correction
     rows = OneBlock.build(block, bias, x.zero)
     rows = rows if rows.representable else rows.safe(bias, x.zero)
     between = Format(32, np.array([lsb]), 0, -EXTENDED_MAX + 1, EXTENDED_MAX - 1)

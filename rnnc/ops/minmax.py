@@ -39,6 +39,10 @@ class MinMax(Binary):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

@@ -39,6 +39,10 @@ class Mul(Binary):
     kind: ClassVar[str] = "mul"
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

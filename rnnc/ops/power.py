@@ -68,6 +68,10 @@ class Power(Op):
     kind: ClassVar[str] = "power"
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

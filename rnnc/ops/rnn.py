@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.activations import RELU, SIGMOID, TANH, Activation
+from rnnc.activations import IDENTITY, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import GATE_FRACTION, Floats
 from rnnc.language import GATE
 from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
-from rnnc.ops.cells import HELD, NO_CLIP, Unit, rnn
+from rnnc.ops.cells import HELD, NO_CLIP, Unit, linear, rnn
 from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
-from rnnc.ops.linear_rnn import linear_rnn, near_one
+from rnnc.ops.linear_rnn import linear_rnn, near_one, sticks
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -84,22 +84,28 @@ class Rnn(Recurrent):
         return [Interval.of(min(lo, -start), max(hi, start), self.hidden)]
 
     def quantize(self, q: Quantizer) -> QOp:
-        """h has a scale of its own for ReLU; LSB 2^(e - 15) for activations and initial states beyond +-1."""
+        """h has a scale of its own for ReLU and the identity; LSB 2^(e - 15) for other activations and for initial states
+        beyond +-1."""
         f, start = self.activation, largest(self.initial_h)
-        if f.name in LINEAR and not self.clip and near_one(self.recurrence * f.slope):
+        held = f in (RELU, IDENTITY)
+        if held and not self.clip and (near_one(self.recurrence) or self._sticks(q, start)):
             return linear_rnn(self, q, max(EXTENDED_ROOM * q.state_limit("h"), start))
-        relu = f == RELU
-        if f in (TANH, RELU, SIGMOID) and not self.clip and (relu or start <= 1):
-            h = hidden_formats(q, start, bounded=not relu)
-            rows = self._rows(q, h, np.full(self.hidden, h.full.scale[0]) if relu else gate_target(self.hidden))
+        if (held or f in (TANH, SIGMOID)) and not self.clip and (held or start <= 1):
+            h = hidden_formats(q, start, bounded=not held)
+            rows = self._rows(q, h, np.full(self.hidden, h.full.scale[0]) if held else gate_target(self.hidden))
             if rows.representable:
-                unit = Unit(rnn, HELD if relu else f.integer(0))
-                return self._integers(q, h, unit, rows, -15 if relu else GATE)
+                unit = Unit(linear) if f == IDENTITY else Unit(rnn, HELD if held else f.integer(0))
+                return self._integers(q, h, unit, rows, -15 if held else GATE)
         bound = max(map(abs, f.limits))
         h, e = power_of_two_formats(q, max(bound if np.isfinite(bound) else q.state_limit("h"), start))
         rows = safe(self._rows(q, h, gate_target(self.hidden)), q.input(0).zero)
         clip = round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
+
+    def _sticks(self, q: Quantizer, start: float) -> bool:
+        samples = q.samples("h")
+        lsb = float(hidden_formats(q, start, bounded=False).full.scale[0])
+        return sticks(self.recurrence, lsb, None if samples is None else samples.std(0))
 
     def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
         return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")
@@ -123,18 +129,21 @@ class Rnn(Recurrent):
 def from_node(node: Node, trace: Tracer) -> None:
     """ONNX RNN, forward."""
     r = read_node(node, trace, gates=1, states=1)
-    (activation,) = read_node_activations(node, trace, ["Tanh"])
+    (f,) = read_node_activations(node, trace, ["Tanh"])
+    clip = float(node.attributes.get("clip", 0.0))
+    plain = f.name == "affine" and f.alpha != 0 and not clip  # slope and offset go into the weights
+    slope, offset = (f.alpha, f.beta) if plain else (1.0, 0.0)
     op = add_layer(
         node,
         trace,
         r,
         Rnn,
-        weights=r.weights[0],
-        recurrence=r.recurrence[0],
-        bias=(r.bias_x + r.bias_h)[0],
+        weights=slope * r.weights[0],
+        recurrence=slope * r.recurrence[0],
+        bias=slope * (r.bias_x + r.bias_h)[0] + offset,
         initial_h=r.initial[0],
-        activation=activation,
-        clip=float(node.attributes.get("clip", 0.0)),
+        activation=IDENTITY if plain else f,
+        clip=clip,
     )
     trace.result(node, 0, r.sequence(op.outputs[0]))
     trace.result(node, 1, r.final(op.outputs[0], r.width))

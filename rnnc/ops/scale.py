@@ -26,6 +26,10 @@ class Scale(Pointwise):
     linear: ClassVar[bool] = True
 
     @property
+    def by_element(self) -> bool:
+        return True
+
+    @property
     def extends(self) -> bool:
         return True
 

@@ -118,6 +118,16 @@ def interval_bounds(net: Net, inputs: Mapping[str, Format]) -> dict[str, Interva
         bounds[v.name] = Interval((f.lo - f.zero) * scale + offset, (f.hi - f.zero) * scale + offset)
     for fb in net.feedback:
         bounds[fb.state.name] = Interval.of(-np.inf, np.inf, net.values[fb.state.name].size)
+    bounds |= _computed(net, bounds)
+    for fb in net.feedback:  # what bounds the next value of a state, whatever the state is, bounds the state
+        after, start = bounds[fb.next], np.ravel(fb.state.initial)
+        bounds[fb.state.name] = Interval(np.minimum(after.lo, start), np.maximum(after.hi, start))
+    return bounds | _computed(net, bounds)
+
+
+def _computed(net: Net, known: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Bounds of what ops compute, given those of inputs and fed-back states."""
+    bounds = dict(known)
     for op in net.ops:
         with np.errstate(invalid="ignore"):
             results = op.range([bounds[name] for name in op.inputs])

@@ -19,7 +19,7 @@ def extended_values(net: Net) -> set[str]:
     reached = _forward(net, {f.state.name for f in net.feedback}, lambda op: op.passes or op.extends)
 
     def plain(op: Op) -> bool:
-        if op.kind in ("dense", "layout"):
+        if op.kind in ("dense", "layout") or (op.kind == "curve" and not op.reads_extended):
             return op.outputs[0] in (following if op.kind == "dense" else reached)
         return op.extends or (op.passes and _source(op, makers).extends)
 

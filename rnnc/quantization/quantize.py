@@ -19,7 +19,7 @@ from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values
-from rnnc.quantization.heads import OUTPUT_HEADROOM, Heads
+from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -33,6 +33,10 @@ EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
 FINEST_COPY = 1 / 1024
 """Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy by element."""
+WHOLE = 2.0**10
+"""An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
+FINEST_ELEMENT = 2.0**-24
+"""Of the largest element: the least room of one in an extended value, however little it moved."""
 SMALLEST_STATE = 2.0**-20
 """Room for a state that was always 0."""
 STILL = (
@@ -113,19 +117,29 @@ class _Builder:
         bound = float(self.ranges.bounds[feedback.next].magnitude.max(initial=0.0))
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
         if feedback.next in self.extended:
-            form = extended_format(max(limit, self._extended_limit(feedback.next)))
+            form = self.extended_form(feedback.next, self._by_element(feedback.next))
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
         return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
 
-    def _extended_limit(self, name: str) -> float:
-        """Room for an extended value: for that of the states that it is the next value of as well."""
+    def extended_form(self, name: str, by_element: bool = False) -> Format:
+        """Room for an extended value, and for the states that it is the next value of; with an LSB for each element where that
+        is possible and their ranges are unlike: none may wait for its first step in another's."""
         passed = self.net.passed(name)
         states = [f.state for f in self.net.feedback if f.next in passed or name in self.net.passed(f.next)]
-        starts = [float(np.abs(s.initial).max(initial=0.0)) for s in states]
-        reach = max(float(self.ranges.reach(n).max(initial=0.0)) for n in (name, *(s.name for s in states)))
-        bound = float(self.ranges.bounds[name].magnitude.max(initial=0.0))
-        return max(min(EXTENDED_HEADROOM * reach, bound), *starts, SMALLEST_STATE)
+        starts = [np.abs(s.initial).ravel() for s in states]
+        reach = np.maximum.reduce([self.ranges.reach(n) for n in (name, *(s.name for s in states))])
+        bound = self.ranges.bounds[name].magnitude
+        seen = np.minimum(EXTENDED_HEADROOM * reach, bound)
+        limit = np.maximum.reduce([np.where(bound <= WHOLE * reach, bound, seen), *starts])
+        largest = max(float(limit.max(initial=0.0)), SMALLEST_STATE)
+        limit = np.where(reach > 0, np.maximum(limit, max(largest * FINEST_ELEMENT, SMALLEST_STATE)), largest)
+        unlike = by_element and largest > UNLIKE * float(limit.min())
+        return extended_format(limit if unlike else largest)
+
+    def _by_element(self, name: str) -> bool:
+        """Whether the op that computes a value can give it an LSB for each element."""
+        return any(name in op.outputs and op.by_element for op in self.net.ops)
 
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
@@ -141,7 +155,7 @@ class _Builder:
         if have.bits == 32 and not satisfies(have, "gate", ()) and accept not in PREACTIVATIONS:
             return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.kind == "layout" and op.outputs[0] in self.extended:
-            return self._convert(name, extended_format(self._extended_limit(op.inputs[index])), f"{name}.extended")
+            return self._convert(name, self.extended_form(op.inputs[index]), f"{name}.extended")
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")
@@ -150,7 +164,8 @@ class _Builder:
         """An extended value as it is for what needs all its bits; else as a preactivation or int16."""
         have, accept = self.formats[name], op.accepts(index)
         if op.passes or op.reads_extended or op.outputs[0] in self.extended:
-            if satisfies(have, accept, self.values[name].shape):
+            taken = have.uniform or op.passes or op.by_element
+            if taken and satisfies(have, accept, self.values[name].shape):
                 return name
             return self._convert(name, replace(have, scale=have.scale.max()), f"{name}.common")
         if accept in ("gate", "logit"):
@@ -267,7 +282,7 @@ class _OpQuantizer:
 
     def extended(self) -> Format | None:
         name = self.op.outputs[0]
-        return extended_format(self.builder._extended_limit(name)) if name in self.builder.extended else None
+        return self.builder.extended_form(name, self.op.by_element) if name in self.builder.extended else None
 
     def wants8(self, index: int = 0) -> bool:
         readers = list(self._readers(index))

@@ -133,31 +133,32 @@ class PlotPoint:
     """A point of a plot of what one pays and gets: on the ``front`` no other is better in one thing and as good in all."""
 
     name: str
-    instructions: int
+    costs: tuple[float, ...]
     sqnr_db: float
     front: bool
     proposed: bool
 
 
-def plot_choices(choices: Sequence[PlotPoint], x_label: str, file: str) -> None:
-    """Draw SQNR over instructions into a PNG, the front joined by a line.
+def plot_choices(choices: Sequence[PlotPoint], labels: Sequence[str], file: str) -> None:
+    """Draw SQNR over each of the costs into a PNG, side by side; the choices of the front have another colour.
 
     Raises UsageError where the file cannot be written, MissingTool without matplotlib.
     """
-    figure = _figure(figsize=(8, 5))
-    ax = figure.subplots()
-    front = sorted((c for c in choices if c.front), key=lambda c: c.instructions)
-    ax.plot([c.instructions for c in front], [c.sqnr_db for c in front], color="tab:blue", linewidth=1)
-    for c in choices:
-        color = "tab:orange" if c.proposed else "tab:blue" if c.front else "0.6"
-        ax.plot(c.instructions, c.sqnr_db, "o", color=color)
-        ax.annotate(c.name, (c.instructions, c.sqnr_db), textcoords="offset points", xytext=(6, 4), fontsize=7)
-    ax.set_xlabel(x_label)
-    ax.set_ylabel("SQNR, dB")
-    ax.set_title("orange: proposed; line: no other choice is better in one thing and as good in all others", fontsize=8)
-    ax.margins(0.15)
-    ax.ticklabel_format(useOffset=False)
-    low, high = ax.get_ylim()
-    middle, reach = (low + high) / 2, max(high - low, LEAST_DB) / 2
-    ax.set_ylim(middle - reach, middle + reach)
+    figure = _figure(figsize=(6 * len(labels), 5))
+    figure.suptitle(
+        "orange: proposed; blue: no other choice is better in one thing and as good in all others", fontsize=8
+    )
+    for k, (label, ax) in enumerate(zip(labels, figure.subplots(1, len(labels), squeeze=False)[0], strict=True)):
+        for c in choices:
+            color = "tab:orange" if c.proposed else "tab:blue" if c.front else "0.6"
+            at = c.costs[k], c.sqnr_db
+            ax.plot(*at, "o", color=color)
+            ax.annotate(c.name, at, textcoords="offset points", xytext=(6, 4), fontsize=7)
+        ax.set_xlabel(label)
+        ax.set_ylabel("SQNR, dB")
+        ax.margins(0.15)
+        ax.ticklabel_format(useOffset=False)
+        low, high = ax.get_ylim()
+        middle, reach = (low + high) / 2, max(high - low, LEAST_DB) / 2
+        ax.set_ylim(middle - reach, middle + reach)
     _save(figure, file)

@@ -18,10 +18,10 @@ from rnnc.options import NUMBER_OF_AN_INPUT, NUMBER_OF_AN_OUTPUT, Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.extend import extended_values
+from rnnc.quantization.slow import feedback_gain, still_rising
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.experiments import Experiments, in_integers
 from rnnc.verification.occupancy import Occupancy
-from rnnc.verification.slow import feedback_gain, still_rising
 from rnnc.verification.units import crowded_input, crowded_output
 from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Measurement

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnc.activations import RELU, Activation
+from rnnc.activations import IDENTITY, RELU
 from rnnc.net import Feedback, State
 from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
@@ -102,7 +102,7 @@ def linked(s: Sketch) -> None:
 def rnn_slow(s: Sketch) -> None:
     """An RNN of ReLU or linear units that forgets in a hundred steps."""
     n, columns, h = s.name("rnn"), s.size, s.width()
-    function = RELU if s.rng.random() < 0.5 else Activation("affine", 0.5, 0.1)
-    turn = np.linalg.qr(s.rng.standard_normal((h, h)))[0] * 0.99 / function.slope
+    function = RELU if s.rng.random() < 0.5 else IDENTITY
+    turn = np.linalg.qr(s.rng.standard_normal((h, h)))[0] * 0.99
     layer = Rnn(n, (s.value,), (f"{n}.y",), s.weights(h, columns), turn, s.bias(h), s.initial(h), function)
     s.add(layer, h)

@@ -130,6 +130,39 @@ def rotations(b: Builder) -> tuple[Shapes, list[str]]:
     return {"x": [1, 3], "s": [1, 6]}, ["y"]
 
 
+def unlike(b: Builder) -> tuple[Shapes, list[str]]:
+    """Averages of Pa, of degrees and of shares in one state, what is added up of them, their larger half, and their squares."""
+    units, leak = np.array([100.0, 1.0, 0.01]), b.const(np.array(0.99))
+    x = b.op("Mul", "x", b.const(units))
+    s = b.op("Add", b.op("Mul", "s", leak), b.op("Mul", x, b.const(np.array(0.01))), out="s_next")
+    bent = b.op("PRelu", b.op("Sub", s, "top"), b.const(np.array([0.2, 0.5, 0.9])))
+    b.op("Max", b.op("Add", b.op("Mul", bent, b.const(np.array(0.1))), "top"), b.op("Mul", s, leak), out="top_next")
+    b.op("Add", b.op("Mul", "power", leak), b.op("Mul", s, s), out="power_next")
+    rows = b.const(np.diag([0.9, 0.99, 0.5]) + 1e-4 * np.outer(1 / units, units))
+    b.op("Add", b.op("MatMul", "mixed", rows), b.op("Mul", s, b.const(np.array(0.1))), out="mixed_next")
+    return {name: [1, 3] for name in ("x", "s", "top", "power", "mixed")}, []
+
+
+def bent(b: Builder) -> tuple[Shapes, list[str]]:
+    """Softplus, ELU and a GELU of leaky sums, and what follows x at the speed of a softsign."""
+    for name, function, gain in (("a", "Softplus", 0.05), ("b", "Elu", 0.1), ("c", "Gelu", 0.1)):
+        kept = b.op("Mul", name, b.const(np.array(0.99)))
+        b.op(function, b.op("Add", kept, b.op("Mul", "x", b.const(np.array(gain)))), out=f"{name}_next")
+    change = b.op("Mul", b.op("Softsign", b.op("Sub", "x", "d")), b.const(np.array(0.01)))
+    b.op("Add", "d", change, out="d_next")
+    return {name: [1, 3] for name in ("x", "a", "b", "c", "d")}, []
+
+
+def levels(b: Builder) -> tuple[Shapes, list[str]]:
+    """A running log-sum-exp, and the logarithm of an average power."""
+    new, old = (b.op("Mul", b.op("Exp", v), b.const(np.array(k))) for v, k in (("x", 0.01), ("s", 0.99)))
+    b.op("Log", b.op("Add", old, new), out="s_next")
+    power = b.op("Mul", b.op("Mul", "x", "x"), b.const(np.array(0.01)))
+    v = b.op("Add", b.op("Mul", "v", b.const(np.array(0.99))), power, out="v_next")
+    b.op("Log", b.op("Add", v, b.const(np.array(1e-3))), out="y")
+    return {"x": [1, 3], "s": [1, 3], "v": [1, 3]}, ["y"]
+
+
 FORMS: dict[str, Form] = {
     "slstm": Form(slstm, 50.0),
     "mlstm": Form(mlstm, 50.0),
@@ -138,6 +171,9 @@ FORMS: dict[str, Form] = {
     "counters": Form(counters, 50.0),
     "observer": Form(observer, 50.0),
     "rotations": Form(rotations, 50.0),
+    "levels": Form(levels, 50.0),
+    "bent": Form(bent, 50.0),
+    "unlike": Form(unlike, 50.0),
 }
 
 

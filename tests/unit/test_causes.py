@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from rnnc.options import Options
-from rnnc.verification.slow import _followed, feedback_gain, longest, still_rising
+from rnnc.quantization.slow import _followed, feedback_gain, longest, still_rising
 from tests.support.faults import FAULTS, GAINS, OBSERVER, Fault, slow_recurrence
 from tests.support.graphs import Builder
 from tests.support.small import FEATURES, recording, small

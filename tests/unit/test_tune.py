@@ -55,8 +55,8 @@ def test_every_combination_of_few_layers_is_tried() -> None:
     heard: list[tuple[int, int]] = []
     found = tune(small(), _data(), Options(), progress=lambda done, total: heard.append((done, total)))
     assert found.layers == ("lstm0",) and not found.counted
-    assert [c.a8 for c in found.candidates] == [(), ("lstm0",)]
-    a16, a8 = found.candidates
+    a16, a8 = (c for c in found.candidates if c.weights == "auto")
+    assert (a16.a8, a8.a8) == ((), ("lstm0",))
     assert a16.sqnr_db > a8.sqnr_db > 20
     assert heard[-1][0] == heard[-1][1]
     compiled = rnnc.compile_model(small(), _data(), layer_precision={"lstm0": "a8"})
@@ -145,9 +145,36 @@ def _has_matplotlib() -> bool:
 def test_budgets_that_nothing_keeps_to_fail() -> None:
     answer = _run("--calib", "calib.npz", "--budget-flash", "10")
     assert answer.exit_code == 1 and "no choice fits the budget" in answer.stderr
-    assert "8 bits in a16 and a8 alike" in answer.stderr
+    assert "weights have 8 bits at least" in answer.stderr
     answer = _run("--calib", "calib.npz", "--budget-instructions", "1")
     assert answer.exit_code == 1 and "The fewest instructions are" in answer.stderr
+
+
+@pytest.mark.usefixtures("estimates")
+def test_weights_and_operands_are_ranked_together() -> None:
+    found = tune(small(), _data(), Options(target="cortex-m4"))
+    labels = {c.weights: c for c in found.candidates if not c.a8}
+    assert {"8", "auto", "16"} <= set(labels) and any(label.startswith("+") for label in labels)
+    narrow, full = labels["8"], labels["16"]
+    assert narrow.wide == () and set(full.wide) == {"lstm0", "dense0"}
+    assert full.sqnr_db > narrow.sqnr_db + 5 and full.flash > 1.5 * narrow.flash
+    assert all(narrow.flash <= c.flash <= full.flash for c in found.candidates)
+    assert found.proposed is not None and found.proposed.flash <= labels["auto"].flash
+    shares = [c for c in found.candidates if c.weights.startswith("+") and not c.a8]
+    for c in shares:
+        again = rnnc.compile_model(small(), _data(), weights="8", wide=c.wide, verify=False)
+        assert again.report["cost"]["flash_weights"] <= (1 + float(c.weights[1:-1]) / 100 + 0.05) * narrow.flash
+
+
+def test_8_bit_operands_that_save_no_instructions_do_not_pay() -> None:
+    a16, a8, wide = (
+        Candidate((), 50, 900, 80, 1000, "8"),
+        Candidate(("a",), 40, 900, 70, 990, "8"),
+        _candidate("a", 60, 9),
+    )
+    assert Tuning(("a",), "cortex-m4", True, (a16, a8, wide), None).idle_a8 == (a16, a8)
+    quicker = Candidate(("a",), 40, 900, 70, 800, "8")
+    assert Tuning(("a",), "cortex-m55", True, (a16, quicker, wide), None).idle_a8 is None
 
 
 @pytest.mark.usefixtures("here")
