@@ -109,6 +109,16 @@ def cost(qnet: QNet, target: str) -> TargetMeasurement:
     return measured
 
 
+def counted(name: str, targets: Sequence[str] = TARGETS) -> list[str]:
+    """For each target ``median/most; bytes of code`` of an op."""
+    qnet, cells = integers(ROWS[name]), []
+    for target in targets:
+        m = cost(qnet, target)
+        assert m.instructions
+        cells.append(f"{m.instructions.median:,}/{m.instructions.most:,}; {m.footprint.code:,}")
+    return cells
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each op: median and most instructions of a step, and bytes of code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -119,13 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{'op':<26}" + "".join(f"{t:>24}" for t in targets))
     print(f"{'':<26}" + "".join(f"{'median/most; code B':>24}" for _ in targets))
     for name in chosen.op or ROWS:
-        qnet = integers(ROWS[name])
-        cells = []
-        for target in targets:
-            m = cost(qnet, target)
-            assert m.instructions
-            cells.append(f"{m.instructions.median:,}/{m.instructions.most:,}; {m.footprint.code:,}")
-        print(f"{name:<26}" + "".join(f"{c:>24}" for c in cells), flush=True)
+        print(f"{name:<26}" + "".join(f"{c:>24}" for c in counted(name, targets)), flush=True)
 
 
 if __name__ == "__main__":
