@@ -10,12 +10,12 @@ BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST  := $(BIN)/python -m pytest
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
-BENCHMARKS = $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchmarks/*.py))
 
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test check format golden zoo targets bench docs wheel clean
+.PHONY: help demo test check format golden zoo targets bench bench-ops docs wheel clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -27,6 +27,7 @@ help:
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target; minutes"
 	@echo "bench    the benchmarks in benchmarks/"
+	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site"
 	@echo "wheel    sdist and wheel in dist/"
 	@echo "clean    remove everything that is not source"
@@ -62,6 +63,9 @@ targets: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+bench-ops: $(VENV)/.dev
+	$(BIN)/python benchmarks/op_cost.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import op_cost
 from _cells import SIZES, Cell, cell_qnet, package
 from host_speed import compare, table
 
@@ -98,6 +99,7 @@ def sections() -> Iterator[str]:
                     footprints += [_footprint(title, target, row[2])] if cell != "rnn" else []
             yield ""
     yield from wide_rows()
+    yield from ops()
     yield "## Memory and stack at 32,64, a16, bytes\n"
     yield (
         "| cell | target | code | tables | weights | state | scratch | stack seen | stack bound |\n|---"
@@ -130,6 +132,16 @@ def wide_rows() -> Iterator[str]:
             cells = [f"{count(m)}; {m.footprint.weights if m else '-'} B" for m in found]
             print(f"{cell} int16 {target}: {' '.join(cells)}", file=sys.stderr)
             yield f"| {TITLES[cell]} | {target} | {' | '.join(cells)} |"
+    yield ""
+
+
+def ops() -> Iterator[str]:
+    """What one op costs alone in a package: instructions, and bytes of code."""
+    yield "## One op, from call to return\n"
+    yield "Median and most instructions of a step, and bytes of code; int16 in and out, int8 weights.\n"
+    yield f"| op | {' | '.join(op_cost.TARGETS)} |\n|---|" + "---|" * len(op_cost.TARGETS)
+    for name in op_cost.ROWS:
+        yield f"| {name} | {' | '.join(op_cost.counted(name))} |"
     yield ""
 
 

@@ -53,7 +53,7 @@ def leading_zeros(v: Ints) -> Ints:
 
 
 def sqrt(v: Ints) -> Ints:
-    """The square root of a uint32, rounded to nearest: 0..65536. In C a loop over 16 bits."""
+    """The square root of a uint32, rounded to nearest: 0..65536. In C a table and two steps, of 0 or from 2^30 on."""
     root = np.floor(np.sqrt(uint32(v, "sqrt").astype(np.float64))).astype(np.int64)
     return np.asarray(root + (v - root * root > root))
 

@@ -12,7 +12,7 @@ typedef struct {
 } rnnc_argmax_params;
 
 /* y: [outer][inner], the index of the largest element of each vector, the lowest of equal ones. */
-static inline void rnnc_argmax(const rnnc_argmax_params *p, const void *x, uint16_t *y)
+RNNC_KERNEL void rnnc_argmax(const rnnc_argmax_params *p, const void *x, uint16_t *y)
 {
     const rnnc_along *a = &p->along;
     uint16_t i, j, k, n = 0;

@@ -13,7 +13,7 @@ typedef struct {
 } rnnc_clip_params;
 
 /* y = min(max(x, lo), hi), elementwise.  x, y: [size]. */
-static inline void rnnc_limit(const rnnc_clip_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_limit(const rnnc_clip_params *p, const void *x, void *y)
 {
     const int16_t *limits = p->limits;
     uint16_t i;

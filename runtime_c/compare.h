@@ -14,7 +14,7 @@ typedef struct {
 } rnnc_compare_params;
 
 /* y = lo <= x <= hi ? 1 : 0, elementwise.  y: Q1.14. */
-static inline void rnnc_compare(const rnnc_compare_params *p, const void *x, int16_t *y)
+RNNC_KERNEL void rnnc_compare(const rnnc_compare_params *p, const void *x, int16_t *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;

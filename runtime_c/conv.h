@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "fixed.h"
+#include "results.h"
 #include "rows.h"
 #include "window.h"
 
@@ -53,8 +54,8 @@ static inline void rnnc_conv_line8(const rnnc_window *w, const int8_t *line, int
 }
 
 /* The operand of one position.  x: frames, oldest first.  patch: [columns]. */
-static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, void *patch,
-                                   uint16_t row, uint16_t column)
+RNNC_KERNEL void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, void *patch,
+                                 uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
     const int32_t first = (int32_t)column * w->stride_width - w->left;
@@ -77,31 +78,29 @@ static inline void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, voi
     }
 }
 
-static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void *patch, void *v,
-                                  void *y, int wide)
+RNNC_KERNEL void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void *patch, void *v,
+                                void *y, int wide)
 {
-    enum { block = RNNC_GROUP < 4 ? 4 : RNNC_GROUP };
-    uint16_t positions = (uint16_t)(p->window.out_height * p->window.out_width);
-    uint16_t row, column, at = 0, r, k;
+    enum { block = RNNC_GROUP < 16 ? 16 : RNNC_GROUP };
+    const rnnc_results results = {p->bias,       p->scale, p->rows, p->y_bits,
+                                  p->zero_point, p->lo,    p->hi};
+    const size_t positions = (size_t)p->window.out_height * p->window.out_width;
+    uint16_t row, column;
+    size_t at = 0, r;
     for (row = 0; row < p->window.out_height; row++) {
         for (column = 0; column < p->window.out_width; column++, at++) {
             const int8_t *w = p->weights;
             const void *operand;
             rnnc_conv_patch(p, x, patch, row, column);
             operand = rnnc_prepared(v, patch, p->x_bits, p->columns);
-            for (r = 0; r < p->rows; r = (uint16_t)(r + block)) {
+            for (r = 0; r < p->rows; r += block) {
                 int32_t a[block];
-                uint16_t left = (uint16_t)(p->rows - r), n = left < block ? left : block;
+                size_t left = p->rows - r;
+                size_t n = p->rows % block && left < block ? left : block;
                 uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
                 w = wide ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
                          : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
-                for (k = 0; k < n; k++) {
-                    int32_t value =
-                        rnnc_requantize1(a[k] + rnnc_rom_i32(&p->bias[r + k]), &p->scale[r + k]) +
-                        p->zero_point;
-                    rnnc_put(y, p->y_bits, (uint16_t)((r + k) * positions + at),
-                             rnnc_clip(value, p->lo, p->hi));
-                }
+                rnnc_put_row_results(&results, a, n, r, y, r * positions + at, positions);
             }
         }
     }
@@ -109,15 +108,14 @@ static inline void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void
 
 /* y = W patch + b at each position.  x: frames, oldest first.  patch: [columns], scratch.  v: scratch, the patch as the kernel
  * takes it.  y: [rows][out_height][out_width]. */
-static inline void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v,
-                             void *y)
+RNNC_KERNEL void rnnc_conv(const rnnc_conv_params *p, const void *x, void *patch, void *v, void *y)
 {
     rnnc_conv_rows(p, x, patch, v, y, 0);
 }
 
 /* The same of wide rows. */
-static inline void rnnc_conv_wide(const rnnc_conv_params *p, const void *x, void *patch, void *v,
-                                  void *y)
+RNNC_KERNEL void rnnc_conv_wide(const rnnc_conv_params *p, const void *x, void *patch, void *v,
+                                void *y)
 {
     rnnc_conv_rows(p, x, patch, v, y, 1);
 }

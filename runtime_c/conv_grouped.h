@@ -4,12 +4,14 @@
 #include <stdint.h>
 
 #include "fixed.h"
+#include "results.h"
 #include "window.h"
 
 typedef struct {
     rnnc_window window;
-    const void *
-        weights; /* [rows][taps][channels of a group][kernel_height][kernel_width], int8 or int16 */
+    /* [rows][taps][channels of a group][kernel_height][kernel_width], int8 or int16; where each channel has a row of its
+     * own, rows are the last axis */
+    const void *weights;
     const int32_t *bias;      /* [rows] */
     const rnnc_scale1 *scale; /* [rows] */
     uint16_t rows, rows_of_group, channels_of_group;
@@ -19,134 +21,82 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_conv_grouped_params;
 
-/* The products of one line of the kernel, from column `at` of a frame's line on; line: its first element, -1 for padding. */
-static inline int32_t rnnc_conv_grouped_line(const rnnc_conv_grouped_params *p, const int8_t *w,
-                                             const void *frame, int32_t line, int32_t at)
-{
-    const rnnc_window *g = &p->window;
-    const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
-    const int16_t *v = (const int16_t *)frame + (whole ? line + at : 0);
-    int32_t sum = 0;
-    uint16_t j;
-    for (j = 0; whole && j < g->kernel_width; j++) {
-        sum += (int32_t)rnnc_rom_i8(w++) * v[(size_t)j * g->dilation_width];
-    }
-    for (; j < g->kernel_width; j++) {
-        int32_t value = line >= 0 && at >= 0 && at < g->width
-                            ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
-                            : p->outside;
-        sum += (int32_t)rnnc_rom_i8(w++) * value;
-        at += g->dilation_width;
-    }
-    return sum;
-}
+/* Rows that follow one another see channels that do: as many as a vector holds are computed together. */
+#define RNNC_IS_DEPTHWISE(p) ((p)->rows_of_group == 1 && (p)->channels_of_group == 1)
 
-/* The products of one row at one position; w: its weights.  |sum| < 2^31 by certificate. */
-static inline int32_t rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const int8_t *w,
-                                            const void *x, uint16_t first, uint16_t row,
-                                            uint16_t column)
+/* Bias and products of one vector of rows at one position, `row` of them and the channels that they see from `channel` on: `step`
+ * channels further for each row.  |sum| < 2^31 by certificate. */
+RNNC_KERNEL rnnc_vector rnnc_conv_grouped_sum(const rnnc_conv_grouped_params *p, const void *x,
+                                              uint8_t bits, size_t row, size_t channel, size_t step,
+                                              uint16_t line, uint16_t column, size_t left)
 {
     const rnnc_window *g = &p->window;
-    const int32_t first_column = (int32_t)column * g->stride_width - g->left;
-    uint16_t t, c, i;
-    int32_t sum = 0;
+    const size_t columns =
+        (size_t)g->taps * p->channels_of_group * g->kernel_height * g->kernel_width;
+    const size_t plane = (size_t)g->height * g->width;
+    const size_t row_step = RNNC_IS_DEPTHWISE(p) ? 1 : columns;
+    const size_t tap_step = RNNC_IS_DEPTHWISE(p) ? p->rows : 1;
+    rnnc_vector sum = rnnc_v_constants(p->bias, row, 1, left);
+    size_t n = row * row_step;
+    uint16_t t, c, i, j;
+    RNNC_UNROLL
     for (t = 0; t < g->taps; t++) {
         const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
-        for (c = first; c < first + p->channels_of_group; c++) {
+        for (c = 0; c < p->channels_of_group; c++) {
+            RNNC_UNROLL
             for (i = 0; i < g->kernel_height; i++) {
-                int32_t line = rnnc_window_line(g, c, row, i);
-                sum += rnnc_conv_grouped_line(p, w, frame, line, first_column);
-                w += g->kernel_width;
+                RNNC_UNROLL
+                for (j = 0; j < g->kernel_width; j++, n += tap_step) {
+                    int32_t at = rnnc_window_at(g, c, line, column, i, j);
+                    rnnc_vector w = rnnc_v_weights(p->weights, bits, n, row_step, left);
+                    rnnc_vector v = at < 0
+                                        ? rnnc_v_of(p->outside)
+                                        : rnnc_v_get(frame, p->x_bits, channel * plane + (size_t)at,
+                                                     step * plane, left);
+                    sum = rnnc_v_add(sum, rnnc_v_mul(w, v));
+                }
             }
         }
     }
     return sum;
+}
+
+/* Of int8 weights, or of int16. */
+RNNC_KERNEL void rnnc_conv_grouped_rows(const rnnc_conv_grouped_params *p, const void *x, void *y,
+                                        uint8_t bits)
+{
+    const rnnc_window *g = &p->window;
+    const rnnc_results results = {p->bias,       p->scale, p->rows, p->y_bits,
+                                  p->zero_point, p->lo,    p->hi};
+    const size_t positions = (size_t)g->out_height * g->out_width;
+    const size_t vector = RNNC_IS_DEPTHWISE(p) ? RNNC_VECTOR : 1;
+    size_t k, at;
+    uint16_t row, column;
+    for (k = 0; k < p->rows; k += vector) {
+        const size_t left = RNNC_IS_DEPTHWISE(p) ? RNNC_LEFT(p->rows, k) : 1;
+        size_t first = k / p->rows_of_group * p->channels_of_group;
+        at = k * positions;
+        for (row = 0; row < g->out_height; row++) {
+            for (column = 0; column < g->out_width; column++, at++) {
+                rnnc_vector a = rnnc_conv_grouped_sum(p, x, bits, k, first, p->channels_of_group,
+                                                      row, column, left);
+                rnnc_put_results(&results, a, k, y, at, positions, left);
+            }
+        }
+    }
 }
 
 /* A convolution whose output channels each see a group of the input's: depthwise where a group is one channel.
  * x: frames, oldest first.  y: [rows][out_height][out_width]. */
-static inline void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_conv_grouped(const rnnc_conv_grouped_params *p, const void *x, void *y)
 {
-    const rnnc_window *g = &p->window;
-    uint16_t columns =
-        (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
-    uint16_t k, row, column, n = 0;
-    for (k = 0; k < p->rows; k++) {
-        uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
-        const int8_t *w = (const int8_t *)p->weights + (size_t)k * columns;
-        for (row = 0; row < g->out_height; row++) {
-            for (column = 0; column < g->out_width; column++) {
-                int32_t a =
-                    rnnc_conv_grouped_sum(p, w, x, first, row, column) + rnnc_rom_i32(&p->bias[k]);
-                int32_t v = rnnc_requantize1(a, &p->scale[k]) + p->zero_point;
-                rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
-            }
-        }
-    }
+    rnnc_conv_grouped_rows(p, x, y, 8);
 }
 
 /* The same of int16 weights. */
-static inline int32_t rnnc_conv_grouped_wide_line(const rnnc_conv_grouped_params *p,
-                                                  const int16_t *w, const void *frame, int32_t line,
-                                                  int32_t at)
+RNNC_KERNEL void rnnc_conv_grouped_wide(const rnnc_conv_grouped_params *p, const void *x, void *y)
 {
-    const rnnc_window *g = &p->window;
-    const int whole = line >= 0 && rnnc_window_whole(g, at) && p->x_bits == 16;
-    const int16_t *v = (const int16_t *)frame + (whole ? line + at : 0);
-    int32_t sum = 0;
-    uint16_t j;
-    for (j = 0; whole && j < g->kernel_width; j++) {
-        sum += (int32_t)rnnc_rom_i16(w++) * v[(size_t)j * g->dilation_width];
-    }
-    for (; j < g->kernel_width; j++) {
-        int32_t value = line >= 0 && at >= 0 && at < g->width
-                            ? rnnc_get(frame, p->x_bits, (uint16_t)(line + at))
-                            : p->outside;
-        sum += (int32_t)rnnc_rom_i16(w++) * value;
-        at += g->dilation_width;
-    }
-    return sum;
-}
-
-static inline int32_t rnnc_conv_grouped_wide_sum(const rnnc_conv_grouped_params *p,
-                                                 const int16_t *w, const void *x, uint16_t first,
-                                                 uint16_t row, uint16_t column)
-{
-    const rnnc_window *g = &p->window;
-    const int32_t first_column = (int32_t)column * g->stride_width - g->left;
-    uint16_t t, c, i;
-    int32_t sum = 0;
-    for (t = 0; t < g->taps; t++) {
-        const void *frame = rnnc_window_tap(g, x, p->x_bits, t);
-        for (c = first; c < first + p->channels_of_group; c++) {
-            for (i = 0; i < g->kernel_height; i++) {
-                int32_t line = rnnc_window_line(g, c, row, i);
-                sum += rnnc_conv_grouped_wide_line(p, w, frame, line, first_column);
-                w += g->kernel_width;
-            }
-        }
-    }
-    return sum;
-}
-
-static inline void rnnc_conv_grouped_wide(const rnnc_conv_grouped_params *p, const void *x, void *y)
-{
-    const rnnc_window *g = &p->window;
-    uint16_t columns =
-        (uint16_t)(g->taps * p->channels_of_group * g->kernel_height * g->kernel_width);
-    uint16_t k, row, column, n = 0;
-    for (k = 0; k < p->rows; k++) {
-        uint16_t first = (uint16_t)(k / p->rows_of_group * p->channels_of_group);
-        const int16_t *w = (const int16_t *)p->weights + (size_t)k * columns;
-        for (row = 0; row < g->out_height; row++) {
-            for (column = 0; column < g->out_width; column++) {
-                int32_t a = rnnc_conv_grouped_wide_sum(p, w, x, first, row, column) +
-                            rnnc_rom_i32(&p->bias[k]);
-                int32_t v = rnnc_requantize1(a, &p->scale[k]) + p->zero_point;
-                rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
-            }
-        }
-    }
+    rnnc_conv_grouped_rows(p, x, y, 16);
 }
 
 #endif

@@ -13,7 +13,7 @@ typedef struct {
 } rnnc_curve_params;
 
 /* A function by chords between knots.  x, y: [size].  |chord| <= 2^16 2^12 by certificate "chord". */
-static inline void rnnc_curve(const rnnc_curve_params *p, const void *x, int16_t *y)
+RNNC_KERNEL void rnnc_curve(const rnnc_curve_params *p, const void *x, int16_t *y)
 {
     int32_t lowest = -((int32_t)1 << (p->x_bits - 1)), mask = ((int32_t)1 << p->shift) - 1;
     uint16_t i;

@@ -10,7 +10,7 @@
 #define RNNC_EXTENDED_MAX 536870912 /* 2^29 */
 
 /* Element i of an operand; one of 8 or 16 bits is shifted left by 14: |result| <= 2^29. */
-static inline int32_t rnnc_lifted(const void *v, uint8_t bits, int16_t zero, uint16_t i)
+RNNC_KERNEL int32_t rnnc_lifted(const void *v, uint8_t bits, int16_t zero, size_t i)
 {
     if (bits == 32) {
         return ((const int32_t *)v)[i];
@@ -58,15 +58,15 @@ static inline int32_t rnnc_picked(uint8_t pick, int32_t u, int32_t v)
 }
 
 /* y = gain_a a + gain_b b + offset, elementwise, clipped to lo .. hi; |sum| < 2^31 by certificate "sum". */
-static inline void rnnc_extended_sum(const rnnc_extended_sum_params *p, const void *a,
-                                     const void *b, void *y)
+RNNC_KERNEL void rnnc_extended_sum(const rnnc_extended_sum_params *p, const void *a, const void *b,
+                                   void *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;
     for (i = 0; i < l->count[0]; i++) {
         for (j = 0; j < l->count[1]; j++) {
             for (k = 0; k < l->count[2]; k++) {
-                uint16_t at = rnnc_offset(l->scale, i, j, k), g = (uint16_t)(at * p->operands);
+                size_t at = rnnc_offset(l->scale, i, j, k), g = at * p->operands;
                 int32_t x = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_mul30(rnnc_rom_i32(&p->gains[g]), x);
                 v = rnnc_by_power(v, rnnc_rom_i8(&p->shifts[g]));
@@ -93,15 +93,15 @@ typedef struct {
 } rnnc_extended_product_params;
 
 /* y = gain a b, elementwise.  |a|, |b| <= 2^29: the product <= 2^28 + 2. */
-static inline void rnnc_extended_product(const rnnc_extended_product_params *p, const void *a,
-                                         const void *b, void *y)
+RNNC_KERNEL void rnnc_extended_product(const rnnc_extended_product_params *p, const void *a,
+                                       const void *b, void *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;
     for (i = 0; i < l->count[0]; i++) {
         for (j = 0; j < l->count[1]; j++) {
             for (k = 0; k < l->count[2]; k++) {
-                uint16_t at = rnnc_offset(l->scale, i, j, k);
+                size_t at = rnnc_offset(l->scale, i, j, k);
                 int32_t u = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_lifted(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
                 v = rnnc_mul30(rnnc_rom_i32(&p->gains[at]), rnnc_mul30(u, v));

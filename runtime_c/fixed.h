@@ -2,7 +2,9 @@
 #ifndef RNNC_FIXED_H
 #define RNNC_FIXED_H
 /* Fixed-point arithmetic in 32 bits. `>>` of a negative number must round towards minus infinity. */
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "rom.h"
 
@@ -16,10 +18,12 @@ typedef struct {
     uint8_t p;  /* 0 .. 24 */
 } rnnc_scale1;
 
+#ifndef RNNC_CLIP
 static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
 {
     return x < lo ? lo : x > hi ? hi : x;
 }
+#endif
 
 /* u d / 2^15, rounded.  |u| <= 32768, |d| <= 2^30: each product <= 2^30 + 2^14, the sum <= 2^30 + 2^15. */
 static inline int32_t rnnc_mul15(int32_t u, int32_t d)
@@ -95,14 +99,22 @@ static inline int rnnc_count_down(uint16_t *left)
     return 1;
 }
 
+#ifndef RNNC_COPY
+/* memcpy. */
+static inline void rnnc_copy(void *to, const void *from, size_t bytes)
+{
+    memcpy(to, from, bytes);
+}
+#endif
+
 /* Element i of a vector of 8 or 16-bit integers. */
-static inline int32_t rnnc_get(const void *v, uint8_t bits, uint16_t i)
+RNNC_KERNEL int32_t rnnc_get(const void *v, uint8_t bits, size_t i)
 {
     return bits == 8 ? ((const int8_t *)v)[i] : ((const int16_t *)v)[i];
 }
 
 /* The same of 8, 16 or 32 bits. */
-static inline int32_t rnnc_read(const void *v, uint8_t bits, uint16_t i)
+RNNC_KERNEL int32_t rnnc_read(const void *v, uint8_t bits, size_t i)
 {
     return bits == 32 ? ((const int32_t *)v)[i] : rnnc_get(v, bits, i);
 }
@@ -141,7 +153,7 @@ static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
 #endif
 
 /* Store x, which fits, in 8, 16 or 32 bits. */
-static inline void rnnc_put(void *v, uint8_t bits, uint16_t i, int32_t x)
+RNNC_KERNEL void rnnc_put(void *v, uint8_t bits, size_t i, int32_t x)
 {
     if (bits == 8) {
         ((int8_t *)v)[i] = (int8_t)x;

@@ -41,6 +41,9 @@ static const uint16_t RNNC_ROM rnnc_rsqrt_table[48] = {
 /* Zero bits above the highest one; 31 for 0. */
 static inline uint8_t rnnc_leading_zeros(uint32_t v)
 {
+#if defined(__GNUC__) && (defined(__ARM_FEATURE_CLZ) || defined(__x86_64__))
+    return (uint8_t)(v ? __builtin_clz(v) : 31);
+#else
     uint8_t n = 0;
     if (v < (uint32_t)1 << 16) {
         n = 16;
@@ -59,21 +62,7 @@ static inline uint8_t rnnc_leading_zeros(uint32_t v)
         v <<= 2;
     }
     return (uint8_t)(n + (v < (uint32_t)1 << 31));
-}
-
-/* The square root, rounded to nearest: 0 .. 65536. */
-static inline uint32_t rnnc_sqrt(uint32_t v)
-{
-    uint32_t root = 0, bit;
-    for (bit = (uint32_t)1 << 30; bit != 0; bit >>= 2) {
-        uint32_t trial = root + bit;
-        root >>= 1;
-        if (v >= trial) {
-            v -= trial;
-            root += bit;
-        }
-    }
-    return root + (v > root);
+#endif
 }
 
 /* 2^31 / sqrt(m) for m >= 2^30: 32768 .. 65535, relative error < 2^-14.7.
@@ -93,6 +82,30 @@ static inline uint32_t rnnc_rsqrt(uint32_t m)
     }
     return r;
 }
+
+/* The square root of 0, or of m >= 2^30, rounded to nearest: 0, 32768 .. 65536.
+ * A step from the table to r = 2^31 / sqrt(m), relative error < 2^-11.5; with it s = m r / 2^31, a step to within 1 of the root, and
+ * its neighbours.  |m - s^2| < 2^22; s <= 65535: s^2 + s < 2^32. */
+#ifndef RNNC_SQRT
+static inline uint32_t rnnc_sqrt(uint32_t m)
+{
+    uint32_t r, s;
+    int32_t error;
+    if (m == 0) {
+        return 0;
+    }
+    r = rnnc_rom_u16(&rnnc_rsqrt_table[(m >> 26) - 16]);
+    error = (int32_t)1073741824 - (int32_t)((m >> 16) * ((r * r + 32768u) >> 16));
+    r += (uint32_t)(((int32_t)r * (error >> 14)) >> 17);
+    s = ((m >> 16) * r) >> 15;
+    s = s > 65535u ? 65535u : s;
+    error = (int32_t)(m - s * s);
+    s += (uint32_t)(((error >> 8) * (int32_t)r) >> 24);
+    s = s > 65535u ? 65535u : s;
+    s += m > s * s + s;
+    return s - (m <= s * s - s);
+}
+#endif
 
 /* 2^16 2^-(t/65536), t: 0 .. 65535: 32768 .. 65535, error <= 1.5 LSB. */
 static inline uint32_t rnnc_exp2(uint32_t t)

@@ -3,7 +3,6 @@
 #define RNNC_HISTORY_H
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "fixed.h"
 
@@ -15,16 +14,16 @@ typedef struct {
 
 /* The oldest frame leaves, x comes in as the newest.  x: [size], or 0 once the input has ended.
  * history: [frames][size], oldest first. */
-static inline void rnnc_history(const rnnc_history_params *p, const void *x, void *history)
+RNNC_KERNEL void rnnc_history(const rnnc_history_params *p, const void *x, void *history)
 {
-    size_t bytes = (size_t)p->size * (p->bits / 8u);
+    const size_t bytes = (size_t)p->size * (p->bits / 8u);
     uint8_t *to = (uint8_t *)history;
     uint16_t k;
     for (k = 1; k < p->frames; k++, to += bytes) {
-        memcpy(to, to + bytes, bytes);
+        rnnc_copy(to, to + bytes, bytes);
     }
     if (x) {
-        memcpy(to, x, bytes);
+        rnnc_copy(to, x, bytes);
         return;
     }
     for (k = 0; k < p->size; k++) {

@@ -3,7 +3,6 @@
 #define RNNC_LAYOUT_H
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "fixed.h"
 
@@ -18,13 +17,13 @@ typedef struct {
 } rnnc_layout_params;
 
 /* One row along the last axis. */
-static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, void *y,
-                                   uint16_t from, uint16_t to)
+RNNC_KERNEL void rnnc_layout_row(const rnnc_layout_params *p, const void *x, void *y, uint16_t from,
+                                 uint16_t to)
 {
     uint16_t i;
     if (p->from3 == 1 && p->to3 == 1 && p->zero == 0 && p->x_bits == p->y_bits) {
         const size_t bytes = p->x_bits / 8u;
-        memcpy((int8_t *)y + to * bytes, (const int8_t *)x + from * bytes, p->n3 * bytes);
+        rnnc_copy((int8_t *)y + to * bytes, (const int8_t *)x + from * bytes, p->n3 * bytes);
         return;
     }
     for (i = 0; i < p->n3; i++) {
@@ -36,7 +35,7 @@ static inline void rnnc_layout_row(const rnnc_layout_params *p, const void *x, v
 }
 
 /* Moves elements; x and y do not overlap.  Indices of both are below 65536. */
-static inline void rnnc_layout(const rnnc_layout_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_layout(const rnnc_layout_params *p, const void *x, void *y)
 {
     uint16_t i, j, k;
     for (i = 0; i < p->n0; i++) {

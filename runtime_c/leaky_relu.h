@@ -16,7 +16,7 @@ typedef struct {
 } rnnc_leaky_relu_params;
 
 /* y = slope x, one slope below zero and one above.  |x slope| < 2^31 by certificate "product". */
-static inline void rnnc_leaky_relu(const rnnc_leaky_relu_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_leaky_relu(const rnnc_leaky_relu_params *p, const void *x, void *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;

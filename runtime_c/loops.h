@@ -2,6 +2,7 @@
 #ifndef RNNC_LOOPS_H
 #define RNNC_LOOPS_H
 /* Walking through the elements of a result whose operands are broadcast, and their weighting. */
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fixed.h"
@@ -19,9 +20,16 @@ typedef struct {
     uint8_t shift; /* 0 .. 30 */
 } rnnc_line;
 
-static inline uint16_t rnnc_offset(const uint16_t step[3], uint16_t i, uint16_t j, uint16_t k)
+/* y = (a factor_a + b factor_b + offset) >> shift. */
+typedef struct {
+    int32_t offset; /* rounding and zero points */
+    int16_t factor_a, factor_b;
+    uint8_t shift; /* 0 .. 30 */
+} rnnc_sum;
+
+RNNC_KERNEL size_t rnnc_offset(const uint16_t step[3], size_t i, size_t j, size_t k)
 {
-    return (uint16_t)(i * step[0] + j * step[1] + k * step[2]);
+    return i * step[0] + j * step[1] + k * step[2];
 }
 
 /* |x factor| + |offset| < 2^31 by certificate "sum". */

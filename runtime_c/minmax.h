@@ -15,14 +15,14 @@ typedef struct {
 } rnnc_minmax_params;
 
 /* y = max(a, b) or min(a, b), elementwise. */
-static inline void rnnc_minmax(const rnnc_minmax_params *p, const void *a, const void *b, void *y)
+RNNC_KERNEL void rnnc_minmax(const rnnc_minmax_params *p, const void *a, const void *b, void *y)
 {
     const rnnc_loops *l = &p->loops;
     uint16_t i, j, k, n = 0;
     for (i = 0; i < l->count[0]; i++) {
         for (j = 0; j < l->count[1]; j++) {
             for (k = 0; k < l->count[2]; k++) {
-                uint16_t at = rnnc_offset(l->scale, i, j, k);
+                size_t at = rnnc_offset(l->scale, i, j, k);
                 int32_t u = rnnc_get(a, p->a_bits, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_get(b, p->b_bits, rnnc_offset(l->b, i, j, k));
                 u = rnnc_on_line(&p->lines_a[at], u);

@@ -25,14 +25,14 @@ typedef struct {
 
 /* One more push into the history.  x: 0 once the input has ended.  seen: [0] frames, [1] pushes past the end, each up to
  * the length of the history. */
-static inline void rnnc_pool_count(const rnnc_pool_count_params *p, const void *x, int16_t *seen)
+RNNC_KERNEL void rnnc_pool_count(const rnnc_pool_count_params *p, const void *x, int16_t *seen)
 {
     int16_t *count = &seen[x ? 0 : 1];
     *count = (int16_t)(*count < (int16_t)p->frames ? *count + 1 : *count);
 }
 
 /* How many of the taps in time lie on frames, and not before the first or past the last. */
-static inline uint16_t rnnc_pool_taps(const rnnc_pool_average_params *p, const int16_t *seen)
+RNNC_KERNEL uint16_t rnnc_pool_taps(const rnnc_pool_average_params *p, const int16_t *seen)
 {
     int32_t end = (int32_t)p->frames - seen[1];
     uint16_t t, n = 0;
@@ -44,8 +44,8 @@ static inline uint16_t rnnc_pool_taps(const rnnc_pool_average_params *p, const i
 }
 
 /* The sum of channel c at one position.  |sum| < 2^31 by certificate. */
-static inline int32_t rnnc_pool_sum(const rnnc_pool_average_params *p, const void *x, uint16_t c,
-                                    uint16_t row, uint16_t column)
+RNNC_KERNEL int32_t rnnc_pool_sum(const rnnc_pool_average_params *p, const void *x, uint16_t c,
+                                  uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
     int32_t sum = 0;
@@ -63,8 +63,8 @@ static inline int32_t rnnc_pool_sum(const rnnc_pool_average_params *p, const voi
 }
 
 /* x: frames, oldest first.  seen: [2], or 0 where every tap counts.  y: [channels][out_height][out_width]. */
-static inline void rnnc_pool_average(const rnnc_pool_average_params *p, const void *x,
-                                     const int16_t *seen, void *y)
+RNNC_KERNEL void rnnc_pool_average(const rnnc_pool_average_params *p, const void *x,
+                                   const int16_t *seen, void *y)
 {
     const rnnc_window *w = &p->window;
     uint16_t taps = seen ? rnnc_pool_taps(p, seen) : w->taps;

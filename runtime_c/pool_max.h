@@ -13,8 +13,8 @@ typedef struct {
 } rnnc_pool_max_params;
 
 /* The largest element of channel c at one position. */
-static inline int32_t rnnc_pool_max_at(const rnnc_pool_max_params *p, const void *x, uint16_t c,
-                                       uint16_t row, uint16_t column)
+RNNC_KERNEL int32_t rnnc_pool_max_at(const rnnc_pool_max_params *p, const void *x, uint16_t c,
+                                     uint16_t row, uint16_t column)
 {
     const rnnc_window *w = &p->window;
     int32_t best = p->lowest;
@@ -33,7 +33,7 @@ static inline int32_t rnnc_pool_max_at(const rnnc_pool_max_params *p, const void
 }
 
 /* x: frames, oldest first.  y: [channels][out_height][out_width]. */
-static inline void rnnc_pool_max(const rnnc_pool_max_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_pool_max(const rnnc_pool_max_params *p, const void *x, void *y)
 {
     const rnnc_window *w = &p->window;
     uint16_t c, row, column, n = 0;

@@ -13,7 +13,7 @@ typedef struct {
 } rnnc_reduce_max_params;
 
 /* y: [outer][inner], the largest or smallest element of each vector. */
-static inline void rnnc_reduce_max(const rnnc_reduce_max_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_reduce_max(const rnnc_reduce_max_params *p, const void *x, void *y)
 {
     const rnnc_along *a = &p->along;
     uint16_t i, j, k, n = 0;

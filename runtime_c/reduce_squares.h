@@ -37,8 +37,8 @@ static inline int32_t rnnc_scaled_squares(uint32_t squares, uint8_t doublings, u
 }
 
 /* The sum of a vector's squares over 4^shift, <= 2^31: each element is shifted to at most limit. */
-static inline uint32_t rnnc_sum_of_squares(const rnnc_reduce_squares_params *p, const void *x,
-                                           uint16_t first, uint8_t *shift)
+RNNC_KERNEL uint32_t rnnc_sum_of_squares(const rnnc_reduce_squares_params *p, const void *x,
+                                         uint16_t first, uint8_t *shift)
 {
     uint16_t j, at;
     uint32_t peak = 0, squares = 0;
@@ -60,8 +60,7 @@ static inline uint32_t rnnc_sum_of_squares(const rnnc_reduce_squares_params *p, 
 }
 
 /* y: [outer][inner], a multiple of the sum of each vector's squares, or its root. */
-static inline void rnnc_reduce_squares(const rnnc_reduce_squares_params *p, const void *x,
-                                       int16_t *y)
+RNNC_KERNEL void rnnc_reduce_squares(const rnnc_reduce_squares_params *p, const void *x, int16_t *y)
 {
     uint16_t i, k, n = 0;
     for (i = 0; i < p->along.outer; i++) {

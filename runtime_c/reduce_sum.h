@@ -18,7 +18,7 @@ typedef struct {
 } rnnc_reduce_sum_params;
 
 /* y: [outer][inner], a multiple of the sum of each vector.  |sum 2^up| <= 2^30 by certificate "sum". */
-static inline void rnnc_reduce_sum(const rnnc_reduce_sum_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_reduce_sum(const rnnc_reduce_sum_params *p, const void *x, void *y)
 {
     const rnnc_along *a = &p->along;
     uint16_t i, j, k, n = 0;

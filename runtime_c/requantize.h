@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "fixed.h"
+#include "vector.h"
 
 typedef struct {
     const rnnc_scale1 *scale; /* [scales]: y = x m / 2^p, m of 15 bits */
@@ -15,17 +16,20 @@ typedef struct {
 
 /* The same value in another format.  x: [size], 8 or 16 bits, or 32 with 14 more fraction bits.  y: [size].
  * |x m| <= 2^16 * 2^15 by certificate. */
-static inline void rnnc_requantize(const rnnc_requantize_params *p, const void *x, void *y)
+RNNC_KERNEL void rnnc_requantize(const rnnc_requantize_params *p, const void *x, void *y)
 {
-    uint16_t i;
-    for (i = 0; i < p->size; i++) {
-        const rnnc_scale1 *s = &p->scale[p->scales > 1 ? i : 0];
-        int32_t v = p->x_bits == 32 ? (((const int32_t *)x)[i] + 8192) >> 14
-                                    : rnnc_get(x, p->x_bits, i) - p->x_zero;
-        uint8_t shift = rnnc_rom_u8(&s->p);
-        v *= (int32_t)rnnc_rom_u16(&s->m);
-        v = (v + ((int32_t)1 << shift >> 1)) >> shift;
-        rnnc_put(y, p->y_bits, i, rnnc_clip(v + p->y_zero, p->lo, p->hi));
+    size_t k, n = p->size, step = p->scales > 1;
+    rnnc_v_scale s = rnnc_v_scales(p->scale, 0, step, RNNC_LEFT(n, 0));
+    RNNC_BY_TWO
+    for (k = 0; k < n; k += RNNC_VECTOR) {
+        const size_t left = RNNC_LEFT(n, k);
+        rnnc_vector v = rnnc_v_get(x, p->x_bits, k, 1, left);
+        v = p->x_bits == 32 ? rnnc_v_round(v, rnnc_v_of(14)) : rnnc_v_plus(v, -p->x_zero);
+        if (step) {
+            s = rnnc_v_scales(p->scale, k, step, left);
+        }
+        v = rnnc_v_plus(rnnc_v_round(rnnc_v_mul(v, s.m), s.p), p->y_zero);
+        rnnc_v_put(y, p->y_bits, k, 1, rnnc_v_clip(v, p->lo, p->hi), left);
     }
 }
 

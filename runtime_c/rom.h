@@ -16,6 +16,10 @@
 #define RNNC_ROM RNNC_PLACE
 #define RNNC_ROM_BUFFER(n) 1 /* elements that a buffer of rnnc_rom_bytes needs for n */
 #define RNNC_PARAMS(type, symbol) (&(symbol)) /* a parameter struct where the kernel can read it */
+#ifdef __GNUC__
+#define RNNC_KERNEL static inline __attribute__((always_inline))
+#define RNNC_APART __attribute__((noinline))
+#endif
 static inline int8_t rnnc_rom_i8(const int8_t *p)
 {
     return *p;
@@ -53,6 +57,18 @@ static inline const void *rnnc_rom_bytes(void *buffer, const void *p, size_t n)
     (void)n;
     return p;
 }
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define RNNC_UNROLL _Pragma("GCC unroll 4") /* a short loop whose count the compiler knows */
+#define RNNC_TWICE _Pragma("GCC unroll 2")
+#else
+#define RNNC_UNROLL
+#define RNNC_TWICE
+#endif
+#ifndef RNNC_KERNEL
+#define RNNC_KERNEL static inline /* into its caller, where the parameters are constants */
+#define RNNC_APART                /* not into the step */
 #endif
 
 /* A weight of a wide row, int16: two bytes at any address, the low one first. */

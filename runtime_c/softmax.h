@@ -54,7 +54,7 @@ static inline uint32_t rnnc_sum_of_terms(const rnnc_along *a, const int32_t *x, 
 
 /* x: logits, 12 fraction bits.  y: Q0.15.  One division a vector.
  * share <= divisor, so share reciprocal <= 2^31 + 2^15. */
-static inline void rnnc_softmax(const rnnc_softmax_params *p, const int32_t *x, int16_t *y)
+RNNC_KERNEL void rnnc_softmax(const rnnc_softmax_params *p, const int32_t *x, int16_t *y)
 {
     const rnnc_along *a = &p->along;
     uint16_t i, j, k;

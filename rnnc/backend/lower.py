@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.backend.folding import fold
 from rnnc.backend.guards import Counter, Guard, Guards, counters_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
@@ -109,6 +110,7 @@ class _Lowering:
         self.places.update({f.state.name: states[f.state.name] for f in q.feedback})
         guards = Guards(q, self.namer)
         copies = self._place_outputs(outputs, states, guards)
+        self._place_next_states(states)
         pool = self._allocate()
         steps: list[tuple[Guard, Call | Copy]] = [
             (self._guard(op, call, guards), self._call(op, call, states, pool, guards.source(op)))
@@ -121,6 +123,8 @@ class _Lowering:
         flush, frames = self._ends()
         counters = (*counters_of(declared), *(c for c in (flush, frames) if c))
         overlap = self._overlap(inputs, members, counters)
+        regions = _regions(steps)
+        regions, folded = (regions, ()) if self.target.rom else fold(self.name, regions)
         return Program(
             name=self.name,
             target=self.target,
@@ -137,7 +141,8 @@ class _Lowering:
             scratch=pool.sizes,
             arrays=tuple(self.arrays),
             params=tuple(self.params),
-            regions=_regions(steps),
+            regions=regions,
+            folded=folded,
             headers=tuple(sorted(self.headers)),
             kernels=tuple(source.replace("@", symbol) for source, symbol in self.kernels.items()),
             operands=tuple(sorted(self.operands)),
@@ -199,6 +204,20 @@ class _Lowering:
                 self.places[root] = own
         return copies
 
+    def _place_next_states(self, states: Mapping[str, StatePlace]) -> None:
+        """Let the next value of a state be computed in its place where nothing reads the state from then on."""
+        q = self.qnet
+        ends = {self._root(v) for v in (*(f.next for f in q.feedback), *(o.value for o in q.outputs))}
+        for f in q.feedback:
+            root, makers = self._root(f.next), [i for i, op in enumerate(q.ops) if self._root(f.next) in op.outputs]
+            read_later = (
+                any(self._root(name) == f.state.name for op in q.ops[makers[0] :] for name in op.inputs)
+                if makers
+                else True
+            )
+            if not read_later and root not in self.places and f.state.name not in ends:
+                self.places[root] = states[f.state.name]
+
     @cached_property
     def _views(self) -> dict[str, str]:
         """Values that are others in the same memory: outputs of ops without calls."""
@@ -239,7 +258,7 @@ class _Lowering:
                         most = max(before.length, s.length)
                         pool[name] = Request(name, POOLS[s.ctype], most, before.first, now)
         for f in self.qnet.feedback:
-            if self._in_state(f.next):
+            if self._in_state(f.next) and self.places[self._root(f.next)] != self.places[f.state.name]:
                 name = f"{f.state.name}.next"
                 pool[name] = Request(name, POOLS[f.state.format.ctype], f.state.size, end, end)
         return allocate(pool.values())
@@ -340,6 +359,8 @@ class _Lowering:
         first, then = [], []
         for f in self.qnet.feedback:
             guard, source, ctype = guards.values[f.next], self._place(f.next, pool), f.state.format.ctype
+            if source == states[f.state.name]:
+                continue
             if self._in_state(f.next):
                 through = pool.place(f"{f.state.name}.next", ctype)
                 first.append((guard, Copy(through, source, f.state.size, ctype)))
@@ -351,7 +372,7 @@ class _Lowering:
         self, members: Sequence[Member], counters: Sequence[Counter], pool: Pool, overlap: Overlap | None
     ) -> Cost:
         tables = sum(a.bytes for a in self.arrays if a.role == "table")
-        tables += sum(self.target.table_bytes[name] for name in self.tables)
+        tables += sum(self.target.table_bytes[name] for name in self.target.named_tables(self.tables))
         one = sum(m.bytes for m in members) + 2 * len(counters)
         return Cost(
             macs=self.macs * (overlap.steps if overlap else 1),

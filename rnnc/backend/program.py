@@ -123,6 +123,25 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
+class FoldedKernel:
+    """A C function ``symbol`` for the calls of ``function`` by ``ops``.
+
+    Args:
+        struct: C type of the parameters.
+        parameters: of the function after the parameter struct, as C has them, and ``arguments``: their names.
+        fields: of the struct; None for those that each call has its own of.
+    """
+
+    symbol: str
+    function: str
+    ops: tuple[str, ...]
+    struct: str
+    parameters: str
+    arguments: tuple[str, ...]
+    fields: tuple[tuple[str, Initializer | None], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Copy:
     """``size`` elements of ``ctype`` from one place to another."""
 
@@ -264,6 +283,7 @@ class Program:
         frames: the counter of the frames in a window, None for an endless stream.
         operands: the sizes of the buffers for operands.
         kernels: definitions of functions that runtime_c does not contain.
+        folded: functions in which the parameters of their calls are constants.
         computed: every value that an op computes, in order.
         overlap: how overlapping windows are computed, None if there are none. ``members`` and ``counters`` are those of one.
     """
@@ -287,6 +307,7 @@ class Program:
     headers: tuple[str, ...]
     operands: tuple[OperandBytes, ...]
     kernels: tuple[str, ...]
+    folded: tuple[FoldedKernel, ...]
     cost: Cost
     computed: tuple[Computed, ...]
     overlap: Overlap | None = None

@@ -16,7 +16,7 @@ INTEGERS = {f"{u}int{bits}_t": (u, bits) for u in ("", "u") for bits in (8, 16, 
 
 def overflows(struct: str, fields: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, int, str]]:
     """The fields of a struct, and of structs in it, whose integers do not fit: name, value, C type."""
-    declared = _structs().get(struct, {})
+    declared = field_types(struct)
     for name, value in fields:
         ctype = declared.get(name, "")
         if isinstance(value, tuple):
@@ -26,6 +26,22 @@ def overflows(struct: str, fields: Sequence[tuple[str, Any]]) -> Iterator[tuple[
             lowest = 0 if unsigned else -(1 << (bits - 1))
             if not lowest <= value < lowest + (1 << bits):
                 yield name, int(value), ctype
+
+
+def field_types(struct: str) -> dict[str, str]:
+    """The C type of each field of a struct, that of what it points at for a pointer."""
+    return _structs().get(struct, {})
+
+
+@cache
+def folding_kernels() -> dict[str, tuple[str, str]]:
+    """The kernels that become part of their caller: the struct that they take, and their further parameters."""
+    found = {}
+    for header in sorted((data_root() / "runtime_c").glob("*.h")):
+        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+        for name, struct, parameters in re.findall(r"_KERNEL\s+void\s+(\w+)\(const\s+(\w+) \*p,([^)]*)\)", text):
+            found[name] = struct, " ".join(parameters.split())
+    return found
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -60,6 +60,11 @@ class Target:
             "log2": 130,
             "rsqrt": 96,
         }
+
+    def named_tables(self, used: Collection[str]) -> set[str]:
+        """Those of the tables that kernels name which the target has: a "root" reads that of "rsqrt", or on AVR none."""
+        root = set() if self.rom else {"rsqrt"}
+        return (set(used) - {"root"}) | (root if "root" in used else set())
 
 
 def dsp_operand(columns: int, _: int) -> tuple[str, int]:

@@ -328,8 +328,10 @@ class QConv(QOp):
 
     def _grouped(self, x: Arg) -> KernelCall:
         op, channels = self.op, self.op.geometry.channels
-        data, ctype = self._every.block.weights.ravel(), "int16_t" if self._wide else "int8_t"
-        weights = Constant(f"{self.name}_w", ctype, data, "[rows][taps][channels of a group][kernel]")
+        rows, order = self._every.block.weights, "[rows][taps][channels of a group][kernel]"
+        if op.groups == op.rows == channels:  # depthwise: rows next to each other, as the kernel takes them
+            rows, order = rows.T, "[taps][kernel][rows]"
+        weights = Constant(f"{self.name}_w", "int16_t" if self._wide else "int8_t", rows.ravel(), order)
         groups = (("rows_of_group", op.rows // op.groups), ("channels_of_group", channels // op.groups))
         return KernelCall(
             "rnnc_conv_grouped_wide" if self._wide else "rnnc_conv_grouped",

@@ -1,4 +1,4 @@
-"""Magnitude: ``sqrt(a^2 + b^2 + epsilon)``, as in a spectrum. The squares stay in 32 bits, the root is a loop over bits."""
+"""Magnitude: ``sqrt(a^2 + b^2 + epsilon)``, as in a spectrum. The squares stay in 32 bits, and the root is exact."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class QMagnitude(QOp):
             ("hi", self.formats[0].hi),
         )
         args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
-        return [KernelCall("rnnc_magnitude", "magnitude.h", "rnnc_magnitude_params", fields, args)]
+        return [KernelCall("rnnc_magnitude", "magnitude.h", "rnnc_magnitude_params", fields, args, tables=("root",))]
 
 
 @handles("Magnitude")

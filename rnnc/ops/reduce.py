@@ -209,7 +209,11 @@ class QReduce(QOp):
             ("limit", self.limit),
             ("hi", y.hi),
         )
-        return [KernelCall("rnnc_reduce_squares", "reduce_squares.h", "rnnc_reduce_squares_params", fields, args)]
+        return [
+            KernelCall(
+                "rnnc_reduce_squares", "reduce_squares.h", "rnnc_reduce_squares_params", fields, args, tables=("root",)
+            )
+        ]
 
 
 def _scaled(squares: Ints, doublings: Ints, m: int, p: int) -> Ints:

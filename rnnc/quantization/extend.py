@@ -23,7 +23,7 @@ def extended_values(net: Net) -> set[str]:
             return op.outputs[0] in (following if op.kind == "dense" else reached)
         return op.extends or (op.passes and _source(op, makers).extends)
 
-    leading = _backward((f.next for f in net.feedback), makers, plain)
+    leading = _leading(net, makers, plain)
     states = {f.state.name for f in net.feedback if f.next in leading}
     derived = _forward(net, states, lambda op: op.passes or plain(op))
     read = (
@@ -31,6 +31,58 @@ def extended_values(net: Net) -> set[str]:
     )
     seen = _backward(read, makers, lambda op: op.outputs[0] in derived)
     return _moved(net, leading | states | (seen & derived))
+
+
+def moved_states(net: Net) -> set[str]:
+    """The states that only keep elements: between a state and its next value these are moved, never computed with."""
+    moving = set()
+    for f in net.feedback:
+        after = _forward(net, {f.state.name}, lambda op: True, around=True)
+        before = _before(net, f.state.name)
+        computed = (op for op in net.ops if not (op.passes or op.kind == "layout"))
+        if not any(after.intersection(op.inputs) and before.intersection(op.outputs) for op in computed):
+            moving.add(f.state.name)
+    return moving
+
+
+def moved_values(net: Net) -> dict[str, str]:
+    """By value the state that keeps its elements, of those that layouts move to states that only keep."""
+    makers = {name: op for op in net.ops for name in op.outputs}
+    kept, found = moved_states(net), {}
+    for f in net.feedback:
+        if f.state.name in kept:
+            moved = _backward([f.next], makers, lambda op: op.passes or op.kind == "layout")
+            found.update(dict.fromkeys(moved, f.state.name))
+    return found
+
+
+def _leading(net: Net, makers: Mapping[str, Op], plain: Callable[[Op], bool]) -> set[str]:
+    """The values that plain arithmetic makes the next states of; what it takes from a state that only moves is one as well.
+
+    A sum over a window takes away again what it added: both need the same bits.
+    """
+    nexts = {f.state.name: f.next for f in net.feedback}
+    kept = moved_states(net)
+    while True:
+        leading = _backward((n for state, n in nexts.items() if state not in kept), makers, plain)
+        read = {n for op in net.ops if leading.intersection(op.outputs) for n in op.inputs} & kept
+        if not read:
+            return leading
+        kept -= read
+
+
+def _before(net: Net, state: str) -> set[str]:
+    """The values that a state is made of, over any number of steps."""
+    makers = {name: op for op in net.ops for name in op.outputs}
+    nexts = {f.state.name: f.next for f in net.feedback}
+    found: set[str] = set()
+    todo = [state]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += makers[name].inputs if name in makers else [nexts[name]] if name in nexts else []
+    return found
 
 
 def _following(net: Net) -> set[str]:
@@ -61,12 +113,17 @@ def _backward(ends: Iterable[str], makers: Mapping[str, Op], passes: Callable[[O
     return found
 
 
-def _forward(net: Net, start: set[str], passes: Callable[[Op], bool]) -> set[str]:
-    """The values that certain ops make of some, and those."""
-    found = set(start)
-    for op in net.ops:
-        if passes(op) and found.intersection(op.inputs):
-            found.update(op.outputs)
+def _forward(net: Net, start: set[str], passes: Callable[[Op], bool], around: bool = False) -> set[str]:
+    """The values that certain ops make of some, and those; ``around``: in later steps too."""
+    found, before = set(start), 0
+    while len(found) != before:
+        before = len(found)
+        for op in net.ops:
+            if passes(op) and found.intersection(op.inputs):
+                found.update(op.outputs)
+        if not around:
+            break
+        found.update(f.state.name for f in net.feedback if f.next in found)
     return found
 
 

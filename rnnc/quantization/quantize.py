@@ -18,7 +18,7 @@ from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
-from rnnc.quantization.extend import extended_values
+from rnnc.quantization.extend import extended_values, moved_values
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
@@ -75,6 +75,7 @@ class _Builder:
     options: Options
     rows: RowQuantizer
     extended: set[str] = field(init=False)
+    moved: dict[str, str] = field(init=False)
     heads: Heads = field(init=False)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class _Builder:
 
     def __post_init__(self) -> None:
         self.extended = extended_values(self.net)
+        self.moved = moved_values(self.net)
         self.heads = Heads(self.net, self.ranges, self.options)
 
     def build(self) -> QNet:
@@ -156,6 +158,9 @@ class _Builder:
             return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.kind == "layout" and op.outputs[0] in self.extended:
             return self._convert(name, self.extended_form(op.inputs[index]), f"{name}.extended")
+        if op.kind == "layout" and op.outputs[0] in self.moved:
+            state = self.moved[op.outputs[0]]
+            return self._convert(name, self.formats[state], f"{name}.{state}")
         if satisfies(have, accept, self.values[name].shape):
             return self._balanced(op, index, name)
         return self._convert(name, self._acceptable(name, accept), f"{name}.{accept}")

@@ -13,6 +13,7 @@ from rnnc.backend.program import Program
 AVR_ROWS, AVR_WIDE = "rnnc_avr_rows", "rnnc_avr_wide"
 NAKED_FRAMES = {
     "rnnc_dsp_block": 44,
+    "rnnc_dsp_blocks": 56,
     "rnnc_dsp_wide": 36,
     "rnnc_telescope_block": 44,
     "rnnc_telescope_wide": 48,

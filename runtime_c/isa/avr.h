@@ -192,4 +192,20 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
     return w + (size_t)rows * columns * 2;
 }
 
+/* The root bit by bit: cheaper than seven products of 32 bits. */
+#define RNNC_SQRT
+static inline uint32_t rnnc_sqrt(uint32_t v)
+{
+    uint32_t root = 0, bit;
+    for (bit = (uint32_t)1 << 30; bit != 0; bit >>= 2) {
+        uint32_t trial = root + bit;
+        root >>= 1;
+        if (v >= trial) {
+            v -= trial;
+            root += bit;
+        }
+    }
+    return root + (v > root);
+}
+
 #endif

@@ -14,6 +14,7 @@
  * padded with zeros to a multiple of four. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RNNC_GROUP 4
 #define RNNC_LANES 1
@@ -72,6 +73,50 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
                      " pop {r4-r11, pc}\n");
 }
 
+/* Of several blocks, one after the other: `rows` rows.  Pushes 56 bytes, of which the last 20 are, from sp on: where the sums go,
+ * the first activation, the end of the sums, the bytes to skip, the end of the activations.  Registers as above. */
+__attribute__((naked, noinline, unused)) static const int8_t *
+rnnc_dsp_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v,
+                RNNC_UNUSED uint32_t rows)
+{
+    __asm__ volatile(".syntax unified\n"
+                     " push {r4-r11, lr}\n"
+                     " mov lr, r1\n"
+                     " add r3, r0, r3, lsl #2\n"
+                     " ldmia r2!, {r6, r8}\n"
+                     " add r8, r8, r2\n"
+                     " push {r0, r2, r3, r6, r8}\n"
+                     "0: ldr r12, [sp, #4]\n"
+                     " ldr r6, [sp, #12]\n"
+                     " mov.w r0, #0\n"
+                     " mov.w r1, #0\n"
+                     " mov.w r2, #0\n"
+                     " mov.w r3, #0\n"
+                     " mov.w r4, #0\n"
+                     " mov.w r5, #0\n"
+                     " add pc, r6\n"
+                     " nop\n"
+                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
+                     " ldr r8, [sp, #16]\n"
+                     " cmp r12, r8\n"
+                     " bne.w 1b\n"
+                     " lsr.w r0, r0, #8\n"
+                     " orr r0, r0, r1, lsl #24\n"
+                     " sub r0, r0, r2, asr #8\n"
+                     " lsr.w r3, r3, #8\n"
+                     " orr r3, r3, r4, lsl #24\n"
+                     " sub r3, r3, r5, asr #8\n"
+                     " ldr r12, [sp]\n"
+                     " stmia r12!, {r0, r2, r3, r5}\n"
+                     " str r12, [sp]\n"
+                     " ldr r8, [sp, #8]\n"
+                     " cmp r12, r8\n"
+                     " bne.w 0b\n"
+                     " mov r0, lr\n"
+                     " add sp, #20\n"
+                     " pop {r4-r11, pc}\n");
+}
+
 /* Of wide rows.  Pushes 36 bytes.  The loop has 16 columns, of 44 bytes of code for four, of which it passes over in the first
  * turn those that are not there.
  * r3, r10, r12, lr sums; r4, r5 activations; r6 .. r9 weights; r2, r1 their addresses; r11 the end; r0 acc. */
@@ -112,6 +157,50 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
     int32_t y;
     __asm__("asr %0, %1, %2" : "=r"(y) : "r"(x), "r"(s));
     return y;
+}
+
+/* (2^16 u 2 d + 2^31) >> 32, |u| < 2^15.  Saturated 2 d of d = 2^30 is 1 too small, and the result is the same: u / 2^16 < 1 / 2. */
+#define RNNC_V_MUL15
+static inline int32_t rnnc_v_mul15(int32_t u, int32_t d)
+{
+    int32_t y;
+    __asm__("qadd %0, %1, %1" : "=r"(y) : "r"(d));
+    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(y), "r"((int32_t)((uint32_t)u << 16)));
+    return y;
+}
+
+/* Saturation to int16, or to 17 bits, is an instruction; without it where the compiler knows that x fits. */
+#define RNNC_CLIP
+static inline __attribute__((always_inline)) int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
+{
+    if (__builtin_constant_p(lo) && __builtin_constant_p(hi) && hi == 65535 && lo >= -65536) {
+        __asm__("ssat %0, #17, %0" : "+r"(x));
+        return x < lo ? lo : x;
+    }
+    if (__builtin_constant_p(lo) && __builtin_constant_p(hi) && hi == 32767 && lo >= -32768 &&
+        (!__builtin_constant_p(x > 32767) || !__builtin_constant_p(x < -32768))) {
+        __asm__("ssat %0, #16, %0" : "+r"(x));
+        return x < lo ? lo : x;
+    }
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* Eight words at a time where both ends are words'. */
+#define RNNC_COPY
+static inline void rnnc_copy(void *to, const void *from, size_t bytes)
+{
+    if (bytes >= 64 && (((uintptr_t)to | (uintptr_t)from) & 3u) == 0) {
+        size_t end = bytes / 32;
+        __asm__ volatile("1: ldmia %1!, {r3-r6, r8, r10, r12, lr}\n"
+                         " subs %2, #1\n"
+                         " stmia %0!, {r3-r6, r8, r10, r12, lr}\n"
+                         " bne 1b\n"
+                         : "+r"(to), "+r"(from), "+r"(end)
+                         :
+                         : "r3", "r4", "r5", "r6", "r8", "r10", "r12", "lr", "cc", "memory");
+        bytes %= 32;
+    }
+    memcpy(to, from, bytes);
 }
 
 #define RNNC_LUT_INDEX
@@ -159,6 +248,15 @@ static inline const int8_t *rnnc_dsp_block(int32_t *acc, const int8_t *w, const 
     return w + columns * 4;
 }
 
+static inline const int8_t *rnnc_dsp_blocks(int32_t *acc, const int8_t *w, const int32_t *v,
+                                            uint32_t rows)
+{
+    for (; rows; rows -= 4, acc += 4) {
+        w = rnnc_dsp_block(acc, w, v);
+    }
+    return w;
+}
+
 static inline const int8_t *rnnc_dsp_wide(int32_t *acc, const int8_t *w, const int32_t *v)
 {
     int32_t c, r, columns = v[1] / 2;
@@ -201,30 +299,19 @@ static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint
     }
 }
 
+#ifdef __GNUC__
+#define RNNC_DSP_IS_BLOCK(rows) (__builtin_constant_p(rows) && (rows) == 4)
+#else
+#define RNNC_DSP_IS_BLOCK(rows) 0
+#endif
+
 static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                          uint16_t columns, uint16_t rows)
 {
-    uint16_t r;
     (void)bits;
     (void)columns;
-    for (r = 0; r < rows; r = (uint16_t)(r + 4)) {
-        w = rnnc_dsp_block(&acc[r], w, (const int32_t *)v);
-    }
-    return w;
-}
-
-/* At most 16 rows, a number that the compiler knows: no loop. */
-#define RNNC_PRODUCT_FEW
-static inline const int8_t *rnnc_product_few(int32_t *acc, const int8_t *w, const void *v,
-                                             uint8_t bits, uint16_t columns, uint16_t rows)
-{
-    const int32_t *x = (const int32_t *)v;
-    (void)bits;
-    (void)columns;
-    w = rnnc_dsp_block(acc, w, x);
-    w = rows > 4 ? rnnc_dsp_block(acc + 4, w, x) : w;
-    w = rows > 8 ? rnnc_dsp_block(acc + 8, w, x) : w;
-    return rows > 12 ? rnnc_dsp_block(acc + 12, w, x) : w;
+    return RNNC_DSP_IS_BLOCK(rows) ? rnnc_dsp_block(acc, w, (const int32_t *)v)
+                                   : rnnc_dsp_blocks(acc, w, (const int32_t *)v, rows);
 }
 
 static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,

@@ -15,8 +15,11 @@
 
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(8)))
+#include "mve_copy.h"
 #include "mve_gates.h"
+#include "mve_root.h"
 #include "mve_rows.h"
+#include "mve_vector.h"
 #else
 #include <string.h>
 

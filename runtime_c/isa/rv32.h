@@ -224,6 +224,39 @@ rnnc_rv32_wide_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
                                                                  ".option pop\n");
 }
 
+/* Words where both ends are words', else halfwords: eight or four at a time. */
+#define RNNC_RV32_MOVED4(load, store, o0, o1, o2, o3)                                             \
+    load " t0, " o0 "(%1)\n " load " t1, " o1 "(%1)\n " load " t2, " o2 "(%1)\n " load " t3, " o3 \
+         "(%1)\n " store " t0, " o0 "(%0)\n " store " t1, " o1 "(%0)\n " store " t2, " o2         \
+         "(%0)\n " store " t3, " o3 "(%0)\n"
+#define RNNC_RV32_MOVE(to, from, bytes, turn, moved)                                           \
+    do {                                                                                       \
+        const uint8_t *rnnc_end = (const uint8_t *)(from) + (bytes) / (turn) * (turn);         \
+        if ((bytes) >= (turn)) {                                                               \
+            __asm__ volatile("1:\n" moved " addi %1, %1, " #turn "\n addi %0, %0, " #turn "\n" \
+                             " bne %1, %2, 1b\n"                                               \
+                             : "+r"(to), "+r"(from)                                            \
+                             : "r"(rnnc_end)                                                   \
+                             : "t0", "t1", "t2", "t3", "memory");                              \
+            (bytes) %= (turn);                                                                 \
+        }                                                                                      \
+    } while (0)
+#define RNNC_COPY
+static inline void rnnc_copy(void *to, const void *from, size_t bytes)
+{
+    uint32_t both = (uint32_t)to | (uint32_t)from;
+    if ((both & 3u) == 0) {
+        RNNC_RV32_MOVE(to, from, bytes, 32,
+                       RNNC_RV32_MOVED4("lw", "sw", "0", "4", "8", "12")
+                           RNNC_RV32_MOVED4("lw", "sw", "16", "20", "24", "28"));
+        RNNC_RV32_MOVE(to, from, bytes, 4, "lw t0, 0(%1)\n sw t0, 0(%0)\n");
+    } else if ((both & 1u) == 0) {
+        RNNC_RV32_MOVE(to, from, bytes, 8, RNNC_RV32_MOVED4("lh", "sh", "0", "2", "4", "6"));
+        RNNC_RV32_MOVE(to, from, bytes, 2, "lh t0, 0(%1)\n sh t0, 0(%0)\n");
+    }
+    RNNC_RV32_MOVE(to, from, bytes, 1, "lb t0, 0(%1)\n sb t0, 0(%0)\n");
+}
+
 static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
                                            uint16_t columns, uint16_t rows)
 {

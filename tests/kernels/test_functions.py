@@ -37,6 +37,10 @@ MAP(scaled_root, rnnc_scaled_root(a[i], b[i] >> 24 & 31u, (uint16_t)(b[i] & 3276
 RNG = np.random.default_rng(0)
 WIDE = np.concatenate([(2 ** RNG.uniform(0, 32, 100_000)).astype(np.int64), [1, 2, 3, 2**30, 2**31, 2**32 - 1]])
 
+ROOTS = np.arange(2**15 + 1, 2**16)
+NEAR_SQUARES = (ROOTS**2 + np.array([-ROOTS, 1 - ROOTS, ROOTS, ROOTS + 1])).ravel()
+"""Where the rounded root changes."""
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
@@ -62,7 +66,7 @@ def apply(library: ctypes.CDLL, name: str, a: Array, b: Array | None = None) -> 
     ("name", "oracle", "values"),
     [
         ("leading_zeros", functions.leading_zeros, np.concatenate([[0], WIDE])),
-        ("root", functions.sqrt, np.concatenate([[0], WIDE])),
+        ("root", functions.sqrt, np.concatenate([[0], WIDE[WIDE >= 2**30], NEAR_SQUARES])),
         ("reciprocal_root", functions.rsqrt, np.linspace(2**30, 2**32 - 1, 200_001).astype(np.int64)),
         ("exp2_", functions.exp2, np.arange(65536)),
         ("log2_", functions.log2, WIDE),

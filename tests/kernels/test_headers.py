@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from rnnc.verification.footprint import NAKED_FRAMES
 from tests.conftest import require
 from tests.support.packages import WARNINGS, run
 
@@ -35,3 +37,13 @@ def test_constants_in_program_memory(compiler: str, tmp_path: Path) -> None:
     """What an AVR reads by other instructions; elsewhere the same header reads it plainly."""
     flags = {"avr-gcc": ["-mmcu=atmega2560"]}.get(compiler, [])
     check([require(compiler), *flags], ["isa/avr.h", *HEADERS], tmp_path)
+
+
+def test_what_assembly_pushes_is_in_the_bound_of_the_stack() -> None:
+    """A compiler tells no frame of a naked function."""
+    pushing = set()
+    for path in (KERNELS / "isa").glob("*.h"):
+        for name, body in re.findall(r"naked[^;{}]*?\b(rnnc_\w+)\((.*?)\n}\n", path.read_text(), re.DOTALL):
+            if re.search(r"push [{r]|addi sp, sp, -|RNNC_MVE_BLOCKS", body):
+                pushing.add(name)
+    assert "rnnc_dsp_blocks" in pushing and pushing <= set(NAKED_FRAMES)

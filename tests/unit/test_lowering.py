@@ -55,7 +55,7 @@ def test_calls_and_copies_are_spelled_as_statements() -> None:
     text = "rnnc_op(RNNC_PARAMS(rnnc_op_params, n_op_p), due0 ? x : 0, 0, RNNC_RELU);"
     assert statement(p, Call("op", "rnnc_op", params, args)) == text
     copy = Copy(PortPlace("y"), StatePlace("h"), 3, "int16_t")
-    assert statement(p, copy) == "memcpy(y, s->h, 3 * sizeof(int16_t));"
+    assert statement(p, copy) == "rnnc_copy(y, s->h, 3 * sizeof(int16_t));"
 
 
 def streamed(*ops: Conv) -> Program:

@@ -18,12 +18,19 @@ from rnnc.backend.emit.hop import reset_lines
 from rnnc.backend.emit.ports import float_context, loop_lines, port_context
 from rnnc.backend.emit.spelling import initializer, wrapped
 from rnnc.backend.emit.state_access import accessor_context, state_context
-from rnnc.backend.emit.step import flush_head, initial_lines, start_of_window, step_functions, step_head
+from rnnc.backend.emit.step import (
+    flush_head,
+    folded_function,
+    initial_lines,
+    start_of_window,
+    step_functions,
+    step_head,
+)
 from rnnc.backend.emit.usage import usage
 from rnnc.backend.identity import model_id
 from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.overlap import overlap_comment
-from rnnc.backend.program import ConstantArray, Overlap, Params, Port, Program
+from rnnc.backend.program import ConstantArray, Copy, Overlap, Params, Port, Program
 from rnnc.net import Array
 from rnnc.options import FIRST_VERSION
 
@@ -211,13 +218,15 @@ def _flush_comment(program: Program) -> str:
 
 
 def _source(program: Program) -> dict[str, Any]:
+    copies = any(isinstance(work, Copy) for region in program.regions for work in region.work)
+    fixed = {"fixed.h"} if program.live or program.overlap or copies else set()
     return {
-        "headers": [*program.target.isa, *program.headers, *(["fixed.h"] if program.live or program.overlap else [])],
+        "headers": [*program.target.isa, *sorted({*program.headers, *fixed})],
         "mismatch": _mismatch(program),
         "kernels": program.kernels,
         "arrays": [_array(a) for a in program.arrays],
         "params": [_params(p) for p in program.params],
-        "helpers": [start_of_window(program)] if program.overlap else [],
+        "helpers": [*map(folded_function, program.folded), *([start_of_window(program)] if program.overlap else [])],
         "reset": _reset(program),
         "functions": step_functions(program),
     }

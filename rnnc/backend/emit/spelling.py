@@ -45,7 +45,7 @@ def statement(program: Program, work: Call | Copy) -> str:
     """A call of a kernel, or a copy."""
     if isinstance(work, Copy):
         to, source = address(program, work.to), address(program, work.source)
-        return f"memcpy({to}, {source}, {size_of(work.size, work.ctype)});"
+        return f"rnnc_copy({to}, {source}, {size_of(work.size, work.ctype)});"
     params = [f"RNNC_PARAMS({work.params.ctype}, {work.params.symbol})"] if work.params else []
     return f"{work.function}({', '.join([*params, *(_argument(program, a) for a in work.args)])});"
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnnc.backend.emit.expressions import for_each
 from rnnc.backend.emit.hop import step_lines
-from rnnc.backend.emit.spelling import guard_lines, owner, region_lines, wrote
+from rnnc.backend.emit.spelling import guard_lines, initializer, owner, region_lines, wrote
 from rnnc.backend.places import PoolPlace, StatePlace
-from rnnc.backend.program import Member, Port, Program
+from rnnc.backend.program import FoldedKernel, Member, Port, Program
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,19 @@ def step_functions(program: Program) -> list[CFunction]:
     if program.window:
         return [tick, _window_step(program, step_head(program))]
     return [tick, _stream_step(program), _flush(program)]
+
+
+def folded_function(folded: FoldedKernel) -> CFunction:
+    """A kernel of which a call, or all that share the function, has the numbers q, and each its own arrays in p."""
+    fields = [f".{n} = {f'p->{n}' if value is None else initializer(value)}," for n, value in folded.fields]
+    lines = (
+        f"const {folded.struct} q = {{ /* {', '.join(folded.ops)} */",
+        *(f"    {field}" for field in fields),
+        "};",
+        *(["(void)p;"] if all(value is not None for _, value in folded.fields) else []),
+        f"{folded.function}({', '.join(('&q', *folded.arguments))});",
+    )
+    return CFunction(f"static RNNC_APART void {folded.symbol}(const {folded.struct} *p, {folded.parameters})", lines)
 
 
 def step_head(program: Program) -> str:

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "rnnc/fixed.h"
 #include "rnnc/gru.h"
 
 #ifdef RNNC_GROUP
@@ -67,5 +68,5 @@ void tiny_reset(tiny_t *s)
 void tiny_step(tiny_t *s, const int16_t x[TINY_X_LEN], int16_t y[TINY_Y_LEN])
 {
     rnnc_gru_after(RNNC_PARAMS(rnnc_cell_params, tiny_gru0_p), x, s->gru0_h, s->gru0_s, 0, s->work16, 0, RNNC_TANH);
-    memcpy(y, s->gru0_h, 4 * sizeof(int16_t));
+    rnnc_copy(y, s->gru0_h, 4 * sizeof(int16_t));
 }
