@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnc.clock import ALWAYS, EVERY_STEP, Clock, Timing, common_clock
 from rnnc.fixed import Floats, Format, Ints
+from rnnc.interval import Interval
 from rnnc.notebook import NotebookText
 from rnnc.pace import Pace
 from rnnc.rows import Block
@@ -89,24 +90,6 @@ States = dict[str, Array]
 
 def no_probe(_: str, __: Array) -> None:
     """Record nothing."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bounds of each element of a value (flattened), from the ranges of its inputs."""
-
-    lo: Floats
-    hi: Floats
-
-    @property
-    def magnitude(self) -> Floats:
-        """The largest absolute value of each element."""
-        return np.maximum(np.abs(self.lo), np.abs(self.hi))
-
-    @staticmethod
-    def of(lo: float, hi: float, size: int) -> Interval:
-        """The same bounds for ``size`` elements."""
-        return Interval(np.full(size, float(lo)), np.full(size, float(hi)))
 
 
 Accept = Literal["any", "common", "channel", "gate", "logit", "order"]

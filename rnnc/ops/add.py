@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
     Binary,

@@ -13,7 +13,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, round_half_up
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
 from rnnc.ops.elementwise import (
     Combination,

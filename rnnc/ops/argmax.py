@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands
 from rnnc.qnet import Arg, KernelCall, QOp

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, round_half_up
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
 from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Constant, KernelCall, QOp

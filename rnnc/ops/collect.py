@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from rnnc.net import Array, Interval, Quantizer, States
+from rnnc.interval import Interval
+from rnnc.net import Array, Quantizer, States
 from rnnc.ops.reverse import QReverse, Reverse
 from rnnc.qnet import Arg, KernelCall
 

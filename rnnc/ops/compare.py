@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, round_half_up
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, broadcast_scale, shrink, table_shape
 from rnnc.qnet import Arg, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles, join

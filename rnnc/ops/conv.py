@@ -15,7 +15,8 @@ import numpy as np
 
 from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.dense import OUTPUT, dense_call

@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, shift_round
-from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
 from rnnc.ops.extended import is_extended
 from rnnc.ops.extended_curve import QExtendedCurve

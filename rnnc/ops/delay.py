@@ -10,7 +10,8 @@ import numpy as np
 
 from rnnc.clock import Clock
 from rnnc.fixed import Floats, Format
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.qnet import Arg, KernelCall, QOp, QState
 
 

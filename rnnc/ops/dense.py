@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.extended_dense import QExtendedDense

@@ -15,7 +15,8 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32
 from rnnc.functions import fine_power_of_two_16, log2, power_of_two
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.elementwise import (
     Binary,

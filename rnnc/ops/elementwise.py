@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, OverflowInOracle, int32, round_half_up
-from rnnc.net import Array, Interval, Op, Probe, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, States, Value, no_probe
 from rnnc.qnet import Constant
 from rnnc.tracing import Node, Traced, Tracer, join
 

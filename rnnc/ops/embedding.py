@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.qnet import Arg, Constant, KernelCall, QOp
 from rnnc.rows import WEIGHT_MAX, WIDE_WEIGHT_MAX
 from rnnc.tracing import Node, Traced, Tracer, handles

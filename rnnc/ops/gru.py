@@ -19,8 +19,9 @@ import numpy as np
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format
+from rnnc.interval import Interval
 from rnnc.language import GATE
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
 from rnnc.ops.gate_rows import Apart, GateRows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import (

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, operands, shrink, table_shape
 from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp

@@ -15,7 +15,8 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, round_half_up
 from rnnc.functions import log2
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, shrink, table_shape
 from rnnc.ops.extended import Gain, with_room
 from rnnc.ops.power import Argument

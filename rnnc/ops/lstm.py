@@ -19,8 +19,9 @@ import numpy as np
 from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints
+from rnnc.interval import Interval
 from rnnc.language import GATE
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
 from rnnc.ops.gate_rows import GateRows, by_unit, gate_target, safe, two_block
 from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations

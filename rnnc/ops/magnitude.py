@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, multiplier, uint32
 from rnnc.functions import scaled_root
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import (
     Binary,
     Combination,

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.clip import apply_clip
 from rnnc.ops.elementwise import (
     Binary,

@@ -18,7 +18,8 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, uint32
 from rnnc.functions import leading_zeros, rsqrt
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Combination, broadcast_scale, operands
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp

@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
 from rnnc.qnet import KernelCall, QOp
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.conv import Conv
 from rnnc.ops.layout import Move, move_call, strides
 from rnnc.ops.slice import select

@@ -11,7 +11,8 @@ import numpy as np
 
 from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Axis, Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState

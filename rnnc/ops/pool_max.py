@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.clock import Timing
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Geometry, read_spatial
 from rnnc.ops.history import due_ticks, history_state, newest, push_call
 from rnnc.qnet import Arg, KernelCall, QOp, QState

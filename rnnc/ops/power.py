@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, mul15, multiplier, shift_round, uint32
 from rnnc.functions import fine_power_of_two_16, log2, power_of_two
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, operands, reach_of, shrink, table_shape
 from rnnc.ops.extended import is_extended
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp

@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
-from rnnc.net import MOST_COUNTED, Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import MOST_COUNTED, Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, at_least, reach_of
 from rnnc.ops.layout import strides
 from rnnc.qnet import Arg, Bound, KernelCall, QOp

@@ -17,7 +17,8 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier, shift_round, uint32
 from rnnc.functions import leading_zeros, scaled_root
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.along import Along, along, without_axes
 from rnnc.ops.elementwise import operands, reach_of
 from rnnc.ops.extended import with_room

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, multiplier, shift_round
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.stack import Stack
 from rnnc.qnet import KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles

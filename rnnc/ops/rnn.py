@@ -15,8 +15,9 @@ import numpy as np
 
 from rnnc.activations import IDENTITY, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import GATE_FRACTION, Floats
+from rnnc.interval import Interval
 from rnnc.language import GATE
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, Unit, linear, rnn
 from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
 from rnnc.ops.linear_rnn import linear_rnn, near_one, sticks

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Combination, Loops, Pointwise, Shape, broadcast_scale, operands, reach_of
 from rnnc.ops.extended import is_extended
 from rnnc.ops.extended_round import QExtendedRound

@@ -13,7 +13,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.tracing import Node, Traced, Tracer
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise
 from rnnc.ops.extended import extended_copy
 from rnnc.qnet import KernelCall, QOp

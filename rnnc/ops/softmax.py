@@ -18,7 +18,8 @@ import numpy as np
 
 from rnnc.fixed import GATE_FRACTION, HIDDEN, Format, Ints, int32, mul15, uint32
 from rnnc.functions import exp2, leading_zeros, log2
-from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.along import Along, along
 from rnnc.ops.elementwise import Pointwise, operands
 from rnnc.qnet import Arg, Bound, Field, KernelCall, QOp

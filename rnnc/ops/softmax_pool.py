@@ -18,7 +18,8 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier, uint32
 from rnnc.functions import exp2, leading_zeros
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.elementwise import aligned, at_least, operands, reach_of
 from rnnc.ops.softmax import FARTHEST, LOG2_E
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp, QState

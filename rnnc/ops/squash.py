@@ -11,7 +11,8 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import HIDDEN
-from rnnc.net import Accept, Array, Interval, Probe, Quantizer, States, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.elementwise import Pointwise, operands
 from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles

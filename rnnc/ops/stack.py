@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.clock import Timing
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import history_qstate, history_state, newest, push_call
 from rnnc.qnet import KernelCall, QOp, QState

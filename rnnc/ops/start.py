@@ -16,7 +16,8 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.fixed import Floats, Format, Ints, int32, multiplier
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.recurrent import RecurrentNode, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.tracing import InitialState, Node, Tracer

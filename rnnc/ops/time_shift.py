@@ -10,7 +10,8 @@ import numpy as np
 
 from rnnc.clock import Timing
 from rnnc.fixed import Ints
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.history import due_ticks, history_qstate, history_state, newest, push_call
 from rnnc.ops.reverse import backwards

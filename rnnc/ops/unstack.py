@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnc.clock import Clock
 from rnnc.fixed import Format
-from rnnc.net import Accept, Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.qnet import Arg, KernelCall, QOp, QState
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from rnnc.clock import Timing
 from rnnc.fixed import Floats, Format, Ints, int32
-from rnnc.net import Array, Interval, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.interval import Interval
+from rnnc.net import Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.affine import Affine
 from rnnc.ops.clip import Clip
 from rnnc.ops.gate_rows import all_wide

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rnnc.errors import DataError
 from rnnc.fixed import Floats, Format
-from rnnc.net import Array, Interval, Net
+from rnnc.interval import Interval
+from rnnc.net import Array, Net
 from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.quantization.inputs import input_format
 from rnnc.streams import CHUNK, start_net

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.net import Array, Feedback, Interval, Net, Op, Value
+from rnnc.interval import Interval
+from rnnc.net import Array, Feedback, Net, Op, Value
 from rnnc.ops.affine import Affine, TakesAffine
 from rnnc.ops.offset import Offset
 from rnnc.options import Options

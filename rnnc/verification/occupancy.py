@@ -9,7 +9,8 @@ import numpy as np
 
 from rnnc.clock import Clock, common_clock
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.net import Array, Interval
+from rnnc.interval import Interval
+from rnnc.net import Array
 from rnnc.qnet import QNet, QOp, QState
 from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Observer
