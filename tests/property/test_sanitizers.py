@@ -150,7 +150,9 @@ def test_every_kind_of_op_is_among_them() -> None:
     sources = "".join(path.read_text() for path in OPS.glob("*.py"))
     assert set(re.findall(r'kind: ClassVar\[str\] = "(\w+)"', sources)) - kinds == set()
     headers = "".join(path.read_text() for path in KERNELS.glob("*.h"))
-    functions = set(re.findall(r"static inline \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers))
+    functions = set(
+        re.findall(r"(?:static inline|RNNC_KERNEL) \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers)
+    )
     used = functions & set(re.findall(r'"(rnnc_\w+)"', sources))
     assert len(used) > 40 and used - called == set()
 
