@@ -186,10 +186,10 @@ class QExtendedLog(QOp):
         return [np.where(v == 0, form.lo, np.clip(y, form.lo, form.hi))]
 
     def bounds(self) -> list[Bound]:
-        largest = int(self.gain.reach(1 << 29).max()) + int(np.abs(self.constant).max(initial=0))
+        lo, hi = int(self.constant.min()), int(self.gain.reach(1 << 29).max()) + int(self.constant.max())
         return [
             Bound(self.name, "argument", self.argument.worst(self.x), 33),
-            Bound(self.name, "logarithm", largest),
+            Bound(self.name, "logarithm", max(-lo, hi)),
         ]
 
     def calls(self) -> list[KernelCall]:

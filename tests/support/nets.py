@@ -62,7 +62,7 @@ from tests.support.frames import (
     stack,
     window_dense,
 )
-from tests.support.plain_layers import average, linked, rnn_slow
+from tests.support.plain_layers import average, bent, linked, rnn_slow
 from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude, reduced, stepped
 
 Array = np.ndarray[Any, Any]
@@ -205,7 +205,7 @@ LAYERS: dict[str, Layer] = {
         *(curve, leaky_relu, gate, magnitude, reduced, decision, stepped),
         *(pool, depthwise, along_frame, shift, stack, running, rearranged, custom),
         *(backward, window_dense),
-        *(average, linked, rnn_slow),
+        *(average, linked, rnn_slow, bent),
     )
 }
 ENDS = {"backward": -1, "window_dense": 1}

@@ -69,7 +69,12 @@ def _reduced(s: Sketch) -> None:
     s.add(Add(a, (x, s.value), (f"{a}.y",), (shape, (1,)), shape), shape[0])
 
 
-def _leak(s: Sketch) -> None:
+def bent(s: Sketch) -> None:
+    """``held' = f(leak held + gain x)``, f a logarithm or a curve."""
+    _leak(s, ("log", "curve"))
+
+
+def _leak(s: Sketch, kinds: tuple[str, ...] = ("clip", "leaky_relu", "minmax", "add")) -> None:
     """``held' = f(leak held + gain x)``, f one of those that keep 32 bits."""
     x, shape, held = s.value, (s.size,), f"held{len(s.feedback)}"
     pair, none = (shape, shape), np.zeros(1)
@@ -77,10 +82,14 @@ def _leak(s: Sketch) -> None:
     s.add(Affine(leak, (held,), (f"{leak}.y",), s.rng.choice([0.5, 0.99, 0.999], s.size), none, shape, shape), s.size)
     s.add(Affine(gain, (x,), (f"{gain}.y",), s.rng.standard_normal(s.size), none, shape, shape), s.size)
     s.add(Add(n, (f"{leak}.y", f"{gain}.y"), (f"{n}.y",), pair, shape), s.size)
-    kind = str(s.rng.choice(["clip", "leaky_relu", "minmax", "add"]))
+    kind = str(s.rng.choice(kinds))
     n = s.name(kind)
     if kind == "clip":
         s.add(Clip(n, (s.value,), (f"{n}.y",), -3.0, float(s.rng.uniform(1, 30))), s.size)
+    elif kind == "log":
+        s.add(Log(n, (s.value,), (f"{n}.y",), np.ones(shape), np.full(shape, 20.0), shape), s.size)
+    elif kind == "curve":
+        s.add(Curve(n, (s.value,), (f"{n}.y",), FUNCTIONS["Softplus"](Node("", "Softplus", "", (), ()))), s.size)
     elif kind == "leaky_relu":
         s.add(LeakyRelu(n, (s.value,), (f"{n}.y",), np.full(s.size, 0.3), np.ones(s.size), shape), s.size)
     elif kind == "minmax":
