@@ -82,7 +82,7 @@ def _draw(tuning: Tuning, file: str) -> None:
 def _idle(target: str, a16: Candidate, a8: Candidate) -> str:
     return (
         f"8-bit operands do not pay on {target}: with all layers in a8 a step takes {a8.instructions:,} instructions, in a16 "
-        f"{a16.instructions:,}; they save {a16.ram - a8.ram:,} B of RAM and cost {a16.sqnr_db - a8.sqnr_db:.1f} dB"
+        f"{a16.instructions:,}, with {a8.ram:,} and {a16.ram:,} B of RAM; they cost {a16.sqnr_db - a8.sqnr_db:.1f} dB"
     )
 
 
