@@ -14,6 +14,10 @@
     "contract of a target: RNNC_GROUP is no power of two, and rows of 1 to 4 a unit do not fill whole groups"
 #endif
 
+#if RNNC_CALL_ROWS % RNNC_GROUP != 0
+#error "contract of a target: RNNC_CALL_ROWS is no multiple of RNNC_GROUP"
+#endif
+
 #ifndef RNNC_LANES
 #error "contract of a target: RNNC_LANES, the units whose gates are computed together, is missing"
 #elif RNNC_LANES < 1 || (RNNC_LANES & (RNNC_LANES - 1)) != 0

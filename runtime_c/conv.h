@@ -81,7 +81,7 @@ RNNC_KERNEL void rnnc_conv_patch(const rnnc_conv_params *p, const void *x, void 
 RNNC_KERNEL void rnnc_conv_rows(const rnnc_conv_params *p, const void *x, void *patch, void *v,
                                 void *y, int wide)
 {
-    enum { block = RNNC_GROUP < 16 ? 16 : RNNC_GROUP };
+    enum { block = RNNC_CALL_ROWS };
     const rnnc_results results = {p->bias,       p->scale, p->rows, p->y_bits,
                                   p->zero_point, p->lo,    p->hi};
     const size_t positions = (size_t)p->window.out_height * p->window.out_width;

@@ -20,7 +20,7 @@ typedef struct {
 RNNC_KERNEL void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void *v, void *y,
                                  int wide)
 {
-    enum { block = RNNC_GROUP < 16 ? 16 : RNNC_GROUP };
+    enum { block = RNNC_CALL_ROWS };
     const rnnc_results results = {p->bias,       p->scale, p->rows, p->y_bits,
                                   p->zero_point, p->lo,    p->hi};
     size_t i, r;

@@ -7,7 +7,8 @@
  * A target replaces rnnc_prepare, rnnc_product and rnnc_product_wide together with the packing of the weights and the size of a
  * taken operand (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
  * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes.
- * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_prepare writes. contract.h checks all of it. */
+ * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_prepare writes. RNNC_CALL_ROWS is how many rows of a layer of one operand go into a
+ * call: a group, or more where groups follow one another in the packing. contract.h checks all of it. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #error "contract of a target: RNNC_GROUP, the rows that its packing takes together, is missing"
 #endif
 #define RNNC_GROUP 1
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 4 /* four rows at a time share the loads of v */
 #define RNNC_DIRECT  /* an operand is read as it is */
 #define RNNC_OPERAND_BYTES(columns, bits) ((columns) * ((bits) / 8))
@@ -157,6 +159,10 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
     return bits == 8 ? rnnc_wide8(acc, w, (const int8_t *)v, columns, rows)
                      : rnnc_wide16(acc, w, (const int16_t *)v, columns, rows);
 }
+#endif
+
+#ifndef RNNC_CALL_ROWS
+#define RNNC_CALL_ROWS (RNNC_GROUP < 4 ? 4 : RNNC_GROUP)
 #endif
 
 /* rnnc_product beside wide rows of the same batch of units. */

@@ -160,6 +160,7 @@ static inline void rnnc_avr_wide(int32_t *acc, const int8_t *w, const int16_t *v
 #endif
 
 #define RNNC_GROUP 1
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 1
 #define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define RNNC_GROUP 4
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 1
 #define RNNC_OPERAND_BYTES(columns, bits) (4 * (2 + ((columns) + 3) / 4 * 2))
 #define RNNC_DSP_COL4_BYTES 56 /* of the code for four columns */

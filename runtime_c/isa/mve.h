@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define RNNC_GROUP 4
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 4
 #define RNNC_OPERAND_LENGTH(columns) (((columns) + 7) / 8 * 8)
 #define RNNC_OPERAND_BYTES(columns, bits) (RNNC_OPERAND_LENGTH(columns) * ((bits) / 8))

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define RNNC_GROUP 4
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 2 /* two blocks at a time share the loads of activations */
 #define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
 

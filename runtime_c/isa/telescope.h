@@ -19,6 +19,7 @@
 #include "../rom.h"
 
 #define RNNC_GROUP 4
+#define RNNC_CALL_ROWS 16
 #define RNNC_LANES 1
 #define RNNC_TELESCOPE_PADDED(columns) \
     (((columns) + RNNC_TELESCOPE_COLUMNS - 1) / RNNC_TELESCOPE_COLUMNS * RNNC_TELESCOPE_COLUMNS)

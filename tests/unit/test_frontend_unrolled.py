@@ -74,7 +74,18 @@ def remote(b: Unrolled, t: int, x: str, before: list[str]) -> str:
     return plain(b, x, before[-3] if t > 2 else before[0])
 
 
-@pytest.mark.parametrize(("loop", "node"), [(decaying, "n_factor"), (clockwork, "tanh|matmul|more"), (remote, "n_")])
+def phased(b: Unrolled, t: int, x: str, before: list[str]) -> str:
+    """Openness by time, which the exporter folded: more nodes have constants of their own than weights of all steps."""
+    h, k = plain(b, x, before[-1]), np.linspace(0.1, 0.9, H) * (t + 1) / 9
+    for part, name in ((k, "openness"), (1 - k / 2, "leak"), (1 + k, "gain")):
+        h = b.op("Mul", h, b.const(part.astype(np.float32)), out=f"{name}{t}")
+    return b.op("Add", h, b.op("Mul", before[-1], b.const((1 - k).astype(np.float32))))
+
+
+LOOPS = [(decaying, "n_factor"), (clockwork, "tanh|matmul|more"), (remote, "n_"), (phased, "n_")]
+
+
+@pytest.mark.parametrize(("loop", "node"), LOOPS)
 def test_copies_that_differ_are_refused_by_name(loop: Loop, node: str) -> None:
     with pytest.raises(Refused, match="along axis 1 of input 'x' the file repeats one body 8 times") as refused:
         rnnc.load_net(recording(loop))

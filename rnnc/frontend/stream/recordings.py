@@ -19,7 +19,8 @@ from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 
 SHARE = 0.5
-"""Of the nodes of a step that the next step has as well, where one body is repeated."""
+"""Of the weights of a step, by their number, that the next step has as well, where one body is repeated; of the nodes where
+there are no weights."""
 LONGEST_PERIOD = 4
 """Steps after which several cells that take turns are back at the first."""
 HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
@@ -105,7 +106,7 @@ def _period(copies: Copies) -> int:
         if not any(0 <= copies.at(name) < t for name in read):
             return 0
     weighted = any(_weights(copies, n) for n in steps[0])
-    counts = [Counter(_local(copies, n) for n in block if _weights(copies, n) or not weighted) for block in steps]
+    counts = [_content(copies, block, weighted) for block in steps]
     periods = range(1, min(LONGEST_PERIOD if weighted else 1, len(counts) - 1) + 1)
     return next((p for p in periods if all(map(_mostly_alike, counts, counts[p:]))), 0)
 
@@ -114,9 +115,18 @@ def _mostly_alike(a: Counter[Hashable], b: Counter[Hashable]) -> bool:
     return (a & b).total() >= SHARE * max(a.total(), b.total(), 1)
 
 
-def _weights(copies: Copies, node: Node) -> bool:
+def _content(copies: Copies, block: list[Node], weighted: bool) -> Counter[Hashable]:
+    """What a step consists of: its weights' numbers, or its nodes."""
+    found: Counter[Hashable] = Counter()
+    for node in block:
+        found[_local(copies, node)] += _weights(copies, node) if weighted else 1
+    return +found
+
+
+def _weights(copies: Copies, node: Node) -> int:
+    """How many weights a node has."""
     arrays = (copies.editor.constant(n) for n in node.inputs)
-    return any(a is not None and a.size > 1 and a.dtype.kind == "f" for a in arrays)
+    return sum(a.size for a in arrays if a is not None and a.size > 1 and a.dtype.kind == "f")
 
 
 def _local(copies: Copies, node: Node) -> Hashable:
