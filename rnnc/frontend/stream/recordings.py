@@ -19,8 +19,7 @@ from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 
 SHARE = 0.5
-"""Of the weights of a step, by their number, that the next step has as well, where one body is repeated; of the nodes where
-there are no weights."""
+"""Of the nodes of a step, or of its weights by their number, that the next step has as well, where one body is repeated."""
 LONGEST_PERIOD = 4
 """Steps after which several cells that take turns are back at the first."""
 HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
@@ -106,21 +105,18 @@ def _period(copies: Copies) -> int:
         if not any(0 <= copies.at(name) < t for name in read):
             return 0
     weighted = any(_weights(copies, n) for n in steps[0])
-    counts = [_content(copies, block, weighted) for block in steps]
-    periods = range(1, min(LONGEST_PERIOD if weighted else 1, len(counts) - 1) + 1)
-    return next((p for p in periods if all(map(_mostly_alike, counts, counts[p:]))), 0)
+    steps = [[n for n in block if _weights(copies, n) or not weighted] for block in steps]
+    periods = range(1, min(LONGEST_PERIOD if weighted else 1, len(steps) - 1) + 1)
+    return next(
+        (p for p in periods if all(_mostly_alike(copies, a, b) for a, b in zip(steps, steps[p:], strict=False))), 0
+    )
 
 
-def _mostly_alike(a: Counter[Hashable], b: Counter[Hashable]) -> bool:
-    return (a & b).total() >= SHARE * max(a.total(), b.total(), 1)
-
-
-def _content(copies: Copies, block: list[Node], weighted: bool) -> Counter[Hashable]:
-    """What a step consists of: its weights' numbers, or its nodes."""
-    found: Counter[Hashable] = Counter()
-    for node in block:
-        found[_local(copies, node)] += _weights(copies, node) if weighted else 1
-    return +found
+def _mostly_alike(copies: Copies, first: list[Node], second: list[Node]) -> bool:
+    """Whether two steps have most of their nodes in common, or most of their weights."""
+    nodes = [Counter(_local(copies, n) for n in step) for step in (first, second)]
+    weights = [Counter({_local(copies, n): _weights(copies, n) for n in step}) for step in (first, second)]
+    return any((a & b).total() >= SHARE * max(a.total(), b.total(), 1) for a, b in (nodes, weights))
 
 
 def _weights(copies: Copies, node: Node) -> int:
