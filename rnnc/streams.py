@@ -77,6 +77,15 @@ class Stream:
     """What ``watch`` is told at the end of a chunk."""
 
     def __post_init__(self) -> None:
+        self._divide()
+        self.reset()
+
+    def substitute(self, others: Mapping[str, _Runner]) -> None:
+        """Let other ops run in the place of those of the same names: they read, give and keep the same."""
+        self.ops = [others.get(op.name, op) for op in self.ops]
+        self._divide()
+
+    def _divide(self) -> None:
         reached, needed = {read for read, _ in self.feedback}, {written for _, written in self.feedback}
         at_hand = [op for op in self.ops if not all(self.values[name].clock.rate for name in op.inputs)]
         needed.update(name for op in at_hand for name in op.outputs)
@@ -90,7 +99,6 @@ class Stream:
         self.before = [op for op in self.ops if not reached.intersection(op.outputs)]
         self.loop = [op for op in fed if needed.intersection(op.outputs)]
         self.after = [op for op in fed if not needed.intersection(op.outputs)]
-        self.reset()
 
     def reset(self) -> None:
         """Return to the initial state."""

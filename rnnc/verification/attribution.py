@@ -194,7 +194,7 @@ class _Attribution:
         """A stream of the net with the named ops in integers."""
         stream = stream_net(self.net, lanes)
         by_name = {q.name: q for q in self.qnet.ops}
-        stream.ops = [InIntegers(by_name[o.name], self.qnet) if o.name in names else o for o in self.net.ops]
+        stream.substitute({name: InIntegers(by_name[name], self.qnet) for name in names & by_name.keys()})
         for name in names & {o.name for o in self.net.ops}:
             for s in by_name[name].states():
                 stream.initial[s.name] = np.repeat(s.initial.reshape(s.shape)[None], lanes, axis=0)

@@ -97,7 +97,7 @@ class Experiments:
         def start(lanes: int) -> Stream:
             stream = stream_net(net, lanes)
             self._in_integers(stream, integers)
-            stream.ops = [(clamped or {}).get(op.name, op) for op in stream.ops]
+            stream.substitute(clamped or {})
             return stream
 
         for batch in self.groups:
@@ -109,7 +109,7 @@ class Experiments:
         return self.target.points.of(by_sequence(self.net, found)[self.name])
 
     def _in_integers(self, stream: Stream, names: Collection[str]) -> None:
-        stream.ops = [InIntegers(self.by_name[o.name], self.qnet) if o.name in names else o for o in stream.ops]
+        stream.substitute({name: InIntegers(self.by_name[name], self.qnet) for name in names})
         for name in names:
             for s in self.by_name[name].states():
                 stream.initial[s.name] = np.repeat(s.initial.reshape(s.shape)[None], stream.lanes, axis=0)
