@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from rnnc.compiler import compile_stages
 from rnnc.data import read_data
@@ -47,6 +46,8 @@ FLOAT_LAYERS = {"GRU", "RNN"}
 
 def dynamic(model: Path) -> bytes:
     """The model as onnxruntime quantizes it without data."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "int8.onnx"
         quantize_dynamic(model, result, per_channel=True, weight_type=QuantType.QInt8)

@@ -178,9 +178,9 @@ class QSoftmaxPool(QOp):
     def _share(term: Ints, total: Ints) -> tuple[Ints, Ints]:
         """term / total as ``a / 2^(15 + z)``."""
         n = leading_zeros(total)
-        divisor = uint32(total << n, "total") >> 16
+        divisor = uint32(total << n, "divisor") >> 16
         reciprocal = ((1 << 31) + (divisor >> 1)) // divisor
-        q29 = mul15((reciprocal + 1) >> 1, uint32(term << n, "term") >> 2)
+        q29 = mul15((reciprocal + 1) >> 1, uint32(term << n, "dividend") >> 2)
         whole = q29 >= 1 << 29
         z = np.where(whole, 0, leading_zeros(np.where(whole, 0, q29)) - 3)
         return np.where(whole, 32768, (np.where(whole, 0, q29) << z) >> 14), z

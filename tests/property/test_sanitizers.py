@@ -135,6 +135,10 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
     assert not output
 
 
+PAST_THE_END = {"unstack"}
+"""Ops that run past the end of a window, which no layer here does: tests/unit/test_op_unstack.py has their C."""
+
+
 def test_every_kind_of_op_is_among_them() -> None:
     """Every op and every kernel function that ops call is in some of them."""
     nets: list[QNet] = []
@@ -148,13 +152,13 @@ def test_every_kind_of_op_is_among_them() -> None:
     kinds = {op.op.kind for qnet in nets for op in qnet.ops}
     called = {call.function for qnet in nets for op in qnet.ops for call in op.calls()}
     sources = "".join(path.read_text() for path in OPS.glob("*.py"))
-    assert set(re.findall(r'kind: ClassVar\[str\] = "(\w+)"', sources)) - kinds == set()
+    assert set(re.findall(r'kind: ClassVar\[str\] = "(\w+)"', sources)) - kinds == PAST_THE_END
     headers = "".join(path.read_text() for path in KERNELS.glob("*.h"))
     functions = set(
         re.findall(r"(?:static inline|RNNC_KERNEL) \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers)
     )
     used = functions & set(re.findall(r'"(rnnc_\w+)"', sources))
-    assert len(used) > 40 and used - called == set()
+    assert len(used) > 40 and used - called == {f"rnnc_{kind}" for kind in PAST_THE_END}
 
 
 def test_few_random_networks_are_refused() -> None:

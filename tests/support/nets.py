@@ -63,7 +63,17 @@ from tests.support.frames import (
     window_dense,
 )
 from tests.support.plain_layers import average, bent, linked, rnn_slow
-from tests.support.pointwise import curve, decision, gate, leaky_relu, magnitude, reduced, stepped
+from tests.support.pointwise import (
+    curve,
+    decision,
+    gate,
+    leaky_relu,
+    magnitude,
+    product,
+    reduced,
+    softmax_pool,
+    stepped,
+)
 
 Array = np.ndarray[Any, Any]
 REFUSED = 10_000_000
@@ -206,6 +216,7 @@ LAYERS: dict[str, Layer] = {
         *(pool, depthwise, along_frame, shift, stack, running, rearranged, custom),
         *(backward, window_dense),
         *(average, linked, rnn_slow, bent),
+        *(product, softmax_pool),
     )
 }
 ENDS = {"backward": -1, "window_dense": 1}

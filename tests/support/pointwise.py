@@ -22,9 +22,11 @@ from rnnc.ops.magnitude import Magnitude
 from rnnc.ops.minmax import MinMax
 from rnnc.ops.mul import Mul
 from rnnc.ops.power import Power
+from rnnc.ops.product import MatrixProduct
 from rnnc.ops.reduce import Reduce, What
 from rnnc.ops.round import Round
 from rnnc.ops.scale import Scale
+from rnnc.ops.softmax_pool import SoftmaxPool
 from rnnc.ops.squash import Squash
 from rnnc.tracing import Node
 
@@ -84,6 +86,29 @@ def magnitude(s: Sketch) -> None:
     if s.rng.random() < 0.5:
         n = s.name("log")
         s.add(Log(n, (s.value,), (f"{n}.y",), gain, offset, shape), s.size)
+
+
+def product(s: Sketch) -> None:
+    """Two layers of x as matrices, one times the other, in groups or not."""
+    x, groups, rows, inner, columns = s.value, *(int(k) for k in s.rng.integers(1, 4, 4))
+    a, b = (groups, rows, inner), (1 if s.rng.random() < 0.5 else groups, inner, columns)
+    found = []
+    for shape in (a, b):
+        n, size = s.name("dense"), int(np.prod(shape))
+        s.add(Dense(n, (x,), (f"{n}.y",), s.weights(size, s.size), s.bias(size), (size,)), s.size)
+        found.append(s.value)
+    n, size = s.name("product"), groups * rows * columns
+    s.add(MatrixProduct(n, (found[0], found[1]), (f"{n}.y",), a, b, (size,)), size)
+
+
+def softmax_pool(s: Sketch) -> None:
+    """The mean of x so far, weighted by a softmax over time of a score, or of one for each element."""
+    x, size = s.value, s.size
+    groups = 1 if s.rng.random() < 0.5 else size
+    n = s.name("dense")
+    s.add(Dense(n, (x,), (f"{n}.y",), s.weights(groups, size), s.bias(groups), (groups,)), groups)
+    n = s.name("softmax_pool")
+    s.add(SoftmaxPool(n, (s.value, x), (f"{n}.y",), groups, size // groups, (size,)), size)
 
 
 def reduced(s: Sketch) -> None:

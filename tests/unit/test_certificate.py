@@ -48,8 +48,8 @@ class Search:
         self.lo, self.hi = (np.repeat([x[k] for x in limits], [x[2] for x in limits]) for k in (0, 1))
 
     def _free(self) -> list[QState]:
-        """States that may hold any number of their format; counters and flags do not."""
-        return [s for s in self.op.states() if s.format.lo < 0 and not s.follows]
+        """States that may hold any number of their format; counters and flags, which are not below 0 and short, do not."""
+        return [s for s in self.op.states() if (s.format.lo < 0 or s.format.bits == 32) and not s.follows]
 
     def _run(self, points: Array) -> dict[str, Array]:
         """What is asserted, by accumulator, for each of ``points [lanes, variables]``: ``[lanes, elements]``."""
