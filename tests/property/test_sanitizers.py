@@ -25,7 +25,7 @@ from tests.support.nets import draw, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets
 
-PARTS, EXAMPLES, BATCH, STEPS, NETS = 12, 3, 12, 200, 200
+PARTS, EXAMPLES, BATCH, STEPS, NETS = 12, 4, 12, 200, 200
 FORGED, FORGED_TICKS = 4, 90
 OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
@@ -158,7 +158,8 @@ def test_every_kind_of_op_is_among_them() -> None:
         re.findall(r"(?:static inline|RNNC_KERNEL) \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers)
     )
     used = functions & set(re.findall(r'"(rnnc_\w+)"', sources))
-    assert len(used) > 40 and used - called == {f"rnnc_{kind}" for kind in PAST_THE_END}
+    missing = {name for name in used - called if not name.startswith(tuple(f"rnnc_{kind}" for kind in PAST_THE_END))}
+    assert len(used) > 40 and missing == set()
 
 
 def test_few_random_networks_are_refused() -> None:

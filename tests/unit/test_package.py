@@ -89,8 +89,7 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
         *("outputs", "task", "recorded"),
     }
     assert set(report["verify"]["outputs"][0]) == {
-        *("name", "sqnr_db", "channel_sqnr_db", "unjudged_channels",
- "warm_up", "sqnr_same_weights_db"),
+        *("name", "sqnr_db", "channel_sqnr_db", "unjudged_channels", "warm_up", "sqnr_same_weights_db"),
         *("max_abs", "rms", "argmax_agreement", "argmax_agreement_clear"),
     }
 
