@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32, mul15, multiplier, uint32
+from rnnc.fixed import LOGIT, Format, Ints, int32, mul15, multiplier, uint32
 from rnnc.functions import exp2, leading_zeros
 from rnnc.interval import Interval
 from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
@@ -118,7 +118,7 @@ class QSoftmaxPool(QOp):
         zeros = np.zeros(n, np.int64)
         fine = Format(32, self.x.scale_for(values) / 2.0**self.up, 0, -REACH, REACH)
         return (
-            QState(best.name, best.shape, Format(32, np.array([2.0**-12])), zeros),
+            QState(best.name, best.shape, LOGIT, zeros),
             QState(total.name, total.shape, Format(32, np.array([2.0**-TERM]), 0, 0, TOTAL), zeros),
             QState(halved.name, halved.shape, COUNTS, zeros),
             QState(mean.name, mean.shape, fine, np.zeros(mean.shape, np.int64)),
