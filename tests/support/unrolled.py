@@ -170,6 +170,17 @@ def rotating(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
     return b.op("Sub", b.rows("cr", new, H, H), b.rows("ci", im, H, H)), [new, im]
 
 
+POLES = {"decay": (0.4, 0.8), "turn": (0.1, 0.5)}
+
+
+def coupled(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
+    """S4D of a real input: both parts of a complex state drive each other, and only one reads the frame."""
+    (real, imaginary), (decay, turn) = states, (b.fixed(k, np.linspace(*ends, H)) for k, ends in POLES.items())
+    turned = b.op("Sub", b.op("Mul", decay, real), b.op("Mul", turn, imaginary))
+    fresh = b.op("Add", turned, b.rows("w", x, X, H))
+    return fresh, [fresh, b.op("Add", b.op("Mul", decay, imaginary), b.op("Mul", turn, real))]
+
+
 def normalised(b: Unrolled, x: str, states: list[str]) -> tuple[str, list[str]]:
     """An LSTM that normalises R h."""
     h, c = states
@@ -214,6 +225,7 @@ CELLS: dict[str, tuple[Step, list[tuple[float, tuple[int, ...]]]]] = {
     "substeps": (substeps, [(0.0, (1, H))]),
     "shifted": (shifted, [(0.0, (1, X)), (0.0, (1, H))]),
     "rotating": (rotating, [(0.0, (1, H)), (0.0, (1, H))]),
+    "coupled": (coupled, [(0.0, (1, H)), (0.0, (1, H))]),
     "normalised": (normalised, [(0.0, (1, H)), (0.0, (1, H))]),
     "caching": (caching, [(0.0, (1, H)), (0.0, (1, H, 2))]),
 }

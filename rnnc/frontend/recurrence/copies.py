@@ -130,8 +130,9 @@ class Copies:
 
     @property
     def middle(self) -> int:
-        """A step that all nodes of a loop have copies in: near the end, where all is read that the last step needs."""
-        return max(self.length - 3, 2)
+        """A step that all nodes of a loop have copies in: near the end, where all is read that the last step needs, and before
+        what a state that runs ahead of the frames leaves out there."""
+        return max(self.length - 4, 2)
 
     def at(self, name: str) -> int:
         """The step of a tensor."""

@@ -67,7 +67,8 @@ class Cuts:
     def all(self) -> Iterator[Late]:
         """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""
         single = (dict.fromkeys(late, 1) for late in (self._linear(), *self._fewest()))
-        yield from {frozenset(late.items()): late for late in (*single, self._shown(), {})}.values()
+        choices = (*single, self._shown(), {}, self._ahead())
+        yield from {frozenset(late.items()): late for late in choices}.values()
 
     # ----------------------------------------------------------------- R h and its like
 
@@ -208,6 +209,38 @@ class Cuts:
         editor = self.copies.editor
         *_, source = sources(editor, name)
         return editor.producer(source) is None and editor.constant(source) is None
+
+    # ----------------------------------------------------------------- states that run ahead of the frames
+
+    def _ahead(self) -> Late:
+        """What no result of a step needs is left to the next step; what only prepares it, to the step that reads it.
+
+        A state that is computed from states alone is ahead of the frames: b' = p b + q a, of which the next step reads r b',
+        and the next but one p b'.
+        """
+        late = {n.outputs[0] for n in self.nodes if self._moving(n)} - self.starting - self._read_at_the_end()
+        while early := {n for n in late if not self._only_later(self.own[n], late)}:
+            late -= early
+        shift = dict.fromkeys(late, 1)
+        for _ in range(MOST_STEPS):
+            for node in reversed(self.nodes):
+                if node.outputs[0] in late and len(self._moving(node)) == 1:
+                    shift[node.outputs[0]] = min(self._limits(node, shift))
+        return shift
+
+    def _read_at_the_end(self) -> set[str]:
+        """First outputs of nodes of whose copies in the last step something outside of the loop reads a result."""
+        copies, inside = self.copies, self._inside()
+        last = {n.outputs[0]: copies.orbit(n.outputs[0]).get(copies.length - 1, "") for n in self.nodes}
+        return {first for first, name in last.items() if any(id(r) not in inside for r in copies.editor.uses(name))}
+
+    def _limits(self, node: Node, shift: Late) -> Iterator[int]:
+        """By how many steps a node may be postponed: to what reads it, and to a step after what it reads."""
+        for name in node.outputs:
+            yield from (shift.get(r.outputs[0], 0) for r in self.readers[name])
+            yield from (1 + shift.get(r.outputs[0], 0) for r in self.later.get(name, ()))
+        for name in self._moving(node):
+            yield (1 if name in self.own or name in self.frames else 0) + shift.get(self._made(name), 0)
 
     # ----------------------------------------------------------------- as few states as can be
 
