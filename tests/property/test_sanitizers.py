@@ -136,7 +136,8 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
 
 
 PAST_THE_END = {"unstack"}
-"""Ops that run past the end of a window, which no layer here does: tests/unit/test_op_unstack.py has their C."""
+"""Ops that run past the end of a window, which no layer here does: tests/unit/test_windows.py and tests/target/test_windows.py
+run their C."""
 
 
 def test_every_kind_of_op_is_among_them() -> None:

@@ -71,7 +71,7 @@ def _compiles(graph: Graph, options: Options) -> bool:
     """Whether a graph compiles with windows of just the length that the options name."""
     try:
         return _stream(graph, options).window == options.window
-    except Exception:  # the refusal that is told stands, whatever stops this trial
+    except RnncError:
         return False
 
 
