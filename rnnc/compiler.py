@@ -117,7 +117,7 @@ def compile_stages(
     given = None if calibration is None else read_data(calibration, frames, wanted(net, labels))
     sequences = given.sequences if given else None
     centred = centre_inputs(with_output_formats(denormalised(net), options), sequences, options)
-    lasting = prolonged(centred, sequences) if sequences else None
+    lasting, repeated = prolonged(centred, sequences) if sequences else (None, [])
     found = make_room(centred, calibrate(centred, lasting, options, progress), starts)
     centred, ranges = centre_outputs(centred, found, options)
     finished("calibrate", ranges)
@@ -127,6 +127,7 @@ def compile_stages(
     certificate: Certificate = finished("certify", certify(qnet))
     program: Program = finished("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(centred, ranges).items()}, "one")
+    data.notes.extend(repeated)
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
 
 

@@ -39,23 +39,27 @@ def longest(sequences: Sequences) -> dict[str, Array]:
     return {name: all_[int(np.argmax(lengths))] for name, all_ in sequences.items()}
 
 
-def prolonged(net: Net, sequences: Sequences) -> Sequences:
+def prolonged(net: Net, sequences: Sequences) -> tuple[Sequences, list[str]]:
     """The sequences; the longest is repeated where a state of plain arithmetic still rises at its end, until that has settled.
 
     An average over 10,000 steps comes to 6 % of its input in 600: its range, and that of all that reads it, would be too small.
+
+    Returns with them what the user is told of it.
     """
     names = {f.state.name for f in net.feedback}
     steps = max(map(len, next(iter(sequences.values()))))
     if not names or net.window or not 2 * PARTS <= steps <= MOST_STEPS // 2:
-        return sequences
+        return sequences, []
     rising = still_rising(net, sequences) & names
     gain = feedback_gain(net, rising, sequences) if rising else None
     if gain is None or not LASTING[0] < gain < LASTING[1]:
-        return sequences
+        return sequences, []
     times = min(int(np.ceil(1 / (1 - gain) / steps)), MOST_STEPS // steps, MOST_TIMES)
     which = int(np.argmax([len(s) for s in next(iter(sequences.values()))]))
     again = {name: np.concatenate([all_[which]] * times) for name, all_ in sequences.items()}
-    return {name: [*all_[:which], again[name], *all_[which + 1 :]] for name, all_ in sequences.items()}
+    longer = {name: [*all_[:which], again[name], *all_[which + 1 :]] for name, all_ in sequences.items()}
+    what = f"state {', '.join(map(repr, sorted(rising)))} still rises when the longest recording ends, after {steps:,} steps"
+    return longer, [f"{what}: its range is that of the recording {times} times over; longer recordings would show it"]
 
 
 def still_rising(net: Net, sequences: Sequences) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from rnnc.backend.targets import TARGETS
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import measure, missing_tools
+from tests.conftest import require
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("instructions.json")
@@ -34,11 +34,8 @@ def cells() -> Any:
 @pytest.mark.target
 @pytest.mark.parametrize("target", MEASURED)
 def test_instructions_of_a_step(target: str, cells: Any) -> None:
-    missing = missing_tools(BOARDS[target])
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"{', '.join(missing)} not installed")
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed")
+    for tool in missing_tools(BOARDS[target]):
+        require(tool)
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     counted = {}
     for case, wide in [*((case, ()) for case in CASES), *((CASES[i], wide) for i, wide in WIDE)]:

@@ -65,6 +65,8 @@ def test_an_average_of_10_000_steps_that_is_calibrated_on_600() -> None:
     content = b.model({"x": [1, 2], "s": [1, 2]}, ["y", "s_next"])
     x = np.random.default_rng(0).standard_normal((24_000, 2)).astype(np.float32)
     package = rnnc.compile_model(content, {"x": x[:600]}, verify=False)
+    told = "state 's' still rises when the longest recording ends, after 600 steps"
+    assert any(note.startswith(told) and "17 times over" in note for note in package.notes), package.notes
     got = package.simulate({"x": x})["y"].reshape(-1, 2)[12_000:]
     fast, slow = (filtered(x[:, k] + 1.0, a) for k, a in enumerate(leak))
     want = np.stack([fast + 0.3 * slow, 0.5 * fast - slow], 1)[12_000:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -28,6 +27,7 @@ from rnnc.verification.bench import bench
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import TargetMeasurement, measure, missing_tools
 from rnnc.verification.locate_board import locate_on_board
+from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 from tests.support.plants import PLANT, TICK, planted
@@ -41,11 +41,8 @@ PLATFORMS = [*(name for name in TARGETS if name in BOARDS), "powerpc"]
 
 
 def need(board: str) -> None:
-    missing = missing_tools(BOARDS[board])
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"{', '.join(missing)} not installed")
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not installed")
+    for tool in missing_tools(BOARDS[board]):
+        require(tool)
 
 
 @cache
