@@ -39,6 +39,15 @@
     "ldmia r12!, {r6-r7}\n ldmia lr!, {r8-r11}\n" RNNC_DSP_PAIR("r8", "r6", "r0", "r1", "r2")    \
         RNNC_DSP_PAIR("r9", "r6", "r3", "r4", "r5") RNNC_DSP_PAIR("r10", "r7", "r0", "r1", "r2") \
             RNNC_DSP_PAIR("r11", "r7", "r3", "r4", "r5")
+/* The sums cleared, then columns by fours, the first time from where r6 says. */
+#define RNNC_DSP_START                                                            \
+    " mov.w r0, #0\n mov.w r1, #0\n mov.w r2, #0\n mov.w r3, #0\n mov.w r4, #0\n" \
+    " mov.w r5, #0\n add pc, r6\n nop\n"                                          \
+    "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
+/* Rows 0, 1, 2 and 3 in r0, r2, r3 and r5. */
+#define RNNC_DSP_FINISH                                                      \
+    " lsr.w r0, r0, #8\n orr r0, r0, r1, lsl #24\n sub r0, r0, r2, asr #8\n" \
+    " lsr.w r3, r3, #8\n orr r3, r3, r4, lsl #24\n sub r3, r3, r5, asr #8\n"
 __attribute__((naked, noinline, unused)) static const int8_t *
 rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v)
 {
@@ -48,26 +57,9 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
                      " mov r12, r2\n"
                      " ldmia r12!, {r6, r8}\n"
                      " add r8, r8, r12\n"
-                     " push {r8}\n"
-                     " mov.w r0, #0\n"
-                     " mov.w r1, #0\n"
-                     " mov.w r2, #0\n"
-                     " mov.w r3, #0\n"
-                     " mov.w r4, #0\n"
-                     " mov.w r5, #0\n"
-                     " add pc, r6\n"
-                     " nop\n"
-                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
-                     " ldr r8, [sp]\n"
+                     " push {r8}\n" RNNC_DSP_START " ldr r8, [sp]\n"
                      " cmp r12, r8\n"
-                     " bne.w 1b\n"
-                     " lsr.w r0, r0, #8\n"
-                     " orr r0, r0, r1, lsl #24\n"
-                     " sub r0, r0, r2, asr #8\n"
-                     " lsr.w r3, r3, #8\n"
-                     " orr r3, r3, r4, lsl #24\n"
-                     " sub r3, r3, r5, asr #8\n"
-                     " ldr r12, [sp, #4]\n"
+                     " bne.w 1b\n" RNNC_DSP_FINISH " ldr r12, [sp, #4]\n"
                      " stmia r12, {r0, r2, r3, r5}\n"
                      " mov r0, lr\n"
                      " add sp, #8\n"
@@ -88,26 +80,9 @@ rnnc_dsp_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUS
                      " add r8, r8, r2\n"
                      " push {r0, r2, r3, r6, r8}\n"
                      "0: ldr r12, [sp, #4]\n"
-                     " ldr r6, [sp, #12]\n"
-                     " mov.w r0, #0\n"
-                     " mov.w r1, #0\n"
-                     " mov.w r2, #0\n"
-                     " mov.w r3, #0\n"
-                     " mov.w r4, #0\n"
-                     " mov.w r5, #0\n"
-                     " add pc, r6\n"
-                     " nop\n"
-                     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
-                     " ldr r8, [sp, #16]\n"
+                     " ldr r6, [sp, #12]\n" RNNC_DSP_START " ldr r8, [sp, #16]\n"
                      " cmp r12, r8\n"
-                     " bne.w 1b\n"
-                     " lsr.w r0, r0, #8\n"
-                     " orr r0, r0, r1, lsl #24\n"
-                     " sub r0, r0, r2, asr #8\n"
-                     " lsr.w r3, r3, #8\n"
-                     " orr r3, r3, r4, lsl #24\n"
-                     " sub r3, r3, r5, asr #8\n"
-                     " ldr r12, [sp]\n"
+                     " bne.w 1b\n" RNNC_DSP_FINISH " ldr r12, [sp]\n"
                      " stmia r12!, {r0, r2, r3, r5}\n"
                      " str r12, [sp]\n"
                      " ldr r8, [sp, #8]\n"
