@@ -35,21 +35,69 @@ def test_one_step_a_frame(cell: str, start: str, result: str) -> None:
     assert 1 <= states(net) <= len(CELLS[cell][1])
 
 
+# --------------------------------------------------------------------------- what a step reads
+
+READS = [
+    (range(0, 24, 2), 1),
+    (range(1, 24, 3), 1),
+    (range(0, 23, 3), 1),
+    (range(5, 24), 1),
+    (range(12), 1),
+    (range(0, 24, 4), 4),
+    (range(0, 24, 4), 3),
+    (range(2, 22, 4), 2),
+    (range(22), 3),
+    (range(0, 22, 2), 4),
+    (range(0, 18, 3), 8),
+]
+"""The first steps of what the steps of a loop read, and how many steps each reads."""
+
+
+def reading(starts: range | list[int], width: int, result: str) -> bytes:
+    """x ``[1, 24, X]``, tanh(W flat(x[t : t + width]) + R h) for t of ``starts``: all, or the last."""
+    b, every, axis = Unrolled(), list[str](), np.asarray([1])
+    for t in starts:
+        ends = (b.const(np.asarray([n])) for n in (t, t + width))
+        part = b.op("Flatten", b.op("Slice", "x", *ends, b.const(axis)))
+        h = every[-1] if every else b.const(np.zeros((1, H)))
+        every.append(b.op("Tanh", b.op("Add", b.rows("w", part, width * X, H), b.rows("r", h, H, H))))
+    joined = b.op("Concat", *(b.op("Unsqueeze", h, b.const(axis)) for h in every), axis=1)
+    b.op("Identity", joined if result == "all" else every[-1], out="y")
+    return b.model({"x": (1, 24, X)}, ["y"])
+
+
+@pytest.mark.parametrize("result", ["all", "last"])
+@pytest.mark.parametrize(("starts", "width"), READS)
+def test_a_loop_over_every_so_many_steps_blocks_or_windows_runs_once_for_each(
+    starts: range, width: int, result: str
+) -> None:
+    error, net = import_error(reading(starts, width, result))
+    assert error < LIMIT
+    assert states(net) and net.length == 24
+    assert net.outputs[0].kind == ("last" if result == "last" else "stream")
+
+
+def test_steps_read_in_any_order_are_no_frame() -> None:
+    with pytest.raises(Refused, match="along axis 1 of input 'x' the file applies the same weights 4 times"):
+        rnnc.load_net(reading([0, 3, 1, 2, 7, 4, 5, 6, 11, 8], 1, "last"))
+
+
 # --------------------------------------------------------------------------- copies that differ
 
 Loop = Callable[[Unrolled, int, str, list[str]], str]
 """From step and x to h, given those before."""
 
 
-def recording(loop: Loop, steps: int = 8) -> bytes:
-    """x ``[1, steps, X]``, h of each step joined."""
+def recording(loop: Loop, steps: int = 8, result: str = "all") -> bytes:
+    """x ``[1, steps, X]``, h of each step joined, or the last."""
     b, every = Unrolled(), list[str]()
     zero = b.const(np.zeros((1, H)))
     for t in range(steps):
         x = b.op("Gather", "x", b.const(np.asarray(t)), axis=1)
         every.append(loop(b, t, x, every or [zero]))
     axes = b.const(np.asarray([1]))
-    b.op("Concat", *(b.op("Unsqueeze", h, axes) for h in every), axis=1, out="y")
+    joined = b.op("Concat", *(b.op("Unsqueeze", h, axes) for h in every), axis=1)
+    b.op("Identity", joined if result == "all" else every[-1], out="y")
     return b.model({"x": (1, steps, X)}, ["y"])
 
 
@@ -92,14 +140,28 @@ def test_copies_that_differ_are_refused_by_name(loop: Loop, node: str) -> None:
     assert any(part in refused.value.where for part in node.split("|")) and "--time-axis x=none" in refused.value.hint
 
 
-@pytest.mark.parametrize(("cells", "steps"), [(2, 8), (2, 12), (3, 12), (4, 20)])
-def test_cells_that_take_turns_are_refused(cells: int, steps: int) -> None:
+def taking_turns(cells: int, steps: int, result: str) -> bytes:
+    """Several cells of weights of their own in turn."""
+
     def turns(b: Unrolled, t: int, x: str, before: list[str]) -> str:
         k = t % cells
         return b.op("Tanh", b.op("Add", b.rows(f"w{k}", x, X, H), b.rows(f"r{k}", before[-1], H, H)))
 
+    return recording(turns, steps, result)
+
+
+@pytest.mark.parametrize(("cells", "steps"), [(2, 8), (2, 12), (3, 12), (4, 20)])
+def test_cells_that_take_turns_run_each_once_a_block(cells: int, steps: int) -> None:
+    error, net = import_error(taking_turns(cells, steps, "last"))
+    assert error < LIMIT and states(net) and net.outputs[0].kind == "last"
+
+
+@pytest.mark.parametrize(("cells", "steps"), [(2, 8), (3, 12), (2, 13)])
+def test_cells_that_take_turns_are_refused_where_each_step_answers_or_the_last_block_is_cut(
+    cells: int, steps: int
+) -> None:
     with pytest.raises(Refused, match=f"a body of {cells} steps, and the copy of this node is {cells} steps on"):
-        rnnc.load_net(recording(turns, steps))
+        rnnc.load_net(taking_turns(cells, steps, "last" if steps % cells else "all"))
 
 
 def test_a_chain_of_which_no_step_comes_again_is_one_frame() -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from rnnc.frontend.read.fold import RANDOM
+from rnnc.frontend.recurrence.takes import SHORTEST, find_takes
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, reached
 from rnnc.frontend.rewrite.expressions import digest
 from rnnc.tracing import Graph, Node
-from rnnc.views import Elements, view
 
 BEFORE = -1
 """The step of what depends on no frame."""
@@ -35,10 +35,6 @@ class SequenceStep:
 
 
 SequenceSteps = dict[str, SequenceStep]
-TAKING = ("Gather", "Slice", "Split")
-"""Operators that take steps out of a sequence."""
-SHORTEST = 4
-"""Steps that an unrolled loop must have to be told from a coincidence."""
 
 
 def all_copies(editor: Editor, fixed: frozenset[str]) -> Iterator[Copies]:
@@ -79,28 +75,8 @@ def sources(editor: Editor, name: str) -> set[str]:
 
 
 def _find_frames(editor: Editor) -> SequenceSteps:
-    frames: SequenceSteps = {}
-    for node in editor.nodes:
-        shape = editor.shape(node.inputs[0]) if node.op_type in TAKING else None
-        if not shape or node.inputs[0] in editor.constants:
-            continue
-        elements = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
-        for name, part in zip(node.outputs, view(node, [elements], editor.constants) or (), strict=False):
-            found = _step(elements, part)
-            if found is not None:
-                frames[name] = SequenceStep(node.inputs[0], *found)
-    return frames
-
-
-def _step(elements: Elements, part: Elements) -> tuple[int, int, bool] | None:
-    """The axis and the time of which some elements of a sequence are one step, and whether they keep that axis."""
-    kept = part.ndim == elements.ndim
-    for axis, n in enumerate(elements.shape):
-        if n > 1 and part.size and part.size * n == elements.size:
-            time = int(np.unravel_index(part.ravel()[0], elements.shape)[axis])
-            if np.array_equal(part, np.take(elements, [time] if kept else time, axis)):
-                return axis, time, kept
-    return None
+    takes = find_takes(editor).items()
+    return {name: SequenceStep(t.sequence, t.axis, t.start, t.kept) for name, t in takes if t.width == 1}
 
 
 class Copies:

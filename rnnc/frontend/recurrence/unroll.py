@@ -17,6 +17,7 @@ from rnnc.frontend.recurrence.copies import SequenceStep, all_copies, without_tw
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import complete
+from rnnc.frontend.recurrence.takes import LONGEST_PERIOD, regular
 from rnnc.frontend.recurrence.unrolled import Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.patterns import op, put, tensor
@@ -25,9 +26,18 @@ from rnnc.tracing import Graph, Node, Tensor
 
 def roll_up(graph: Graph, fixed: frozenset[str] = frozenset()) -> Graph:
     """The graph with its unrolled loops as Scans; ``fixed``: inputs that have no time."""
-    while (rolled := _roll_one(without_twins(graph), fixed)) is not None:
+    while (rolled := _roll_any(without_twins(graph), fixed)) is not None:
         graph = rolled
     return graph
+
+
+def _roll_any(graph: Graph, fixed: frozenset[str]) -> Graph | None:
+    """Roll up one loop, whose steps may read every k-th step of a sequence, or several; None where there is none."""
+    rolled = _roll_one(graph, fixed)
+    for period in range(1, LONGEST_PERIOD + 1):
+        if rolled is None and (other := regular(graph, fixed, period)) is not None:
+            rolled = _roll_one(without_twins(other), fixed)
+    return rolled
 
 
 def _roll_one(graph: Graph, fixed: frozenset[str], doubled: bool = False) -> Graph | None:

@@ -7,12 +7,14 @@ reading the one before; or along which it sums up, or relates each place to ever
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.recurrence.copies import Copies, all_copies, kind, sources, without_twins
+from rnnc.frontend.recurrence.takes import LONGEST_PERIOD, SHORTEST, Take, find_takes, regular
 from rnnc.frontend.recurrence.unrolled import MOST_FIRST, bodies
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.net import Net
@@ -20,8 +22,8 @@ from rnnc.tracing import Graph, Node, Tensor
 
 SHARE = 0.5
 """Of the nodes of a step, or of its weights by their number, that the next step has as well, where one body is repeated."""
-LONGEST_PERIOD = 4
-"""Steps after which several cells that take turns are back at the first."""
+WEIGHTED = ("MatMul", "Gemm", "Dense", "Conv", "GRU", "LSTM", "RNN")
+"""Operators whose constants are weights of a layer."""
 HINT = "Export the step alone, its state as input and output, or a loop that is not unrolled."
 
 
@@ -37,7 +39,8 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
         return
     frames = {v.name: v.shape for v in net.inputs if v.name not in fixed}
     inputs = [t for t in graph.inputs if t.name in frames]
-    editor = Editor(without_twins(complete_shapes(graph)))
+    graph = complete_shapes(graph)
+    editor = Editor(without_twins(regular(graph, fixed) or graph))
     for copies in all_copies(editor, fixed):
         name, axis = _axis(copies, inputs)
         period = _period(copies) if copies.length in frames.get(name, ()) else 0
@@ -45,11 +48,58 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
             continue
         node, why = _difference(copies) if period == 1 else _far_copy(copies, period)
         body = f"one body {copies.length} times" if period == 1 else f"a body of {period} steps"
-        raise Refused(
-            f"along axis {axis} of input {name!r} the file repeats {body}, and {why}: the whole recording would be one frame",
-            where=f"{graph.file}: {node.label}",
-            hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
-        )
+        raise _one_frame(graph, name, axis, f"repeats {body}, and {why}", node)
+    editor = Editor(without_twins(graph))
+    for tied in _chains(editor):
+        axes = (_read_axis(editor, take.sequence, take.axis, inputs) for take in tied.takes)
+        name, axis = next((found for found in axes if found[0]), ("", 0))
+        if name:
+            what = f"applies the same weights {tied.length} times, each time to what came before and to other elements"
+            raise _one_frame(graph, name, axis, what, tied.node)
+
+
+def _one_frame(graph: Graph, name: str, axis: int, what: str, node: Node) -> Refused:
+    return Refused(
+        f"along axis {axis} of input {name!r} the file {what}: the whole recording would be one frame",
+        where=f"{graph.file}: {node.label}",
+        hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
+    )
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Nodes of the same weights, each reading the one before and more of a sequence: how many, the last, what they read."""
+
+    length: int
+    node: Node
+    takes: list[Take]
+
+
+def _chains(editor: Editor) -> Iterator[_Chain]:
+    """Chains as long as an unrolled loop, whatever the order in which they read the sequence.
+
+    What is taken out of a result of the chain itself, such as the gates of a cell, is not more of the sequence.
+    """
+    takes = find_takes(editor)
+    read: dict[str, frozenset[str]] = {}
+    """The takes that a tensor depends on."""
+    chains: dict[str, dict[str, tuple[int, frozenset[str]]]] = {}
+    """For each weight, how many of its nodes a tensor comes from, each reading more, and the takes of the last."""
+    for node in editor.nodes:
+        own = frozenset().union(*(read.get(name, frozenset()) for name in node.inputs))
+        longest = dict[str, tuple[int, frozenset[str]]]()
+        for weight, found in chain.from_iterable(chains.get(name, {}).items() for name in node.inputs):
+            longest[weight] = max(longest.get(weight, found), found, key=lambda f: f[0])
+        for weight in node.inputs if node.op_type in WEIGHTED and own else ():
+            length, seen = longest.get(weight, (0, frozenset()))
+            if editor.constant(weight) is not None and own > seen:
+                longest[weight] = length + 1, own
+                if length + 1 >= SHORTEST:
+                    yield _Chain(length + 1, node, [takes[name] for name in sorted(own)])
+        outer = all(length < 2 for length, _ in longest.values())
+        for name in node.outputs:
+            read[name] = own | {name} if name in takes and outer else own
+            chains[name] = longest
 
 
 def check_relations(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
@@ -84,10 +134,15 @@ def _related(graph: Graph, node: Node) -> set[int]:
 
 def _axis(copies: Copies, inputs: list[Tensor]) -> tuple[str, int]:
     """The input, and its axis, that the frames are steps of; "" where there is none."""
-    frame, length = next(iter(copies.frames.values())), copies.length
-    if frame.sequence in [t.name for t in inputs]:
-        return frame.sequence, frame.axis
-    read = sources(copies.editor, frame.sequence)
+    frame = next(iter(copies.frames.values()))
+    return _read_axis(copies.editor, frame.sequence, frame.axis, inputs)
+
+
+def _read_axis(editor: Editor, sequence: str, axis: int, inputs: list[Tensor]) -> tuple[str, int]:
+    """The input that a sequence is made of, and the axis of it that is the sequence's; "" where there is none."""
+    if sequence in [t.name for t in inputs]:
+        return sequence, axis
+    length, read = (editor.shape(sequence) or ())[axis], sources(editor, sequence)
     return next(((t.name, t.shape.index(length)) for t in inputs if t.name in read and length in t.shape), ("", 0))
 
 
