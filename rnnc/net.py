@@ -45,6 +45,8 @@ class Value:
     """For an index: how many rows it may name."""
     per_sequence: bool = False
     """For an input: whether the file takes it once per sequence; then every step receives the same value."""
+    time: int | None = None
+    """For an input: the axis of the file's tensor that is time, if one is."""
 
     @property
     def size(self) -> int:

@@ -335,7 +335,12 @@ def input_frames(graph: Graph, net: Net, options: Options) -> list[Frame]:
     """What one step of each input is, for reading data."""
     ranks = {t.name: len(t.shape) for t in graph.inputs}
     hop = options.wav_hop
-    return [Frame(v.name, v.shape or (1,) * (ranks[v.name] > 2), v.shape, v.rows, hop) for v in net.inputs]
+    return [
+        Frame(
+            v.name, v.shape or (1,) * (ranks[v.name] > 2), v.shape, v.rows, hop, ranks[v.name], v.time, v.per_sequence
+        )
+        for v in net.inputs
+    ]
 
 
 def output_shapes(graph: Graph, net: Net) -> dict[str, tuple[int, ...]]:

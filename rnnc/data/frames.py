@@ -31,6 +31,9 @@ class Frame:
         value: the same without axes of length 1: the shape of the network's value.
         rows: for an input of row numbers, how many rows there are; 0 for measured quantities.
         hop: samples from the begin of one frame of a .wav to that of the next, 0 for as many as a frame has.
+        rank: how many axes the file's tensor has.
+        time: which of them is time, None where none is.
+        per_sequence: whether the file takes it once for a whole sequence.
     """
 
     name: str
@@ -38,6 +41,9 @@ class Frame:
     value: tuple[int, ...]
     rows: int = 0
     hop: int = 0
+    rank: int = 0
+    time: int | None = None
+    per_sequence: bool = False
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from rnnc.data.columns import only_frame
 from rnnc.data.damage import readable
 from rnnc.data.frames import Arrangement, Array, Data, Frame, Item, Part, Source
 from rnnc.data.paths import files_of
-from rnnc.data.shapes import agreed, checked
+from rnnc.data.shapes import agreed, checked, in_order, spread
 from rnnc.data.sound import read_frames
 from rnnc.data.tables import arrays_of, read_csv
 from rnnc.errors import DataError
@@ -167,9 +167,10 @@ def _read(
     ignored = sorted({*arrays, *item.unread} - names - set(also) - {LENGTHS})
     if ignored:
         notes.append(f"ignored: {', '.join(ignored)}")
-    given = {f.name: checked(arrays[f.name], f) for f in frames}
+    given = {f.name: in_order(checked(arrays[f.name], f), f, notes) for f in frames}
     others = {name: arrays[name] for name in dict.fromkeys(also) if name in arrays}
     lengths = arrays.get(LENGTHS) if LENGTHS not in names else None
+    given = spread(given, frames, None if lengths is None else _counts(lengths))
     reading = agreed(given, frames, one=lengths is not None, notes=notes)
     if lengths is None:
         split = {f.name: reading.split(given[f.name], f) for f in frames}
@@ -180,11 +181,16 @@ def _read(
     return Part(item.where, tuple(counts), "concatenated", others), split
 
 
-def _lengths(lengths: Array, name: str, steps: int) -> list[int]:
+def _counts(lengths: Array) -> list[int]:
     counts = lengths.ravel()
     if counts.dtype.kind not in "iu" or counts.size == 0 or counts.min() < 1:
         raise DataError("'lengths' must be whole numbers above 0")
     found: list[int] = counts.tolist()
+    return found
+
+
+def _lengths(lengths: Array, name: str, steps: int) -> list[int]:
+    found = _counts(lengths)
     if sum(found) != steps:
         raise DataError(f"'lengths' add up to {sum(found)} and {name!r} has {steps} steps")
     return found

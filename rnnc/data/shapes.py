@@ -49,11 +49,55 @@ def agreed(arrays: Mapping[str, Array], frames: Sequence[Frame], *, one: bool, n
     return common[0]
 
 
+def in_order(array: Array, frame: Frame, notes: list[str]) -> Array:
+    """The array with time in front of the frame's axes, where it only fits as the file takes it: ``[sequence, 8, time]``."""
+    if frame.time is None or frame.time < 2 or _readings(array.shape, frame):
+        return array
+    for axis, first in ((frame.time, 1), (frame.time - 1, 0)):
+        if array.ndim == frame.rank - 1 + first:
+            moved = np.moveaxis(array, axis, first)
+            if _readings(moved.shape, frame):
+                notes.append(f"{frame.name!r} {list(array.shape)} is read as the file takes it: time is axis {axis}")
+                return moved
+    return array
+
+
+def spread(arrays: Mapping[str, Array], frames: Sequence[Frame], lengths: Sequence[int] | None) -> dict[str, Array]:
+    """The arrays, where what the file takes once a sequence and the data hold once a sequence stands at each step.
+
+    Args:
+        lengths: steps of each sequence where the arrays hold them one after the other.
+    """
+    found, others = dict(arrays), [f for f in frames if not f.per_sequence]
+    for f in frames if others else ():
+        array, shape = arrays[f.name], arrays[others[0].name].shape
+        if not f.per_sequence or array.size % f.size:
+            continue
+        reading = next(iter(_readings(shape, others[0])), None)
+        if reading is None or any(r.lengths == reading.lengths for r in _readings(array.shape, f)):
+            continue
+        counts = reading.lengths if lengths is None else lengths
+        if array.shape in ((len(counts), *f.shape), (len(counts), *f.value)) or (
+            len(counts) == 1 and array.shape == f.value
+        ):
+            rows = np.repeat(array.reshape(len(counts), *f.value), counts, axis=0)
+            lead = (len(counts), counts[0]) if reading.arrangement == "stacked" else (sum(counts),)
+            found[f.name] = rows.reshape(*lead, *f.shape)
+    return found
+
+
 def readings(shape: tuple[int, ...], frame: Frame) -> list[ShapeReading]:
     """How an array may be read, the likeliest first; axes of length 1 may be left out of a frame, or added.
 
     ``[n, 1, *frame]`` is n steps of a batch of one, not n sequences of a step. Raises DataError where nothing fits.
     """
+    found = _readings(shape, frame)
+    if not found:
+        raise _unfit(shape, frame)
+    return found
+
+
+def _readings(shape: tuple[int, ...], frame: Frame) -> list[ShapeReading]:
     found = [
         ShapeReading("one", shape[:1]) if axes == 1 else ShapeReading("stacked", (shape[1],) * shape[0])
         for exact in (True, False)
@@ -61,8 +105,6 @@ def readings(shape: tuple[int, ...], frame: Frame) -> list[ShapeReading]:
         if len(shape) >= axes
         and (shape[axes:] == frame.shape if exact else tuple(n for n in shape[axes:] if n != 1) == frame.value)
     ]
-    if not found:
-        raise _unfit(shape, frame)
     return sorted(dict.fromkeys(found), key=lambda r: len(r.lengths) > 1 and r.lengths[0] == 1)
 
 

@@ -300,7 +300,7 @@ class Trace:
                 if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
                     what, hint = whole_numbers(self.graph, tensor)
                     raise Refused(what, where=f"{self.graph.file}: input {tensor.name!r}", hint=hint)
-            value = replace(value, per_sequence=traced.time is None and not self.single_step)
+            value = replace(value, per_sequence=traced.time is None and not self.single_step, time=traced.time)
             self.inputs.append(value)
         self.values[tensor.name] = value
         return traced
