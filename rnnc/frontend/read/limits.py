@@ -221,7 +221,7 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
         array = numpy_helper.to_array(tensor)
     except (KeyError, ValueError, TypeError) as error:
         raise UnreadableModel(f"its data cannot be read: {first_line(error)}", where=where) from error
-    if np.issubdtype(dtype, np.floating) and not np.all(np.isfinite(array)):
+    if np.issubdtype(dtype, np.floating) and not np.all(np.isfinite(array) | np.isneginf(array)):
         hint = "The training diverged, or the file is damaged: check the weights."
         raise Refused("it holds NaN or infinite numbers", where=where, hint=hint)
 

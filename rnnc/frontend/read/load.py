@@ -26,6 +26,7 @@ from rnnc.frontend.read.limits import (
     node_label,
     subgraphs,
 )
+from rnnc.frontend.read.masks import finite_masks
 from rnnc.frontend.read.precision import real_inputs, to_single
 from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
 from rnnc.frontend.read.simplify import Simplified, simplify
@@ -75,7 +76,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     if slim.broken:
         inferred(slim.model, file, strict=True)
     name = options.name or (Path(file).stem if file else "model")
-    graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
+    graph = finite_masks(convert(slim.model, name, file, wanted, bound.time, slim.notes))
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )

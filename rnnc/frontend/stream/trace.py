@@ -247,7 +247,8 @@ class Trace:
             self.refuse(
                 node,
                 f"its initial state {name!r} has {elements} elements, the layer {size} units: a broken export",
-                "torch.onnx.export(dynamo=True) drops the projection of LSTM(proj_size=...): export with dynamo=False.",
+                "PyTorch's export drops the projection of LSTM(proj_size=...), and with dynamo=False refuses it: write the "
+                "layer as a loop over its gates.",
             )
         if traced.const is not None:
             return InitialState(np.asarray(traced.const, np.float64).ravel())
