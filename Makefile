@@ -23,9 +23,9 @@ help:
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
-	@echo "         docs/supported.md, instruction counts"
+	@echo "         docs/supported.md, counts of instructions and cycles"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
-	@echo "targets  many networks on every emulated target; minutes"
+	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site"
@@ -51,7 +51,7 @@ format: $(VENV)/.dev
 	$(BIN)/clang-format -i $(C_FILES)
 
 golden: $(VENV)/.dev
-	RNNC_UPDATE_GOLDEN=1 $(PYTEST) tests/golden $(ARGS)
+	RNNC_UPDATE_GOLDEN=1 $(PYTEST) -m "slow or not slow" tests/golden $(ARGS)
 
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
@@ -59,7 +59,7 @@ zoo: $(VENV)/.dev
 
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) -n $(JOBS) -m slow tests/target $(ARGS)
+	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

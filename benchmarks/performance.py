@@ -17,8 +17,10 @@ from host_speed import compare, table
 from rnnc.backend.targets import TARGETS
 from rnnc.errors import Refused
 from rnnc.verification.boards import BOARDS
+from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import TargetMeasurement, measure, require_tools
 from rnnc.verification.peers import peers
+from rnnc.verification.rtl import CORES, TARGET, simulate_cycles
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
@@ -38,6 +40,10 @@ call to the return; random weights, input noise and every extreme of int16. Each
 bit for bit. Where a range is given, the count depends on the data; the cause is named below. Instructions are not cycles.
 
 This page is written by `make bench`.
+"""
+CYCLES = """Of a step, at most. RV32: the core's RTL, simulated with memory that has no wait states; Ibex with a multiplier of
+one cycle, in two and (ibex3) three stages; VexRiscv's variant Full, five stages and caches of 4 KB, whose data are not cached
+where this memory lies; picorv32 with its fast multiplier and barrel shifter. AVR: simavr's counter.
 """
 NOTES = """## Notes
 
@@ -100,6 +106,7 @@ def sections() -> Iterator[str]:
             yield ""
     yield from wide_rows()
     yield from ops()
+    yield from cycles()
     yield "## Memory and stack at 32,64, a16, bytes\n"
     yield (
         "| cell | target | code | tables | weights | state | scratch | stack seen | stack bound |\n|---"
@@ -135,6 +142,34 @@ def wide_rows() -> Iterator[str]:
     yield ""
 
 
+def cycles() -> Iterator[str]:
+    """Clock cycles of a step: RV32 on RTL, AVR in its simulator."""
+    yield "## Clock cycles\n"
+    yield CYCLES
+    head = " | ".join(f"{columns},{hidden}" for columns, hidden in SIZES)
+    yield f"| cell | core | {head} | cycles per MAC at 64,128 |\n|---|---|" + "---|" * (len(SIZES) + 1)
+    for cell, precision in (("lstm", "a16"), ("lstm", "a8"), ("gru", "a16"), ("gru", "a8")):
+        row = [measured(cell, *size, precision, "avr") for size in SIZES]
+        counts = {"avr": [m.cycles if m else None for m in row]}
+        if precision == "a16":
+            packages = [package(cell_qnet(cell, *size, precision), TARGET, STEPS) for size in SIZES]
+            counts |= {c.name: [simulate_cycles(*package, c) for package in packages] for c in CORES.values()}
+        for core, found in counts.items():
+            print(f"{cell} {precision} {core}: {' '.join(map(_cycles, found))}", file=sys.stderr)
+            figures = " | ".join([*map(_cycles, found), _cycles_per_mac(cell, found)])
+            yield f"| {TITLES[cell]}, {precision} | {core} | {figures} |"
+    yield ""
+
+
+def _cycles(c: Cycles | None) -> str:
+    return "-" if c is None else str(c.most)
+
+
+def _cycles_per_mac(cell: Cell, found: list[Cycles | None]) -> str:
+    last = found[-1]
+    return f"{last.most / _macs(cell):.2f}" if last else "-"
+
+
 def ops() -> Iterator[str]:
     """What one op costs alone in a package: instructions, and bytes of code."""
     yield "## One op, from call to return\n"
@@ -160,11 +195,15 @@ def _kernel_alone(m: TargetMeasurement | None) -> str:
 
 
 def _per_mac(cell: Cell, m: TargetMeasurement | None) -> str:
-    columns, hidden = SIZES[-1]
-    gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
     if m is None or m.instructions is None:
         return "-"
-    return f"{m.instructions.median / (gates * hidden * (columns + hidden)):.2f}"
+    return f"{m.instructions.median / _macs(cell):.2f}"
+
+
+def _macs(cell: Cell) -> int:
+    """Of the largest size."""
+    columns, hidden = SIZES[-1]
+    return {"lstm": 4, "gru": 3, "rnn": 1}[cell] * hidden * (columns + hidden)
 
 
 def _footprint(title: str, target: str, m: TargetMeasurement | None) -> str:

@@ -11,7 +11,7 @@ PYTHON=${PYTHON:-python3}
 test_packages() {
     cat <<'END'
 gcc: the generated C on the host
-g++: the generated header as C++
+g++: the generated header as C++, and cycles of RV32 cores
 clang: the generated C on the host, its own warnings and sanitizers
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
@@ -24,6 +24,8 @@ picolibc-riscv64-unknown-elf: RV32
 qemu-system-misc: RV32
 gcc-avr: AVR
 avr-libc: AVR
+verilator: cycles of RV32 cores
+make: cycles of RV32 cores
 simavr: AVR
 libsimavr-dev: AVR
 libelf-dev: AVR

@@ -15,6 +15,17 @@ from rnnc.files import write_file
 
 COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "RAM": 7, "stack": 6, "bound": 6}
 """And how wide they are: a line is 80 wide."""
+Cores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--core",
+        metavar="CORE",
+        help="With target rv32imc: count clock cycles on the RTL of a core, repeatable; ibex, ibex3, vexriscv or picorv32.",
+        rich_help_panel=PANEL,
+        show_default=False,
+        autocompletion=complete.cores,
+    ),
+]
 
 
 def run(
@@ -35,15 +46,18 @@ def run(
             autocompletion=complete.targets,
         ),
     ] = None,
+    core: Cores = None,
     report: Annotated[
         str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
     ] = None,
 ) -> None:
-    """Run the C on emulated parts: instructions per step, flash, RAM and stack, and its bits against the oracle's."""
+    """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's."""
     from rnnc.judging import judge_start
     from rnnc.package import golden
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
+    from rnnc.verification.rtl import find_core
 
+    cores = [find_core(name) for name in core or ()]
     package = model.build(output, test=data, verify=report is not None)
     qnet, source = package.program.qnet, data or model.calib
     sequences = package.read(source).sequences if source else random_sequences(qnet)
@@ -55,7 +69,7 @@ def run(
     targets = target or runnable_targets()
     if not targets:
         raise MissingTool("no emulator is installed", hint="rnnc doctor lists what is missing and how to install it.")
-    results = bench(qnet, package.name, vectors, targets, output.note, skip=not target)
+    results = bench(qnet, package.name, vectors, targets, output.note, skip=not target, cores=cores)
     measured = content(package.report, results)
     if report is not None:
         write_file(report, package.page(measured))
@@ -70,10 +84,15 @@ def run(
 
 
 def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """report.json with what was measured: the cost of the first target, and ``cost.instructions`` of each."""
+    """report.json with what was measured: the cost of the first target, ``cost.instructions`` and ``cost.cycles`` of each."""
     first = results[0] if results else {}
     measured = ("flash_code", "flash_tables", "flash_weights", "ram_state", "ram_scratch", "stack")
-    cost = {**report["cost"], **{k: first[k] for k in measured if k in first}, "instructions": list(results)}
+    cost = {
+        **report["cost"],
+        **{k: first[k] for k in measured if k in first},
+        "instructions": [{k: v for k, v in r.items() if k != "cycles"} for r in results],
+        "cycles": [cycles for r in results for cycles in r["cycles"]],
+    }
     return {**report, "target": first.get("target", report["target"]), "cost": cost}
 
 
@@ -86,6 +105,14 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         figures = zip([r["median"], r["max"], *flash, ram, r["stack"], r["stack_bound"]], COLUMNS.values(), strict=True)
         cells = "".join(f"{'-' if n is None else n:>{width}}" for n, width in figures)
         lines.append(f"{r['target']:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
+        lines += [cycles_line(cycles) for cycles in r["cycles"]]
         for layer, known in r["peers"].items():
             lines += [f"{'':<12}{count:>14}  {name} for {layer} alone" for name, count in known.items()]
     return "\n".join(lines)
+
+
+def cycles_line(cycles: Mapping[str, Any]) -> str:
+    """Cycles below the instructions: median and most, the least where it is less, and what an estimate assumes."""
+    least = f", from {cycles['min']} on" if cycles["min"] != cycles["median"] else ""
+    how = f", an estimate: {cycles['assumes']}" if cycles["estimate"] else ""
+    return f"  {'cycles':<9}{cycles['median']:>13}{cycles['max']:>8}  {cycles['core']}{least}{how}"

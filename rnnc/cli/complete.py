@@ -42,3 +42,10 @@ def stages(incomplete: str) -> list[str]:
     from rnnc.compiler import STAGES
 
     return [name for name in STAGES[:-1] if name.startswith(incomplete)]
+
+
+def cores(incomplete: str) -> list[str]:
+    """What --core takes."""
+    from rnnc.verification.rtl import CORES
+
+    return [name for name in CORES if name.startswith(incomplete)]

@@ -65,6 +65,7 @@ def report_content(
             "ram_scratch": cost.ram_scratch,
             "stack": None,
             "instructions": None,
+            "cycles": None,
             "windows": _windows(program),
         },
         "certificate": [

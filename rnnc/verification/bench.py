@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
+from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL, TARGETS, find_target
-from rnnc.errors import NoRoom, Refused
+from rnnc.errors import NoRoom, Refused, UsageError
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.boards import BOARDS, Board
+from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import (
     PORTABLE_BOARD,
     TargetMeasurement,
@@ -26,6 +28,7 @@ from rnnc.verification.emulator import (
 )
 from rnnc.verification.locate_board import locate_on_board
 from rnnc.verification.peers import peers_of
+from rnnc.verification.rtl import TARGET, Core, require_parts, simulate_cycles
 
 STEPS, EXTREME_STEP = 32, 8
 
@@ -54,21 +57,32 @@ def board_of(target: str) -> Board:
 
 
 def bench(
-    qnet: QNet, name: str, golden: Golden, targets: Sequence[str], note: Callable[[str], None], skip: bool = False
+    qnet: QNet,
+    name: str,
+    golden: Golden,
+    targets: Sequence[str],
+    note: Callable[[str], None],
+    skip: bool = False,
+    cores: Sequence[Core] = (),
 ) -> list[dict[str, Any]]:
     """Measure a network's package on each target; ``note`` is called with which one is next.
 
     Args:
         name: prefix of the C.
         golden: the input of every step that is measured, and the oracle's answers.
+        cores: whose RTL runs the package of the target rv32imc, for its cycles.
         skip: leave a target out, and tell why, where the network is too large for it.
 
-    Raises UsageError for an unknown target, MissingTool, VerificationError where it does not build or run, Refused and
-    NoRoom where the network is too large for a target.
+    Raises UsageError for an unknown target or cores without theirs, MissingTool, VerificationError where it does not build
+    or run, Refused and NoRoom where the network is too large for a target.
     """
     boards = [board_of(t) for t in targets]
     for board in boards:
         require_tools(board)
+    if cores and TARGET not in targets:
+        raise UsageError(f"cores are of target {TARGET}, which is not measured", hint=f"Add --target {TARGET}.")
+    for core in cores:
+        require_parts(core)
     results = []
     for target, board in zip(targets, boards, strict=True):
         note(f"running on {target}")
@@ -76,6 +90,7 @@ def bench(
             program = lower(qnet, target, name)
             files = emit(program, golden)
             measured = measure(program, files, board)
+            simulated = _simulated(program, files, cores, note) if target == TARGET and measured.equal else []
             where = "" if measured.equal else locate_on_board(program, files, golden, board)
         except (Refused, NoRoom) as error:
             if not skip:
@@ -83,8 +98,21 @@ def bench(
             note(f"left out: {error.what}")
             continue
         found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
-        results.append(figures(target, measured) | found | {"peers": _peers(qnet, target)})
+        cycles = [*([measured.cycles] if measured.cycles else []), *simulated]
+        known = {"peers": _peers(qnet, target), "cycles": [c.content() for c in cycles]}
+        results.append(figures(target, measured) | found | known)
     return results
+
+
+def _simulated(
+    program: Program, files: Mapping[str, str], cores: Sequence[Core], note: Callable[[str], None]
+) -> list[Cycles]:
+    """Cycles of each core."""
+    found = []
+    for core in cores:
+        note(f"simulating {core.name}")
+        found.append(simulate_cycles(program, files, core))
+    return found
 
 
 def figures(target: str, m: TargetMeasurement) -> dict[str, Any]:

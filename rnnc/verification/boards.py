@@ -171,5 +171,8 @@ PACKAGES = {
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
     "qemu-ppc-static": "qemu-user-static",
     "gcc": "gcc",
+    "verilator": "verilator",
+    "g++": "g++",
+    "make": "make",
 }
 """Debian packages of each command."""

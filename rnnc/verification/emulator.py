@@ -19,6 +19,7 @@ from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
+from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
@@ -81,6 +82,7 @@ class TargetMeasurement:
     Args:
         equal: whether every output had the oracle's bits.
         instructions: None where they cannot be counted.
+        cycles: clock cycles, where the emulator knows them.
         stack: bytes that a step was seen to use below its caller's frame.
         stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
         profile: instructions of a step by function, in the mean, the largest first.
@@ -92,6 +94,7 @@ class TargetMeasurement:
     equal: bool
     failed_step: int
     instructions: Instructions | None
+    cycles: Cycles | None
     footprint: Footprint
     stack: int
     stack_bound: int | None
@@ -136,7 +139,7 @@ def measure(
     require_tools(board)
     with TemporaryFolder() as folder:
         here = Path(folder)
-        image = _build(here, program, files, board, optimize)
+        image = build_image(here, program, files, board, optimize)
         symbols = _symbols(board, image)
         text = _run(here, board, image, symbols, _within(program, symbols))
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
@@ -151,6 +154,7 @@ def measure(
             words["selftest"] == "0",
             int(words["selftest"]),
             _instructions(counts.regions),
+            Cycles.of(board.name, counts.cycles) if counts.cycles else None,
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
@@ -168,7 +172,7 @@ def selftest_output(
     require_tools(board)
     with TemporaryFolder() as folder:
         here = Path(folder)
-        image = _build(here, program, files, board, optimize)
+        image = build_image(here, program, files, board, optimize)
         return _run(here, board, image, _symbols(board, image), "")
 
 
@@ -188,7 +192,7 @@ def linked(program: Program, files: Mapping[str, str]) -> Footprint:
     """
     board = roomy(find_board(program.target.name), program)
     with TemporaryFolder() as folder:
-        image = _build(Path(folder), program, files, board, OPTIMIZE)
+        image = build_image(Path(folder), program, files, board, OPTIMIZE)
         return footprint(program, _symbols(board, image))
 
 
@@ -234,7 +238,10 @@ def build_by(command: Sequence[str], here: Path, what: str) -> str:
     return done.stdout
 
 
-def _build(here: Path, program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str]) -> Path:
+def build_image(
+    here: Path, program: Program, files: Mapping[str, str], board: Board, optimize: Sequence[str] = OPTIMIZE
+) -> Path:
+    """Build firmware of a package and its self-test in a folder; raises as ``build_by`` does."""
     n = program.name
     write_files(here, {**files, "wrap.c": _wrapper(program)})
     own = [str(FIRMWARE / "main.c"), str(FIRMWARE / board.start), "wrap.c"]

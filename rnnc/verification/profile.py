@@ -20,26 +20,30 @@ AROUND = "step"
 
 @dataclass(frozen=True)
 class Counts:
-    """What count_plugin.c wrote.
+    """What count_plugin.c or avr_runner.c wrote.
 
     Args:
         regions: instructions of each step.
         blocks: (address, instructions) of each block over all steps.
         sites: (address of the last instruction, instructions) of each block of the step, what it calls included.
+        cycles: of each step, where the emulator knows them.
     """
 
     regions: list[int]
     blocks: list[tuple[int, int]]
     sites: list[tuple[int, int]]
+    cycles: list[int]
 
 
 def read_counts(path: Path) -> Counts:
     """The file's content; nothing where there is none."""
-    counts = Counts([], [], [])
+    counts = Counts([], [], [], [])
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         kind, *words = line.split()
         if kind == "R":
             counts.regions.append(int(words[0]))
+        elif kind == "C":
+            counts.cycles.append(int(words[0]))
         elif kind == "B":
             counts.blocks.append((int(words[0], 16), int(words[1]) * int(words[2])))
         else:

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rnnc.interruption import cleaned, whole
@@ -21,21 +23,29 @@ TOOLS = (
     ("qemu-system-arm", "run Cortex-M firmware, count instructions", "qemu-system-arm"),
     ("riscv64-unknown-elf-gcc", "RV32 firmware", "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"),
     ("qemu-system-riscv32", "run RV32 firmware, count instructions", "qemu-system-misc"),
+    ("verilator", "simulate the RTL of RV32 cores, count cycles", "verilator g++ make"),
     ("avr-gcc", "AVR firmware", "gcc-avr avr-libc"),
     ("simavr", "run AVR firmware", "simavr libsimavr-dev libelf-dev"),
 )
 """Command, purpose, Debian packages."""
+RTL = (
+    ("pythondata-cpu-ibex", "RTL of the cores ibex and ibex3"),
+    ("pythondata-cpu-vexriscv", "RTL of the core vexriscv"),
+    ("pythondata-cpu-picorv32", "RTL of the core picorv32"),
+)
+"""Distribution on PyPI, purpose."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A command that rnnc can use: its path, "" where it is missing, and the first line of its version."""
+    """A command, or the RTL of a core, that rnnc can use: its path, "" where missing, its version, and what installs it."""
 
     name: str
     purpose: str
     package: str
     path: str
     version: str
+    install: str
 
 
 def run_tool(
@@ -82,12 +92,18 @@ def _end(group: int) -> None:
 
 def find_tools() -> list[Tool]:
     """Every tool, found or not."""
-    return [_find(*tool) for tool in TOOLS]
+    return [*(_find(*tool) for tool in TOOLS), *(_find_rtl(*rtl) for rtl in RTL)]
 
 
 def _find(name: str, purpose: str, package: str) -> Tool:
     path = shutil.which(name) or ""
-    return Tool(name, purpose, package, path, _version(path) if path else "")
+    return Tool(name, purpose, package, path, _version(path) if path else "", f"apt-get install {package}")
+
+
+def _find_rtl(name: str, purpose: str) -> Tool:
+    module = find_spec(name.replace("-", "_"))
+    path = str(Path(module.origin).parent) if module and module.origin else ""
+    return Tool(name, purpose, name, path, version(name) if path else "", f"pip install {name}")
 
 
 def _version(path: str) -> str:

@@ -70,7 +70,7 @@ def test_every_part_has_a_board_whose_tools_are_known(target: str) -> None:
 def test_the_makefile_installs_what_the_boards_need() -> None:
     script = (ROOT / "tools/system_packages.sh").read_text()
     wanted = {package for packages in PACKAGES.values() for package in packages.split()}
-    assert not [package for package in sorted(wanted) if not re.search(rf"^{package}: ", script, re.M)]
+    assert not [package for package in sorted(wanted) if not re.search(rf"^{re.escape(package)}: ", script, re.M)]
 
 
 @pytest.mark.parametrize("page", ["docs/firmware.md", "docs/performance.md"])

@@ -15,9 +15,9 @@ from tests.support.packages import package
 
 def test_counts_are_read(tmp_path: Path) -> None:
     path = tmp_path / "count.out"
-    assert read_counts(path) == Counts([], [], [])
-    path.write_text("R 12\nR 14\nB 100 3 2\nS 104 20\n")
-    assert read_counts(path) == Counts([12, 14], [(0x100, 6)], [(0x104, 20)])
+    assert read_counts(path) == Counts([], [], [], [])
+    path.write_text("R 12\nR 14\nB 100 3 2\nS 104 20\nC 31\n")
+    assert read_counts(path) == Counts([12, 14], [(0x100, 6)], [(0x104, 20)], [31])
 
 
 def test_means_of_a_step_leave_out_next_to_nothing() -> None:

@@ -2,7 +2,7 @@
 /* Runs an AVR program in simavr: avr_runner PROGRAM.elf BEGIN END OUT MOST_CYCLES
  *
  * GPIOR0 is standard output, a write to GPIOR1 ends the run with that exit code. OUT gets "R n" for each pass from byte
- * address BEGIN to END: instructions, the first of BEGIN left out. */
+ * address BEGIN to END: instructions, the first of BEGIN left out, and "C n": clock cycles, that instruction included. */
 #include <simavr/avr_ioport.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 {
     elf_firmware_t firmware;
     unsigned long begin_address, end_address, long_most;
-    unsigned long long counted = 0;
+    unsigned long long counted = 0, begun = 0;
     int counting = 0, state = cpu_Running;
     avr_t *avr;
     FILE *out;
@@ -62,9 +62,10 @@ int main(int argc, char **argv)
         if (avr->pc == begin_address) {
             counting = 1;
             counted = 0;
+            begun = avr->cycle;
         } else if (avr->pc == end_address && counting) {
             counting = 0;
-            fprintf(out, "R %llu\n", counted);
+            fprintf(out, "R %llu\nC %llu\n", counted, (unsigned long long)avr->cycle - begun);
         } else {
             counted++;
         }

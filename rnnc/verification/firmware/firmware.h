@@ -8,7 +8,9 @@
 
 /* The stack that a step uses: what is below the caller's frame is painted before and looked at after. Both are inlined, so
  * that nothing of their own lies there. board_ram_end: of what is not stack. */
-#define STACK_MOST 8192 /* bytes painted, where there is so much */
+#ifndef STACK_MOST
+#define STACK_MOST 8192 /* bytes painted, where there is so much; 0 on RTL, where painting takes long and fills caches */
+#endif
 #define STACK_COLOUR 0xA5u
 extern uint8_t board_ram_end[];
 extern uint16_t stack_most;
@@ -50,8 +52,14 @@ static inline __attribute__((always_inline)) void stack_look(volatile uint8_t *f
     }
 }
 
-/* A step runs between these two; the emulator counts the instructions from the one's first to the other's first. */
+/* A step runs between these two; the emulator counts the instructions from the one's first to the other's first. RTL knows no
+ * addresses of instructions: there they store to MARKS (rtl/simulator.cpp), which counts the cycles in between. */
 void count_begin(void);
 void count_end(void);
+#ifdef MARKS
+#define board_mark(offset) (*(volatile uint32_t *)(MARKS + (offset)) = 1)
+#else
+#define board_mark(offset) ((void)0)
+#endif
 
 #endif

@@ -8,11 +8,13 @@ uint16_t stack_most;
 
 __attribute__((noinline, used)) void count_begin(void)
 {
+    board_mark(4);
     __asm__ volatile("" ::: "memory");
 }
 
 __attribute__((noinline, used)) void count_end(void)
 {
+    board_mark(8);
     __asm__ volatile("" ::: "memory");
 }
 
