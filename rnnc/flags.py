@@ -117,6 +117,8 @@ FLAGS: Mapping[str, Spelling] = {
     "--max-flash": _count("max_flash"),
     "--max-ram": _count("max_ram"),
     "--max-stack": _count("max_stack"),
+    "--clock": Spelling("clock", "{:g}".format, _number),
+    "--rate": Spelling("rate", "{:g}".format, _number),
     "--min-sqnr": Spelling("min_sqnr", "{:g}".format, _number),
     "--budget-flash": _count("flash"),
     "--budget-instructions": _count("instructions"),

@@ -38,6 +38,7 @@ from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
+from rnnc.verification.parts import OnPart, find_part, on_part
 from rnnc.verification.single import EXACT
 from rnnc.verification.stack import step_frames
 from rnnc.verification.traces import Signal, traces
@@ -172,6 +173,26 @@ class Package:
         if not why_uncounted(self.program):
             self.report["cost"]["flash_code"] = linked(self.program, self.files).code
             self.files["report.json"] = report_text(self.report)
+
+    def measure_part(self, clock: float | None = None, rate: float | None = None) -> OnPart:
+        """Add to the report what the package takes of the part that ``target`` names; raises as ``on_part`` does.
+
+        Args:
+            clock: MHz, the part's highest by default.
+            rate: steps a second.
+        """
+        found = on_part(self.program, self.files, find_part(self.options.target).at(clock), rate)
+        self.report["part"] = found.content()
+        if found.measured and found.cycles:
+            measured = {
+                "cycles": [found.cycles.content()],
+                "milliseconds": found.milliseconds,
+                "stack": found.measured.stack,
+            }
+            self.report["cost"] |= {**measured, "flash_code": found.measured.footprint.code}
+        self.files["report.json"] = report_text(self.report)
+        self.files["report.html"] = self.page(self.report)
+        return found
 
     @property
     def flash(self) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 
 from rnnc.backend import pack
 from rnnc.backend.pack import Packing
+from rnnc.backend.parts import PARTS
 from rnnc.errors import UsageError
 from rnnc.fixed import TABLE
 
@@ -146,11 +148,15 @@ TARGETS = {
 ALL = replace(TARGETS["portable"], name="all", rom=TARGETS["avr"].rom)
 """Every packing in one package (backend.emit.every); what it is judged by is portable C."""
 NAMES = (*TARGETS, ALL.name)
-"""What --target takes."""
+"""What --target takes, beside parts."""
 
 
 def find_target(name: str) -> Target:
-    """The target of that name; raises UsageError where there is none."""
+    """The target of that name, or that of the part of that name; raises UsageError where there is none."""
+    if name in PARTS:
+        return TARGETS[PARTS[name].target]
     if name not in NAMES:
-        raise UsageError(f"unknown target {name!r}", hint=f"One of: {', '.join(NAMES)}.")
+        close = get_close_matches(name, PARTS, 1)
+        hint = f"One of: {', '.join(NAMES)}; or a part, which `rnnc parts` lists."
+        raise UsageError(f"unknown target {name!r}", hint=f"Is it {close[0]}? {hint}" if close else hint)
     return ALL if name == ALL.name else TARGETS[name]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import rnnc
-from rnnc.cli import bench, demo, doctor, inspect, simulate, tune, verify
+from rnnc.cli import bench, demo, doctor, inspect, parts, simulate, tune, verify
 from rnnc.cli import compile as compile_command
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import add_command, add_model_command
@@ -54,6 +54,7 @@ add_model_command(app, "simulate", simulate.run)
 add_model_command(app, "verify", verify.run)
 add_model_command(app, "bench", bench.run)
 add_model_command(app, "tune", tune.run)
+add_model_command(app, "parts", parts.run, optional=True)
 add_command(app, "demo", demo.run)
 add_command(app, "doctor", doctor.run)
 

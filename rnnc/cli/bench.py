@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -14,7 +15,8 @@ from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
 
 COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "RAM": 7, "stack": 6, "bound": 6}
-"""And how wide they are: a line is 80 wide."""
+WIDTH = 80
+"""Of a line, and how wide the columns are."""
 Cores = Annotated[
     list[str] | None,
     typer.Option(
@@ -92,6 +94,7 @@ def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> 
         **{k: first[k] for k in measured if k in first},
         "instructions": [{k: v for k, v in r.items() if k != "cycles"} for r in results],
         "cycles": [cycles for r in results for cycles in r["cycles"]],
+        "milliseconds": first.get("milliseconds"),
     }
     return {**report, "target": first.get("target", report["target"]), "cost": cost}
 
@@ -106,13 +109,16 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         cells = "".join(f"{'-' if n is None else n:>{width}}" for n, width in figures)
         lines.append(f"{r['target']:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
         lines += [cycles_line(cycles) for cycles in r["cycles"]]
+        lines += [f"  {'ms':<9}{r['milliseconds']:>13.3g}{'':>8}  the longest step"] if "milliseconds" in r else []
         for layer, known in r["peers"].items():
             lines += [f"{'':<12}{count:>14}  {name} for {layer} alone" for name, count in known.items()]
+    assumed = {c["core"]: c["assumes"] for r in results for c in r["cycles"] if c["estimate"]}
+    lines += [textwrap.fill(f"cycles of {core} are estimated: {what}", WIDTH) for core, what in assumed.items()]
     return "\n".join(lines)
 
 
 def cycles_line(cycles: Mapping[str, Any]) -> str:
-    """Cycles below the instructions: median and most, the least where it is less, and what an estimate assumes."""
+    """Cycles below the instructions: median and most, the least where it is less, and whether they are estimated."""
     least = f", from {cycles['min']} on" if cycles["min"] != cycles["median"] else ""
-    how = f", an estimate: {cycles['assumes']}" if cycles["estimate"] else ""
+    how = ", estimated" if cycles["estimate"] else ""
     return f"  {'cycles':<9}{cycles['median']:>13}{cycles['max']:>8}  {cycles['core']}{least}{how}"

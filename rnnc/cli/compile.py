@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from rnnc.backend.parts import PARTS
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.cli.values import pairs
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from rnnc.package import Package
 
 
+Clock = Annotated[
+    float | None,
+    typer.Option(
+        "--clock", metavar="MHZ", help="Clock of the part that --target names; its highest.", show_default=False
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate", metavar="HZ", help="Steps a second: how much of the part's time they take.", show_default=False
+    ),
+]
 LayoutOption = Annotated[
     Layout,
     typer.Option(metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."),
@@ -56,6 +69,8 @@ def run(
     max_stack: Annotated[
         int | None, typer.Option(metavar="B", help="Fail if a step can use more stack; needs the target's compiler.")
     ] = None,
+    clock: Clock = None,
+    rate: Rate = None,
     labels: Labels = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
@@ -63,6 +78,7 @@ def run(
     from rnnc.report.terminal import example, summary
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
+    check_part(model.target, clock, rate)
     if others or link:
         limits = [max_flash, max_ram, max_stack]
         compile_more(
@@ -71,15 +87,27 @@ def run(
         return
     built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
     measure(built, max_flash, max_stack)
+    part = built.measure_part(clock, rate) if model.target in PARTS else None
     if output.as_json:
         output.json(built.report)
     check(output, built, max_flash, max_ram, max_stack)
+    if part is not None:
+        part.check(built.model.file)
     if not output.as_json:
         print(summary(built.report, built.program))
         print(example(built.program))
     write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
+
+
+def check_part(target: str, clock: float | None, rate: float | None) -> None:
+    """Raise UsageError where a clock or a rate is given without a part, whose clock it could be."""
+    for flag, value in (("--clock", clock), ("--rate", rate)):
+        if value is not None and target not in PARTS:
+            raise UsageError(
+                f"{flag} {value:g}: --target {target} is no part", hint="`rnnc parts` lists those that are."
+            )
 
 
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:

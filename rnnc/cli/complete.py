@@ -5,9 +5,10 @@ from __future__ import annotations
 
 def targets(incomplete: str) -> list[str]:
     """What --target takes."""
+    from rnnc.backend.parts import PARTS
     from rnnc.backend.targets import NAMES
 
-    return [name for name in NAMES if name.startswith(incomplete)]
+    return [name for name in (*NAMES, *PARTS) if name.startswith(incomplete)]
 
 
 def precisions(incomplete: str) -> list[str]:

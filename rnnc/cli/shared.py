@@ -259,12 +259,15 @@ def add_command(app: typer.Typer, name: str, run: Command) -> None:
     _register(app, name, run, own, lambda output, values: run(output, **values))
 
 
-def add_model_command(app: typer.Typer, name: str, run: Command) -> None:
-    """As ``add_command``, for a ``run(output, model, ...)`` that takes ``model: ModelArguments``: MODEL and its options."""
+def add_model_command(app: typer.Typer, name: str, run: Command, *, optional: bool = False) -> None:
+    """As ``add_command``, for a ``run(output, model, ...)`` that takes ``model: ModelArguments``: MODEL and its options.
+
+    ``optional``: MODEL may be left out, and is "" then.
+    """
     own = list(inspect.signature(run, eval_str=True).parameters.values())[2:]
     taken = {p.name for p in own}  # a command may read a model option in its own way
     shared = [p for p in inspect.signature(ModelArguments, eval_str=True).parameters.values() if p.name not in taken]
-    shared[0] = shared[0].replace(annotation=ModelFile)
+    shared[0] = shared[0].replace(annotation=ModelFile, default="" if optional else inspect.Parameter.empty)
     names = [p.name for p in shared]
 
     def call(output: CommandOutput, values: Mapping[str, Any]) -> None:

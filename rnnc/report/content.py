@@ -53,6 +53,7 @@ def report_content(
         "version": rnnc.__version__,
         "precision": program.qnet.precision,
         "target": program.target.name,
+        "part": None,
         "weights": widths_content(choice, program.qnet),
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
         "outputs": [_output(p, shapes[p.name], program.qnet.net) for p in program.outputs],
@@ -66,6 +67,7 @@ def report_content(
             "stack": None,
             "instructions": None,
             "cycles": None,
+            "milliseconds": None,
             "windows": _windows(program),
         },
         "certificate": [

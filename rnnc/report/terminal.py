@@ -110,8 +110,24 @@ def _cost(report: Mapping[str, Any]) -> str:
          f"scratch {_thousands(c['ram_scratch'])}, a stream"],
         ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
     ]  # fmt: skip
+    rows += _time(report["part"], c) if report["part"] else []
     rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
     return table(["cost", "", ""], rows)
+
+
+def _time(part: Mapping[str, Any], cost: Mapping[str, Any]) -> list[list[str]]:
+    """How long a step takes on a part, and how much of it the package takes."""
+    name, shares = part["name"], [f"flash {part['flash_percent']:g} %", f"RAM {part['ram_percent']:g} % with stack"]
+    fits = "fits" if part["fits"] else "TOO SMALL"
+    if cost["milliseconds"] is None:
+        return [["time", "unknown", part["missing"]], [name, fits, f"{', '.join(shares[:1])} without code"]]
+    (cycles,) = cost["cycles"]
+    if part["busy_percent"] is not None:
+        shares.append(f"{part['busy_percent']:g} % of its time at {part['rate_hz']:g} Hz")
+    how = f"estimated: {cycles['assumes']}" if cycles["estimate"] else "counted"
+    waits = f" (it has {part['waits']})" if part["waits"] else ""
+    count = f"{_thousands(cycles['max'])} cycles at {part['clock_mhz']:g} MHz"
+    return [["time", f"{cost['milliseconds']:.3g} ms", f"{count}, {how}{waits}"], [name, fits, ", ".join(shares)]]
 
 
 def _widths(weights: Mapping[str, Any], program: Program) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
+from rnnc.backend.parts import PARTS
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL, TARGETS, find_target
 from rnnc.errors import NoRoom, Refused, UsageError
@@ -27,6 +28,7 @@ from rnnc.verification.emulator import (
     require_tools,
 )
 from rnnc.verification.locate_board import locate_on_board
+from rnnc.verification.parts import part_board
 from rnnc.verification.peers import peers_of
 from rnnc.verification.rtl import TARGET, Core, require_parts, simulate_cycles
 
@@ -52,8 +54,10 @@ def random_sequences(qnet: QNet, steps: int = STEPS) -> Sequences:
 
 
 def board_of(target: str) -> Board:
-    """Where a target is measured; raises UsageError where it is unknown."""
-    return find_board(PORTABLE_BOARD if find_target(target).name in ("portable", ALL.name) else target)
+    """Where a target, or a part, is measured; raises UsageError where it is unknown."""
+    name = find_target(target).name
+    board = find_board(PORTABLE_BOARD if name in ("portable", ALL.name) else name)
+    return part_board(PARTS[target]) if target in PARTS else board
 
 
 def bench(
@@ -98,8 +102,10 @@ def bench(
             note(f"left out: {error.what}")
             continue
         found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
-        cycles = [*([measured.cycles] if measured.cycles else []), *simulated]
-        known = {"peers": _peers(qnet, target), "cycles": [c.content() for c in cycles]}
+        cycles = simulated or ([measured.cycles] if measured.cycles else [])
+        known: dict[str, Any] = {"peers": _peers(qnet, program.target.name), "cycles": [c.content() for c in cycles]}
+        if target in PARTS and cycles:
+            known |= {"milliseconds": PARTS[target].milliseconds(cycles[0].most)}
         results.append(figures(target, measured) | found | known)
     return results
 

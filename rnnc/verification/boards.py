@@ -21,6 +21,7 @@ class Board:
         emulator: command line before the program.
         memory: start and length of flash and RAM, and the start of the vectors, for the linker; only lengths where the
             compiler brings its own linker script; empty where there is room for anything.
+        core: whose cycles the instructions are estimated by, as verification.pipelines names it; "" for none.
         larger: a machine of the same core with more memory, for what does not fit.
     """
 
@@ -31,7 +32,13 @@ class Board:
     libraries: tuple[str, ...] = ()
     emulator: tuple[str, ...] = ()
     memory: dict[str, int] = field(default_factory=dict)
+    core: str = ""
     larger: Board | None = None
+
+    @property
+    def objdump(self) -> str:
+        """The compiler's companion that lists instructions."""
+        return self.compiler.removesuffix("gcc") + "objdump"
 
     @property
     def nm(self) -> str:
@@ -99,6 +106,7 @@ def _cortex_m(
             "RAM_START": ram[0],
             "RAM_LENGTH": ram[1],
         },
+        name.replace("cortex-m", "Cortex-M"),
         larger,
     )
 
@@ -149,6 +157,7 @@ BOARDS = {
                 "-serial",
                 "stdio",
             ),
+            core="RV32IMC",
         ),
         Board(
             "avr",

@@ -22,6 +22,7 @@ from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
+from rnnc.verification.pipelines import cost_table, find_pipeline
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
 from rnnc.verification.tools import run_tool
 
@@ -141,7 +142,8 @@ def measure(
         here = Path(folder)
         image = build_image(here, program, files, board, optimize)
         symbols = _symbols(board, image)
-        text = _run(here, board, image, symbols, _within(program, symbols))
+        (here / "costs").write_text(_costs(board, image), encoding="ascii")
+        text = _run(here, board, image, symbols, f",costs=costs{_within(program, symbols)}")
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         if "selftest" not in words:
             raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
@@ -154,7 +156,7 @@ def measure(
             words["selftest"] == "0",
             int(words["selftest"]),
             _instructions(counts.regions),
-            Cycles.of(board.name, counts.cycles) if counts.cycles else None,
+            _cycles(board, counts.cycles),
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
@@ -333,6 +335,23 @@ def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
 
 def _instructions(regions: Sequence[int]) -> Instructions | None:
     return Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None
+
+
+def _cycles(board: Board, counts: Sequence[int]) -> Cycles | None:
+    """Counted by the emulator, or added up from its core's table."""
+    if not counts:
+        return None
+    if not board.core:
+        return Cycles.of(board.name, counts)
+    return Cycles.of(board.core, counts, estimate=True, assumes=find_pipeline(board.core).source)
+
+
+def _costs(board: Board, image: Path) -> str:
+    """What the plugin reads of the cycles of an image's instructions; "" where its core has no table."""
+    if not board.core:
+        return ""
+    listing = build_by([board.objdump, "-d", str(image)], image.parent, "objdump")
+    return cost_table(find_pipeline(board.core), listing.splitlines())
 
 
 def _by_function(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: 0BSD */
 /* QEMU TCG plugin (API 1): guest instructions between count_begin and count_end, call by call.
  *
- * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE[,within=FIRST-END]...
+ * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE[,costs=FILE][,within=FIRST-END]...
  * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions, and
  * for blocks within the ranges "S last n": the address of the block's last instruction, and how many instructions it
  * and the blocks outside that ran before the next one within had.
+ * Of costs, each line is "address bytes cycles taken": what an instruction takes, and what it takes more where it is not
+ * the one behind it that comes next; then FILE has "C n" for each region, its cycles.
  * A block is entered at its head and left at its end, so that counting blocks counts instructions exactly. The few
  * prototypes of the API that are used are declared here, as distributions do not ship its header. */
 #include <stdbool.h>
@@ -35,7 +37,7 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 EXPORT int qemu_plugin_version = 1;
 
 struct block {
-    uint64_t address, last, instructions, executions, below;
+    uint64_t address, last, instructions, executions, below, behind, cycles, taken;
     bool within;
     struct block *next;
 };
@@ -46,6 +48,11 @@ static uint64_t first[MOST_RANGES], after[MOST_RANGES];
 static size_t range_count;
 static uint64_t begin_address, end_address, counted, *regions;
 static size_t region_count;
+static uint64_t *cycles, spent, behind, taken;
+static struct cost {
+    uint64_t address, bytes, cycles, taken;
+} *costs;
+static size_t cost_count;
 static bool counting;
 static const char *out_path = "count.out";
 
@@ -53,21 +60,57 @@ static void executed(unsigned cpu, void *user)
 {
     struct block *b = user;
     (void)cpu;
+    if (counting && b->address != behind) {
+        spent += taken;
+    }
     if (b->address == begin_address) {
         counting = true;
-        counted = 0;
+        counted = spent = taken = 0;
         site = NULL;
     } else if (b->address == end_address && counting) {
         counting = false;
         regions = realloc(regions, (region_count + 1) * sizeof *regions);
+        cycles = realloc(cycles, (region_count + 1) * sizeof *cycles);
+        cycles[region_count] = spent;
         regions[region_count++] = counted;
     } else if (counting) {
         counted += b->instructions;
+        spent += b->cycles;
         b->executions++;
         site = b->within ? b : site;
         if (site) {
             site->below += b->instructions;
         }
+    }
+    behind = b->behind;
+    taken = b->taken;
+}
+
+/* What the instruction at an address costs, NULL where no line says so; the lines are in order. */
+static const struct cost *find_cost(uint64_t address)
+{
+    size_t low = 0, high = cost_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (costs[middle].address < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < cost_count && costs[low].address == address ? &costs[low] : NULL;
+}
+
+static void read_costs(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    unsigned long long address, bytes, each, more;
+    while (f && fscanf(f, "%llx %llu %llu %llu", &address, &bytes, &each, &more) == 4) {
+        costs = realloc(costs, (cost_count + 1) * sizeof *costs);
+        costs[cost_count++] = (struct cost){address, bytes, each, more};
+    }
+    if (f) {
+        fclose(f);
     }
 }
 
@@ -79,6 +122,12 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
     b->address = qemu_plugin_tb_vaddr(tb);
     b->instructions = qemu_plugin_tb_n_insns(tb);
     b->last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, b->instructions - 1));
+    for (i = 0; i < b->instructions; i++) {
+        const struct cost *c = find_cost(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i)));
+        b->cycles += c ? c->cycles : 1;
+        b->taken = c ? c->taken : 0;
+        b->behind = c ? c->address + c->bytes : 0;
+    }
     for (i = 0; i < range_count; i++) {
         b->within = b->within || (first[i] <= b->address && b->address < after[i]);
     }
@@ -99,6 +148,9 @@ static void finished(plugin_id id, void *user)
     }
     for (i = 0; i < region_count; i++) {
         fprintf(f, "R %llu\n", (unsigned long long)regions[i]);
+    }
+    for (i = 0; i < region_count && cost_count; i++) {
+        fprintf(f, "C %llu\n", (unsigned long long)cycles[i]);
     }
     for (b = blocks; b; b = b->next) {
         if (b->executions) {
@@ -124,6 +176,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
             end_address = strtoull(argv[i] + 4, NULL, 0);
         } else if (!strncmp(argv[i], "out=", 4)) {
             out_path = strdup(argv[i] + 4);
+        } else if (!strncmp(argv[i], "costs=", 6)) {
+            read_costs(argv[i] + 6);
         } else if (!strncmp(argv[i], "within=", 7) && range_count < MOST_RANGES) {
             first[range_count] = strtoull(argv[i] + 7, &rest, 0);
             after[range_count++] = strtoull(rest + 1, NULL, 0);

@@ -1,0 +1,147 @@
+"""Clock cycles estimated: what each instruction of an image takes by its core's manual, for the emulator's plugin to add up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from rnnc.errors import UsageError
+
+LINE = re.compile(r"^ *([0-9a-f]+):\t((?:[0-9a-f]{2,8} ?)+) *\t(\S+)(?:\t(.*))?$")
+"""A line of objdump -d: address, content, mnemonic, operands."""
+MEMORY = re.compile(r"(ldr|str|vldr|vstr)")
+TAKEN = r"b(?!ic|fc|fi|kpt)|cbn?z|tb[bh]|pop|ldm"
+"""Instructions of Cortex-M behind which another may come than the next."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction of an image, and the mnemonic of the one before it."""
+
+    address: int
+    size: int
+    mnemonic: str
+    operands: str
+    before: str
+
+
+Cost = int | Callable[[Instruction], int]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A core's cycles.
+
+    Args:
+        core: its name.
+        source: where the figures are from, and what they assume.
+        costs: of the instructions whose mnemonic a pattern matches from its begin; the first that does; others take 1.
+        taken: cycles more of a branch behind which another instruction comes than the next, by pattern likewise.
+    """
+
+    core: str
+    source: str
+    costs: tuple[tuple[str, Cost], ...]
+    taken: tuple[tuple[str, int], ...]
+
+    def cycles(self, instruction: Instruction) -> int:
+        """Of an instruction that does not branch."""
+        cost = next((c for pattern, c in self.costs if re.match(pattern, instruction.mnemonic)), 1)
+        return cost if isinstance(cost, int) else cost(instruction)
+
+    def more(self, instruction: Instruction) -> int:
+        """Cycles more where it branches."""
+        return next((c for pattern, c in self.taken if re.match(pattern, instruction.mnemonic)), 0)
+
+
+def registers(instruction: Instruction) -> int:
+    """1 and one for each register of a list."""
+    listed = instruction.operands.partition("{")[2].partition("}")[0]
+    ends = [[int(n) if n.isdigit() else 0 for n in re.findall(r"\d+|sp|lr|pc", part)] for part in listed.split(",")]
+    return 1 + sum(e[1] - e[0] + 1 if len(e) > 1 else 1 for e in ends)
+
+
+def pipelined(instruction: Instruction) -> int:
+    """2, or 1 behind another load or store, whose data phase hides its address phase."""
+    return 1 if MEMORY.match(instruction.before) else 2
+
+
+MULTIPLE = r"push|pop|v?ldm|v?stm|vpush|vpop"
+M4 = (
+    (MULTIPLE, registers),
+    (r"ldrd|strd|vldr\.64|vstr\.64", 3),
+    (r"ldr|vldr", pipelined),
+    (r"[su]div", 12),
+)
+NO_WAITS = "no wait states"
+V7M_TAKEN = ((TAKEN, 2),)
+PIPELINES = {
+    p.core: p
+    for p in (
+        Pipeline(
+            "Cortex-M0",
+            f"the manual's table, one-cycle multiplier, {NO_WAITS}",
+            ((MULTIPLE, registers), (r"ldr|str", 2), (r"bl$", 2), (r"mrs|msr|dsb|dmb|isb", 4)),
+            ((r"pop", 3), (TAKEN, 2)),
+        ),
+        Pipeline(
+            "Cortex-M0+",
+            f"the manual's table, one-cycle multiplier, {NO_WAITS}",
+            ((MULTIPLE, registers), (r"ldr|str", 2), (r"bl$", 2), (r"mrs|msr|dsb|dmb|isb", 3)),
+            ((r"pop", 2), (TAKEN, 1)),
+        ),
+        Pipeline(
+            "Cortex-M3",
+            f"the manual's table, long multiplications and divisions at their longest, {NO_WAITS}",
+            (*M4, (r"ml[as]", 2), (r"[us]mull", 5), (r"[us]mlal", 7)),
+            V7M_TAKEN,
+        ),
+        Pipeline("Cortex-M4", f"the manual's table, divisions at their longest, {NO_WAITS}", M4, V7M_TAKEN),
+        Pipeline("Cortex-M33", f"as on Cortex-M4, as there is no table of its own, {NO_WAITS}", M4, V7M_TAKEN),
+        Pipeline(
+            "Cortex-M7",
+            f"as on Cortex-M4, as there is no table of its own: it issues two instructions where it can, {NO_WAITS}",
+            M4,
+            V7M_TAKEN,
+        ),
+        Pipeline(
+            "Cortex-M55",
+            f"two beats for each vector instruction, which may overlap, else as on Cortex-M4, {NO_WAITS}",
+            (*M4, (r"v", 2)),
+            ((r"le|letp", 0), *V7M_TAKEN),
+        ),
+        Pipeline(
+            "RV32IMC",
+            f"as Ibex of two stages, one-cycle multiplier, {NO_WAITS}",
+            ((r"l[bhw]u?$|s[bhw]$|flw|fsw", 2), (r"mulh", 2), (r"div|rem", 37)),
+            ((r"j|ret|call", 1), (r"b", 2)),
+        ),
+    )
+}
+
+
+def instructions(listing: Iterable[str]) -> Iterator[Instruction]:
+    """Those of what objdump -d prints."""
+    before = ""
+    for line in listing:
+        found = LINE.match(line)
+        if found is None:
+            continue
+        address, content, mnemonic, operands = found.groups()
+        if not mnemonic.startswith("."):
+            yield Instruction(int(address, 16), len(content.replace(" ", "")) // 2, mnemonic, operands or "", before)
+        before = mnemonic
+
+
+def cost_table(pipeline: Pipeline, listing: Iterable[str]) -> str:
+    """What count_plugin.c reads: of each instruction its address, length, cycles, and cycles more where it branches."""
+    lines = (f"{i.address:x} {i.size} {pipeline.cycles(i)} {pipeline.more(i)}" for i in instructions(listing))
+    return "\n".join(lines) + "\n"
+
+
+def find_pipeline(core: str) -> Pipeline:
+    """The table of a core; raises UsageError where there is none."""
+    if core not in PIPELINES:
+        raise UsageError(f"no table of cycles for core {core!r}", hint=f"One of: {', '.join(PIPELINES)}.")
+    return PIPELINES[core]
