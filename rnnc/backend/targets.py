@@ -82,6 +82,11 @@ def int16_operand(columns: int, _: int) -> tuple[str, int]:
     return "int16_t", columns
 
 
+def words_operand(columns: int, _: int) -> tuple[str, int]:
+    """What rnnc_prepare of runtime_c/isa/rv32.h writes."""
+    return "int32_t", 1 + (columns + 1) // 2
+
+
 def mve_operand(columns: int, bits: int) -> tuple[str, int]:
     """As wide as it was, padded to 8."""
     return f"int{bits}_t", (columns + 7) // 8 * 8
@@ -134,10 +139,10 @@ TARGETS = {
         Target(
             "rv32imc",
             4,
-            Packing(pack.pack_columns, pack.pack_wide_columns),
+            Packing(pack.pack_words, pack.pack_wide_words),
             ("isa/rv32.h",),
             lanes=2,
-            operand=int16_operand,
+            operand=words_operand,
         ),
     )
 }

@@ -21,6 +21,7 @@ NAKED_FRAMES = {
     "rnnc_mve_blocks16": 28,
     "rnnc_mve_wide8": 28,
     "rnnc_mve_wide16": 28,
+    "rnnc_rv32_blocks": 16,
     "rnnc_rv32_wide_blocks": 16,
     AVR_ROWS: 8,
     AVR_WIDE: 16,
