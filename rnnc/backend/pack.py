@@ -53,6 +53,13 @@ def pack_words(rows: Ints) -> Ints:
     return _eights(np.where(np.arange(len(rows))[:, None] % 4 == 3, rows, _raised(rows, 8)))
 
 
+def pack_twos(rows: Ints) -> Ints:
+    """Blocks of two rows raised by 128, column by column, then a row that is left: see runtime_c/isa/avr.h."""
+    raised = _raised(padded(rows, 2), 8)
+    even = len(rows) // 2 * 2
+    return np.concatenate([interleaved(raised[:even], 2, 1).ravel(), raised[even:].ravel()])
+
+
 def _raised(rows: Ints, bits: int) -> Ints:
     """Weights raised by half of what their bits can tell apart, in as many bits."""
     half = 1 << bits - 1
