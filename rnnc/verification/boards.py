@@ -39,6 +39,11 @@ class Board:
         return self.compiler.removesuffix("gcc") + "nm"
 
     @property
+    def objdump(self) -> str:
+        """The command that disassembles."""
+        return self.compiler.removesuffix("gcc") + "objdump"
+
+    @property
     def addr2line(self) -> str:
         """The command that says on which lines an address is."""
         return self.compiler.removesuffix("gcc") + "addr2line"

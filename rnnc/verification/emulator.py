@@ -23,6 +23,7 @@ from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
+from rnnc.verification.timing import TIMINGS, write_costs
 from rnnc.verification.tools import run_tool
 
 FIRMWARE = Path(__file__).parent / "firmware"
@@ -141,7 +142,7 @@ def measure(
         here = Path(folder)
         image = build_image(here, program, files, board, optimize)
         symbols = _symbols(board, image)
-        text = _run(here, board, image, symbols, _within(program, symbols))
+        text = _run(here, board, image, symbols, _within(program, symbols) + _costs(board, image))
         words = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         if "selftest" not in words:
             raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
@@ -154,7 +155,7 @@ def measure(
             words["selftest"] == "0",
             int(words["selftest"]),
             _instructions(counts.regions),
-            Cycles.of(board.name, counts.cycles) if counts.cycles else None,
+            _cycles(board, counts.cycles),
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
@@ -333,6 +334,21 @@ def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
 
 def _instructions(regions: Sequence[int]) -> Instructions | None:
     return Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None
+
+
+def _cycles(board: Board, counts: Sequence[int]) -> Cycles | None:
+    timing = TIMINGS.get(board.name)
+    return Cycles.of(board.name, counts, bool(timing), timing.assumes if timing else "") if counts else None
+
+
+def _costs(board: Board, image: Path) -> str:
+    """What each instruction takes, as the plugin takes it; "" where no manual tells."""
+    if board.name not in TIMINGS:
+        return ""
+    timing, path = TIMINGS[board.name], image.with_name("costs.txt")
+    disassembly = build_by([board.objdump, "-d", "--no-show-raw-insn", str(image)], image.parent, "objdump")
+    write_costs(timing, disassembly, path)
+    return f",costs={path.name},refill={timing.refill}"
 
 
 def _by_function(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:

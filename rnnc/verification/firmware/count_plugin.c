@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /* QEMU TCG plugin (API 1): guest instructions between count_begin and count_end, call by call.
  *
- * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE[,within=FIRST-END]...
- * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions, and
+ * Use: -plugin ./count.so,begin=ADDRESS,end=ADDRESS,out=FILE[,costs=COSTS,refill=CYCLES][,within=FIRST-END]...
+ * COSTS: "address cycles" of each instruction, addresses rising; a block that does not follow the one before it in memory is
+ * where a branch led, which takes CYCLES more.
+ * FILE: "R n" for each region in order, with costs "C cycles" as well, then "B address instructions executions" for each block over all regions, and
  * for blocks within the ranges "S last n": the address of the block's last instruction, and how many instructions it
  * and the blocks outside that ran before the next one within had.
  * A block is entered at its head and left at its end, so that counting blocks counts instructions exactly. The few
@@ -28,6 +30,7 @@ void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback callback, void *
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn;
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 
@@ -35,7 +38,7 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 EXPORT int qemu_plugin_version = 1;
 
 struct block {
-    uint64_t address, last, instructions, executions, below;
+    uint64_t address, last, after, instructions, executions, below, cycles;
     bool within;
     struct block *next;
 };
@@ -44,8 +47,12 @@ struct block {
 static struct block *blocks, *site;
 static uint64_t first[MOST_RANGES], after[MOST_RANGES];
 static size_t range_count;
-static uint64_t begin_address, end_address, counted, *regions;
-static size_t region_count;
+static uint64_t begin_address, end_address, counted, spent, follows, *regions, *cycles;
+static struct cost {
+    uint64_t address, cycles;
+} *costs;
+static size_t region_count, cost_count;
+static uint64_t refill;
 static bool counting;
 static const char *out_path = "count.out";
 
@@ -55,19 +62,55 @@ static void executed(unsigned cpu, void *user)
     (void)cpu;
     if (b->address == begin_address) {
         counting = true;
-        counted = 0;
+        counted = spent = 0;
+        follows = b->after;
         site = NULL;
     } else if (b->address == end_address && counting) {
         counting = false;
         regions = realloc(regions, (region_count + 1) * sizeof *regions);
+        cycles = realloc(cycles, (region_count + 1) * sizeof *cycles);
+        cycles[region_count] = spent;
         regions[region_count++] = counted;
     } else if (counting) {
         counted += b->instructions;
+        spent += b->cycles + (b->address == follows ? 0 : refill);
+        follows = b->after;
         b->executions++;
         site = b->within ? b : site;
         if (site) {
             site->below += b->instructions;
         }
+    }
+}
+
+/* 1 where the file does not tell. */
+static uint64_t cost_of(uint64_t address)
+{
+    size_t low = 0, high = cost_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (costs[middle].address < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < cost_count && costs[low].address == address ? costs[low].cycles : 1;
+}
+
+static void read_costs(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    unsigned long long address, cost;
+    while (f && fscanf(f, "%llx %llu", &address, &cost) == 2) {
+        if (cost_count % 1024 == 0) {
+            costs = realloc(costs, (cost_count + 1024) * sizeof *costs);
+        }
+        costs[cost_count].address = address;
+        costs[cost_count++].cycles = cost;
+    }
+    if (f) {
+        fclose(f);
     }
 }
 
@@ -79,6 +122,10 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
     b->address = qemu_plugin_tb_vaddr(tb);
     b->instructions = qemu_plugin_tb_n_insns(tb);
     b->last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, b->instructions - 1));
+    b->after = b->last + qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, b->instructions - 1));
+    for (i = 0; i < b->instructions && costs; i++) {
+        b->cycles += cost_of(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i)));
+    }
     for (i = 0; i < range_count; i++) {
         b->within = b->within || (first[i] <= b->address && b->address < after[i]);
     }
@@ -99,6 +146,9 @@ static void finished(plugin_id id, void *user)
     }
     for (i = 0; i < region_count; i++) {
         fprintf(f, "R %llu\n", (unsigned long long)regions[i]);
+        if (costs) {
+            fprintf(f, "C %llu\n", (unsigned long long)cycles[i]);
+        }
     }
     for (b = blocks; b; b = b->next) {
         if (b->executions) {
@@ -124,6 +174,10 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
             end_address = strtoull(argv[i] + 4, NULL, 0);
         } else if (!strncmp(argv[i], "out=", 4)) {
             out_path = strdup(argv[i] + 4);
+        } else if (!strncmp(argv[i], "costs=", 6)) {
+            read_costs(argv[i] + 6);
+        } else if (!strncmp(argv[i], "refill=", 7)) {
+            refill = strtoull(argv[i] + 7, NULL, 0);
         } else if (!strncmp(argv[i], "within=", 7) && range_count < MOST_RANGES) {
             first[range_count] = strtoull(argv[i] + 7, &rest, 0);
             after[range_count++] = strtoull(rest + 1, NULL, 0);
