@@ -126,7 +126,7 @@ static inline int32_t rnnc_mul15(int32_t u, int32_t d)
 RNNC_AVR_LINE(rnnc_avr_sigmoid, RNNC_AVR_LEFT)
 RNNC_AVR_LINE(rnnc_avr_tanh, RNNC_AVR_LEFT RNNC_AVR_LEFT)
 
-#define RNNC_CURVES
+#define RNNC_CURVES 192 /* intervals of the tables, each of 2^8 arguments */
 static inline int32_t rnnc_sigmoid_by(int32_t p, const int32_t *line, const uint16_t *slope)
 {
     return (int32_t)(uint16_t)((uint16_t)rnnc_avr_sigmoid(p, line, slope) + 16384u);
