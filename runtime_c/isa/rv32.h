@@ -270,13 +270,18 @@ static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint
     int16_t *to = (int16_t *)(v + 1);
     uint32_t sum = 0;
     uint16_t j;
-    for (j = 0; j < columns; j++) {
-        int32_t value = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
-        to[j] = rnnc_rv32_element(value);
-        sum -= (uint32_t)value;
+    for (j = 0; j + 1 < columns; j = (uint16_t)(j + 2), to += 2) {
+        int32_t a = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j],
+                b = bits == 8 ? ((const int8_t *)x)[j + 1] : ((const int16_t *)x)[j + 1];
+        to[0] = rnnc_rv32_element(a);
+        to[1] = rnnc_rv32_element(b);
+        sum -= (uint32_t)a + (uint32_t)b;
     }
-    if (columns % 2) {
-        to[j] = 0;
+    if (j < columns) {
+        int32_t last = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
+        to[0] = (int16_t)last;
+        to[1] = 0;
+        sum -= (uint32_t)last;
     }
     v[0] = (int32_t)(sum << 7);
 }
