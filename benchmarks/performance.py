@@ -37,13 +37,19 @@ INTRODUCTION = """# What one step costs
 
 Executed instructions of one complete step (rows times vectors, rescaling, gates, state), counted in QEMU (AVR: simavr) from the
 call to the return; random weights, input noise and every extreme of int16. Each run's outputs were compared with the oracle's,
-bit for bit. Where a range is given, the count depends on the data; the cause is named below. Instructions are not cycles.
+bit for bit. Where a range is given, the count depends on the data; the cause is named below. Instructions are not cycles:
+these are [below](#clock-cycles).
 
 This page is written by `make bench`.
 """
+ESTIMATED = ("cortex-m0", "cortex-m3", "cortex-m4")
+"""Targets whose cores' manuals have a table of cycles."""
 CYCLES = """Of a step, at most. RV32: the core's RTL, simulated with memory that has no wait states; Ibex with a multiplier of
 one cycle, in two and (ibex3) three stages; VexRiscv's variant Full, five stages and caches of 4 KB, whose data are not cached
-where this memory lies; picorv32 with its fast multiplier and barrel shifter. AVR: simavr's counter.
+where this memory lies; picorv32 with its fast multiplier and barrel shifter. AVR: simavr's counter. Estimates: the cycles of
+Arm's instruction tables for what was executed, memory without wait states, 2 cycles more for a branch that is taken, loads in
+a row overlapping (not on M0), a multiplier of one cycle on M0, long products of M3 at their most. M7, M33 and M55 have no
+tables of their own (`rnnc bench` takes those of M4 for them, and says so).
 """
 NOTES = """## Notes
 
@@ -143,14 +149,16 @@ def wide_rows() -> Iterator[str]:
 
 
 def cycles() -> Iterator[str]:
-    """Clock cycles of a step: RV32 on RTL, AVR in its simulator."""
+    """Clock cycles of a step: RV32 on RTL, AVR in its simulator, Cortex-M as far as manuals tell."""
     yield "## Clock cycles\n"
     yield CYCLES
     head = " | ".join(f"{columns},{hidden}" for columns, hidden in SIZES)
     yield f"| cell | core | {head} | cycles per MAC at 64,128 |\n|---|---|" + "---|" * (len(SIZES) + 1)
     for cell, precision in (("lstm", "a16"), ("lstm", "a8"), ("gru", "a16"), ("gru", "a8")):
-        row = [measured(cell, *size, precision, "avr") for size in SIZES]
-        counts = {"avr": [m.cycles if m else None for m in row]}
+        counts = {}
+        for target in ("avr", *ESTIMATED):
+            row = [measured(cell, *size, precision, target) for size in SIZES]
+            counts[target + (", estimate" if target in ESTIMATED else "")] = [m.cycles if m else None for m in row]
         if precision == "a16":
             packages = [package(cell_qnet(cell, *size, precision), TARGET, STEPS) for size in SIZES]
             counts |= {c.name: [simulate_cycles(*package, c) for package in packages] for c in CORES.values()}

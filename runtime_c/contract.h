@@ -77,6 +77,23 @@ RNNC_CONTRACT(rnnc_product_few, rnnc_product_type);
 typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
 RNNC_CONTRACT(rnnc_shift, rnnc_shift_type);
 #endif
+#ifdef RNNC_RIGHT
+typedef int32_t rnnc_right_type(int32_t x, uint8_t n);
+RNNC_CONTRACT(rnnc_right, rnnc_right_type);
+#endif
+#ifdef RNNC_SCALED
+typedef int32_t rnnc_scaled_type(int32_t a, uint32_t scale);
+RNNC_CONTRACT(rnnc_scaled, rnnc_scaled_type);
+#endif
+#ifdef RNNC_MUL15
+typedef int32_t rnnc_mul15_type(int32_t u, int32_t d);
+RNNC_CONTRACT(rnnc_mul15, rnnc_mul15_type);
+#endif
+#ifdef RNNC_CURVES
+typedef int32_t rnnc_curve_type(int32_t p, const int32_t *line, const uint16_t *slope);
+RNNC_CONTRACT(rnnc_sigmoid_by, rnnc_curve_type);
+RNNC_CONTRACT(rnnc_tanh_by, rnnc_curve_type);
+#endif
 #ifdef RNNC_LUT_INDEX
 typedef uint32_t rnnc_lut_index_type(uint32_t a);
 RNNC_CONTRACT(rnnc_lut_index, rnnc_lut_index_type);

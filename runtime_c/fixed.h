@@ -18,6 +18,11 @@ typedef struct {
     uint8_t p;  /* 0 .. 24 */
 } rnnc_scale1;
 
+/* x >> n, n known to the compiler. */
+#ifndef RNNC_RIGHT
+#define rnnc_right(x, n) ((x) >> (n))
+#endif
+
 #ifndef RNNC_CLIP
 static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
 {
@@ -25,11 +30,13 @@ static inline int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
 }
 #endif
 
+#ifndef RNNC_MUL15
 /* u d / 2^15, rounded.  |u| <= 32768, |d| <= 2^30: each product <= 2^30 + 2^14, the sum <= 2^30 + 2^15. */
 static inline int32_t rnnc_mul15(int32_t u, int32_t d)
 {
     return u * (d >> 15) + ((u * (d & 32767) + 16384) >> 15);
 }
+#endif
 
 /* |a| <= worst of certificate "accumulator"; the product fits 31 bits by certificate "product". */
 static inline int32_t rnnc_requantize1(int32_t a, const rnnc_scale1 *s)
@@ -45,11 +52,13 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 }
 #endif
 
+#ifndef RNNC_SCALED
 /* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. m: 128 .. 65535, p: 0 .. 24. */
 static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
 {
     return rnnc_shift(a, scale) * (int32_t)(scale >> 16);
 }
+#endif
 
 /* The preactivation of a row, ax over x and ah over h: ((ax + bias >> px) * mx + (ah >> ph) * mh) >> 8.
  * Both products and their sum fit 31 bits by certificate "sum". */

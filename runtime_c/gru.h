@@ -23,8 +23,8 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
         /* reset gate: 0 .. 32768, LSB 2^-15, 0 .. 1 */
         int32_t r = rnnc_sigmoid(rnnc_gate(&b[k1], &x[k1], &y[k1], ax[k1], ah[k1]));
         /* r times the recurrent part: -65535 .. 65535, LSB 2^-12, -15.9998 .. 15.9998 */
-        int32_t reset =
-            (r * rnnc_clip(rnnc_row(&b[k3], &y[k2], ah[k2], 8), -65535, 65535) + 16384) >> 15;
+        int32_t reset = rnnc_right(
+            r * rnnc_clip(rnnc_row(&b[k3], &y[k2], ah[k2], 8), -65535, 65535) + 16384, 15);
         /* the candidate's preactivation: -8454143 .. 8454143, LSB 2^-12, -2064 .. 2064 */
         int32_t a = rnnc_row(&b[k2], &x[k2], ax[k2], 8) + reset;
         /* candidate: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
@@ -34,7 +34,7 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
         /* the new state: -536854528 .. 536854528, LSB 2^-29, -0.999969 .. 0.999969 */
         int32_t state = s[k] + rnnc_mul15(share, (candidate * 16384) - s[k]);
         /* h: -32767 .. 32767, LSB 2^-15, -0.999969 .. 0.999969 */
-        int32_t out = (state + 8192) >> 14;
+        int32_t out = rnnc_right(state + 8192, 14);
         s[k] = state;
         h[k] = (int16_t)out;
     }

@@ -109,6 +109,7 @@ static const uint16_t RNNC_ROM rnnc_slope[] = {
 /* clang-format on */
 /* end of the lines of sigmoid and tanh */
 
+#ifndef RNNC_CURVES
 /* Logistic function of p, |p| < 2^31: 0 .. 32768. */
 static inline int32_t rnnc_sigmoid(int32_t p)
 {
@@ -128,6 +129,19 @@ static inline int32_t rnnc_tanh(int32_t p)
                 (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & ((1u << RNNC_STEP) - 1u));
     return ((y >> (RNNC_STEP + 5)) ^ s) - s;
 }
+#elif RNNC_CURVES != RNNC_KNOTS
+#error "the target's own look-up is of tables with another number of intervals"
+#else /* a target's own rnnc_sigmoid_by and rnnc_tanh_by, which take the tables */
+static inline int32_t rnnc_sigmoid(int32_t p)
+{
+    return rnnc_sigmoid_by(p, rnnc_sigmoid_line, rnnc_slope);
+}
+
+static inline int32_t rnnc_tanh(int32_t p)
+{
+    return rnnc_tanh_by(p, rnnc_tanh_line, rnnc_slope);
+}
+#endif
 
 /* A layer's output activation: int16 of a preactivation of 12 fraction bits, or of the output's own LSB for ReLU. */
 static inline int32_t rnnc_activate(uint8_t activation, int32_t p)

@@ -48,9 +48,28 @@ def pack_telescope(rows: Ints, columns: int) -> Ints:
     return np.asarray(np.where(raised > 127, raised - 256, raised))
 
 
-def pack_columns(rows: Ints) -> Ints:
-    """Blocks of four rows, column by column: see runtime_c/isa/rv32.h."""
-    return interleaved(rows, 4, 1)
+def pack_words(rows: Ints) -> Ints:
+    """As ``pack_telescope``, of eight rows as long as there are, then of four: see runtime_c/isa/rv32.h."""
+    return _eights(np.where(np.arange(len(rows))[:, None] % 4 == 3, rows, _raised(rows, 8)))
+
+
+def pack_twos(rows: Ints) -> Ints:
+    """Blocks of two rows raised by 128, column by column, then a row that is left: see runtime_c/isa/avr.h."""
+    raised = _raised(padded(rows, 2), 8)
+    even = len(rows) // 2 * 2
+    return np.concatenate([interleaved(raised[:even], 2, 1).ravel(), raised[even:].ravel()])
+
+
+def _raised(rows: Ints, bits: int) -> Ints:
+    """Weights raised by half of what their bits can tell apart, in as many bits."""
+    half = 1 << bits - 1
+    return np.where(rows < 0, rows + half, rows - half)
+
+
+def _eights(rows: Ints) -> Ints:
+    """Column by column, of eight rows as long as there are, then of four."""
+    eights = len(rows) // 8 * 8
+    return np.concatenate([interleaved(rows[:eights], 8, 1).ravel(), interleaved(rows[eights:], 4, 1).ravel()])
 
 
 def pack_mve(rows: Ints) -> Ints:
@@ -98,9 +117,9 @@ def pack_wide_telescope(rows: Ints, columns: int) -> Ints:
     return int16_bytes(np.where(raised > 32767, raised - 65536, raised))
 
 
-def pack_wide_columns(rows: Ints) -> Ints:
-    """Blocks of four rows, column by column: see runtime_c/isa/rv32.h."""
-    return int16_bytes(interleaved(rows, 4, 1))
+def pack_wide_words(rows: Ints) -> Ints:
+    """Every other row raised by 32768, of eight rows as long as there are, then of four: see runtime_c/isa/rv32.h."""
+    return int16_bytes(_eights(np.where(np.arange(len(rows))[:, None] % 2, rows, _raised(rows, 16))))
 
 
 def pack_wide_mve(rows: Ints) -> Ints:

@@ -79,9 +79,15 @@ def telescope_operand(columns: int) -> Callable[[int, int], tuple[str, int]]:
     return lambda n, _: ("int32_t", 3 + (n + columns - 1) // columns * columns)
 
 
-def int16_operand(columns: int, _: int) -> tuple[str, int]:
-    """int16, whatever it was."""
-    return "int16_t", columns
+def avr_operand(columns: int, bits: int) -> tuple[str, int]:
+    """What rnnc_prepare of runtime_c/isa/avr.h writes."""
+    together = 32 // bits
+    return "int32_t", (columns + 255) // 256 + (columns + together - 1) // together
+
+
+def words_operand(columns: int, _: int) -> tuple[str, int]:
+    """What rnnc_prepare of runtime_c/isa/rv32.h writes."""
+    return "int32_t", 1 + (columns + 1) // 2
 
 
 def mve_operand(columns: int, bits: int) -> tuple[str, int]:
@@ -125,10 +131,10 @@ TARGETS = {
         Target(
             "avr",
             1,
-            Packing(pack.pack_rows, pack.pack_wide_twos),
+            Packing(pack.pack_twos, pack.pack_wide_twos),
             ("isa/avr.h",),
             ("isa/avr_rom.h",),
-            operand=int16_operand,
+            operand=avr_operand,
             most_constant=2**15 - 1,
             most_constants=2**16 - 512,  # the vectors are before them
         ),
@@ -136,10 +142,10 @@ TARGETS = {
         Target(
             "rv32imc",
             4,
-            Packing(pack.pack_columns, pack.pack_wide_columns),
+            Packing(pack.pack_words, pack.pack_wide_words),
             ("isa/rv32.h",),
             lanes=2,
-            operand=int16_operand,
+            operand=words_operand,
         ),
     )
 }

@@ -350,7 +350,7 @@ def _costs(board: Board, image: Path) -> str:
     """What the plugin reads of the cycles of an image's instructions; "" where its core has no table."""
     if not board.core:
         return ""
-    listing = build_by([board.objdump, "-d", str(image)], image.parent, "objdump")
+    listing = build_by([board.objdump, "-d", "--no-show-raw-insn", str(image)], image.parent, "objdump")
     return cost_table(find_pipeline(board.core), listing.splitlines())
 
 

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from rnnc.backend.program import Program
 
-AVR_ROWS, AVR_WIDE = "rnnc_avr_rows", "rnnc_avr_wide"
+AVR_ROWS = "rnnc_avr_rows"
+"""The rows' kernel of an AVR that pushes most."""
 NAKED_FRAMES = {
     "rnnc_dsp_block": 44,
     "rnnc_dsp_blocks": 56,
@@ -21,9 +22,9 @@ NAKED_FRAMES = {
     "rnnc_mve_blocks16": 28,
     "rnnc_mve_wide8": 28,
     "rnnc_mve_wide16": 28,
+    "rnnc_rv32_blocks": 16,
     "rnnc_rv32_wide_blocks": 16,
-    AVR_ROWS: 8,
-    AVR_WIDE: 16,
+    AVR_ROWS: 16,
 }
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
 AVR_RETURN_ADDRESS = 2
@@ -92,8 +93,7 @@ def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | Non
     """
     if is_avr:
         name = entry.removesuffix("_step")
-        rows = AVR_WIDE if "_wide(" in (folder / f"{name}.c").read_text(encoding="utf-8") else AVR_ROWS
-        sizes = _usage(folder / f"{name}.su") | {rows: NAKED_FRAMES[rows]}
+        sizes = _usage(folder / f"{name}.su") | {AVR_ROWS: NAKED_FRAMES[AVR_ROWS]}
         own = {
             n: size + AVR_RETURN_ADDRESS
             for n, size in sizes.items()

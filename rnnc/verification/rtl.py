@@ -6,6 +6,7 @@ cannot be written, in a temporary folder until the process ends. The RTL comes f
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -147,18 +148,24 @@ def simulate_cycles(program: Program, files: Mapping[str, str], core: Core) -> C
 def build_simulator(core: Core) -> Path:
     """The program that simulates a core, from the cache or built now; raises VerificationError where it does not build."""
     found = _folder() / f"{core.name}-{_key(core)}"
-    if not found.exists():
-        module = find_spec(core.distribution.replace("-", "_"))
-        rtl = Path(module.origin if module and module.origin else "").parent / core.folder
-        with TemporaryFolder() as folder:
-            here = Path(folder)
-            sources = [source.format(rtl) for source in core.sources]
-            own = [str(SIMULATORS / core.wrapper), str(SIMULATORS / "simulator.cpp")]
-            build_by([*VERILATOR, "-Mdir", str(here), *sources, *own, "-o", "simulator"], here, f"core {core.name}")
-            kept = found.with_suffix(f".{os.getpid()}")
-            shutil.copy2(here / "simulator", kept)
-            kept.replace(found)
+    with found.with_suffix(".lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who wants the same one waits for it
+        if not found.exists():
+            _build(core, found)
     return found
+
+
+def _build(core: Core, to: Path) -> None:
+    module = find_spec(core.distribution.replace("-", "_"))
+    rtl = Path(module.origin if module and module.origin else "").parent / core.folder
+    with TemporaryFolder() as folder:
+        sources = [source.format(rtl) for source in core.sources]
+        own = [str(SIMULATORS / core.wrapper), str(SIMULATORS / "simulator.cpp")]
+        command = [*VERILATOR, "-Mdir", folder, *sources, *own, "-o", "simulator"]
+        build_by(command, Path(folder), f"core {core.name}")
+        kept = to.with_suffix(f".{os.getpid()}")
+        shutil.copy2(Path(folder) / "simulator", kept)
+        kept.replace(to)
 
 
 def _write_words(image: Path, to: Path) -> None:

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_RV32_H
 #define RNNC_ISA_RV32_H
-/* RV32IM: a byte load, a multiplication and an addition a product.
+/* RV32IM: four rows a word, two where they are wide; words are taken apart by shifts, as loads are dear, and no product is used
+ * before two other instructions have passed.
  *
- * Four rows are a block, stored column by column, as int16 where they are wide. A prepared operand is int16, whatever it was. */
+ * Eight rows are a block, stored column by column; four that are left are the last. A word is a column of four rows:
+ * V = w3 << 24 | u2 << 16 | u1 << 8 | u0 with u = w + 128. With t_k = sum of (V >> 8 k) x, all modulo 2^32:
+ *     A_3 = t_3,   A_k = t_k - 256 t_(k+1) - 128 sum of x   for k < 3
+ * A column of four wide rows is two words, V = w1 << 16 | (w0 + 32768) and the same of w3 and w2. With t_0 = sum of V x and
+ * t_1 = sum of (V >> 16) x, modulo 2^32:  A_1 = t_1,   A_0 = t_0 - 65536 t_1 - 32768 sum of x
+ *
+ * A prepared operand: -128 sum of x modulo 2^32, then int16, whatever they were, padded with 0 to an even number. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RNNC_GROUP 4
 #define RNNC_CALL_ROWS 16
-#define RNNC_LANES 2 /* two blocks at a time share the loads of activations */
-#define RNNC_OPERAND_BYTES(columns, bits) (2 * (columns))
+#define RNNC_LANES 2 /* eight rows share the loads of activations */
+#define RNNC_OPERAND_BYTES(columns, bits) (4 + ((columns) + 1) / 2 * 4)
 
 #ifndef RNNC_UNUSED
 #define RNNC_UNUSED __attribute__((unused)) /* arguments of naked functions are in registers */
@@ -19,210 +27,125 @@
 #if defined(__riscv_mul) && __riscv_xlen == 32 && !defined(__riscv_32e) && defined(__GNUC__)
 #define RNNC_ALIGNED __attribute__((aligned(4)))
 
-/* acc[0 .. 3] of one block; returns the address behind its weights.  The loop has 8 columns of 13 instructions; `skipped`
- * of them are passed over in the first turn, `bytes` of code. */
-#define RNNC_RV32_ROW(offset, sum) \
-    "lb t0, " offset "(a1)\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
-#define RNNC_RV32_COLUMN(x, o0, o1, o2, o3)                                                      \
-    "lh t1, " x "(a2)\n" RNNC_RV32_ROW(o0, "a6") RNNC_RV32_ROW(o1, "a7") RNNC_RV32_ROW(o2, "t3") \
-        RNNC_RV32_ROW(o3, "t4")
-#define RNNC_RV32_COLUMN_BYTES 52u
-__attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int16_t *v,
-                RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t skipped,
-                RNNC_UNUSED uint32_t bytes)
-{
-    __asm__ volatile(
-        ".option push\n.option norvc\n"
-        " slli t0, a4, 1\n"
-        " sub a2, a2, t0\n"
-        " slli t0, a4, 2\n"
-        " sub a1, a1, t0\n"
-        " li a6, 0\n"
-        " li a7, 0\n"
-        " li t3, 0\n"
-        " li t4, 0\n"
-        " lla t0, 1f\n"
-        " add t0, t0, a5\n"
-        " jr t0\n"
-        "1:\n" RNNC_RV32_COLUMN("0", "0", "1", "2", "3") RNNC_RV32_COLUMN("2", "4", "5", "6", "7")
-            RNNC_RV32_COLUMN("4", "8", "9", "10", "11")
-                RNNC_RV32_COLUMN("6", "12", "13", "14", "15")
-                    RNNC_RV32_COLUMN("8", "16", "17", "18", "19")
-                        RNNC_RV32_COLUMN("10", "20", "21", "22", "23")
-                            RNNC_RV32_COLUMN("12", "24", "25", "26", "27")
-                                RNNC_RV32_COLUMN("14", "28", "29", "30", "31") " addi a2, a2, 16\n"
-                                                                               " addi a1, a1, 32\n"
-                                                                               " bne a2, a3, 1b\n"
-                                                                               " sw a6, 0(a0)\n"
-                                                                               " sw a7, 4(a0)\n"
-                                                                               " sw t3, 8(a0)\n"
-                                                                               " sw t4, 12(a0)\n"
-                                                                               " mv a0, a1\n"
-                                                                               " ret\n"
-                                                                               ".option pop\n");
-}
-
-/* acc[0 .. 7] of two blocks, one after the other in memory. */
-#define RNNC_RV32_ROW_OF(w, offset, sum) \
-    "lb t0, " offset "(" w ")\n mul t0, t0, t1\n add " sum ", " sum ", t0\n"
-#define RNNC_RV32_COLUMN8(x, o0, o1, o2, o3)                                               \
-    "lh t1, " x "(a2)\n" RNNC_RV32_ROW_OF("a1", o0, "a6") RNNC_RV32_ROW_OF("a1", o1, "a7") \
-        RNNC_RV32_ROW_OF("a1", o2, "t3") RNNC_RV32_ROW_OF("a1", o3, "t4")                  \
-            RNNC_RV32_ROW_OF("a4", o0, "t5") RNNC_RV32_ROW_OF("a4", o1, "t6")              \
-                RNNC_RV32_ROW_OF("a4", o2, "t2") RNNC_RV32_ROW_OF("a4", o3, "a5")
-#define RNNC_RV32_COLUMN8_BYTES 100u
-__attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
-                 RNNC_UNUSED const int16_t *v, RNNC_UNUSED const int16_t *end,
-                 RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
-{
-    __asm__ volatile(
-        ".option push\n.option norvc\n"
-        " sub t1, a3, a2\n"
-        " slli t1, t1, 1\n"
-        " slli t0, a4, 1\n"
-        " sub a2, a2, t0\n"
-        " slli t0, a4, 2\n"
-        " sub a1, a1, t0\n"
-        " add a4, a1, t1\n"
-        " lla t0, 1f\n"
-        " add t0, t0, a5\n"
-        " li a5, 0\n"
-        " li a6, 0\n"
-        " li a7, 0\n"
-        " li t2, 0\n"
-        " li t3, 0\n"
-        " li t4, 0\n"
-        " li t5, 0\n"
-        " li t6, 0\n"
-        " jr t0\n"
-        "1:\n" RNNC_RV32_COLUMN8("0", "0", "1", "2", "3") RNNC_RV32_COLUMN8("2", "4", "5", "6", "7")
-            RNNC_RV32_COLUMN8("4", "8", "9", "10", "11")
-                RNNC_RV32_COLUMN8("6", "12", "13", "14", "15")
-                    RNNC_RV32_COLUMN8("8", "16", "17", "18", "19")
-                        RNNC_RV32_COLUMN8("10", "20", "21", "22", "23")
-                            RNNC_RV32_COLUMN8("12", "24", "25", "26", "27")
-                                RNNC_RV32_COLUMN8("14", "28", "29", "30", "31") " addi a2, a2, 16\n"
-                                                                                " addi a1, a1, 32\n"
-                                                                                " addi a4, a4, 32\n"
-                                                                                " bne a2, a3, 1b\n"
-                                                                                " sw a6, 0(a0)\n"
-                                                                                " sw a7, 4(a0)\n"
-                                                                                " sw t3, 8(a0)\n"
-                                                                                " sw t4, 12(a0)\n"
-                                                                                " sw t5, 16(a0)\n"
-                                                                                " sw t6, 20(a0)\n"
-                                                                                " sw t2, 24(a0)\n"
-                                                                                " sw a5, 28(a0)\n"
-                                                                                " mv a0, a4\n"
-                                                                                " ret\n"
-                                                                                ".option pop\n");
-}
-
-/* Of wide rows, as rnnc_rv32_block and rnnc_rv32_blocks; four products at a time, so that none is waited for. */
-#define RNNC_RV32_LOAD4(w, o0, o1, o2, o3, a, b, c, d)                                            \
-    "lh " a ", " o0 "(" w ")\n lh " b ", " o1 "(" w ")\n lh " c ", " o2 "(" w ")\n lh " d ", " o3 \
-    "(" w ")\n"
-#define RNNC_RV32_MUL4(a, b, c, d) \
-    "mul " a ", " a ", t1\n mul " b ", " b ", t1\n mul " c ", " c ", t1\n mul " d ", " d ", t1\n"
+/* acc[0 .. rows - 1] of one block; returns the address behind its weights.  The loop has 8 columns; `skipped` bytes of its code are
+ * passed over in the first turn: w and v are as many columns before the first.  correction: -128 sum of x.
+ * a0 acc; a1 weights; a2, a3 activations and their end; t1 activation; t0, ra words; a0, a4 products; of eight rows
+ * a6 a7 t3 t4 t5 t6 t2 a5 the sums, of four a6 a7 t3 t4, where t2 t5 t6 are products. Those of eight push 16 bytes. */
+#define RNNC_RV32_BLOCK(name)                                                       \
+    __attribute__((naked, noinline, unused, aligned(4))) static const int8_t *name( \
+        RNNC_UNUSED int32_t *acc, RNNC_UNUSED uintptr_t w, RNNC_UNUSED uintptr_t v, \
+        RNNC_UNUSED const int16_t *end, RNNC_UNUSED uint32_t correction,            \
+        RNNC_UNUSED uint32_t skipped)
+#define RNNC_RV32_LOAD(x, word) "lw t0, " word "(a1)\n lh t1, " x "(a2)\n"
 #define RNNC_RV32_ADD(sum, product) "add " sum ", " sum ", " product "\n"
-#define RNNC_RV32_WIDE(x, o0, o1, o2, o3)                                                          \
-    "lh t1, " x "(a2)\n" RNNC_RV32_LOAD4("a1", o0, o1, o2, o3, "t0", "t2", "t5", "t6")             \
-        RNNC_RV32_MUL4("t0", "t2", "t5", "t6") RNNC_RV32_ADD("a6", "t0") RNNC_RV32_ADD("a7", "t2") \
-            RNNC_RV32_ADD("t3", "t5") RNNC_RV32_ADD("t4", "t6")
-#define RNNC_RV32_WIDE8(x, o0, o1, o2, o3)                                                         \
-    "lh t1, " x "(a2)\n" RNNC_RV32_LOAD4("a1", o0, o1, o2, o3, "t0", "ra", "s0", "s1")             \
-        RNNC_RV32_MUL4("t0", "ra", "s0", "s1")                                                     \
-            RNNC_RV32_ADD("a6", "t0") "lh t0, " o0 "(a4)\n" RNNC_RV32_ADD(                         \
-                "a7",                                                                              \
-                "ra") "lh ra, " o1                                                                 \
-                      "(a4)\n" RNNC_RV32_ADD("t3", "s0") "lh s0, " o2 "(a4)\n" RNNC_RV32_ADD(      \
-                          "t4", "s1") "lh s1, " o3 "(a4)\n" RNNC_RV32_MUL4("t0", "ra", "s0", "s1") \
-                          RNNC_RV32_ADD("t5", "t0") RNNC_RV32_ADD("t6", "ra")                      \
-                              RNNC_RV32_ADD("t2", "s0") RNNC_RV32_ADD("a5", "s1")
-#define RNNC_RV32_WIDE_TURN(column)                                                  \
-    column("0", "0", "2", "4", "6") column("2", "8", "10", "12", "14")               \
-        column("4", "16", "18", "20", "22") column("6", "24", "26", "28", "30")      \
-            column("8", "32", "34", "36", "38") column("10", "40", "42", "44", "46") \
-                column("12", "48", "50", "52", "54") column("14", "56", "58", "60", "62")
-__attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_wide_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
-                     RNNC_UNUSED const int16_t *v, RNNC_UNUSED const int16_t *end,
-                     RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
+#define RNNC_RV32_MUL(to, word) "mul " to ", " word ", t1\n"
+#define RNNC_RV32_SHIFT(to, from, bits) "srai " to ", " from ", " bits "\n"
+/* Of a turn: columns of `bytes` (8, 16 or 4) of weights. */
+#define RNNC_RV32_TURN4(column)                                                            \
+    column("0", "0") column("2", "4") column("4", "8") column("6", "12") column("8", "16") \
+        column("10", "20") column("12", "24") column("14", "28")
+#define RNNC_RV32_TURN8(column)                                                                  \
+    column("0", "0", "4") column("2", "8", "12") column("4", "16", "20") column("6", "24", "28") \
+        column("8", "32", "36") column("10", "40", "44") column("12", "48", "52")                \
+            column("14", "56", "60")
+#define RNNC_RV32_TURN16(column)                                                     \
+    column("0", "0", "4", "8", "12") column("2", "16", "20", "24", "28")             \
+        column("4", "32", "36", "40", "44") column("6", "48", "52", "56", "60")      \
+            column("8", "64", "68", "72", "76") column("10", "80", "84", "88", "92") \
+                column("12", "96", "100", "104", "108") column("14", "112", "116", "120", "124")
+#define RNNC_RV32_BEGIN ".option push\n.option norvc\n lla t0, 1f\n add t0, t0, a5\n"
+#define RNNC_RV32_AGAIN(bytes) "addi a2, a2, 16\n addi a1, a1, " bytes "\n bne a2, a3, 1b\n"
+#define RNNC_RV32_PUSH "addi sp, sp, -16\n sw ra, 0(sp)\n sw a0, 4(sp)\n"
+#define RNNC_RV32_POP "lw a0, 4(sp)\n lw ra, 0(sp)\n addi sp, sp, 16\n"
+#define RNNC_RV32_STORE4 "sw a6, 0(a0)\n sw a7, 4(a0)\n sw t3, 8(a0)\n sw t4, 12(a0)\n"
+#define RNNC_RV32_STORE8 \
+    RNNC_RV32_STORE4 "sw t5, 16(a0)\n sw t6, 20(a0)\n sw t2, 24(a0)\n sw a5, 28(a0)\n"
+#define RNNC_RV32_END "mv a0, a1\n ret\n.option pop\n"
+/* The sums that t_0 to t_3 begin with: A_k = t_k - 256 t_(k+1) has the correction then. */
+#define RNNC_RV32_START \
+    "mv t3, a4\n slli t1, a4, 8\n add a7, a4, t1\n slli t1, a7, 8\n add a6, a4, t1\n li t4, 0\n"
+#define RNNC_RV32_APART(low, high, bits) "slli t0, " high ", " bits "\n sub " low ", " low ", t0\n"
+#define RNNC_RV32_APART4(t0, t1, t2, t3) \
+    RNNC_RV32_APART(t0, t1, "8") RNNC_RV32_APART(t1, t2, "8") RNNC_RV32_APART(t2, t3, "8")
+
+#define RNNC_RV32_COLUMN(x, word)     \
+    RNNC_RV32_LOAD(x, word)           \
+    RNNC_RV32_SHIFT("t2", "t0", "8")  \
+    RNNC_RV32_MUL("t5", "t0")         \
+    RNNC_RV32_SHIFT("t0", "t0", "16") \
+    RNNC_RV32_MUL("t2", "t2")         \
+    RNNC_RV32_MUL("t6", "t0")         \
+    RNNC_RV32_SHIFT("t0", "t0", "8")  \
+    RNNC_RV32_ADD("a6", "t5")         \
+    RNNC_RV32_MUL("t0", "t0")         \
+    RNNC_RV32_ADD("a7", "t2") RNNC_RV32_ADD("t3", "t6") RNNC_RV32_ADD("t4", "t0")
+#define RNNC_RV32_COLUMN_BYTES 52u
+RNNC_RV32_BLOCK(rnnc_rv32_block)
 {
-    __asm__ volatile(".option push\n.option norvc\n"
-                     " slli t0, a4, 1\n"
-                     " sub a2, a2, t0\n"
-                     " slli t0, a4, 3\n"
-                     " sub a1, a1, t0\n"
-                     " li a6, 0\n"
-                     " li a7, 0\n"
-                     " li t3, 0\n"
-                     " li t4, 0\n"
-                     " lla t0, 1f\n"
-                     " add t0, t0, a5\n"
-                     " jr t0\n"
-                     "1:\n" RNNC_RV32_WIDE_TURN(RNNC_RV32_WIDE) " addi a2, a2, 16\n"
-                                                                " addi a1, a1, 64\n"
-                                                                " bne a2, a3, 1b\n"
-                                                                " sw a6, 0(a0)\n"
-                                                                " sw a7, 4(a0)\n"
-                                                                " sw t3, 8(a0)\n"
-                                                                " sw t4, 12(a0)\n"
-                                                                " mv a0, a1\n"
-                                                                " ret\n"
-                                                                ".option pop\n");
+    __asm__ volatile(RNNC_RV32_BEGIN RNNC_RV32_START "jr t0\n1:\n" RNNC_RV32_TURN4(RNNC_RV32_COLUMN)
+                         RNNC_RV32_AGAIN("32") RNNC_RV32_APART4("a6", "a7", "t3", "t4")
+                             RNNC_RV32_STORE4 RNNC_RV32_END);
 }
 
-/* Pushes 16 bytes. */
-__attribute__((naked, noinline, unused)) static const int8_t *
-rnnc_rv32_wide_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w,
-                      RNNC_UNUSED const int16_t *v, RNNC_UNUSED const int16_t *end,
-                      RNNC_UNUSED uint32_t skipped, RNNC_UNUSED uint32_t bytes)
+#define RNNC_RV32_COLUMN8(x, word0, word1)                                                       \
+    RNNC_RV32_LOAD(x, word0)                                                                     \
+    "lw ra, " word1 "(a1)\n" RNNC_RV32_MUL("a0", "t0") RNNC_RV32_SHIFT("a4", "t0", "8")          \
+        RNNC_RV32_SHIFT("t0", "t0", "16") RNNC_RV32_MUL("a4", "a4") RNNC_RV32_ADD("a6", "a0")    \
+            RNNC_RV32_MUL("a0", "t0") RNNC_RV32_SHIFT("t0", "t0", "8") RNNC_RV32_ADD("a7", "a4") \
+                RNNC_RV32_MUL("t0", "t0") RNNC_RV32_MUL("a4", "ra") RNNC_RV32_ADD("t3", "a0")    \
+                    RNNC_RV32_SHIFT("a0", "ra", "8") RNNC_RV32_SHIFT("ra", "ra", "16")           \
+                        RNNC_RV32_ADD("t4", "t0") RNNC_RV32_MUL("a0", "a0")                      \
+                            RNNC_RV32_MUL("t0", "ra") RNNC_RV32_SHIFT("ra", "ra", "8")           \
+                                RNNC_RV32_ADD("t5", "a4") RNNC_RV32_MUL("ra", "ra")              \
+                                    RNNC_RV32_ADD("t6", "a0") RNNC_RV32_ADD("t2", "t0")          \
+                                        RNNC_RV32_ADD("a5", "ra")
+#define RNNC_RV32_COLUMN8_BYTES 100u
+RNNC_RV32_BLOCK(rnnc_rv32_blocks)
 {
-    __asm__ volatile(".option push\n.option norvc\n"
-                     " addi sp, sp, -16\n"
-                     " sw ra, 0(sp)\n"
-                     " sw s0, 4(sp)\n"
-                     " sw s1, 8(sp)\n"
-                     " sub t1, a3, a2\n"
-                     " slli t1, t1, 2\n"
-                     " slli t0, a4, 1\n"
-                     " sub a2, a2, t0\n"
-                     " slli t0, a4, 3\n"
-                     " sub a1, a1, t0\n"
-                     " add a4, a1, t1\n"
-                     " lla t0, 1f\n"
-                     " add t0, t0, a5\n"
-                     " li a5, 0\n"
-                     " li a6, 0\n"
-                     " li a7, 0\n"
-                     " li t2, 0\n"
-                     " li t3, 0\n"
-                     " li t4, 0\n"
-                     " li t5, 0\n"
-                     " li t6, 0\n"
-                     " jr t0\n"
-                     "1:\n" RNNC_RV32_WIDE_TURN(RNNC_RV32_WIDE8) " addi a2, a2, 16\n"
-                                                                 " addi a1, a1, 64\n"
-                                                                 " addi a4, a4, 64\n"
-                                                                 " bne a2, a3, 1b\n"
-                                                                 " sw a6, 0(a0)\n"
-                                                                 " sw a7, 4(a0)\n"
-                                                                 " sw t3, 8(a0)\n"
-                                                                 " sw t4, 12(a0)\n"
-                                                                 " sw t5, 16(a0)\n"
-                                                                 " sw t6, 20(a0)\n"
-                                                                 " sw t2, 24(a0)\n"
-                                                                 " sw a5, 28(a0)\n"
-                                                                 " mv a0, a4\n"
-                                                                 " lw ra, 0(sp)\n"
-                                                                 " lw s0, 4(sp)\n"
-                                                                 " lw s1, 8(sp)\n"
-                                                                 " addi sp, sp, 16\n"
-                                                                 " ret\n"
-                                                                 ".option pop\n");
+    __asm__ volatile(RNNC_RV32_BEGIN RNNC_RV32_PUSH RNNC_RV32_START
+                     "mv t5, a6\n mv t6, a7\n mv t2, t3\n li a5, 0\n jr t0\n"
+                     "1:\n" RNNC_RV32_TURN8(RNNC_RV32_COLUMN8) RNNC_RV32_AGAIN("64")
+                         RNNC_RV32_APART4("a6", "a7", "t3", "t4")
+                             RNNC_RV32_APART4("t5", "t6", "t2", "a5")
+                                 RNNC_RV32_POP RNNC_RV32_STORE8 RNNC_RV32_END);
+}
+
+#define RNNC_RV32_WIDE(x, word0, word1)                                                       \
+    RNNC_RV32_LOAD(x, word0)                                                                  \
+    "lw t2, " word1 "(a1)\n" RNNC_RV32_MUL("t5", "t0") RNNC_RV32_SHIFT("t0", "t0", "16")      \
+        RNNC_RV32_MUL("t6", "t2") RNNC_RV32_MUL("t0", "t0") RNNC_RV32_SHIFT("t2", "t2", "16") \
+            RNNC_RV32_ADD("a6", "t5") RNNC_RV32_MUL("t2", "t2") RNNC_RV32_ADD("t3", "t6")     \
+                RNNC_RV32_ADD("a7", "t0") RNNC_RV32_ADD("t4", "t2")
+RNNC_RV32_BLOCK(rnnc_rv32_wide_block)
+{
+    __asm__ volatile(RNNC_RV32_BEGIN "slli a6, a4, 8\n mv t3, a6\n li a7, 0\n li t4, 0\n jr t0\n"
+                                     "1:\n" RNNC_RV32_TURN8(RNNC_RV32_WIDE) RNNC_RV32_AGAIN("64")
+                                         RNNC_RV32_APART("a6", "a7", "16")
+                                             RNNC_RV32_APART("t3", "t4", "16")
+                                                 RNNC_RV32_STORE4 RNNC_RV32_END);
+}
+
+#define RNNC_RV32_WIDE8(x, word0, word1, word2, word3)                                           \
+    RNNC_RV32_LOAD(x, word0)                                                                     \
+    "lw ra, " word1 "(a1)\n" RNNC_RV32_MUL("a0", "t0") RNNC_RV32_SHIFT("t0", "t0", "16")         \
+        RNNC_RV32_MUL("a4", "ra") RNNC_RV32_MUL("t0", "t0") RNNC_RV32_ADD("a6", "a0")            \
+            RNNC_RV32_SHIFT("ra", "ra", "16") "lw a0, " word2 "(a1)\n" RNNC_RV32_ADD("t3", "a4") \
+                RNNC_RV32_MUL("ra", "ra")                                                        \
+                    RNNC_RV32_ADD("a7", "t0") "lw t0, " word3 "(a1)\n" RNNC_RV32_MUL("a4", "a0") \
+                        RNNC_RV32_ADD("t4", "ra") RNNC_RV32_SHIFT("a0", "a0", "16")              \
+                            RNNC_RV32_MUL("ra", "t0") RNNC_RV32_MUL("a0", "a0")                  \
+                                RNNC_RV32_SHIFT("t0", "t0", "16") RNNC_RV32_ADD("t5", "a4")      \
+                                    RNNC_RV32_MUL("t0", "t0") RNNC_RV32_ADD("t2", "ra")          \
+                                        RNNC_RV32_ADD("t6", "a0") RNNC_RV32_ADD("a5", "t0")
+RNNC_RV32_BLOCK(rnnc_rv32_wide_blocks)
+{
+    __asm__ volatile(RNNC_RV32_BEGIN RNNC_RV32_PUSH
+                     "slli a6, a4, 8\n mv t3, a6\n mv t5, a6\n mv t2, a6\n"
+                     " li a7, 0\n li t4, 0\n li t6, 0\n li a5, 0\n jr t0\n"
+                     "1:\n" RNNC_RV32_TURN16(RNNC_RV32_WIDE8) RNNC_RV32_AGAIN("128")
+                         RNNC_RV32_APART("a6", "a7", "16") RNNC_RV32_APART("t3", "t4", "16")
+                             RNNC_RV32_APART("t5", "t6", "16") RNNC_RV32_APART("t2", "a5", "16")
+                                 RNNC_RV32_POP RNNC_RV32_STORE8 RNNC_RV32_END);
 }
 
 /* Words where both ends are words', else halfwords: eight or four at a time. */
@@ -258,26 +181,33 @@ static inline void rnnc_copy(void *to, const void *from, size_t bytes)
     RNNC_RV32_MOVE(to, from, bytes, 1, "lb t0, 0(%1)\n sb t0, 0(%0)\n");
 }
 
-static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
+static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int32_t *v,
                                            uint16_t columns, uint16_t rows)
 {
-    uint32_t skipped = (0u - columns) & 7u;
+    const int16_t *x = (const int16_t *)(v + 1), *end = x + columns;
+    uint32_t skipped = (0u - columns) & 7u, correction = (uint32_t)v[0];
+    uintptr_t first = (uintptr_t)x - 2 * skipped;
     for (; rows >= 8; rows = (uint16_t)(rows - 8), acc += 8) {
-        w = rnnc_rv32_blocks(acc, w, v, v + columns, skipped, skipped * RNNC_RV32_COLUMN8_BYTES);
+        w = rnnc_rv32_blocks(acc, (uintptr_t)w - 8 * skipped, first, end, correction,
+                             RNNC_RV32_COLUMN8_BYTES * skipped);
     }
-    return rows ? rnnc_rv32_block(acc, w, v, v + columns, skipped, skipped * RNNC_RV32_COLUMN_BYTES)
+    return rows ? rnnc_rv32_block(acc, (uintptr_t)w - 4 * skipped, first, end, correction,
+                                  RNNC_RV32_COLUMN_BYTES * skipped)
                 : w;
 }
 
-static inline const int8_t *rnnc_rv32_wide(int32_t *acc, const int8_t *w, const int16_t *v,
+static inline const int8_t *rnnc_rv32_wide(int32_t *acc, const int8_t *w, const int32_t *v,
                                            uint16_t columns, uint16_t rows)
 {
-    const int16_t *end = v + columns;
-    uint32_t skipped = (0u - columns) & 7u;
+    const int16_t *x = (const int16_t *)(v + 1), *end = x + columns;
+    uint32_t skipped = (0u - columns) & 7u, correction = (uint32_t)v[0];
+    uintptr_t first = (uintptr_t)x - 2 * skipped;
     for (; rows >= 8; rows = (uint16_t)(rows - 8), acc += 8) {
-        w = rnnc_rv32_wide_blocks(acc, w, v, end, skipped, skipped * RNNC_RV32_COLUMN8_BYTES);
+        w = rnnc_rv32_wide_blocks(acc, (uintptr_t)w - 16 * skipped, first, end, correction,
+                                  RNNC_RV32_COLUMN8_BYTES * skipped);
     }
-    return rows ? rnnc_rv32_wide_block(acc, w, v, end, skipped, skipped * RNNC_RV32_COLUMN_BYTES)
+    return rows ? rnnc_rv32_wide_block(acc, (uintptr_t)w - 8 * skipped, first, end, correction,
+                                       RNNC_RV32_COLUMN_BYTES * skipped)
                 : w;
 }
 
@@ -291,33 +221,38 @@ static inline int16_t rnnc_rv32_element(int32_t x)
 #include "../rom.h"
 #include "elsewhere.h"
 
-static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int16_t *v,
+/* The rows of a block, one weight at a time: the first three of four are stored raised. */
+static inline const int8_t *rnnc_rv32_rows(int32_t *acc, const int8_t *w, const int32_t *v,
                                            uint16_t columns, uint16_t rows)
 {
-    uint16_t j;
-    for (; rows; rows = (uint16_t)(rows - 4), acc += 4) {
-        acc[0] = acc[1] = acc[2] = acc[3] = 0;
-        for (j = 0; j < columns; j++, w += 4) {
-            acc[0] += w[0] * (int32_t)v[j];
-            acc[1] += w[1] * (int32_t)v[j];
-            acc[2] += w[2] * (int32_t)v[j];
-            acc[3] += w[3] * (int32_t)v[j];
+    const int16_t *x = (const int16_t *)(v + 1);
+    uint16_t j, r, block;
+    for (; rows; rows = (uint16_t)(rows - block), acc += block) {
+        block = rows >= 8 ? 8 : 4;
+        memset(acc, 0, block * sizeof *acc);
+        for (j = 0; j < columns; j++) {
+            for (r = 0; r < block; r++, w++) {
+                acc[r] += (r % 4 == 3 ? *w : *w + (*w < 0 ? 128 : -128)) * (int32_t)x[j];
+            }
         }
     }
     return w;
 }
 
-static inline const int8_t *rnnc_rv32_wide(int32_t *acc, const int8_t *w, const int16_t *v,
+/* The same; of wide rows every other. */
+static inline const int8_t *rnnc_rv32_wide(int32_t *acc, const int8_t *w, const int32_t *v,
                                            uint16_t columns, uint16_t rows)
 {
-    uint16_t j;
-    for (; rows; rows = (uint16_t)(rows - 4), acc += 4) {
-        acc[0] = acc[1] = acc[2] = acc[3] = 0;
-        for (j = 0; j < columns; j++, w += 8) {
-            acc[0] += rnnc_rom_wide(w) * (int32_t)v[j];
-            acc[1] += rnnc_rom_wide(w + 2) * (int32_t)v[j];
-            acc[2] += rnnc_rom_wide(w + 4) * (int32_t)v[j];
-            acc[3] += rnnc_rom_wide(w + 6) * (int32_t)v[j];
+    const int16_t *x = (const int16_t *)(v + 1);
+    uint16_t j, r, block;
+    for (; rows; rows = (uint16_t)(rows - block), acc += block) {
+        block = rows >= 8 ? 8 : 4;
+        memset(acc, 0, block * sizeof *acc);
+        for (j = 0; j < columns; j++) {
+            for (r = 0; r < block; r++, w += 2) {
+                int32_t weight = rnnc_rom_wide(w);
+                acc[r] += (r % 2 ? weight : weight + (weight < 0 ? 32768 : -32768)) * x[j];
+            }
         }
     }
     return w;
@@ -331,25 +266,38 @@ static inline int16_t rnnc_rv32_element(int32_t x)
 
 static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
-    int16_t *v = (int16_t *)operand;
+    int32_t *v = (int32_t *)operand;
+    int16_t *to = (int16_t *)(v + 1);
+    uint32_t sum = 0;
     uint16_t j;
-    for (j = 0; j < columns; j++) {
-        v[j] = rnnc_rv32_element(bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j]);
+    for (j = 0; j + 1 < columns; j = (uint16_t)(j + 2), to += 2) {
+        int32_t a = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j],
+                b = bits == 8 ? ((const int8_t *)x)[j + 1] : ((const int16_t *)x)[j + 1];
+        to[0] = rnnc_rv32_element(a);
+        to[1] = rnnc_rv32_element(b);
+        sum -= (uint32_t)a + (uint32_t)b;
     }
+    if (j < columns) {
+        int32_t last = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
+        to[0] = (int16_t)last;
+        to[1] = 0;
+        sum -= (uint32_t)last;
+    }
+    v[0] = (int32_t)(sum << 7);
 }
 
 static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                          uint16_t columns, uint16_t rows)
 {
     (void)bits;
-    return rnnc_rv32_rows(acc, w, (const int16_t *)v, columns, rows);
+    return rnnc_rv32_rows(acc, w, (const int32_t *)v, columns, rows);
 }
 
 static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
                                               uint8_t bits, uint16_t columns, uint16_t rows)
 {
     (void)bits;
-    return rnnc_rv32_wide(acc, w, (const int16_t *)v, columns, rows);
+    return rnnc_rv32_wide(acc, w, (const int32_t *)v, columns, rows);
 }
 
 #endif

@@ -1,4 +1,4 @@
-"""Clock cycles of one step, kept as instruction counts are: RV32 cores on RTL, AVR in its simulator."""
+"""Clock cycles of one step, kept as instruction counts are: RV32 cores on RTL, AVR in its simulator, M4 estimated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASES: tuple[tuple[str, int, int, str, tuple[str, ...]], ...] = (
     ("lstm", 32, 64, "a16", ()),
     ("gru", 16, 32, "a16", ("",)),
 )
-AVR_CASES = (*CASES, ("lstm", 32, 64, "a8", ()))
+EMULATED = (*CASES, ("lstm", 32, 64, "a8", ()))
 STEPS = 6
 EACH_CHANGE = ("ibex", "vexriscv")
 """Cores that every run of the tests simulates; the others: make targets."""
@@ -62,14 +62,17 @@ def test_cycles_of_a_step_on_rtl(name: str, cells: Any) -> None:
 
 
 @pytest.mark.target
-def test_cycles_of_a_step_on_avr(cells: Any) -> None:
-    for tool in missing_tools(BOARDS["avr"]):
+@pytest.mark.parametrize("target", ["avr", "cortex-m4"])
+def test_cycles_of_a_step_in_an_emulator(target: str, cells: Any) -> None:
+    """Of AVR as its simulator counts them, of Cortex-M as estimated."""
+    for tool in missing_tools(BOARDS[target]):
         require(tool)
     counted = {}
-    for case in AVR_CASES:
-        program, files = cells.package(cells.cell_qnet(*case[:4], wide=case[4]), "avr", STEPS)
-        measured = measure(program, files, BOARDS["avr"])
+    for case in EMULATED:
+        program, files = cells.package(cells.cell_qnet(*case[:4], wide=case[4]), target, STEPS)
+        measured = measure(program, files, BOARDS[target])
         assert measured.equal and isinstance(measured.cycles, Cycles) and measured.instructions
         assert measured.cycles.most > measured.instructions.most
+        assert measured.cycles.estimate == (target != "avr") == bool(measured.cycles.assumes)
         counted[name_of(case)] = measured.cycles.most
-    compare("avr", counted)
+    compare(target, counted)

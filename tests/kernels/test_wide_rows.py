@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from rnnc.backend.targets import TARGETS
 from rnnc.errors import Refused
 from rnnc.net import Net, Output, Value
 from rnnc.ops.dense import Dense
+from rnnc.options import Precision
 from rnnc.qnet import QNet, WeightRows
 from rnnc.rows import runs, together
 from rnnc.verification.host import write_files
 from tests.support.nets import draw_integers, to_integers
 from tests.support.packages import WARNINGS, package, run
-from tests.support.wide import ragged, wide_functions, widened
+from tests.support.wide import lengthy, ragged, wide_functions, widened
 
 LAYERS = (
     *("lstm", "lstm_general", "gru_after", "gru_before", "rnn"),
@@ -41,8 +43,8 @@ def some_wide(layer: str) -> QNet:
 
 @cache
 def networks() -> list[QNet]:
-    """One of each layer, and one of ragged rows."""
-    return [*map(some_wide, LAYERS), ragged()]
+    """One of each layer, one of ragged rows, and some of more columns than an AVR's sums hold."""
+    return [*map(some_wide, LAYERS), ragged(), *(lengthy(300, precision) for precision in get_args(Precision))]
 
 
 @pytest.mark.parametrize("target", PACKINGS.values())

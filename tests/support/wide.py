@@ -68,6 +68,18 @@ def ragged(precision: Precision = "a16") -> QNet:
     return result
 
 
+def lengthy(columns: int, precision: Precision = "a16") -> QNet:
+    """Three rows of many columns over the same input: of int8 weights, and of int16."""
+    rng = np.random.default_rng(columns)
+    w = rng.standard_normal((2, 3, columns)) / np.sqrt(columns)
+    layers = [Dense(name, ("x",), (name,), w[i], np.zeros(3), shape=(3,)) for i, name in enumerate(("d0", "d1"))]
+    net = Net("lengthy", (Value("x", (columns,)),), tuple(layers), (Output("d0", "d0"), Output("d1", "d1")))
+    qnet = to_integers(net, options=Options(precision=precision))
+    result = replace(qnet, ops=tuple(_op(op, rng, 1.0) if "d1" in op.op.outputs else op for op in qnet.ops))
+    certify(result)
+    return result
+
+
 def _op(op: QOp, rng: np.random.Generator, share: float) -> QOp:
     if isinstance(op, QStarted):
         return replace(op, layer=_op(op.layer, rng, share))

@@ -12,9 +12,11 @@ from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
 from rnnc.package import golden
 from rnnc.verification import rtl
+from rnnc.verification.bench import random_sequences
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.cycles import Cycles
-from rnnc.verification.emulator import missing_tools
+from rnnc.verification.emulator import measure, missing_tools
+from rnnc.verification.pipelines import PIPELINES, instructions
 from rnnc.verification.rtl import CORES, TARGET, find_core, missing_parts, require_parts, simulate_cycles
 from rnnc.verification.tools import RTL
 from tests.conftest import require
@@ -100,6 +102,53 @@ def test_a_simulator_is_built_where_the_cache_cannot_be_written(
     assert rtl._folder() == tmp_path / "cache/rnnc/rtl"
 
 
+DISASSEMBLY = """
+00000100 <f>:
+ 100:\tpush\t{r4, r5, r6, lr}
+ 102:\tldr\tr3, [r0, #4]
+ 104:\tldr.w\tr4, [r0, r2, lsl #2]
+ 108:\tadds\tr3, #1
+ 10a:\tsmlald\tr4, r5, r6, r7
+ 10e:\tstr\tr3, [r0, #0]
+ 110:\tldmia.w\tr1!, {r2-r5, r7}
+ 114:\tmla\tr1, r2, r3, r1
+ 118:\tbne.n\t102 <f+0x2>
+ 11a:\tpop\t{r4, r5, r6, pc}
+"""
+
+
+@pytest.mark.parametrize(
+    ("core", "cycles"),
+    [
+        ("Cortex-M0", [5, 2, 2, 1, 1, 2, 6, 1, 1, 5]),
+        ("Cortex-M3", [5, 2, 1, 1, 7, 1, 6, 2, 1, 5]),
+        ("Cortex-M4", [5, 2, 1, 1, 1, 1, 6, 1, 1, 5]),
+    ],
+)
+def test_instructions_cost_what_the_manuals_say(core: str, cycles: list[int]) -> None:
+    """Beside the refill after taken branches; of two loads in a row the second overlaps on M3 and M4."""
+    pipeline = PIPELINES[core]
+    found = [(i.address, pipeline.cycles(i)) for i in instructions(DISASSEMBLY.splitlines())]
+    assert [address for address, _ in found] == [0x100, 0x102, 0x104, 0x108, 0x10A, 0x10E, 0x110, 0x114, 0x118, 0x11A]
+    if core == "Cortex-M0":
+        found[4] = (0x10A, 1)  # it has no smlald
+    assert [cost for _, cost in found] == cycles
+
+
+def test_taken_branches_cost_a_refill(tmp_path: Path) -> None:
+    """A step that loops costs more than its instructions one by one."""
+    for tool in missing_tools(BOARDS["cortex-m0"]):
+        require(tool)
+    import rnnc
+    from rnnc.backend.emit import emit
+
+    package = rnnc.compile_model(small(), target="cortex-m0", verify=False)
+    qnet = package.program.qnet
+    measured = measure(package.program, emit(package.program, golden(qnet, random_sequences(qnet))))
+    assert measured.cycles and measured.instructions and measured.cycles.estimate
+    assert measured.instructions.most < measured.cycles.least < 2 * measured.instructions.least
+
+
 def test_cycles_in_json() -> None:
     assert Cycles.of("ibex", [3, 5, 4]).content() == {
         "core": "ibex",
@@ -114,7 +163,6 @@ def test_cycles_in_json() -> None:
 def packed(model: str) -> tuple[Program, Mapping[str, str]]:
     import rnnc
     from rnnc.backend.emit import emit
-    from rnnc.verification.bench import random_sequences
 
     package = rnnc.compile_model(model, target=TARGET, verify=False)
     qnet = package.program.qnet

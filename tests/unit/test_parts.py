@@ -23,14 +23,14 @@ LISTING = """
 image.elf:     file format elf32-littlearm
 
 00008000 <step>:
-    8000:\tb5f0      \tpush\t{r4, r5, r6, r7, lr}
-    8002:\t6804      \tldr\tr4, [r0, #0]
-    8004:\t6845      \tldr\tr5, [r0, #4]
-    8006:\tfb24 f505 \tsmuad\tr5, r4, r5
-    800a:\td1fa      \tbne.n\t8002 <step+0x2>
-    800c:\tf024 0403 \tbic.w\tr4, r4, #3
-    8010:\te8bd 81f0 \tldmia.w\tsp!, {r4-r8, pc}
-    8014:\t00008000 \t.word\t0x00008000
+    8000:\tpush\t{r4, r5, r6, r7, lr}
+    8002:\tldr\tr4, [r0, #0]
+    8004:\tldr\tr5, [r0, #4]
+    8006:\tsmuad\tr5, r4, r5
+    800a:\tbne.n\t8002 <step+0x2>
+    800c:\tbic.w\tr4, r4, #3
+    8010:\tldmia.w\tsp!, {r4-r8, pc}
+    8014:\t.word\t0x00008000
 """
 
 
@@ -57,13 +57,13 @@ def test_every_part_has_a_core_with_a_target_and_its_cycles() -> None:
 def test_cycles_of_instructions_are_those_of_the_manual() -> None:
     rows = [tuple(line.split()) for line in cost_table(PIPELINES["Cortex-M4"], LISTING.splitlines()).splitlines()]
     assert rows == [
-        ("8000", "2", "6", "0"),
-        ("8002", "2", "2", "0"),
-        ("8004", "2", "1", "0"),
-        ("8006", "4", "1", "0"),
-        ("800a", "2", "1", "2"),
-        ("800c", "4", "1", "0"),
-        ("8010", "4", "7", "2"),
+        ("8000", "6", "0"),
+        ("8002", "2", "0"),
+        ("8004", "1", "0"),
+        ("8006", "1", "0"),
+        ("800a", "1", "2"),
+        ("800c", "1", "0"),
+        ("8010", "7", "2"),
     ]
     slow = {i.address: PIPELINES["Cortex-M0"].cycles(i) for i in instructions(LISTING.splitlines())}
     assert slow[0x8004] == 2
@@ -72,7 +72,19 @@ def test_cycles_of_instructions_are_those_of_the_manual() -> None:
 @pytest.mark.usefixtures("here")
 def test_compile_tells_how_long_a_step_takes_on_the_part() -> None:
     needs("cortex-m4")
-    words = ("compile", "net.onnx", "--calib", "calib.npy", "--target", "stm32l476", "--rate", "50", "--clock", "40", "--no-verify")
+    words = (
+        "compile",
+        "net.onnx",
+        "--calib",
+        "calib.npy",
+        "--target",
+        "stm32l476",
+        "--rate",
+        "50",
+        "--clock",
+        "40",
+        "--no-verify",
+    )
     report = json.loads(rnnc(*words, "--json").out)
     part, cost = report["part"], report["cost"]
     (cycles,) = cost["cycles"]

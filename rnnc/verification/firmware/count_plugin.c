@@ -5,8 +5,8 @@
  * FILE: "R n" for each region in order, then "B address instructions executions" for each block over all regions, and
  * for blocks within the ranges "S last n": the address of the block's last instruction, and how many instructions it
  * and the blocks outside that ran before the next one within had.
- * Of costs, each line is "address bytes cycles taken": what an instruction takes, and what it takes more where it is not
- * the one behind it that comes next; then FILE has "C n" for each region, its cycles.
+ * Of costs, each line is "address cycles taken": what an instruction takes, and what it takes more where it is not the
+ * one behind it that comes next; addresses rise; then FILE has "C n" for each region, its cycles.
  * A block is entered at its head and left at its end, so that counting blocks counts instructions exactly. The few
  * prototypes of the API that are used are declared here, as distributions do not ship its header. */
 #include <stdbool.h>
@@ -30,6 +30,7 @@ void qemu_plugin_register_atexit_cb(plugin_id id, exit_callback callback, void *
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn;
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 
@@ -50,7 +51,7 @@ static uint64_t begin_address, end_address, counted, *regions;
 static size_t region_count;
 static uint64_t *cycles, spent, behind, taken;
 static struct cost {
-    uint64_t address, bytes, cycles, taken;
+    uint64_t address, cycles, taken;
 } *costs;
 static size_t cost_count;
 static bool counting;
@@ -104,10 +105,12 @@ static const struct cost *find_cost(uint64_t address)
 static void read_costs(const char *path)
 {
     FILE *f = fopen(path, "r");
-    unsigned long long address, bytes, each, more;
-    while (f && fscanf(f, "%llx %llu %llu %llu", &address, &bytes, &each, &more) == 4) {
-        costs = realloc(costs, (cost_count + 1) * sizeof *costs);
-        costs[cost_count++] = (struct cost){address, bytes, each, more};
+    unsigned long long address, each, more;
+    while (f && fscanf(f, "%llx %llu %llu", &address, &each, &more) == 3) {
+        if (cost_count % 1024 == 0) {
+            costs = realloc(costs, (cost_count + 1024) * sizeof *costs);
+        }
+        costs[cost_count++] = (struct cost){address, each, more};
     }
     if (f) {
         fclose(f);
@@ -126,8 +129,8 @@ static void translated(plugin_id id, struct qemu_plugin_tb *tb)
         const struct cost *c = find_cost(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i)));
         b->cycles += c ? c->cycles : 1;
         b->taken = c ? c->taken : 0;
-        b->behind = c ? c->address + c->bytes : 0;
     }
+    b->behind = b->last + qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, b->instructions - 1));
     for (i = 0; i < range_count; i++) {
         b->within = b->within || (first[i] <= b->address && b->address < after[i]);
     }
