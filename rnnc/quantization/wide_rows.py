@@ -61,11 +61,13 @@ class RowQuantizer:
         is_wide: which blocks are int16.
         jitter: seed of a random stretch of the row scales by up to 8 %, 0 for none.
         apart: rows over each operand are rounded by themselves, int16 to nearest: how else is told what one block costs?
+        fine: the layers of the finer form.
     """
 
     is_wide: IsWide
     jitter: int = 0
     apart: bool = False
+    fine: frozenset[str] = frozenset()
     seen: dict[tuple[str, int], RowBlock] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
