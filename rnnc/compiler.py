@@ -122,7 +122,9 @@ def compile_stages(
     centred, ranges = centre_outputs(centred, found, options)
     finished("calibrate", ranges)
     qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)
-    searched = search(centred, ranges, sequences, options, choice.is_wide, progress) if options.search else qnet
+    searched = qnet
+    if options.search:
+        searched = search(centred, ranges, sequences, options, choice.is_wide, choice.fine, progress)
     qnet = finished("quantize", searched)
     certificate: Certificate = finished("certify", certify(qnet))
     program: Program = finished("lower", lower(qnet, options.target))

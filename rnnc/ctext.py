@@ -31,10 +31,12 @@ FORMS = {
     "toward": "{0} + rnnc_mul15({2}, {1} - {0})",
     "sigmoid": "rnnc_sigmoid({})",
     "tanh": "rnnc_tanh({})",
+    "sigmoid_fine": "rnnc_sigmoid_fine({})",
+    "tanh_fine": "rnnc_tanh_fine({})",
     "curve": "rnnc_chord({1}, {0})",
     "output": "rnnc_activate(activation, {})",
 }
-CALLS = ("clip", "mul15", "sigmoid", "tanh", "curve", "output")
+CALLS = ("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "curve", "output")
 """Whose operands stand between commas, and need no parentheses."""
 SUMS = ("add", "sub", "mul", "shl", "toward")
 """What may be added to as it stands."""
@@ -286,7 +288,9 @@ def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel
     kept = tuple((f"kept_{n}", t) for n, t in k.kept.items() if f"kept_{n}[k]" in body)
     named = k.named_activation if "(activation, " in body else None
     curves = tuple((j, f) for j, f in enumerate(k.curves) if f"rnnc_chord(curve{j}, " in body)
-    used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body] + ([named.kind] if named else [])
+    used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body or f"rnnc_{kind}_fine(" in body] + (
+        [named.kind] if named else []
+    )
     tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
     own = CKernel("", "", has_state, kept, named.kind if named else "", curves, tables)
     each, driver = _each(own, phase, k.phases[i], state, library), _driver(own, phase, state, library)

@@ -22,6 +22,8 @@ INT32_MAX = 2**31 - 1
 GATE_FRACTION = 12
 """Fraction bits of a gate's preactivation (int32)."""
 GATE_LSB = 2.0**-GATE_FRACTION
+FINER = 3
+"""Further fraction bits of the preactivations of a layer of the finer form."""
 GATE_LIMIT = 65535
 """A stored preactivation is clipped to +-GATE_LIMIT: sigmoid and tanh are constant far before it."""
 Q15 = 2.0**-15
@@ -240,25 +242,27 @@ class SigmoidTable:
         """Both ranges: [*fine, *tail]."""
         return np.concatenate([self.fine, self.tail])
 
-    def lookup(self, a: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """Interpolate at a >= 0 (12 fraction bits): 2^16 sigma(-a) below 4, 2^21 sigma(-a) in the tail, 0 past 12.
+    def lookup(self, a: Ints, finer: int = 0) -> tuple[Ints, NDArray[np.bool_]]:
+        """Interpolate at a >= 0 (12 + ``finer`` fraction bits): 2^16 sigma(-a) below 4, 2^21 sigma(-a) in the tail, 0 past 12.
 
         Returns the value and where it is a value of the tail.
         """
-        i, f = a >> self.fraction, a & ((1 << self.fraction) - 1)
+        step = self.fraction + finer
+        i, f = a >> step, a & ((1 << step) - 1)
         inside, tail = i < self.knots, i >= self.split
         k = np.minimum(i, self.knots - 1) + tail
         left, right = self.values[k], self.values[k + 1]
-        y = left - shift_round((left - right) * f, self.fraction)
+        half = (((1 << self.fraction >> 1) + 1) << finer) - 1  # what the C's shifts make together
+        y = left - (((left - right) * f + half) >> step)
         return np.where(inside, y, 0), tail
 
 
 TABLE = SigmoidTable()
 
 
-def sigmoid(p: Ints) -> Ints:
-    """Logistic function of p (12 fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768."""
-    y, tail = TABLE.lookup(np.abs(p))
+def sigmoid(p: Ints, finer: int = 0) -> Ints:
+    """Logistic function of p (12 + ``finer`` fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768."""
+    y, tail = TABLE.lookup(np.abs(p), finer)
     y = np.where(tail, (y + 32) >> 6, (y + 1) >> 1)
     return np.where(p < 0, y, 32768 - y)
 
@@ -267,9 +271,9 @@ TANH_MAX = 2**30 - 1
 """The largest argument of ``tanh``, which is constant long before."""
 
 
-def tanh(p: Ints) -> Ints:
-    """Hyperbolic tangent of p (12 fraction bits, |p| < 2^30) as Q0.15, -32767..32767."""
-    y, tail = TABLE.lookup(int32(2 * np.abs(p), "tanh argument"))
+def tanh(p: Ints, finer: int = 0) -> Ints:
+    """Hyperbolic tangent of p (12 + ``finer`` fraction bits, |p| < 2^30) as Q0.15, -32767..32767."""
+    y, tail = TABLE.lookup(int32(2 * np.abs(p), "tanh argument"), finer)
     t = np.minimum(32768 - np.where(tail, (y + 16) >> 5, y), 32767)
     return np.asarray(np.where(p < 0, -t, t))
 

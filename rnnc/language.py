@@ -22,10 +22,12 @@ import numpy as np
 
 from rnnc import fixed
 from rnnc.activations import IntegerActivation, Piece
-from rnnc.fixed import GATE_FRACTION, INT32_MAX, Ints, int32
+from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, Ints, int32
 
 GATE = -GATE_FRACTION
 """The exponent of a preactivation."""
+FINE = GATE - FINER
+"""The same in a layer of the finer form."""
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": lambda x, y: x + y,
@@ -39,6 +41,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "toward": lambda s, t, w: s + ((w * (t - s) + 16384) >> 15),
     "sigmoid": fixed.sigmoid,
     "tanh": fixed.tanh,
+    "sigmoid_fine": lambda p: fixed.sigmoid(p, FINER),
+    "tanh_fine": lambda p: fixed.tanh(p, FINER),
     "curve": lambda p, f: f.interpolate(p),
     "output": lambda p, f: np.clip(f(p), -32767, 32767),
 }
@@ -127,11 +131,12 @@ def upper(s: Quantity) -> Quantity:
 
 def activation(f: IntegerActivation, p: Quantity) -> Quantity:
     """f of a preactivation, LSB 2^(f.exponent - 15)."""
-    assert p.exponent == GATE
+    fine = "_fine" if p.exponent == FINE else ""
+    assert p.exponent == GATE or (fine and f.kind in ("tanh", "sigmoid"))
     if f.kind == "tanh":
-        y = rounded(_do("tanh", clip(p, fixed.TANH_MAX), exponent=-15), f.exponent - 15)
+        y = rounded(_do(f"tanh{fine}", clip(p, fixed.TANH_MAX), exponent=-15), f.exponent - 15)
     elif f.kind == "sigmoid":
-        y = rounded(_do("sigmoid", p, exponent=-15), f.exponent - 15)
+        y = rounded(_do(f"sigmoid{fine}", p, exponent=-15), f.exponent - 15)
     elif f.kind == "pieces":
         p = Quantity(p.reading, p.reading.kept_once(p), p.exponent)
         below, above = (_line(piece, p, f.exponent - 15) for piece in f.pieces)
@@ -148,7 +153,7 @@ def _line(piece: Piece, p: Quantity, exponent: int) -> Quantity:
 
 def output(f: IntegerActivation, p: Quantity) -> Quantity:
     """f as an int16 that a layer gives out; of those in runtime_c/lut.h, the C takes any by its name."""
-    if f.named:
+    if f.named and (f.kind == "relu" or p.exponent == GATE):
         return _do("output", clip(p, fixed.TANH_MAX) if f.kind == "tanh" else p, f, exponent=f.exponent - 15)
     return clip(activation(f, p), 32767)
 
@@ -334,6 +339,6 @@ def _hull(values: Any) -> Range:
 def _corners(op: str, *args: Range) -> Range:
     """The range of a monotone operation: its extremes are at the ends of its arguments."""
     ends: Sequence[tuple[int, ...]] = list(product(*({a.lo, a.hi} for a in args)))
-    if op in ("sigmoid", "tanh"):
+    if len(args) == 1:
         return _hull(int(OPERATIONS[op](np.asarray(x))) for (x,) in ends)
     return _hull(int(OPERATIONS[op](*e)) for e in ends)

@@ -250,6 +250,10 @@ class Quantizer(Protocol):
     def wide_table(self, weights: int) -> bool:
         """Whether the rows of the op's table, of so many weights, are int16."""
 
+    @property
+    def fine(self) -> bool:
+        """Whether the op's preactivations are to have further fraction bits, if it has a finer form."""
+
     def round_rows(
         self,
         parts: Sequence[tuple[Floats, Floats, int, Floats | None]],

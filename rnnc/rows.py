@@ -1,7 +1,7 @@
 """Rows of int8 or int16 weights times a vector, and their requantization: the one product that every layer is made of.
 
 A row's accumulator has the scale S (real units per LSB). S is chosen so that the multiplier to the target LSB is exact:
-S = M / (256 * 2^p) * LSB, with M of 8 significant bits. All rounding constants live in the bias.
+S = M / (256 * 2^p) * LSB, with M of at most 8 significant bits. All rounding constants live in the bias.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from math import gcd
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from rnnc.fixed import Bools, Floats, Ints, int32, matmul
 WEIGHT_MAX = 127
 WIDE_WEIGHT_MAX = 32767
 """Of an int16 row: it is as fine as the 32 bits of its accumulator allow."""
+MULTIPLIER_BITS = 8
+"""Significant bits of a multiplier. One of fewer makes a row's scale larger, and leaves more bits of its sum before it."""
+LASTING = 4.0
+"""By so much more an error of weights counts than one of the shift before the multiplication, which changes at every step."""
 FINAL_SHIFT = 8
 """The shift after the multiplication; less only where a preactivation could leave 32 bits."""
 ACCUMULATOR_MAX = 2**31 - 2**17
@@ -35,7 +40,7 @@ class RowScale:
 
     Args:
         accumulator: S, real units of one accumulator LSB, ``[rows]``.
-        m: the multiplier as the C has it, 128..65535, 8 significant bits, ``[rows]``.
+        m: the multiplier as the C has it, 1..65535, at most 8 significant bits, ``[rows]``.
         p: the shift before it, 0..24, ``[rows]``.
     """
 
@@ -44,19 +49,40 @@ class RowScale:
     p: Ints
 
     @staticmethod
-    def choose(smallest: Floats, target: Floats) -> RowScale:
+    def choose(smallest: Floats, target: Floats, bits: int = MULTIPLIER_BITS) -> RowScale:
         """The smallest representable scales >= ``smallest`` for the target LSBs (both ``[rows]``).
 
         m is 16 bits wide only where an accumulator LSB is at most 2^8 target LSBs (``representable``).
+
+        Args:
+            bits: significant bits of m, 1..8.
         """
+        top = 2.0**bits
         e = np.floor(np.log2(smallest / target))
-        m = np.ceil(smallest / target / 2.0**e * 128 - 1e-9)
-        e, m = np.where(m >= 256, e + 1, e), np.where(m >= 256, 128, m)
-        p = -(e + 1)
+        m = np.ceil(smallest / target / 2.0**e * top / 2 - 1e-9)
+        e, m = np.where(m >= top, e + 1, e), np.where(m >= top, top / 2, m)
+        p = bits - 1 - FINAL_SHIFT - e
         if np.any(p < -30):
             raise Refused(TOO_WIDE, hint=TOO_WIDE_HINT)
-        accumulator = m / 128 * 2.0**e * target
+        accumulator = m * 2 / top * 2.0**e * target
         return RowScale(accumulator, (m * 2.0 ** np.maximum(-p, 0)).astype(np.int64), np.maximum(p, 0).astype(np.int64))
+
+    @staticmethod
+    def most_exact(smallest: Floats, target: Floats, power: float) -> RowScale:
+        """As ``choose``, with as many significant bits of m as make the least error of weights and of the shift p together.
+
+        Args:
+            power: the sum of the variances of the operand's elements, in its LSBs: what weights that are rounded by an LSB
+                of the accumulator each add to it.
+        """
+        scales = [RowScale.choose(smallest, target, bits) for bits in range(MULTIPLIER_BITS, 0, -1)]
+        errors = [s.accumulator**2 * (LASTING * power + s.rounding_shift * 4.0**s.p) for s in scales]
+        best = np.argmin(errors, 0)[None]
+
+        def picked(name: str) -> Any:
+            return np.take_along_axis(np.stack([getattr(s, name) for s in scales]), best, 0)[0]
+
+        return RowScale(picked("accumulator"), picked("m"), picked("p"))
 
     def narrowed(self, final_shift: int) -> RowScale:
         """The same scales where the product is shifted by ``final_shift`` <= 8 after the multiplication, not by 8."""
@@ -245,6 +271,7 @@ class RealRows:
         zero: what means 0 in the operand, in LSBs; the accumulator starts from ``bias - weights @ (zero scale)``.
         mean: of each element, real ``[columns]``, where it is known: the bias is corrected by what rounding adds to it.
         wide: which rows get int16 weights, ``[rows]``.
+        power: of the operand, where it is known: see ``RowScale.most_exact``.
     """
 
     weights: Floats
@@ -254,6 +281,7 @@ class RealRows:
     zero: Floats | float = 0.0
     mean: Floats | None = None
     wide: Bools | bool = False
+    power: float | None = None
 
     @cached_property
     def per_lsb(self) -> Floats:
@@ -278,6 +306,15 @@ class RealRows:
         room = max(ACCUMULATOR_MAX - 2**26 - columns * self.operand_max / 2, 1.0)
         fine = np.maximum.reduce([largest / WIDE_WEIGHT_MAX, reach / room, start / 2.0**30, target * 2.0**-22])
         return np.asarray(np.where(self.most > WEIGHT_MAX, np.minimum(fine * stretch, coarse), coarse))
+
+    def scale_of(self, smallest: Floats, target: Floats) -> RowScale:
+        """Scales >= ``smallest``; of int8 rows the smallest, since their weights err by far more than the shift p."""
+        plain = RowScale.choose(smallest, target)
+        if self.power is None or not np.any(self.wide):
+            return plain
+        exact, wide = RowScale.most_exact(smallest, target, self.power), self.most > WEIGHT_MAX
+        pairs = ((getattr(exact, n), getattr(plain, n)) for n in ("accumulator", "m", "p"))
+        return RowScale(*(np.where(wide, a, b) for a, b in pairs))
 
     def correction(self, block: Block) -> Floats:
         """What to add to the bias for what rounding adds on average, ``[rows]``; 0 where the mean is not known."""
@@ -322,7 +359,7 @@ def quantize_rows(
     most = np.repeat(np.stack([part.most for part in parts], 1), widths, 1)
     rounded, again = np.zeros(weights.shape, np.int64), np.ones(len(weights), bool)
     while True:
-        scales = [RowScale.choose(s, target) for s in smallest]
+        scales = [part.scale_of(s, target) for part, s in zip(parts, smallest, strict=True)]
         grid = np.repeat(np.stack([s.accumulator for s in scales], 1), widths, 1)
         rounded[again] = np.clip(rounding(weights[again], grid[again], most[again]), -most[again], most[again])
         columns = np.split(rounded, np.cumsum(widths)[:-1], 1)

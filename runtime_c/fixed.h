@@ -14,7 +14,7 @@ typedef char rnnc_needs_arithmetic_shift[(-1 >> 1) == -1 ? 1 : -1];
 
 /* The requantization of a row over one operand: y = ((a >> p) * m) >> 8. */
 typedef struct {
-    uint16_t m; /* 128 .. 65535, 8 significant bits */
+    uint16_t m; /* 1 .. 65535, at most 8 significant bits */
     uint8_t p;  /* 0 .. 24 */
 } rnnc_scale1;
 
@@ -53,7 +53,7 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 #endif
 
 #ifndef RNNC_SCALED
-/* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. m: 128 .. 65535, p: 0 .. 24. */
+/* A multiplier and a shift in one word, m << 16 | p: (a >> p) * m, as in rnnc_scale1. m: 1 .. 65535, p: 0 .. 24. */
 static inline int32_t rnnc_scaled(int32_t a, uint32_t scale)
 {
     return rnnc_shift(a, scale) * (int32_t)(scale >> 16);

@@ -143,6 +143,33 @@ static inline int32_t rnnc_tanh(int32_t p)
 }
 #endif
 
+#define RNNC_FINER 3 /* further fraction bits of a preactivation of the finer form */
+
+/* slope f / 2^RNNC_FINER rounded up, at |x| = a, 15 fraction bits. A product is < 2^26. */
+static inline int32_t rnnc_fine_rise(uint32_t a, uint32_t k)
+{
+    int32_t f = (int32_t)(a & ((1u << (RNNC_STEP + RNNC_FINER)) - 1u));
+    return ((int32_t)rnnc_rom_u16(&rnnc_slope[k]) * f + (1 << RNNC_FINER) - 1) >> RNNC_FINER;
+}
+
+/* rnnc_sigmoid of p with 15 fraction bits. */
+static inline int32_t rnnc_sigmoid_fine(int32_t p)
+{
+    int32_t s = p >> 31;
+    uint32_t a = (uint32_t)(p ^ s) - (uint32_t)s, k = rnnc_lut_index(a >> RNNC_FINER);
+    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) + rnnc_fine_rise(a, k);
+    return (((y >> (RNNC_STEP + 6)) ^ s) - s) + 16384;
+}
+
+/* rnnc_tanh of p with 15 fraction bits, |p| < 2^30. */
+static inline int32_t rnnc_tanh_fine(int32_t p)
+{
+    int32_t s = p >> 31;
+    uint32_t a = ((uint32_t)(p ^ s) - (uint32_t)s) * 2u, k = rnnc_lut_index(a >> RNNC_FINER);
+    int32_t y = rnnc_rom_i32(&rnnc_tanh_line[k]) + rnnc_fine_rise(a, k);
+    return ((y >> (RNNC_STEP + 5)) ^ s) - s;
+}
+
 /* A layer's output activation: int16 of a preactivation of 12 fraction bits, or of the output's own LSB for ReLU. */
 static inline int32_t rnnc_activate(uint8_t activation, int32_t p)
 {

@@ -13,7 +13,7 @@ from typing import Literal
 from rnnc.activations import SIGMOID, TANH, IntegerActivation
 from rnnc.ctext import CKernel, Phase, kernels
 from rnnc.fixed import GATE_LIMIT
-from rnnc.language import GATE, Cell, Quantity, activation, clip, let, mul15, output, raised, rounded, toward, upper
+from rnnc.language import Cell, Quantity, activation, clip, let, mul15, output, raised, rounded, toward, upper
 
 Reset = Literal["own", "z", "1 - z", "none"]
 CELL_MAX = 2**30
@@ -40,6 +40,7 @@ class Unit:
         reset: what resets a GRU: a gate of its own, z, 1 - z, or nothing.
         reset_after: a GRU's reset multiplies the recurrent part of the candidate, not h.
         recurrent_limit: of a GRU's recurrent part, before the reset gate multiplies it.
+        fine: the preactivations of gates have further fraction bits.
     """
 
     text: Callable[[Unit, Sequence[Quantity], Quantity, Sequence[Quantity]], Cell]
@@ -55,6 +56,7 @@ class Unit:
     reset: Reset = "own"
     reset_after: bool = True
     recurrent_limit: int = GATE_LIMIT
+    fine: bool = False
 
     def kernels(self, phases: Sequence[Phase], library: str = "") -> list[CKernel]:
         """The C of each loop over units; ``library``: prefix of functions that a target may replace."""
@@ -69,7 +71,7 @@ def lstm(unit: Unit, p: Sequence[Quantity], c: Quantity, peepholes: Sequence[Qua
     def gate(name: str, meaning: str, row: int, peephole: int, c: Quantity) -> Quantity:
         a = p[row]
         if peepholes:
-            seen = rounded(mul15(peepholes[peephole], c), GATE)
+            seen = rounded(mul15(peepholes[peephole], c), a.exponent)
             a = let(f"peephole_sum_{name}", f"the {meaning}'s preactivation with its peephole", a + seen)
         return let(name, meaning, activation(unit.f, clip(a, unit.clip)))
 
@@ -80,7 +82,7 @@ def lstm(unit: Unit, p: Sequence[Quantity], c: Quantity, peepholes: Sequence[Qua
     total = let("cell_sum", "f c + i g", kept + rounded(i * g, c.exponent))
     c = let("cell", "the new cell", clip(total, CELL_MAX))
     o = gate("o", "output gate", 1, 1, c)
-    h = o * activation(unit.squash, rounded(c, GATE))
+    h = o * activation(unit.squash, rounded(c, p[1].exponent))
     h = let("out", "o h(cell)", clip(rounded(h, h.exponent + 15), 32767))
     if unit.projected:
         h = let("projected", "the projection", clip((yield h), 32767))

@@ -6,15 +6,15 @@ of units at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from rnnc.ctext import Phase, Row
-from rnnc.fixed import GATE_LSB, Floats, Format, Ints
-from rnnc.language import Range
+from rnnc.fixed import Floats, Format, Ints
+from rnnc.language import FINE, GATE, Range
 from rnnc.net import Quantizer
 from rnnc.qnet import Bound, Field, UnitRows, WeightRows
 from rnnc.rows import Block, OneBlock, TwoBlock, together
@@ -219,9 +219,14 @@ def by_gate(rows: Floats, gates: int) -> Floats:
     return np.ascontiguousarray(np.swapaxes(rows.reshape(-1, gates, *rows.shape[1:]), 0, 1))
 
 
-def gate_target(rows: int) -> Floats:
+def gate_target(rows: int, exponent: int = GATE) -> Floats:
     """The LSB of a preactivation for each of ``rows`` rows."""
-    return np.full(rows, GATE_LSB)
+    return np.full(rows, 2.0**exponent)
+
+
+def finest(rows: Callable[[int], tuple[Part, ...]], *, fine: bool) -> int:
+    """The exponent of preactivations: of the finer form where that is wanted and its rows fit 32 bits."""
+    return FINE if fine and all(part.representable for part in rows(FINE)) else GATE
 
 
 def two_block(

@@ -18,12 +18,12 @@ import numpy as np
 
 from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.errors import Refused
-from rnnc.fixed import GATE_FRACTION, Floats, Format
+from rnnc.fixed import GATE_FRACTION, GATE_LIMIT, Floats, Format
 from rnnc.interval import Interval
-from rnnc.language import GATE
+from rnnc.language import FINE, GATE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
-from rnnc.ops.gate_rows import Apart, GateRows, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import Apart, GateRows, by_unit, finest, gate_target, safe, two_block
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -114,11 +114,14 @@ class Gru(Recurrent):
         tanh = g == TANH
         if f == SIGMOID and g in (TANH, RELU) and not self.clip and not (tanh and self.bound > 1):
             h = hidden_formats(q, largest(self.initial_h), bounded=tanh)
-            target = gate_target(self.hidden) if tanh else np.full(self.hidden, h.full.scale[0])
-            zr, n = self._rows(q, h.operand, target)
+            own = None if tanh else np.full(self.hidden, h.full.scale[0])
+            exponent = finest(lambda e: self._rows(q, h.operand, e, own), fine=q.fine)
+            zr, n = self._rows(q, h.operand, exponent, own)
             if zr.representable and n.representable:
                 unit = Unit(gru, g=TANH.integer(0) if tanh else HELD, state=("s", -29), limit=STATE_MAX)
-                return self._integers(q, h, unit, zr, n, GATE if tanh else -15)
+                before_reset = GATE_LIMIT << (GATE - exponent if tanh else 0)
+                unit = replace(unit, recurrent_limit=before_reset, fine=exponent == FINE)
+                return self._integers(q, h, unit, zr, n, (exponent, exponent if tanh else -15))
         reach = q.state_limit("z")
         lo, hi = max(f.limits[0], -reach), min(f.limits[1], reach)
         ef = max(0, int(np.ceil(np.log2(max(1 - lo, hi - 1, hi, 1e-9)))))
@@ -126,7 +129,7 @@ class Gru(Recurrent):
             raise Refused(f"{self.describe()}: a gate reaches {reach:.3g}", where=self.node)
         limit = self.bound if np.isfinite(self.bound) else max(q.state_limit("h"), q.state_limit("n"))
         h, eh = power_of_two_formats(q, max(limit, largest(self.initial_h)))
-        zr, n = self._rows(q, h.operand, gate_target(self.hidden))
+        zr, n = self._rows(q, h.operand, GATE)
         zero = q.input(0).zero
         zr, n = safe(zr, zero), safe(n, zero) if isinstance(n, TwoBlock) else n.safe(zero)
         unit = Unit(
@@ -137,13 +140,17 @@ class Gru(Recurrent):
             limit=STATE_MAX,
             recurrent_limit=2**30 >> ef,
         )
-        return self._integers(q, h, unit, zr, n, GATE)
+        return self._integers(q, h, unit, zr, n, (GATE, GATE))
 
-    def _rows(self, q: Quantizer, operand: Format, target: Floats) -> tuple[TwoBlock, TwoBlock | Apart]:
-        """The rows of z and r, and of n, requantized to ``target [hidden]``."""
+    def _rows(
+        self, q: Quantizer, operand: Format, exponent: int, own: Floats | None = None
+    ) -> tuple[TwoBlock, TwoBlock | Apart]:
+        """The rows of z and r, and of n, requantized to LSB 2^exponent; those of n to ``own [hidden]`` where it is given."""
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
         weights, recurrence, bias = (by_unit(a[:-1]) for a in (w, u, bx + bh))
-        zr = two_block(q, weights, recurrence, bias, operand, "h", gate_target(len(weights)), "zr"[: len(w) - 1])
+        target = gate_target(len(weights), exponent)
+        zr = two_block(q, weights, recurrence, bias, operand, "h", target, "zr"[: len(w) - 1])
+        target = gate_target(self.hidden, exponent) if own is None else own
         if not self.reset_after or self.reset == "none":
             over = "h" if self.reset == "none" else "rh"
             return zr, two_block(q, w[-1], u[-1], bx[-1] + bh[-1], operand, over, target, "h")
@@ -155,10 +162,11 @@ class Gru(Recurrent):
         return zr, Apart(OneBlock.build(x, bx[-1] + cx, fx.zero), OneBlock.build(h, bh[-1] + ch, 0))
 
     def _integers(
-        self, q: Quantizer, h: HiddenFormats, unit: Unit, zr: TwoBlock, n: TwoBlock | Apart, exponent: int
+        self, q: Quantizer, h: HiddenFormats, unit: Unit, zr: TwoBlock, n: TwoBlock | Apart, exponents: tuple[int, int]
     ) -> QOp:
-        """``exponent``: of the candidate's preactivation."""
-        first, last = (GATE,) * (len(self.weights) - 1), (exponent,) * (2 if isinstance(n, Apart) else 1)
+        """``exponents``: of the preactivations of the gates, and of the candidate."""
+        first = exponents[:1] * (len(self.weights) - 1)
+        last = exponents[1:] * (2 if isinstance(n, Apart) else 1)
         if isinstance(n, Apart) or self.reset == "none":
             loops: tuple[GateRows, ...] = (GateRows((("zr", zr), ("n", n)), self.hidden, first + last),)
         else:

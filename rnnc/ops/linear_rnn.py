@@ -32,7 +32,7 @@ STUCK, MOVING = 0.01, 0.1
 """Of a unit's standard deviation; and of the largest unit's, those that count."""
 LONG = 16.0
 """By so much a constant error of h may grow where nothing is known of what it moves by."""
-MOST_WEIGHTS = 4096
+MOST_WEIGHTS = 1 << 16
 LONGEST = 4096
 LOST = 1e6
 """So many times the signal, an error says enough: what has become unstable would grow without end."""

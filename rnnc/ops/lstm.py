@@ -20,15 +20,15 @@ from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_FRACTION, Floats, Format, Ints
 from rnnc.interval import Interval
-from rnnc.language import GATE
+from rnnc.language import FINE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
-from rnnc.ops.gate_rows import GateRows, by_unit, gate_target, safe, two_block
+from rnnc.ops.gate_rows import GateRows, by_unit, finest, gate_target, safe, two_block
 from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
-from rnnc.rows import OneBlock
+from rnnc.rows import OneBlock, TwoBlock
 from rnnc.tracing import InitialState, Node, Tracer, handles
 
 CELL_ROOM = 96.0
@@ -124,7 +124,13 @@ class Lstm(Recurrent):
             full = Format(16, np.array([max(q.state_limit("h"), start, reach / 2**7) / 32767]))
         formats = around(full, q, int16=self.projection is not None)
         weights, recurrence, bias = (by_unit(w) for w in (self.weights, self.recurrence, self.bias))
-        rows = two_block(q, weights, recurrence, bias, formats.operand, "h", gate_target(4 * self.hidden), "iofc")
+
+        def quantized(exponent: int) -> TwoBlock:
+            target = gate_target(4 * self.hidden, exponent)
+            return two_block(q, weights, recurrence, bias, formats.operand, "h", target, "iofc")
+
+        exponent = finest(lambda e: (quantized(e),), fine=q.fine and usual)
+        rows = quantized(exponent)
         usual = usual and rows.representable
         rows = rows if usual else safe(rows, q.input(0).zero)
         ec = 0 if usual else max(0, int(np.ceil(np.log2(max(limit, 1e-9) / 128))), ef + eg - 6)
@@ -141,8 +147,9 @@ class Lstm(Recurrent):
             coupled=self.coupled,
             projected=projection is not None,
             numbers=exponents,
+            fine=exponent == FINE,
         )
-        loops = [GateRows((("gates", rows),), self.hidden, (GATE,) * 4, numbers, projection is not None)]
+        loops = [GateRows((("gates", rows),), self.hidden, (exponent,) * 4, numbers, projection is not None)]
         loops += [] if projection is None else [GateRows((("projection", projection),), self.width, (-15,), apart=True)]
         cell = Format(32, np.array([2.0 ** (ec - CELL_FRACTION)]), 0, -CELL_MAX, CELL_MAX)
         y = (formats.operand if q.wants8() else full, cell)[: len(self.outputs)]

@@ -16,10 +16,10 @@ import numpy as np
 from rnnc.activations import IDENTITY, RELU, SIGMOID, TANH, Activation
 from rnnc.fixed import GATE_FRACTION, Floats
 from rnnc.interval import Interval
-from rnnc.language import GATE
+from rnnc.language import FINE, GATE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, Unit, linear, rnn
-from rnnc.ops.gate_rows import GateRows, gate_target, safe, two_block
+from rnnc.ops.gate_rows import GateRows, finest, gate_target, safe, two_block
 from rnnc.ops.linear_rnn import linear_rnn, near_one, sticks
 from rnnc.ops.recurrent import (
     HiddenFormats,
@@ -93,13 +93,16 @@ class Rnn(Recurrent):
             return linear_rnn(self, q, max(EXTENDED_ROOM * q.state_limit("h"), start))
         if (held or f in (TANH, SIGMOID)) and not self.clip and (held or start <= 1):
             h = hidden_formats(q, start, bounded=not held)
-            rows = self._rows(q, h, np.full(self.hidden, h.full.scale[0]) if held else gate_target(self.hidden))
+            own = np.full(self.hidden, h.full.scale[0]) if held else None
+            exponent = finest(lambda e: (self._rows(q, h, e),), fine=q.fine and not held)
+            rows = self._rows(q, h, exponent, own)
             if rows.representable:
                 unit = Unit(linear) if f == IDENTITY else Unit(rnn, HELD if held else f.integer(0))
-                return self._integers(q, h, unit, rows, -15 if held else GATE)
+                unit = replace(unit, fine=exponent == FINE)
+                return self._integers(q, h, unit, rows, -15 if held else exponent)
         bound = max(map(abs, f.limits))
         h, e = power_of_two_formats(q, max(bound if np.isfinite(bound) else q.state_limit("h"), start))
-        rows = safe(self._rows(q, h, gate_target(self.hidden)), q.input(0).zero)
+        rows = safe(self._rows(q, h, GATE), q.input(0).zero)
         clip = round(self.clip * 2**GATE_FRACTION) if self.clip else NO_CLIP
         return self._integers(q, h, Unit(rnn, f.integer(e), clip=clip), rows, GATE)
 
@@ -108,7 +111,9 @@ class Rnn(Recurrent):
         lsb = float(hidden_formats(q, start, bounded=False).full.scale[0])
         return sticks(self.recurrence, lsb, None if samples is None else samples.std(0))
 
-    def _rows(self, q: Quantizer, h: HiddenFormats, target: Floats) -> TwoBlock:
+    def _rows(self, q: Quantizer, h: HiddenFormats, exponent: int, own: Floats | None = None) -> TwoBlock:
+        """Requantized to LSB 2^exponent, or to ``own [hidden]`` where it is given."""
+        target = gate_target(self.hidden, exponent) if own is None else own
         return two_block(q, self.weights, self.recurrence, self.bias, h.operand, "h", target, "i")
 
     def _integers(self, q: Quantizer, h: HiddenFormats, unit: Unit, rows: TwoBlock, exponent: int) -> QOp:

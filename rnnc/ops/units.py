@@ -43,6 +43,11 @@ class QRecurrent(QOp):
     def _state_name(self) -> str:
         return f"{self.name}_{self.unit.state[0]}" if self.state else ""
 
+    @property
+    def fine(self) -> bool:
+        """Whether its preactivations have further fraction bits."""
+        return self.unit.fine
+
     def states(self) -> tuple[QState, ...]:
         h, *more = self.op.states()
         if self.unit.state[0] == "s":

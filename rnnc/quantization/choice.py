@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.net import Array, Net
+from rnnc.ops.recurrent import Recurrent
+from rnnc.ops.units import QRecurrent
 from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
@@ -27,6 +30,10 @@ SHARE = 0.1
 """Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
 GUARD_STEPS = 512
 """Of each piece of the calibration data on which builds are compared."""
+
+
+WORTH_DB = 0.5
+"""What a layer's finer form has to gain where the target is not reached."""
 
 
 class Size(NamedTuple):
@@ -51,6 +58,7 @@ class Choice:
 
     Args:
         wide: their names.
+        fine: the layers whose preactivations have further fraction bits, which a target in dB may ask for.
         narrow_size, size: of all weights with those that the options name alone, and with all of these.
         costs: what each block costs, where that was measured.
         reached: SQNR at the worst output on the calibration data (dB), where a target asks for it.
@@ -65,11 +73,15 @@ class Choice:
     reached: float | None = None
     narrow_reached: float | None = None
     target: float | None = None
+    fine: frozenset[str] = frozenset()
 
     @property
     def is_wide(self) -> IsWide:
         """For ``quantize``."""
         return lambda name: name in self.wide
+
+
+Build = tuple[QNet, Choice]
 
 
 def choose(
@@ -79,7 +91,7 @@ def choose(
     options: Options,
     size_of: SizeOf,
     progress: ProgressCallback = no_progress,
-) -> tuple[QNet, Choice]:
+) -> Build:
     """The build that the options ask for.
 
     Args:
@@ -109,7 +121,7 @@ class _Chooser:
     progress: ProgressCallback
     costs: list[BlockCost] = field(default_factory=list)
 
-    def within_share(self) -> tuple[QNet, Choice]:
+    def within_share(self) -> Build:
         """As many blocks as a tenth more bytes hold, most error a byte first."""
         left = int(SHARE * self.plain.narrow_size.portable)
         if min(b.weights for b in self.base.blocks if not b.wide) > left:
@@ -133,30 +145,47 @@ class _Chooser:
         narrow, wide = (sum(reference.errors(got).values()) for got in outputs)
         return wide < narrow
 
-    def up_to(self, target: float) -> tuple[QNet, Choice]:
-        """The fewest blocks, most error a byte first, that reach the target on the calibration data; all where none do."""
+    def up_to(self, target: float) -> Build:
+        """The fewest blocks, most error a byte first, that reach the target on the calibration data; all where none do.
+
+        Where all do not, the layers are finer whose further bits bring them nearer to it.
+        """
         reference = _Reference(self.net, self.sequences)
         narrow = reference.worst(self.base)
 
-        def built(blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:
-            build = self._built(blocks)
+        def built(blocks: Sequence[BlockCost], fine: frozenset[str] = frozenset()) -> Build | None:
+            build = self._built(blocks, fine)
             return build and (build[0], replace(build[1], reached=reference.worst(build[0]), narrow_reached=narrow))
 
-        best = self.base, replace(self.plain, reached=narrow, narrow_reached=narrow)
         if narrow is None or narrow >= target:
-            return best
+            return self.base, replace(self.plain, reached=narrow, narrow_reached=narrow)
         ranked = self._ranked()
         while (widest := built(ranked)) is None:
             ranked.remove(max(ranked, key=lambda c: c.block.weights))
+        if not _reaches(widest, target):
+            widest = self._finer(widest, target, partial(built, ranked))
         best, few, many = widest, 0, len(ranked)
         while _reaches(best, target) and many - few > 1:
             middle = (few + many) // 2
-            fewer = built(ranked[:middle])
+            fewer = built(ranked[:middle], best[1].fine)
             if fewer and _reaches(fewer, target):
                 many, best = middle, fewer
             else:
                 few = middle
         return best
+
+    @staticmethod
+    def _finer(coarse: Build, target: float, built: Callable[[frozenset[str]], Build | None]) -> Build:
+        """The build with as few layers in the finer form as reach the target, or as gain by it where none do."""
+        cells = frozenset(op.name for op in coarse[0].net.ops if isinstance(op, Recurrent))
+        best = built(cells)
+        if best is None or not _gains(best, coarse):
+            return coarse
+        for layer in sorted(cells):
+            without = built(best[1].fine - {layer})
+            if without and (_reaches(without, target) if _reaches(best, target) else not _gains(best, without)):
+                best = without
+        return best if best[1].fine else coarse
 
     def _ranked(self, most: float = np.inf) -> list[BlockCost]:
         """The blocks of at most so many weights that may be widened, most error a byte first."""
@@ -164,16 +193,17 @@ class _Chooser:
         self.costs = survey(self.base, self.ranges, self.options, self.sequences, effort, self.progress, most)
         return by_worth([c for c in self.costs if c.name not in self.plain.wide and c.error > 0])
 
-    def _built(self, blocks: Sequence[BlockCost]) -> tuple[QNet, Choice] | None:
+    def _built(self, blocks: Sequence[BlockCost], fine: frozenset[str] = frozenset()) -> Build | None:
         """The build with these blocks in int16 as well; None where it cannot be, or where the target cannot hold it."""
         wide = self.plain.wide | {c.name for c in blocks}
         try:
-            qnet = quantize(self.net, self.ranges, self.options, is_wide=lambda name: name in wide)
-            return qnet, replace(self.plain, wide=wide, size=self.size_of(qnet), costs=tuple(self.costs))
+            qnet = quantize(self.net, self.ranges, self.options, is_wide=lambda name: name in wide, fine=fine)
+            finer = frozenset(op.name for op in qnet.ops if isinstance(op, QRecurrent) and op.fine)
+            return qnet, replace(self.plain, wide=wide, size=self.size_of(qnet), costs=tuple(self.costs), fine=finer)
         except Refused:
             return None
 
-    def _unwidened(self) -> tuple[QNet, Choice]:
+    def _unwidened(self) -> Build:
         return self.base, replace(self.plain, costs=tuple(self.costs))
 
 
@@ -187,9 +217,14 @@ def by_worth(costs: Sequence[BlockCost]) -> list[BlockCost]:
     return ordered
 
 
-def _reaches(build: tuple[QNet, Choice], target: float) -> bool:
+def _reaches(build: Build, target: float) -> bool:
     reached = build[1].reached
     return reached is not None and reached >= target
+
+
+def _gains(build: Build, other: Build) -> bool:
+    """Whether a build is nearer to the target than another by more than is worth its instructions."""
+    return (build[1].reached or 0.0) > (other[1].reached or 0.0) + WORTH_DB
 
 
 class _Reference:

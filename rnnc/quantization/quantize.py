@@ -49,16 +49,24 @@ PREACTIVATIONS: set[Accept] = {"gate", "logit", "order"}
 """What takes int32 with 12 fraction bits."""
 
 
-def quantize(net: Net, ranges: Ranges, options: Options, jitter: int = 0, is_wide: IsWide | None = None) -> QNet:
+def quantize(
+    net: Net,
+    ranges: Ranges,
+    options: Options,
+    jitter: int = 0,
+    is_wide: IsWide | None = None,
+    fine: frozenset[str] = frozenset(),
+) -> QNet:
     """The same ops in integers (the arithmetic is in docs/numerics.md).
 
     Args:
         jitter: seed of a random stretch of the row scales by up to 8 %, 0 for none.
         is_wide: which blocks of weights are int16, by name; None for those that the options name.
+        fine: layers whose preactivations have further fraction bits, where they have such a form.
 
     Raises Refused where a weight or a range cannot be represented.
     """
-    return _Builder(net, ranges, options, RowQuantizer(is_wide or as_named(options), jitter)).build()
+    return _Builder(net, ranges, options, RowQuantizer(is_wide or as_named(options), jitter, fine=fine)).build()
 
 
 def requantized(qnet: QNet, ranges: Ranges, options: Options, name: str, rows: RowQuantizer) -> QOp:
@@ -329,6 +337,10 @@ class _OpQuantizer:
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
         return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
+
+    @property
+    def fine(self) -> bool:
+        return self.op.name in self.builder.rows.fine
 
     def wide_table(self, weights: int) -> bool:
         return self.builder.rows.note(self.op.name, weights)

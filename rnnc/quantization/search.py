@@ -22,11 +22,12 @@ def search(
     calibration: Sequences | None,
     options: Options,
     is_wide: IsWide,
+    fine: frozenset[str],
     progress: ProgressCallback = no_progress,
 ) -> QNet:
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
-    builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide) for k in range(options.search))
+    builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide, fine=fine) for k in range(options.search))
     return best(net, _with_progress(builds, options.search, progress), sequences)
 
 

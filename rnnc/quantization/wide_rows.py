@@ -61,11 +61,13 @@ class RowQuantizer:
         is_wide: which blocks are int16.
         jitter: seed of a random stretch of the row scales by up to 8 %, 0 for none.
         apart: rows over each operand are rounded by themselves, int16 to nearest: how else is told what one block costs?
+        fine: the layers of the finer form.
     """
 
     is_wide: IsWide
     jitter: int = 0
     apart: bool = False
+    fine: frozenset[str] = frozenset()
     seen: dict[tuple[str, int], RowBlock] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,7 +100,8 @@ class RowQuantizer:
             mean = None if samples is None else samples.mean(0)
             wide = self._note(of_unit, weights, group)
             start = (bias, zero) if k == 0 else (np.zeros_like(bias), 0.0)
-            real.append(RealRows(weights, scale, top, *start, mean, wide))
+            power = None if samples is None else _power(samples / scale)
+            real.append(RealRows(weights, scale, top, *start, mean, wide, power))
         stretches = [self._stretch(len(bias)) for _ in parts]
         lsbs = [None if samples is None else samples / scale for _, scale, _, samples in parts]
         rounding = _rounding(lsbs, [len(scale) for _, scale, _, _ in parts], apart=self.apart)
@@ -118,6 +121,13 @@ class RowQuantizer:
 
     def _stretch(self, rows: int) -> Floats:
         return np.ones(rows) + (0 if self.random is None else self.random.uniform(0, JITTER, rows))
+
+
+def _power(samples: Floats) -> float:
+    """The sum of the elements' variances, of ``[n, columns]``; infinite where a recurrence lost its hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = float(samples.var(0).sum())
+    return power if np.isfinite(power) else np.inf
 
 
 def _rounding(lsbs: Sequence[Floats | None], widths: Sequence[int], *, apart: bool) -> Rounding:

@@ -134,7 +134,8 @@ def _widths(weights: Mapping[str, Any], program: Program) -> str:
     """Which weights are int16."""
     added = weights["bytes"] - weights["bytes_unwidened"]
     chosen = f", {_thousands(added)} B more than without those that were chosen" if added else ""
-    return _folded(f"int16 weights: {wide_names(program.qnet)}{chosen}; all others int8") + "\n"
+    finer = f"; finer preactivations in {', '.join(weights['fine'])}" if weights["fine"] else ""
+    return _folded(f"int16 weights: {wide_names(program.qnet)}{chosen}; all others int8{finer}") + "\n"
 
 
 def _code(cost: Mapping[str, Any]) -> str:

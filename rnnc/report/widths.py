@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rnnc.fixed import FINER, GATE_FRACTION
 from rnnc.qnet import QNet
 from rnnc.quantization.choice import Choice
 from rnnc.quantization.survey import BlockCost
@@ -14,12 +15,14 @@ from rnnc.verification.verify import Verification
 GAP = 5.0
 """dB that held-out data may stay below the calibration data without a word."""
 MOST_NAMED = 8
+FINE_COST = "some 1 to 6 % more instructions; with gates in vectors, as on cortex-m55, up to twice as many"
 
 
 def widths_content(choice: Choice, qnet: QNet) -> dict[str, Any]:
     """Which blocks are int16; bytes of weights, and of a build without those that were chosen; dB on the calibration data."""
     return {
         "wide": [b.name for b in qnet.blocks if b.wide],
+        "fine": sorted(choice.fine),
         "bytes": choice.size.target,
         "bytes_unwidened": choice.narrow_size.target,
         "target_db": choice.target,
@@ -56,12 +59,20 @@ def target_notes(choice: Choice, qnet: QNet) -> list[str]:
     narrow, added = choice.narrow_size.target, choice.size.target - choice.narrow_size.target
     if not added:
         return [f"{asked} {choice.reached:.1f} dB on the calibration data without any more int16 weights"]
-    takes = f"{added:,} B more weights (+{added / narrow:.1%}), int16 in {wide_names(qnet)}"
+    takes = f"{added:,} B more weights (+{added / narrow:.1%}), int16 in {wide_names(qnet)}{_finer(choice)}"
     verb = "give" if choice.reached >= choice.target else "give no more than"
     return [
         f"{asked} {takes}, {verb} {choice.reached:.1f} dB on the calibration data, where int8 gives "
         f"{choice.narrow_reached:.1f}"
     ]
+
+
+def _finer(choice: Choice) -> str:
+    """The layers of the finer form, and what it costs."""
+    if not choice.fine:
+        return ""
+    layers = ", ".join(sorted(choice.fine))
+    return f", and preactivations of {GATE_FRACTION + FINER} fraction bits in {layers} ({FINE_COST})"
 
 
 def what_limits(choice: Choice, attribution: Attribution | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ SOURCE = """
     }
 MAP(map_sigmoid, rnnc_sigmoid(a[i]))
 MAP(map_tanh, rnnc_tanh(a[i]))
+MAP(map_sigmoid_fine, rnnc_sigmoid_fine(a[i]))
+MAP(map_tanh_fine, rnnc_tanh_fine(a[i]))
 MAP(map_mul15, rnnc_mul15(a[i], b[i]))
 MAP(map_narrow, rnnc_narrow(a[i]))
 MAP(map_upper, rnnc_upper(a[i]))
@@ -93,6 +96,8 @@ def apply(core: ctypes.CDLL, name: str, a: Array, b: Array | None = None) -> Arr
     [
         ("map_sigmoid", fixed.sigmoid, [-(2**31), -(2**31) + 1, 2**31 - 1]),
         ("map_tanh", fixed.tanh, [-(2**30) + 1, 2**30 - 1]),
+        ("map_sigmoid_fine", partial(fixed.sigmoid, finer=fixed.FINER), [-(2**31), -(2**31) + 1, 2**31 - 1]),
+        ("map_tanh_fine", partial(fixed.tanh, finer=fixed.FINER), [-(2**30) + 1, 2**30 - 1]),
         ("map_activate_tanh", fixed.tanh, [-(2**30) + 1, 2**30 - 1]),
         ("map_activate_sigmoid", lambda p: np.minimum(fixed.sigmoid(p), 32767), [-(2**31), 2**31 - 1]),
         ("map_activate_relu", lambda p: np.clip(p, 0, 32767), [-(2**31), 2**31 - 1]),
@@ -101,7 +106,7 @@ def apply(core: ctypes.CDLL, name: str, a: Array, b: Array | None = None) -> Arr
 def test_activations_equal_the_oracle_everywhere(
     core: ctypes.CDLL, name: str, oracle: Callable[[Array], Array], extremes: list[int]
 ) -> None:
-    p = np.concatenate([INTERVAL, extremes])
+    p = np.concatenate([INTERVAL << (fixed.FINER if "fine" in name else 0), INTERVAL, extremes])
     assert np.array_equal(apply(core, name, p), oracle(p))
 
 

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from rnnc.errors import Refused
 from rnnc.fixed import GATE_LSB
 from rnnc.quantization.rounding import round_nearest
-from rnnc.rows import ACCUMULATOR_MAX, MULTIPLIER_MAX, Block, OneBlock, RealRows, RowScale, TwoBlock, quantize_rows
+from rnnc.rows import (
+    ACCUMULATOR_MAX,
+    LASTING,
+    MULTIPLIER_MAX,
+    Block,
+    OneBlock,
+    RealRows,
+    RowScale,
+    TwoBlock,
+    quantize_rows,
+)
 from tests.support.nets import Array
 
 seeds = st.integers(0, 2**32 - 1)
@@ -50,6 +60,36 @@ def test_the_multiplier_is_exact_and_has_8_significant_bits(ratio: float, log_ta
     significant = m // (m & -m) if m > 255 else m
     assert significant <= 255
     assert smallest[0] * (1 - 1e-9) <= s.accumulator[0] <= smallest[0] * (1 + 1 / 127)
+
+
+@given(st.floats(-20, 7.9), st.floats(-40, 10), st.floats(0, 40))
+def test_fewer_significant_bits_are_taken_where_they_lose_less_in_weights_than_they_save_in_the_shift(
+    ratio: float, log_target: float, log_power: float
+) -> None:
+    smallest, target = np.array([2.0 ** (ratio + log_target)]), np.array([2.0**log_target])
+    power = 2.0**log_power
+    plain, s = RowScale.choose(smallest, target), RowScale.most_exact(smallest, target, power)
+    m, p = int(s.m[0]), int(s.p[0])
+    assert s.accumulator[0] == pytest.approx(m / (256 * 2.0**p) * target[0], rel=1e-15)
+    assert 1 <= m <= MULTIPLIER_MAX and 0 <= p <= plain.p[0] and s.accumulator[0] >= smallest[0] * (1 - 1e-8)
+
+    def error(scale: RowScale) -> float:
+        return float(scale.accumulator[0] ** 2 * (LASTING * power + 4.0 ** scale.p[0] * scale.rounding_shift[0]))
+
+    assert error(s) <= error(plain)
+    if power > 2.0**16 * 4.0 ** plain.p[0] and plain.m[0] % 2:
+        assert m == plain.m[0]
+    if power < 2.0**-10 * 4.0 ** plain.p[0]:
+        assert p == 0 or m <= 64
+
+
+def test_int8_rows_keep_the_smallest_scale_that_their_weights_allow() -> None:
+    w, target = np.random.default_rng(2).standard_normal((4, 8)), np.full(4, GATE_LSB)
+    lsb, wide = np.full(8, 2.0**-12), np.array([True, False, True, False])
+    (found,) = quantize_rows([RealRows(w, lsb, 32768, np.zeros(4), wide=wide, power=1.0)], target, round_nearest, [1.0])
+    (plain,) = quantize_rows([RealRows(w, lsb, 32768, np.zeros(4), wide=wide)], target, round_nearest, [1.0])
+    assert np.array_equal(found.scale.m[~wide], plain.scale.m[~wide])
+    assert np.all(found.scale.p[wide] < plain.scale.p[wide])
 
 
 def test_a_scale_that_is_exact_stays() -> None:

@@ -47,6 +47,14 @@ def test_leaks_up_to_999_in_1000_reach_40_db_in_every_unit(function: Activation,
     check_c(qnet, tmp_path, 30)
 
 
+def test_leaks_of_more_units_than_64_reach_40_db() -> None:
+    net, x = layer(np.diag(np.resize(LEAKS, 100))), noise(600)
+    qnet = to_integers(net, {"x": x})
+    want = run_net(net, {"x": x})["y"].reshape(len(x), -1)
+    got = qnet.formats["y"].dequantize(run_qnet(qnet, {"x": qnet.formats["x"].quantize(x)})["y"]).reshape(len(x), -1)
+    assert (10 * np.log10(want.var(0) / ((got - want) ** 2).mean(0))).min() > 40
+
+
 def test_a_recurrence_that_forgets_at_once_keeps_its_rows_of_8_bits() -> None:
     assert not near_one(np.random.default_rng(0).uniform(-0.15, 0.15, (16, 16)))
 
