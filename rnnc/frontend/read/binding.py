@@ -47,12 +47,14 @@ class Binding:
         time: the length of the open time axis, 0 where the file fixes it.
         guessed: the lengths that neither the user nor a name nor the graph tells, as --bind would say them.
         unnamed: the axes (input, axis) among them that may be time, or the length of a block.
+        batched: what to say of a batch that cannot be set to 1, where its members are no bands of one frame.
     """
 
     model: ModelProto
     time: int
     guessed: tuple[str, ...] = ()
     unnamed: tuple[tuple[str, int], ...] = ()
+    batched: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,19 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     result = _apply(copy, axes, best)
     if not options.time_axis:
         check_not_swapped(copy, result, _recurrent_shapes(result), where)
+    batched: Refused | None = None
     if _batches(result):
-        best, copy = _unbatch(copy, axes, best, where)
-        result = _apply(copy, axes, best)
+        try:
+            best, copy = _unbatch(copy, axes, best, where)
+            result = _apply(copy, axes, best)
+        except Refused as refused:
+            batched = refused
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
     guessed = [a for a in axes if a.symbol in best and a.symbol not in fixed]
     told = tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
     unnamed = tuple((a.input, a.index) for a in guessed if a.symbol not in _likely_batch(axes))
-    return Binding(result, time if is_open else 0, told, unnamed)
+    return Binding(result, time if is_open else 0, told, unnamed, batched)
 
 
 def _bind_scalars(graph: GraphProto, values: dict[str, float], where: str) -> None:
