@@ -34,8 +34,8 @@ TIME_WORDS = {
 SHORTEST = 29
 MOST_TRIALS = 64
 INNER = (
-    "Export the part that runs inside a frame as a network of its own, with that axis as time, and call it for every frame. "
-    "If the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
+    "Where the file is one step, and the layer scans each frame: --time-axis INPUT=none. "
+    "Where the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
 )
 
 
@@ -295,7 +295,7 @@ def _unbatch(
     inner = next((steps for steps, lanes in _recurrent_shapes(together) if steps > 1 and batch in (steps, lanes)), 0)
     if inner and (not batched or any(steps == batch for steps, _ in _recurrent_shapes(together))):
         raise Refused(
-            f"a recurrent layer scans {inner} elements of each frame, not time: a recurrence inside a step is not supported",
+            f"a recurrent layer scans {inner} elements beside a batch of {batch}: which of the two is time is not known",
             where=where,
             hint=INNER,
         )

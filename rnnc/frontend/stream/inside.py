@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.fold import INITIAL, RECURRENT
 from rnnc.frontend.recurrence.forward import forward_nodes
 from rnnc.tracing import Node, Traced
 
 if TYPE_CHECKING:
     from rnnc.frontend.stream.trace import Trace
-
-STARTS = slice(5, 7)
-"""The inputs of a recurrent node that it starts from."""
 
 
 def along_frame(trace: Trace, node: Node, x: Traced) -> bool:
@@ -24,7 +21,7 @@ def along_frame(trace: Trace, node: Node, x: Traced) -> bool:
     axis = 1 if node.attributes.get("layout", 0) else 0
     if x.kind != "stream" or x.flat is not None or x.time == axis or x.shape[axis] == 1:
         return False
-    if any(trace.tensors[name].kind != "static" for name in node.inputs[STARTS] if name):
+    if any(trace.tensors[name].kind != "static" for name in node.inputs[INITIAL] if name):
         return False
     if trace.single_step:
         return bool(trace.states.initial or trace.states.feedback) or trace.parts.one_step

@@ -110,7 +110,7 @@ def _stream(graph: Graph, options: Options) -> Net:
     net = net or attempts.repeated(graph, states)
     if net is None:
         reason = attempts.likeliest()
-        if graph.batched and not any(confirmed > 0 for confirmed, *_ in attempts.failures):
+        if graph.batched and isinstance(reason, WrongAxis):
             raise graph.batched from reason
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     check_recording(without_lengths(loaded), net, _timeless(options))
