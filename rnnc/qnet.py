@@ -131,6 +131,8 @@ class Arg:
     place: Literal["input", "output", "state", "scratch", "null", "activation"]
     name: str = ""
     """Index of the input or output as a string, name of the state, of the scratch buffer, or of the activation."""
+    strides: tuple[int, ...] = ()
+    """By how many elements the pointer moves at each turn of the call's loops; () for one that stays."""
 
     @property
     def index(self) -> int:
@@ -176,6 +178,8 @@ class KernelCall:
         when: run at the ticks of the op's "input", of its input and tail ("tick"), or of its "output". Under "tick" an
             ``Arg("input", ...)`` is 0 once the input has ended.
         source: C that defines the function under the name @; equal sources become one function.
+        times: turns of the loops that the call is in, the outermost first; () for none. Calls of an op that follow each other
+            and have the same ``times`` are in one nest of loops.
     """
 
     function: str
@@ -188,6 +192,7 @@ class KernelCall:
     tables: tuple[str, ...] = ()
     when: Literal["input", "tick", "output"] = "output"
     source: str = ""
+    times: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

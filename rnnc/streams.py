@@ -209,7 +209,9 @@ class Stream:
         if not count:
             return [self._nothing(name) for name in op.outputs]
         xs = [x[:count] for x in xs]
-        return self._ticks(op, xs, tick, ended) if op.name in self.kept else op.step(xs, {}, tick) or []
+        if op.name in self.kept:
+            return self._ticks(op, xs, tick, ended)
+        return op.step(xs, {}, tick, lambda key, x: self._see(f"{op.name}.{key}", x)) or []
 
     def _tail(self, op: _Runner) -> Sequence[Array]:
         nothing = [self._nothing(name) for name in op.outputs]

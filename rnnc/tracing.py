@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnc.errors import Refused
 from rnnc.net import Op, Value
 
 TracedKind = Literal["static", "stream", "last", "state"]
@@ -68,6 +69,7 @@ class Graph:
         broken: why onnxruntime does not run the file, "" where it does.
         guessed: the lengths of open axes that nothing tells, as --bind would say them.
         deduced: those of blocks, by INPUT.AXIS, that follow from what the layers take.
+        batched: what to say of a batch above 1 whose members are no bands of one frame.
         rewritings: which rules rewrote which nodes, in turn; those in bodies of its nodes are theirs.
     """
 
@@ -85,6 +87,7 @@ class Graph:
     broken: str = ""
     guessed: tuple[str, ...] = ()
     deduced: Mapping[str, int] = field(default_factory=dict)
+    batched: Refused | None = None
     rewritings: tuple[Rewriting, ...] = ()
 
     def __str__(self) -> str:
@@ -199,6 +202,9 @@ class Tracer(Protocol):
 
     def require_time(self, node: Node, traced: Traced, axis: int) -> None:
         """Refuse, or give up this choice of the time axis, unless ``traced`` is a stream with time on ``axis``."""
+
+    def along_frame(self, node: Node, traced: Traced) -> bool:
+        """Whether a recurrent node scans an axis of each frame of ``traced``, from the same state in every frame."""
 
     def refuse(self, node: Node, what: str, hint: str = "", windowed: str = "") -> NoReturn:
         """Raise Refused, naming the node; ``windowed``: the advice in place of the hint if --window T compiles."""

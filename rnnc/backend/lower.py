@@ -14,7 +14,17 @@ from rnnc.backend.guards import Counter, Guard, Guards, counters_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
 from rnnc.backend.pack import pack_units, pack_weights
-from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PortPlace, StatePlace
+from rnnc.backend.places import (
+    ActivationCode,
+    Argument,
+    Guarded,
+    Literal,
+    Place,
+    PortPlace,
+    StatePlace,
+    Strided,
+    place_of,
+)
 from rnnc.backend.program import (
     ITEM_BYTES,
     Call,
@@ -32,6 +42,7 @@ from rnnc.backend.program import (
     Region,
     Ring,
 )
+from rnnc.backend.reach import check_reach
 from rnnc.backend.structs import overflows
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
@@ -44,8 +55,6 @@ OF_WINDOWS = frozenset("w wait at read left due last".split())
 
 NULL = Literal(0)
 """The null pointer."""
-MOST_APART = 15
-"""Outputs that come at unlike steps: a bit of step's result for each, an int of 16 bits."""
 
 
 def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
@@ -54,31 +63,8 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
     Raises UsageError for an unknown target, Refused where what it can do does not reach so far.
     """
     program = _Lowering(qnet, find_target(target), prefix(name or qnet.net.name)).lower()
-    _check_reach(program)
+    check_reach(program)
     return program
-
-
-def _check_reach(program: Program) -> None:
-    if (program.apart or program.apart_in_window) and len(program.outputs) > MOST_APART:
-        raise Refused(
-            f"{len(program.outputs)} outputs come at unlike steps; step can tell {MOST_APART} apart",
-            where=program.name,
-            hint="Choose those you need: --output TENSOR.",
-        )
-    t, total = program.target, program.cost.flash_weights + program.cost.flash_tables
-    largest = max(program.arrays, key=lambda a: a.bytes, default=None)
-    if t.most_constant and largest and largest.bytes > t.most_constant:
-        raise Refused(
-            f"target {t.name}: the array {largest.symbol} needs {largest.bytes} B; its compilers take {t.most_constant} B",
-            where=program.name,
-            hint=f"{'Weights of 8 bits, a' if largest.span else 'A'} smaller layer, or another target.",
-        )
-    if t.most_constants and total > t.most_constants:
-        raise Refused(
-            f"target {t.name}: constants need {total} B; its reads of flash reach {t.most_constants} B",
-            where=program.name,
-            hint="A smaller network, or another target.",
-        )
 
 
 @dataclass
@@ -282,9 +268,11 @@ class _Lowering:
         for arg in call.args:
             if arg.place == "input" and call.when == "tick" and op.timing.tail:
                 args.append(Guarded(self._place(op.inputs[arg.index], pool), source))
-            else:
-                args.append(self._argument(op, call, arg, states, pool))
-        return Call(op.name, call.function or self._kernel(op, call.source), params, tuple(args))
+                continue
+            found = self._argument(op, call, arg, states, pool)
+            place = place_of(found) if arg.strides else None
+            args.append(Strided(place, arg.strides) if place else found)
+        return Call(op.name, call.function or self._kernel(op, call.source), params, tuple(args), call.times)
 
     def _kernel(self, op: QOp, source: str) -> str:
         """The name of a function that the package defines; equal definitions have one."""

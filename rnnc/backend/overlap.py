@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnnc.backend.places import PortPlace, place_of
-from rnnc.backend.program import ITEM_BYTES, Call, Copy, Port, Program
+from rnnc.backend.program import ITEM_BYTES, Call, Copy, Port, Program, nests
 
 
 def may_overlap(program: Program, given: Port, made: Port) -> bool:
@@ -33,5 +33,5 @@ def overlap_comment(program: Program) -> str:
 
 
 def _mentions(work: Sequence[Call | Copy], place: PortPlace) -> list[int]:
-    """Which calls and copies are given a parameter of step."""
-    return [i for i, w in enumerate(work) if place in map(place_of, w.args)]
+    """Which calls and copies are given a parameter of step; those of one nest of loops run as one."""
+    return [i for i, nest in enumerate(nests(work)) if any(place in map(place_of, w.args) for w in nest)]

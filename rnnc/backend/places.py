@@ -73,11 +73,22 @@ class Guarded:
         return f"{self.place} if {self.guard}"
 
 
-Argument = Place | Guarded | Literal | ActivationCode
+@dataclass(frozen=True)
+class Strided:
+    """``place``, which moves on by ``strides`` elements at each turn of the loops around the call."""
+
+    place: Place
+    strides: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place} + {self.strides} a turn"
+
+
+Argument = Place | Guarded | Strided | Literal | ActivationCode
 
 
 def place_of(argument: Argument) -> Place | None:
     """The memory that an argument points into."""
-    if isinstance(argument, Guarded):
+    if isinstance(argument, Guarded | Strided):
         return argument.place
     return None if isinstance(argument, Literal | ActivationCode) else argument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,16 +111,21 @@ class Params:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call of a kernel with the address of ``params``, if any, and ``args``; it computes a part of ``op``."""
+    """A call of a kernel with the address of ``params``, if any, and ``args``; it computes a part of ``op``.
+
+    ``times``: turns of the loops around it, as in ``KernelCall``.
+    """
 
     op: str
     function: str
     params: Params | None
     args: tuple[Argument, ...]
+    times: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         params = [self.params.symbol] if self.params else []
-        return f"{self.function}({', '.join([*params, *map(str, self.args)])})"
+        times = "".join(f"{n} times " for n in self.times)
+        return f"{times}{self.function}({', '.join([*params, *map(str, self.args)])})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +163,19 @@ class Copy:
 
     def __str__(self) -> str:
         return f"{self.to} = {self.source}, {self.size} of {self.ctype}"
+
+
+def nests(work: Sequence[Call | Copy]) -> list[list[Call | Copy]]:
+    """Work, in order, in groups: what is in one nest of loops together, all else alone."""
+    groups: list[list[Call | Copy]] = []
+    key: tuple[str, tuple[int, ...]] | None = None
+    for one in work:
+        own = (one.op, one.times) if isinstance(one, Call) and one.times else None
+        if own is None or own != key:
+            groups.append([])
+        groups[-1].append(one)
+        key = own
+    return groups
 
 
 @dataclass(frozen=True, eq=False)

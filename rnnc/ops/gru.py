@@ -34,7 +34,7 @@ from rnnc.ops.recurrent import (
     read_node,
     read_node_activations,
 )
-from rnnc.ops.start import add_layer
+from rnnc.ops.start import add_layer, give_results
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
 from rnnc.rows import OneBlock, TwoBlock
@@ -208,5 +208,4 @@ def from_node(node: Node, trace: Tracer) -> None:
         clip=float(node.attributes.get("clip", 0.0)),
         reset=reset,
     )
-    trace.result(node, 0, r.sequence(op.outputs[0]))
-    trace.result(node, 1, r.final(op.outputs[0], r.width))
+    give_results(node, trace, r, op)

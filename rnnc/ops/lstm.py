@@ -25,7 +25,7 @@ from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
 from rnnc.ops.gate_rows import GateRows, by_unit, finest, gate_target, safe, two_block
 from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
-from rnnc.ops.start import add_layer
+from rnnc.ops.start import add_layer, give_results
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
 from rnnc.rows import OneBlock, TwoBlock
@@ -247,7 +247,6 @@ def from_node(node: Node, trace: Tracer) -> None:
         projection=projection,
         projection_bias=node.attributes.get("projection_bias"),
     )
-    trace.result(node, 0, r.sequence(op.outputs[0]))
-    trace.result(node, 1, r.final(op.outputs[0], r.width))
+    give_results(node, trace, r, op)
     if wants_cell:
         trace.result(node, 2, r.final(op.outputs[1], r.hidden))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -92,7 +93,10 @@ class RecurrentNode:
         weights: W, ``[gates, hidden, columns]``.
         recurrence: R, ``[gates, hidden, width]``, width the size of h.
         bias_x, bias_h: the two halves of B, ``[gates, hidden]``.
-        initial: initial_h ``[width]`` (and initial_c ``[hidden]``).
+        initial: initial_h ``[bands * width]`` (and initial_c ``[bands * hidden]``).
+        bands: members of the batch that belong to one frame.
+        count: elements of a frame that it scans; 1 where it scans time.
+        along: whether it scans an axis of the frame, not time.
     """
 
     x: Traced
@@ -102,6 +106,9 @@ class RecurrentNode:
     bias_h: Floats
     initial: tuple[InitialState, ...]
     layout: int
+    bands: int = 1
+    count: int = 1
+    along: bool = False
 
     @property
     def hidden(self) -> int:
@@ -115,14 +122,21 @@ class RecurrentNode:
 
     def sequence(self, value: str) -> Traced:
         """Y: the hidden state of every step."""
-        t = self.x.shape[1 if self.layout else 0]
-        if self.layout:
-            return Traced((1, t, 1, self.width), "stream", time=1, value=value)
-        return Traced((t, 1, 1, self.width), "stream", time=0, value=value)
+        t, batch = self.x.shape[:2][:: -1 if self.layout else 1]
+        if not self.along:
+            batch = self.bands
+        shape = (batch, t, 1, self.width) if self.layout else (t, 1, batch, self.width)
+        if not self.along:
+            return Traced(shape, "stream", time=1 if self.layout else 0, value=value)
+        return Traced(shape, "stream", time=None if self.x.time is None else 0 if self.layout else 2, value=value)
 
     def final(self, value: str, size: int) -> Traced:
-        """Y_h or Y_c ``[size]``: the state after the last step."""
-        return Traced((1, 1, size), "last", value=value)
+        """Y_h or Y_c ``[size]`` of each band: the state after the last step."""
+        if self.along:
+            batch = self.x.shape[0 if self.layout else 1]
+            shape = (batch, 1, size) if self.layout else (1, batch, size)
+            return Traced(shape, "stream", time=None if self.x.time is None else 0 if self.layout else 1, value=value)
+        return Traced((self.bands, 1, size) if self.layout else (1, self.bands, size), "last", value=value)
 
 
 def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0) -> RecurrentNode:
@@ -143,7 +157,11 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
     weights, recurrence = trace.constant(node, 1), trace.constant(node, 2)
     if x is None or weights is None or recurrence is None:
         trace.refuse(node, "X, W or R is missing")
-    trace.require_time(node, x, 1 if layout else 0)
+    axis, along = 1 if layout else 0, trace.along_frame(node, x)
+    if not along:
+        trace.require_time(node, x, axis)
+    bands = 1 if x.time == 1 - axis else x.shape[1 - axis]
+    count = x.shape[axis] if along else 1
     directions, rows, columns = weights.shape
     hidden = rows // gates
     width = width or hidden
@@ -153,8 +171,8 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
         )
     if int(node.attributes.get("hidden_size", hidden)) != hidden:
         trace.refuse(node, f"hidden_size={node.attributes['hidden_size']} and W {list(weights.shape)} do not fit")
-    if int(np.prod(x.frame)) != columns:
-        trace.refuse(node, f"X has {int(np.prod(x.frame))} features and W {columns}", "Bind the batch to 1 (--bind).")
+    if x.shape[2] != columns:
+        trace.refuse(node, f"X has {x.shape[2]} features and W {columns}", "Bind the batch to 1 (--bind).")
     bias = trace.constant(node, 3)
     bias = np.zeros((1, 2 * rows)) if bias is None else bias
     lengths = trace.constant(node, 4)
@@ -162,15 +180,30 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
         what = f"sequence_lens={lengths.tolist()} is not the length of the sequence"
         trace.refuse(node, what, "Frames past a sequence's end are never fed to a stream: export without lengths.")
     bx, bh = np.asarray(bias, np.float64).reshape(2, gates, hidden)
+    sizes = [bands * size for size in (width, hidden)][:states]
+    start = partial(_every_frame, node, trace) if along else partial(trace.initial_state, node)
     return RecurrentNode(
         x,
         np.asarray(weights, np.float64).reshape(gates, hidden, columns),
         np.asarray(recurrence, np.float64).reshape(gates, hidden, width),
         bx,
         bh,
-        tuple(trace.initial_state(node, 5 + k, size) for k, size in zip(range(states), (width, hidden), strict=False)),
+        tuple(start(5 + k, size) for k, size in enumerate(sizes)),
         layout,
+        bands,
+        count,
+        along,
     )
+
+
+def _every_frame(node: Node, trace: Tracer, index: int, size: int) -> InitialState:
+    """What a layer along an axis of the frame starts from in each frame: a constant, the same at every step of time."""
+    array = trace.constant(node, index)
+    given = np.zeros(size) if array is None else np.asarray(array, np.float64).ravel()
+    rows = given.reshape(-1, size) if given.size % size == 0 else given[None]
+    if rows.shape[1] != size or np.any(rows != rows[0]):
+        trace.refuse(node, f"its initial state of {given.size} elements does not fit {size} units")
+    return InitialState(rows[0])
 
 
 def read_node_activations(node: Node, trace: Tracer, default: list[str]) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.reshape import Reshape
 from rnnc.ops.time_shift import select_steps
 from rnnc.tracing import Node, Traced, Tracer, handles
 from rnnc.views import slices, split_sizes
@@ -44,9 +45,12 @@ def gather(node: Node, trace: Tracer, x: Traced, indices: Ints) -> None:
     y = select(node, trace, x, axis, chosen.ravel())
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     time = y.time if y.time is None or y.time < axis else y.time + indices.ndim - 1
-    if indices.ndim > 1 and y.frame != Traced(shape, y.kind, time).frame:
-        trace.refuse(node, f"takes a table of indices {list(indices.shape)}; only a list is supported")
-    trace.result(node, 0, replace(y, shape=shape, time=time))
+    result = replace(y, shape=shape, time=time)
+    if indices.ndim > 1 and y.frame != result.frame:
+        if axis == x.time:
+            trace.refuse(node, f"takes a table of indices {list(indices.shape)} of steps; only a list is supported")
+        result = replace(result, value=trace.add(node, Reshape, [y.value], shape=result.frame).outputs[0])
+    trace.result(node, 0, result)
 
 
 def select(node: Node, trace: Tracer, x: Traced, axis: int, indices: Ints) -> Traced:

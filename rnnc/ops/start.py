@@ -18,6 +18,8 @@ from rnnc.errors import Refused
 from rnnc.fixed import Floats, Format, Ints, int32, multiplier
 from rnnc.interval import Interval
 from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
+from rnnc.ops.inner import Inner
+from rnnc.ops.layout import Layout
 from rnnc.ops.recurrent import RecurrentNode, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
 from rnnc.tracing import InitialState, Node, Tracer
@@ -246,11 +248,31 @@ class QStarted(QOp):
         return replace(self.op, layer=cast("Layer", self.layer.dequantized()))
 
 
+def give_results(node: Node, trace: Tracer, read: RecurrentNode, layer: Op) -> None:
+    """Say what Y and Y_h of a node are, whose layer has been added."""
+    h = layer.outputs[0]
+    trace.result(node, 0, read.sequence(h))
+    if len(node.outputs) > 1 and node.outputs[1]:
+        if isinstance(layer, Inner) and read.along:
+            moves = (layer.last_step.merged(),)
+            h = trace.add(node, Layout, [h], shape=layer.last_shape, moves=moves, sources=(0,), what="last").outputs[0]
+        trace.result(node, 1, read.final(h, read.width))
+
+
 def add_layer(node: Node, trace: Tracer, read: RecurrentNode, make: type[Layer], outputs: int = 1, **fields: Any) -> Op:
     """Add a layer of ``make``, over ``read.x``; a ``Started`` one where its initial state is computed."""
     starts = {suffix: s for suffix, s in zip(SUFFIXES, read.initial, strict=False) if s.given}
     given = {suffix: s.given for suffix, s in starts.items()}
     every = any(s.every for s in starts.values())
+    if read.along or read.bands > 1:
+        if given or outputs > 1:
+            what = (
+                "its cell state is read" if outputs > 1 else "its initial state is computed from the network's inputs"
+            )
+            trace.refuse(node, f"{what}, and it runs over {read.bands} bands of {read.count} elements")
+        layer = make("", ("",), ("",), **fields)
+        shape = {"bands": read.bands, "count": read.count, "kept": not read.along, "bands_first": bool(read.layout)}
+        return trace.add(node, Inner, [read.x.value], layer=layer, **shape)
     if not given:
         return trace.add(node, make, [read.x.value], outputs, **fields)
     layer = make("", ("",), ("",) * outputs, **fields)

@@ -130,7 +130,7 @@ def _computed(net: Net, known: Mapping[str, Interval]) -> dict[str, Interval]:
     """Bounds of what ops compute, given those of inputs and fed-back states."""
     bounds = dict(known)
     for op in net.ops:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):  # what is fed back may have no bound
             results = op.range([bounds[name] for name in op.inputs])
         for name, interval in zip(op.outputs, results, strict=True):
             lo, hi = (

@@ -21,6 +21,7 @@ import numpy as np
 from rnnc.backend.emit.spelling import address, condition, statement
 from rnnc.backend.emit.step import step_head
 from rnnc.backend.guards import ALWAYS_NEW, Always
+from rnnc.backend.places import place_of
 from rnnc.backend.program import Computed, Program
 from rnnc.fixed import Format
 from rnnc.interruption import TemporaryFolder
@@ -144,19 +145,26 @@ def _stretches(program: Program, steps: int, step: int) -> list[tuple[int, int]]
 
 
 def looked_at(program: Program, source: str, looks: Sequence[Computed]) -> str:
-    """NAME.c with a look at each value after the last call that has its address; where that is not found there is none."""
+    """NAME.c with a look at each value after the last call that has its address, or the loops that it is in; where that is not
+    found there is none."""
     calls = program.calls
     after: dict[int, list[str]] = {}
     for number, look in enumerate(looks):
         own = [k for k, c in enumerate(calls) if c.op == look.op]
-        k = max((k for k in own if look.place in calls[k].args), default=own[-1])
+        k = max((k for k in own if look.place in map(place_of, calls[k].args)), default=own[-1])
         after.setdefault(k, []).append(_look(program, number, look))
-    lines, at = list[str](), 0
+    lines, due, at, loops = list[str](), list[str](), 0, 0
     for line in source.splitlines():
         lines.append(line)
         if at < len(calls) and line.strip() == statement(program, calls[at]):
-            lines += after.get(at, [])
+            due += after.get(at, [])
+            loops = len(calls[at].times)
             at += 1
+        elif line.strip() == "}":
+            loops = max(0, loops - 1)
+        if not loops:
+            lines += due
+            due = []
     text = re.sub(rf"\b{program.name}_step\(", f"{program.name}_stepped(", "\n".join(lines))
     return DECLARED + text + _stepped(program, len(looks))
 

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from rnnc.options import Options
+from tests.support import bands
 from tests.support.control_forms import control
 from tests.support.graphs import Builder
 from tests.support.recurrent import DEFAULT, Layer, layer, model
@@ -109,10 +110,9 @@ def recurrent() -> list[Form]:
                 of_layer(made, f"direction={direction} with --window", window=True),
             ]
         forms += _activations(op_type)
-    for window in (0, STEPS):
-        what = f"over the last state of another, repeated{' with --window' if window else ''}"
-        forms.append(Form("RNN", what, _decoder, Options(window=window)))
-    return forms
+    what = "over the last state of another, repeated"
+    windows = [(what, 0), (f"{what} with --window", STEPS)]
+    return [*forms, *bands.forms(), *(Form("RNN", text, _decoder, Options(window=w)) for text, w in windows)]
 
 
 def _decoder() -> bytes:

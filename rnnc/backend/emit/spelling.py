@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from rnnc.backend.emit.expressions import size_of
+from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.guards import Always, Both, Due, Guard, Tail
 from rnnc.backend.memory import WORK_TYPE
-from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace
-from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
+from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace, Strided
+from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region, nests
 
 WIDTH = 116
+TURNS = ("i", "k")
+"""What counts the turns of loops around a call, the outermost first."""
 
 
 def owner(program: Program) -> str:
@@ -38,6 +40,9 @@ def _argument(program: Program, argument: Argument) -> str:
         return f"RNNC_{argument.activation.upper()}"
     if isinstance(argument, Guarded):
         return f"{condition(argument.guard)} ? {address(program, argument.place)} : 0"
+    if isinstance(argument, Strided):
+        moves = [times(i, n) for i, n in zip(TURNS, argument.strides, strict=False) if n]
+        return " + ".join([address(program, argument.place), *moves])
     return address(program, argument)
 
 
@@ -52,10 +57,20 @@ def statement(program: Program, work: Call | Copy) -> str:
 
 def region_lines(program: Program, region: Region) -> list[str]:
     """Statements, under their guard."""
-    lines = [statement(program, work) for work in region.work]
+    lines = [line for nest in nests(region.work) for line in _nest_lines(program, nest)]
     if isinstance(region.guard, Always):
         return lines
     return [f"if ({condition(region.guard)}) {{", *(f"    {line}" for line in lines), "}"]
+
+
+def _nest_lines(program: Program, nest: Sequence[Call | Copy]) -> list[str]:
+    """Statements in the loops that they have in common."""
+    lines = [statement(program, work) for work in nest]
+    counts = nest[0].times if isinstance(nest[0], Call) else ()
+    for i, n in reversed(list(zip(TURNS, counts, strict=False))):
+        head = f"for (uint16_t {i} = 0; {i} < {n}; {i}++) {{"
+        lines = [head, *(f"    {line}" for line in lines), "}"]
+    return lines
 
 
 def initializer(value: Initializer) -> str:

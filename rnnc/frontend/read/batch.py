@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel
-from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.fold import INITIAL, RECURRENT
 from rnnc.frontend.read.inference import dims
 from rnnc.frontend.read.limits import ancestry, constants, copied
 from rnnc.frontend.read.running import DoesNotRun, run
@@ -18,8 +18,6 @@ from rnnc.frontend.read.simplify import TOLERANCE, random_inputs
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
-INITIAL = slice(5, 7)
-"""The inputs of a recurrent node that are its initial states."""
 SHAPED = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
 """Which input of an operator is the shape of its result."""
 

@@ -34,8 +34,8 @@ TIME_WORDS = {
 SHORTEST = 29
 MOST_TRIALS = 64
 INNER = (
-    "Export the part that runs inside a frame as a network of its own, with that axis as time, and call it for every frame. "
-    "If the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
+    "Where the file is one step, and the layer scans each frame: --time-axis INPUT=none. "
+    "Where the axis is time: --time-axis INPUT=AXIS, --bind BATCH=1."
 )
 
 
@@ -47,12 +47,14 @@ class Binding:
         time: the length of the open time axis, 0 where the file fixes it.
         guessed: the lengths that neither the user nor a name nor the graph tells, as --bind would say them.
         unnamed: the axes (input, axis) among them that may be time, or the length of a block.
+        batched: what to say of a batch that cannot be set to 1, where its members are no bands of one frame.
     """
 
     model: ModelProto
     time: int
     guessed: tuple[str, ...] = ()
     unnamed: tuple[tuple[str, int], ...] = ()
+    batched: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,19 @@ def bind(model: ModelProto, options: Options, where: str, multiple: int = 1) -> 
     result = _apply(copy, axes, best)
     if not options.time_axis:
         check_not_swapped(copy, result, _recurrent_shapes(result), where)
+    batched: Refused | None = None
     if _batches(result):
-        best, copy = _unbatch(copy, axes, best, where)
-        result = _apply(copy, axes, best)
+        try:
+            best, copy = _unbatch(copy, axes, best, where)
+            result = _apply(copy, axes, best)
+        except Refused as refused:
+            batched = refused
     by_user = {symbol for symbol in best if symbol in values}
     is_open = any(n == time and s not in by_user for s, n in best.items())
     guessed = [a for a in axes if a.symbol in best and a.symbol not in fixed]
     told = tuple(dict.fromkeys(f"{_address(a)}={best[a.symbol]}" for a in guessed))
     unnamed = tuple((a.input, a.index) for a in guessed if a.symbol not in _likely_batch(axes))
-    return Binding(result, time if is_open else 0, told, unnamed)
+    return Binding(result, time if is_open else 0, told, unnamed, batched)
 
 
 def _bind_scalars(graph: GraphProto, values: dict[str, float], where: str) -> None:
@@ -289,7 +295,7 @@ def _unbatch(
     inner = next((steps for steps, lanes in _recurrent_shapes(together) if steps > 1 and batch in (steps, lanes)), 0)
     if inner and (not batched or any(steps == batch for steps, _ in _recurrent_shapes(together))):
         raise Refused(
-            f"a recurrent layer scans {inner} elements of each frame, not time: a recurrence inside a step is not supported",
+            f"a recurrent layer scans {inner} elements beside a batch of {batch}: which of the two is time is not known",
             where=where,
             hint=INNER,
         )

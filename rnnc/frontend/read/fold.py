@@ -14,6 +14,8 @@ from rnnc.tracing import Graph, Node
 Arrays = dict[str, NDArray[Any]]
 RECURRENT = {"LSTM": 2, "GRU": 1, "RNN": 1}
 """The recurrent operators, and how many states they have."""
+INITIAL = slice(5, 7)
+"""The inputs of a recurrent node that are its initial states."""
 LEFT = (*RECURRENT, "Loop", "Scan", "If")
 """What onnx.reference does not compute, or not right."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")

@@ -93,7 +93,14 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
         notes.append(f"{axis}: {what}; --bind {axis}=N says else")
     notes += _restarts(graph)
-    return replace(graph, notes=(*graph.notes, *notes), broken=slim.broken, guessed=bound.guessed, deduced=deduced)
+    return replace(
+        graph,
+        notes=(*graph.notes, *notes),
+        broken=slim.broken,
+        guessed=bound.guessed,
+        deduced=deduced,
+        batched=bound.batched,
+    )
 
 
 def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Simplified, dict[str, int]]:

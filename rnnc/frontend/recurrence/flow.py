@@ -121,9 +121,14 @@ class Flow:
 
     def _final_shape(self, node: Node, output: int) -> tuple[int, ...]:
         """Of Y_h (1) or Y_c (2): with a projection, h is narrower than c."""
-        directions = 2 if node.attributes.get("direction") == "bidirectional" else 1
+        directions, layout = (
+            2 if node.attributes.get("direction") == "bidirectional" else 1,
+            node.attributes.get("layout", 0),
+        )
+        sequence = self.graph.shapes.get(node.inputs[0], ())
+        batch = sequence[0 if layout else 1] if len(sequence) == 3 else 1
         recurrence = self.graph.constants.get(node.inputs[2])
         if recurrence is None:
             return (0,)
         size = int(recurrence.shape[-1]) if output == 1 else int(recurrence.shape[-2]) // 4
-        return (1, directions, size) if node.attributes.get("layout", 0) else (directions, 1, size)
+        return (batch, directions, size) if layout else (directions, batch, size)

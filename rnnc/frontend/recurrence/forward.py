@@ -7,8 +7,10 @@ sequence_lens it is as if the input ended there, and the output went on with zer
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnc.activations import parameters_used
 from rnnc.frontend.read.fold import RECURRENT
@@ -33,6 +35,13 @@ def forward_only(graph: Graph) -> Graph:
             editor.note("backward layer = forward layer of the reversed sequence", node)
             _split(editor, node)
     return editor.finish()
+
+
+def forward_nodes(graph: Graph, node: Node) -> tuple[list[Node], dict[str, NDArray[Any]]]:
+    """What a node of the graph that runs backwards, or both ways, is in forward nodes, and the constants that they read."""
+    editor = Editor(graph)
+    _split(editor, node)
+    return editor.added, {name: c for name, c in editor.constants.items() if name not in graph.constants}
 
 
 def _split(editor: Editor, node: Node) -> None:

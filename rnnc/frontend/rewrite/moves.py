@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnc.frontend.read.fold import INITIAL, RECURRENT
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
 from rnnc.tracing import Node
-from rnnc.views import view
+from rnnc.views import FIRST_ONLY, view
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 FAR = -(2**62)
@@ -143,14 +146,43 @@ def gather_elements(editor: Editor, node: Node) -> bool:
     return put(editor, node, op("Gather", tensor(node.inputs[0]), rows[0].astype(np.int64), axis=axis))
 
 
+def start_of_input(editor: Editor, node: Node) -> bool:
+    """What layers start from, all of it out of one input though it was joined with other tensors, is taken from there."""
+    name = node.outputs[0]
+    *_, source = sources(editor, name)
+    joined, shape = editor.producer(source), editor.shape(name)
+    if joined is None or joined.op_type != "Concat" or shape is None or not _is_start(editor, name):
+        return False
+    origins = Origins(editor)
+    elements = origins.of(name)
+    for given in editor.graph.inputs if elements is not None else ():
+        own = origins.own(given.name)
+        if elements is not None and own is not None and np.isin(elements, own).all():
+            places = elements.ravel() - own.flat[0]
+            flat = op("Gather", op("Reshape", tensor(given.name), [-1]), places, axis=0)
+            return put(editor, node, op("Reshape", flat, list(shape)))
+    return False
+
+
+def _is_start(editor: Editor, name: str) -> bool:
+    """Whether a tensor is read as the initial state of recurrent nodes alone, as it is or moved."""
+    readers = editor.uses(name)
+    moved = (n for n in readers if n.op_type not in RECURRENT)
+    layers = [n for n in readers if n.op_type in RECURRENT]
+    starts = all(name in n.inputs[INITIAL] and name not in n.inputs[: INITIAL.start] for n in layers)
+    return bool(readers) and starts and all(n.op_type in FIRST_ONLY and _is_start(editor, n.outputs[0]) for n in moved)
+
+
 def scattered(editor: Editor, node: Node) -> bool:
-    """ScatterND that sets whole entries of the first axis, always the same, is a Concat of those that stay and the new ones."""
+    """ScatterND that sets whole entries of an axis, always the same, is a Concat of those that stay and the new ones."""
     x, indices, updates = node.inputs
     rows, shape, new = editor.constant(indices), editor.shape(x), editor.shape(updates)
-    if rows is None or not shape or new is None or rows.shape[-1:] != (1,):
+    if rows is None or not shape or new is None or node.attributes.get("reduction", "none") != "none":
         return False
+    if rows.shape[-1:] != (1,):
+        return _set_slab(editor, node, rows, shape)
     at = [int(r) % shape[0] for r in rows.ravel()]
-    if len(set(at)) < len(at) or len(at) > MOST_ROWS or node.attributes.get("reduction", "none") != "none":
+    if len(set(at)) < len(at) or len(at) > MOST_ROWS:
         return False
     flat = (len(at), *shape[1:])
     entries = tensor(updates) if new == flat else op("Reshape", tensor(updates), list(flat))
@@ -162,3 +194,22 @@ def scattered(editor: Editor, node: Node) -> bool:
             parts.append(entries if len(at) == 1 else op("Slice", entries, [k], [k + 1], [0]))
         done = row + 1
     return put(editor, node, op("Concat", *parts, axis=0))
+
+
+def _set_slab(editor: Editor, node: Node, indices: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """ScatterND by full indices that sets neighbouring entries of one axis, all that the other axes have."""
+    depth, size = indices.shape[-1], int(np.prod(shape, dtype=np.int64))
+    if not 0 < depth <= len(shape) or size > MOST_MOVED:
+        return False
+    own = np.arange(size).reshape(shape)
+    at = own[tuple(np.moveaxis(indices % np.array(shape[:depth]), -1, 0))].ravel()
+    for axis, places in enumerate(np.unravel_index(at, shape)):
+        first, last = int(places.min()), int(places.max()) + 1
+        slab = np.moveaxis(np.moveaxis(own, axis, 0)[first:last], 0, axis)
+        if slab.size == at.size and np.array_equal(slab.ravel(), at):
+            x, new = tensor(node.inputs[0]), op("Reshape", tensor(node.inputs[2]), list(slab.shape))
+            before = [op("Slice", x, [0], [first], [axis])] if first else []
+            after = [op("Slice", x, [last], [shape[axis]], [axis])] if last < shape[axis] else []
+            parts = [*before, new, *after]
+            return put(editor, node, op("Concat", *parts, axis=axis) if len(parts) > 1 else new)
+    return False

@@ -253,7 +253,7 @@ class Build:
         """The shape of a node's result, where those of its inputs are known."""
         shapes = [self.editor.shape(name) for name in node.inputs]
         known = [s for s in shapes if s is not None]
-        if len(known) < len(shapes):
+        if len(known) < len(shapes) or node.op_type == "Conv":  # which takes the place of a node whose shape is known
             return None
         if node.op_type == "Dense":
             return (*known[0][:-1], known[1][0])

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 
-from rnnc.frontend.rewrite import layers, moves, norms, pooling, tables
+from rnnc.frontend.rewrite import convolutions, layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
@@ -103,6 +103,7 @@ RULES = (
     rule("Einsum with a vector = sum of products", layers.with_vector, "Einsum"),
     rule("Einsum of two tensors = MatMul", layers.as_product, "Einsum"),
     rule("Gemm = Dense", layers.gemm, "Gemm"),
+    rule("ConvTranspose = Conv with the kernel turned around", convolutions.transposed, "ConvTranspose"),
     rule("BatchNormalization = scale and shift", layers.batch_normalization, "BatchNormalization"),
     rule("view that moves nothing", moves.still, "Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
     rule("constant before a view", moves.swap, "Reshape", "Squeeze", "Unsqueeze"),
@@ -111,6 +112,7 @@ RULES = (
     rule("ReverseSequence = Slice", moves.reverse_sequence, "ReverseSequence"),
     rule("GatherND = Gather", moves.gather_nd, "GatherND"),
     rule("GatherElements = Gather", moves.gather_elements, "GatherElements"),
+    rule("initial state out of an input", moves.start_of_input, "Slice", "Gather"),
     rule("ScatterND = Concat", moves.scattered, "ScatterND"),
     rule("Identity", moves.drop_identity, "Identity", "Dropout"),
     rule("row numbers compared = Embedding", tables.compared, "Equal"),

@@ -80,3 +80,14 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
         if n.inputs[0] in graph.shapes
     ]
     return f"--bind {tensor.name}={steps[0]}" if steps else f"--bind {tensor.name}=T"
+
+
+def rows_of_table(graph: Graph, name: str) -> int:
+    """How many rows the table has that a graph input of integers looks up; 0 where it is not found."""
+    names = {name}
+    for node in graph.nodes:
+        if node.op_type == "Embedding" and node.inputs[1] in names:
+            return len(graph.constants[node.inputs[0]])
+        if names & set(node.inputs):
+            names.update(node.outputs)
+    return 0

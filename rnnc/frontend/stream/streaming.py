@@ -110,6 +110,8 @@ def _stream(graph: Graph, options: Options) -> Net:
     net = net or attempts.repeated(graph, states)
     if net is None:
         reason = attempts.likeliest()
+        if graph.batched and isinstance(reason, WrongAxis):
+            raise graph.batched from reason
         raise (_lengths_differ(graph, states, options) if isinstance(reason, WrongAxis) else None) or reason
     check_recording(without_lengths(loaded), net, _timeless(options))
     check_relations(graph, net, _timeless(options))
@@ -193,14 +195,15 @@ class _Attempts:
         """The net of one choice; None, and a failure more, where the graph cannot be followed with it."""
         trace = Trace(graph, states, axes, repeats=repeats)
         fixed = trace.steps if self.options.hop and trace.steps > 1 and not graph.time else 0
-        asked = Parts(window=self.options.window or fixed, hop=self.options.hop)
+        one_step = bool(axes) and all(self.options.time_axis.get(name, 0) is None for name in axes)
+        asked = Parts(window=self.options.window or fixed, hop=self.options.hop, one_step=one_step)
         asked.windowed = asked.window == trace.steps
         try:
             try:
                 trace = Trace(graph, states, axes, asked, repeats)
                 return trace.run()
             except NeedsWindow:
-                again = Parts(window=asked.window, hop=asked.hop, windowed=True)
+                again = Parts(window=asked.window, hop=asked.hop, windowed=True, one_step=one_step)
                 trace = Trace(graph, states, axes, again, repeats)
                 return trace.run()
         except Refused as error:

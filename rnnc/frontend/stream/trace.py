@@ -15,7 +15,8 @@ from rnnc.errors import Refused
 from rnnc.frontend.read.fold import RECURRENT, fold
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
-from rnnc.frontend.stream.reasons import advice, whole_numbers
+from rnnc.frontend.stream.inside import along_frame, both_ways
+from rnnc.frontend.stream.reasons import advice, rows_of_table, whole_numbers
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.frontend.stream.whole import handle_whole, reopen, repeated_start
@@ -52,6 +53,7 @@ class Parts:
         window: the steps of a window that the user asks for, 0 for none.
         hop: steps from one window to the next, 0 for as many as a window has.
         windowed: whether the network is one that answers once a window.
+        one_step: whether the user says that no axis of any input is time.
         lengths: how many ticks each value has in the sequence of the graph.
         wholes: streams, by value, time axis and shape, as values of the whole window.
     """
@@ -60,6 +62,7 @@ class Parts:
     window: int = 0
     hop: int = 0
     windowed: bool = False
+    one_step: bool = False
     lengths: dict[str, int] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
@@ -122,7 +125,7 @@ class Trace:
         for name, array in self.graph.constants.items():
             self.tensors[name] = Traced(array.shape, "static", const=array)
         for node in self.graph.nodes:
-            self._walk(node)
+            self.walk_node(node)
             self.done += 1
 
     def feed(self, state: str, output: str, shape: tuple[int, ...], start: InitialState | None = None) -> None:
@@ -279,6 +282,10 @@ class Trace:
             )
         self.confirmed += 1
 
+    def along_frame(self, node: Node, traced: Traced) -> bool:
+        """Whether a recurrent node scans an axis of each frame, from the same state in every frame."""
+        return along_frame(self, node, traced)
+
     def refuse(self, node: Node, what: str, hint: str = "", windowed: str = "") -> NoReturn:
         """Raise Refused, naming the node; ``windowed``: the advice in place of the hint if --window T compiles."""
         raise Refused(what, where=self._where(node), hint=hint, windowed=windowed, steps=self.parts.steps)
@@ -297,7 +304,7 @@ class Trace:
         value = Value(tensor.name, traced.frame)
         if tensor.name not in self.states.feedback:
             if np.issubdtype(np.dtype(tensor.dtype), np.integer):
-                value = replace(value, dtype="index", rows=_rows(self.graph, tensor.name))
+                value = replace(value, dtype="index", rows=rows_of_table(self.graph, tensor.name))
                 if not value.rows and any(tensor.name in n.inputs for n in self.graph.nodes):
                     what, hint = whole_numbers(self.graph, tensor)
                     raise Refused(what, where=f"{self.graph.file}: input {tensor.name!r}", hint=hint)
@@ -306,7 +313,8 @@ class Trace:
         self.values[tensor.name] = value
         return traced
 
-    def _walk(self, node: Node) -> None:
+    def walk_node(self, node: Node) -> None:
+        """Follow the tensors through a node."""
         known = [self.tensors[n] for n in node.inputs if n in self.tensors]
         if known and all(t.kind == "static" for t in known) and self._fold(node):
             return
@@ -315,6 +323,8 @@ class Trace:
             return
         if self.parts.window and node.op_type in (*RECURRENT, "Scan"):
             reopen(self, node)
+        if both_ways(self, node):
+            return
         if node.op_type == "Scan":
             scan(self, node)
             return
@@ -385,14 +395,3 @@ class Trace:
         if traced.kind in ("static", "state"):
             raise Refused("it does not depend on the network's inputs", where=f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
-
-
-def _rows(graph: Graph, name: str) -> int:
-    """How many rows the table has that a graph input of integers looks up; 0 where it is not found."""
-    names = {name}
-    for node in graph.nodes:
-        if node.op_type == "Embedding" and node.inputs[1] in names:
-            return len(graph.constants[node.inputs[0]])
-        if names & set(node.inputs):
-            names.update(node.outputs)
-    return 0
