@@ -221,7 +221,8 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
         array = numpy_helper.to_array(tensor)
     except (KeyError, ValueError, TypeError) as error:
         raise UnreadableModel(f"its data cannot be read: {first_line(error)}", where=where) from error
-    if np.issubdtype(dtype, np.floating) and not np.all(np.isfinite(array)):
+    masks = np.all(np.isneginf(array) | (array == 0)) if np.issubdtype(dtype, np.floating) else False
+    if np.issubdtype(dtype, np.floating) and not masks and not np.all(np.isfinite(array)):
         hint = "The training diverged, or the file is damaged: check the weights."
         raise Refused("it holds NaN or infinite numbers", where=where, hint=hint)
 

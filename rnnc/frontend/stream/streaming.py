@@ -17,6 +17,7 @@ from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.recurrence.forward import forward_only, without_lengths
 from rnnc.frontend.recurrence.loops import unloop
+from rnnc.frontend.recurrence.sums import linear_recurrences
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
@@ -153,7 +154,8 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = roll_up(complete_shapes(without_lengths(graph)), _timeless(options))
+    graph = linear_recurrences(complete_shapes(without_lengths(graph)))
+    graph = roll_up(graph, _timeless(options))
     graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))), _timeless(options))
     graph = forward_only(graph) if options.window or options.hop else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
