@@ -328,6 +328,26 @@ class Program:
         return bool(self.window) and len(self.wrote) > 1 and any(o.ticks for o in self.outputs)
 
     @property
+    def continues(self) -> bool:
+        """Whether NAME_next gives the answer of a window, which has several values, one a call."""
+        several = bool(self.outputs) and all(o.ticks for o in self.outputs)
+        return several and bool(self.drain_steps) and not (self.overlap or self.apart_in_window)
+
+    @property
+    def macs_by_call(self) -> tuple[int, int]:
+        """The multiply-accumulates of a frame of a window, and of a step past its last one."""
+        q, ends = self.qnet, dict.fromkeys(self.qnet.values, 0)
+        frame = late = 0
+        for op in q.ops:
+            macs = sum(call.macs for call in op.calls())
+            rate = q.values[op.inputs[0]].clock.rate
+            end = max(ends[n] for n in op.inputs) + op.timing.tail * rate
+            ends.update(dict.fromkeys(op.outputs, end))
+            frame += macs * any(q.values[n].clock.phase < self.window for n in op.inputs)
+            late += macs * (end > 0)
+        return frame, late
+
+    @property
     def calls(self) -> list[Call]:
         """The calls of kernels, in order."""
         return [c for region in self.regions for c in region.work if isinstance(c, Call)]

@@ -63,6 +63,19 @@ int wrapped_selftest(void)
     return {name}_selftest(&s);
 }}
 """
+WRAP_NEXT = """
+int __real_{name}_next({parameters});
+int __wrap_{name}_next({parameters});
+
+int __wrap_{name}_next({parameters})
+{{
+    int result;
+    count_begin();
+    result = __real_{name}_next({arguments});
+    count_end();
+    return result;
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,8 @@ class TargetMeasurement:
 
     Args:
         equal: whether every output had the oracle's bits.
-        instructions: None where they cannot be counted.
+        instructions: of a call of step; None where they cannot be counted.
+        next_instructions: of a call of NAME_next; None where there is none.
         stack: bytes that a step was seen to use below its caller's frame.
         stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
         profile: instructions of a step by function, in the mean, the largest first.
@@ -92,6 +106,7 @@ class TargetMeasurement:
     equal: bool
     failed_step: int
     instructions: Instructions | None
+    next_instructions: Instructions | None
     footprint: Footprint
     stack: int
     stack_bound: int | None
@@ -144,13 +159,15 @@ def measure(
             raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
         counts = read_counts(here / "count.out")
         steps = max(1, len(counts.regions))
+        of_steps, of_next = _apart(program, counts.regions)
         lines = lines_of_ops(program, files[f"{program.name}.c"])
         ops = by_op(counts.sites, lines, f"{program.name}.c", image, board.addr2line)
         return TargetMeasurement(
             board.name,
             words["selftest"] == "0",
             int(words["selftest"]),
-            _instructions(counts.regions),
+            _instructions(of_steps),
+            _instructions(of_next),
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
@@ -245,7 +262,8 @@ def _build(here: Path, program: Program, files: Mapping[str, str], board: Board,
     link = board.linking(str(FIRMWARE / board.script))
     link += ["-Wl,--defsym=board_ram_end=__heap_start"] if board.machine == "avr" else []
     image = here / "image.elf"
-    linked = ["-Wl,--gc-sections", f"-Wl,--wrap={n}_step", *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
+    wrapped = [f"-Wl,--wrap={n}_{f}" for f in ("step", *(["next"] if program.continues else []))]
+    linked = ["-Wl,--gc-sections", *wrapped, *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
     build_by([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
     return image
 
@@ -262,14 +280,23 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
 def _wrapper(program: Program) -> str:
     n, returns = program.name, program.returns
     ports = [*(("const ", p) for p in program.inputs), *(("", p) for p in program.outputs)]
-    return WRAP.format(
-        name=n,
-        result="int" if returns else "void",
-        parameters=", ".join([f"{n}_t *s", *(f"{const}{p.format.ctype} *a{k}" for k, (const, p) in enumerate(ports))]),
-        arguments=", ".join(["s", *(f"a{k}" for k in range(len(ports)))]),
-        declare="int result;" if returns else "",
-        assign="result = " if returns else "",
-        give="return result;" if returns else "",
+    outputs = [f"{p.format.ctype} *a{k}" for k, p in enumerate(program.outputs)]
+    given = {"parameters": ", ".join([f"{n}_t *s", *outputs])}
+    given["arguments"] = ", ".join(["s", *(f"a{k}" for k in range(len(outputs)))])
+    wrap_next = WRAP_NEXT.format(name=n, **given) if program.continues else ""
+    return (
+        WRAP.format(
+            name=n,
+            result="int" if returns else "void",
+            parameters=", ".join(
+                [f"{n}_t *s", *(f"{const}{p.format.ctype} *a{k}" for k, (const, p) in enumerate(ports))]
+            ),
+            arguments=", ".join(["s", *(f"a{k}" for k in range(len(ports)))]),
+            declare="int result;" if returns else "",
+            assign="result = " if returns else "",
+            give="return result;" if returns else "",
+        )
+        + wrap_next
     )
 
 
@@ -322,6 +349,17 @@ def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
         if len(words) == 7 and words[3] in ("FUNC", "OBJECT") and words[4]:
             symbols[words[0]] = Symbol(words[0], int(words[1], 16), int(words[4], 16), words[3] == "FUNC")
     return symbols
+
+
+def _apart(program: Program, regions: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The counts of step and of NAME_next, which the self-test calls for every other window, until it returns 0."""
+    if not program.continues:
+        return list(regions), []
+    window, values = program.window, program.outputs[0].ticks
+    calls = [*["step"] * 2 * window, *["next"] * (values + 1)]
+    kinds = [calls[k % len(calls)] for k in range(len(regions))]
+    steps, nexts = ([n for n, k in zip(regions, kinds, strict=True) if k == kind] for kind in ("step", "next"))
+    return steps, nexts
 
 
 def _instructions(regions: Sequence[int]) -> Instructions | None:
