@@ -124,13 +124,13 @@ def from_node(node: Node, trace: Tracer) -> None:
     if constant.const is None:
         trace.refuse(node, "compares two numbers that the network computes, of shapes that are not known")
     result = join(node, trace, a, b)
+    above = node.op_type.startswith("Greater") == (x is a)
     if result.frame != x.frame:
         x = repeated(node, trace, x, result.shape)
     limit = aligned_constant(result, constant)
     if node.op_type == "Equal":
         apply_compare(node, trace, replace(result, value=x.value), limit, limit, strict=False, outside=False)
         return
-    above = node.op_type.startswith("Greater") == (x is a)
     infinite = np.full_like(limit, np.inf)
     lo, hi = (limit, infinite) if above else (-infinite, limit)
     strict = not node.op_type.endswith("OrEqual")
