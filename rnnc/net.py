@@ -290,6 +290,7 @@ class Net(NotebookText):
         window: the network answers after so many steps, from the initial state; 0 for an endless stream.
         hop: steps from one window to the next; 0 for as many as a window has.
         length: steps of the file's own sequence, 0 where it leaves them open.
+        summed: the file computes a recurrence by sums over the sequence, which overflow and lose digits as it gets longer.
     """
 
     name: str
@@ -300,6 +301,7 @@ class Net(NotebookText):
     window: int = 0
     hop: int = 0
     length: int = 0
+    summed: bool = False
     values: Mapping[str, Value] = field(init=False)
 
     def __post_init__(self) -> None:

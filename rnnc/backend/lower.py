@@ -153,9 +153,8 @@ class _Lowering:
         """The counters of a flush and of a window."""
         net = self.qnet.net
         if net.window:
-            return None, Counter(
-                self.namer.name("frames"), 0, f"frames of a window, 0 .. {net.window - 1}", counts_steps=True
-            )
+            meaning = f"frames of a window, 0 .. {net.window - 1}; more while its answer is given step by step"
+            return None, Counter(self.namer.name("frames"), 0, meaning, counts_steps=True)
         if net.drain_steps:
             return Counter(self.namer.name("left"), net.drain_steps, "steps that a flush takes at most"), None
         return None, None

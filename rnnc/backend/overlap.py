@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rnnc.backend.nests import nests
 from rnnc.backend.places import PortPlace, place_of
-from rnnc.backend.program import ITEM_BYTES, Call, Copy, Port, Program, nests
+from rnnc.backend.program import ITEM_BYTES, Call, Copy, Port, Program
 
 
 def may_overlap(program: Program, given: Port, made: Port) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,19 +162,6 @@ class Copy:
 
     def __str__(self) -> str:
         return f"{self.to} = {self.source}, {self.size} of {self.ctype}"
-
-
-def nests(work: Sequence[Call | Copy]) -> list[list[Call | Copy]]:
-    """Work, in order, in groups: what is in one nest of loops together, all else alone."""
-    groups: list[list[Call | Copy]] = []
-    key: tuple[str, tuple[int, ...]] | None = None
-    for one in work:
-        own = (one.op, one.times) if isinstance(one, Call) and one.times else None
-        if own is None or own != key:
-            groups.append([])
-        groups[-1].append(one)
-        key = own
-    return groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,6 +331,26 @@ class Program:
     def apart_in_window(self) -> bool:
         """The same for a window's outputs of several values, while they are written."""
         return bool(self.window) and len(self.wrote) > 1 and any(o.ticks for o in self.outputs)
+
+    @property
+    def continues(self) -> bool:
+        """Whether NAME_next gives the answer of a window, which has several values, one a call."""
+        several = bool(self.outputs) and all(o.ticks for o in self.outputs)
+        return several and bool(self.drain_steps) and not (self.overlap or self.apart_in_window)
+
+    @property
+    def macs_by_call(self) -> tuple[int, int]:
+        """The multiply-accumulates of a frame of a window, and of a step past its last one."""
+        q, ends = self.qnet, dict.fromkeys(self.qnet.values, 0)
+        frame = late = 0
+        for op in q.ops:
+            macs = sum(call.macs for call in op.calls())
+            rate = q.values[op.inputs[0]].clock.rate
+            end = max(ends[n] for n in op.inputs) + op.timing.tail * rate
+            ends.update(dict.fromkeys(op.outputs, end))
+            frame += macs * any(q.values[n].clock.phase < self.window for n in op.inputs)
+            late += macs * (end > 0)
+        return frame, late
 
     @property
     def calls(self) -> list[Call]:

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from rnnc.package import Package
 
 
+MaxFlash = Annotated[
+    int | None,
+    typer.Option(metavar="B", help="Fail above so many bytes of flash, code included on a --target part."),
+]
+MaxRam = Annotated[int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")]
+MaxStack = Annotated[
+    int | None, typer.Option(metavar="B", help="Fail if a step can use more stack; needs the target's compiler.")
+]
 Clock = Annotated[
     float | None,
     typer.Option(
@@ -59,16 +67,9 @@ def run(
         str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
     ] = FIRST_VERSION,
     package: LayoutOption = "plain",
-    max_flash: Annotated[
-        int | None,
-        typer.Option(metavar="B", help="Fail above so many bytes of flash, code included on a --target part."),
-    ] = None,
-    max_ram: Annotated[
-        int | None, typer.Option(metavar="B", help="Fail above so many bytes of state and scratch.")
-    ] = None,
-    max_stack: Annotated[
-        int | None, typer.Option(metavar="B", help="Fail if a step can use more stack; needs the target's compiler.")
-    ] = None,
+    max_flash: MaxFlash = None,
+    max_ram: MaxRam = None,
+    max_stack: MaxStack = None,
     clock: Clock = None,
     rate: Rate = None,
     labels: Labels = None,
@@ -78,7 +79,7 @@ def run(
     from rnnc.report.terminal import example, summary
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
-    check_part(model.target, clock, rate)
+    check_part(model.target, clock, rate, several=bool(others or link))
     if others or link:
         limits = [max_flash, max_ram, max_stack]
         compile_more(
@@ -101,9 +102,13 @@ def run(
     built.check()
 
 
-def check_part(target: str, clock: float | None, rate: float | None) -> None:
-    """Raise UsageError where a clock or a rate is given without a part, whose clock it could be."""
+def check_part(target: str, clock: float | None, rate: float | None, *, several: bool) -> None:
+    """Raise UsageError where a clock or a rate is given without a part, whose clock it could be, or for several networks."""
     for flag, value in (("--clock", clock), ("--rate", rate)):
+        if value is not None and several:
+            raise UsageError(
+                f"{flag} {value:g} is for one network", hint="Compile each by itself for its milliseconds."
+            )
         if value is not None and target not in PARTS:
             raise UsageError(
                 f"{flag} {value:g}: --target {target} is no part", hint="`rnnc parts` lists those that are."

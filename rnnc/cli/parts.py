@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnc.backend.parts import KB, MB, PARTS, Part
+from rnnc.backend.parts import KB, MB, PARTS, TargetPart
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments
 
@@ -42,7 +42,7 @@ def run(
     output.answer({"parts": content}, fits(found))
 
 
-def table(parts: list[Part]) -> str:
+def table(parts: list[TargetPart]) -> str:
     """The parts, a line each, and where their figures are from."""
     return "\n".join([f"{HEADING}  from", *(f"{line(part)}  {part.source}" for part in parts)])
 
@@ -61,7 +61,7 @@ def fits(found: list[OnPart]) -> str:
     return "\n".join(rows)
 
 
-def line(part: Part) -> str:
+def line(part: TargetPart) -> str:
     """Name, core, clock and memories."""
     return f"{part.name:<13}{part.core:<12}{part.mhz:>5g}{size(part.flash):>9}{size(part.ram):>8}"
 

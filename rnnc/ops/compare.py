@@ -16,6 +16,7 @@ from rnnc.fixed import Floats, Format, Ints, round_half_up
 from rnnc.interval import Interval
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, broadcast_scale, shrink, table_shape
+from rnnc.ops.expand import repeated
 from rnnc.qnet import Arg, Constant, Field, KernelCall, QOp
 from rnnc.tracing import Node, Traced, Tracer, handles, join
 
@@ -123,13 +124,13 @@ def from_node(node: Node, trace: Tracer) -> None:
     if constant.const is None:
         trace.refuse(node, "compares two numbers that the network computes, of shapes that are not known")
     result = join(node, trace, a, b)
+    above = node.op_type.startswith("Greater") == (x is a)
     if result.frame != x.frame:
-        trace.refuse(node, f"its constant {list(constant.shape)} is larger than its input {list(x.shape)}")
+        x = repeated(node, trace, x, result.shape)
     limit = aligned_constant(result, constant)
     if node.op_type == "Equal":
         apply_compare(node, trace, replace(result, value=x.value), limit, limit, strict=False, outside=False)
         return
-    above = node.op_type.startswith("Greater") == (x is a)
     infinite = np.full_like(limit, np.inf)
     lo, hi = (limit, infinite) if above else (-infinite, limit)
     strict = not node.op_type.endswith("OrEqual")

@@ -16,8 +16,13 @@ def from_expand(node: Node, trace: Tracer) -> None:
     x, target = trace.input(node, 0), trace.constant(node, 1)
     assert x is not None and target is not None
     shape = np.broadcast_shapes(x.shape, tuple(int(n) for n in target.ravel()))
+    trace.result(node, 0, repeated(node, trace, x, shape))
+
+
+def repeated(node: Node, trace: Tracer, x: Traced, shape: tuple[int, ...]) -> Traced:
+    """x with its axes of length 1 repeated to a shape that it broadcasts to."""
     aligned = (1,) * (len(shape) - len(x.shape)) + x.shape
-    _repeat(node, trace, x, tuple(n // m for n, m in zip(shape, aligned, strict=True)))
+    return _repeat(node, trace, x, tuple(n // m for n, m in zip(shape, aligned, strict=True)))
 
 
 @handles("Tile")
@@ -25,11 +30,11 @@ def from_tile(node: Node, trace: Tracer) -> None:
     """Repeat whole axes."""
     x, repeats = trace.input(node, 0), trace.constant(node, 1)
     assert x is not None and repeats is not None
-    _repeat(node, trace, x, tuple(int(n) for n in repeats.ravel()))
+    trace.result(node, 0, _repeat(node, trace, x, tuple(int(n) for n in repeats.ravel())))
 
 
-def _repeat(node: Node, trace: Tracer, x: Traced, repeats: tuple[int, ...]) -> None:
-    """Say that output 0 is x repeated along each axis; new axes come in front.
+def _repeat(node: Node, trace: Tracer, x: Traced, repeats: tuple[int, ...]) -> Traced:
+    """x repeated along each axis; new axes come in front.
 
     What the file has once for a sequence, repeated over all steps, is a value of each step: every step is given it.
     """
@@ -44,7 +49,7 @@ def _repeat(node: Node, trace: Tracer, x: Traced, repeats: tuple[int, ...]) -> N
     if y.frame != x.frame:
         inside = tuple(1 if i == time else r for i, r in enumerate(repeats))
         y = replace(y, value=_layout(node, trace, x, y, shape, inside))
-    trace.result(node, 0, y)
+    return y
 
 
 def _layout(node: Node, trace: Tracer, x: Traced, y: Traced, shape: tuple[int, ...], repeats: tuple[int, ...]) -> str:

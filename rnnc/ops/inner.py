@@ -165,6 +165,10 @@ class _OfOneTurn:
     def precision(self) -> Literal["a16", "a8"]:
         return self.frame.precision
 
+    @property
+    def fine(self) -> bool:
+        return self.frame.fine
+
     def input(self, index: int) -> Format:
         form = self.frame.input(index)
         assert form.uniform

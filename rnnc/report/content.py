@@ -95,7 +95,15 @@ def _windows(program: Program) -> dict[str, Any] | None:
         "steps_a_call": overlap.steps if overlap else 1,
         "states": overlap.lanes if overlap else 1,
         "frames": overlap.frames if overlap else 0,
+        "answer": _answer(program) if program.continues else None,
     }
+
+
+def _answer(program: Program) -> dict[str, int]:
+    """What an answer of several values costs, in multiply-accumulates: a frame, each value by NAME_next, or all at once."""
+    frame, late = program.macs_by_call
+    at_once = frame + program.drain_steps * late
+    return {"values": program.outputs[0].ticks, "macs_frame": frame, "macs_next": late, "macs_at_once": at_once}
 
 
 def _input(port: Port, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -112,6 +112,7 @@ def _cost(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     rows += _time(report["part"], c) if report["part"] else []
     rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
+    rows += [["an answer", f"{a['values']} values", _answer(a)]] if w and (a := w["answer"]) else []
     return table(["cost", "", ""], rows)
 
 
@@ -148,6 +149,14 @@ def _windows(w: Mapping[str, Any]) -> str:
         return "one after the other"
     kept = f"{w['frames']} frames kept" if w["frames"] else f"{w['states']} at once, each with its state"
     return f"one every {w['hop']}: {kept}; at most {w['steps_a_call']} steps of the network a call"
+
+
+def _answer(a: Mapping[str, int]) -> str:
+    """What the calls of a window with several answers take."""
+    at_once = f"at once {_thousands(a['macs_at_once'])}"
+    return (
+        f"{at_once}, a frame {_thousands(a['macs_frame'])}, NAME_next {_thousands(a['macs_next'])} multiply-accumulates"
+    )
 
 
 def _verification(verify: Mapping[str, Any]) -> str:

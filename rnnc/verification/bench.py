@@ -123,12 +123,13 @@ def _simulated(
 
 def figures(target: str, m: TargetMeasurement) -> dict[str, Any]:
     """A measurement as JSON has it; bytes, instructions of one step."""
-    count = m.instructions
+    count, following = m.instructions, m.next_instructions
     return {
         "target": target,
         "min": count.least if count else None,
         "median": count.median if count else None,
         "max": count.most if count else None,
+        "next": {"min": following.least, "median": following.median, "max": following.most} if following else None,
         "functions": {name: n for name, n in m.profile.items() if not name.startswith("__wrap_")},
         "ops": m.ops,
         "c_equals_oracle": m.equal,

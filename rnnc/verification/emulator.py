@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
+from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
@@ -65,15 +64,19 @@ int wrapped_selftest(void)
     return {name}_selftest(&s);
 }}
 """
+WRAP_NEXT = """
+int __real_{name}_next({parameters});
+int __wrap_{name}_next({parameters});
 
-
-@dataclass(frozen=True)
-class Instructions:
-    """Instructions of a step, over all steps of the self-test."""
-
-    least: int
-    median: int
-    most: int
+int __wrap_{name}_next({parameters})
+{{
+    int result;
+    count_begin();
+    result = __real_{name}_next({arguments});
+    count_end();
+    return result;
+}}
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,9 @@ class TargetMeasurement:
 
     Args:
         equal: whether every output had the oracle's bits.
-        instructions: None where they cannot be counted.
-        cycles: clock cycles, where the emulator knows them.
+        instructions: of a call of step; None where they cannot be counted.
+        next_instructions: of a call of NAME_next; None where there is none.
+        cycles: clock cycles of a call of step, counted or estimated; None where neither is possible.
         stack: bytes that a step was seen to use below its caller's frame.
         stack_bound: the most that it can use, from the compiler's frames and calls; None where they are not known.
         profile: instructions of a step by function, in the mean, the largest first.
@@ -95,6 +99,7 @@ class TargetMeasurement:
     equal: bool
     failed_step: int
     instructions: Instructions | None
+    next_instructions: Instructions | None
     cycles: Cycles | None
     footprint: Footprint
     stack: int
@@ -149,14 +154,16 @@ def measure(
             raise VerificationError(f"the self-test does not end on {board.name}: {text.strip()[:200]}")
         counts = read_counts(here / "count.out")
         steps = max(1, len(counts.regions))
+        of_steps, of_next = apart(program, counts.regions)
         lines = lines_of_ops(program, files[f"{program.name}.c"])
         ops = by_op(counts.sites, lines, f"{program.name}.c", image, board.addr2line)
         return TargetMeasurement(
             board.name,
             words["selftest"] == "0",
             int(words["selftest"]),
-            _instructions(counts.regions),
-            _cycles(board, counts.cycles),
+            of_call(of_steps),
+            of_call(of_next),
+            cycles_of(board, apart(program, counts.cycles)[0]),
             footprint(program, symbols),
             int(words["stack"]),
             stack_bound(here, f"{program.name}_step", board.machine == "avr"),
@@ -254,7 +261,8 @@ def build_image(
     link = board.linking(str(FIRMWARE / board.script))
     link += ["-Wl,--defsym=board_ram_end=__heap_start"] if board.machine == "avr" else []
     image = here / "image.elf"
-    linked = ["-Wl,--gc-sections", f"-Wl,--wrap={n}_step", *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
+    wrapped = [f"-Wl,--wrap={n}_{f}" for f in ("step", *(["next"] if program.continues else []))]
+    linked = ["-Wl,--gc-sections", *wrapped, *own, f"{n}.o", f"{n}_selftest.o", *board.libraries]
     build_by([*common, "-O1", "-std=gnu99", *link, *linked, "-o", str(image)], here, "linking")
     return image
 
@@ -271,14 +279,23 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
 def _wrapper(program: Program) -> str:
     n, returns = program.name, program.returns
     ports = [*(("const ", p) for p in program.inputs), *(("", p) for p in program.outputs)]
-    return WRAP.format(
-        name=n,
-        result="int" if returns else "void",
-        parameters=", ".join([f"{n}_t *s", *(f"{const}{p.format.ctype} *a{k}" for k, (const, p) in enumerate(ports))]),
-        arguments=", ".join(["s", *(f"a{k}" for k in range(len(ports)))]),
-        declare="int result;" if returns else "",
-        assign="result = " if returns else "",
-        give="return result;" if returns else "",
+    outputs = [f"{p.format.ctype} *a{k}" for k, p in enumerate(program.outputs)]
+    given = {"parameters": ", ".join([f"{n}_t *s", *outputs])}
+    given["arguments"] = ", ".join(["s", *(f"a{k}" for k in range(len(outputs)))])
+    wrap_next = WRAP_NEXT.format(name=n, **given) if program.continues else ""
+    return (
+        WRAP.format(
+            name=n,
+            result="int" if returns else "void",
+            parameters=", ".join(
+                [f"{n}_t *s", *(f"{const}{p.format.ctype} *a{k}" for k, (const, p) in enumerate(ports))]
+            ),
+            arguments=", ".join(["s", *(f"a{k}" for k in range(len(ports)))]),
+            declare="int result;" if returns else "",
+            assign="result = " if returns else "",
+            give="return result;" if returns else "",
+        )
+        + wrap_next
     )
 
 
@@ -331,19 +348,6 @@ def _symbols(board: Board, image: Path) -> dict[str, Symbol]:
         if len(words) == 7 and words[3] in ("FUNC", "OBJECT") and words[4]:
             symbols[words[0]] = Symbol(words[0], int(words[1], 16), int(words[4], 16), words[3] == "FUNC")
     return symbols
-
-
-def _instructions(regions: Sequence[int]) -> Instructions | None:
-    return Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None
-
-
-def _cycles(board: Board, counts: Sequence[int]) -> Cycles | None:
-    """Counted by the emulator, or added up from its core's table."""
-    if not counts:
-        return None
-    if not board.core:
-        return Cycles.of(board.name, counts)
-    return Cycles.of(board.core, counts, estimate=True, assumes=find_pipeline(board.core).source)
 
 
 def _costs(board: Board, image: Path) -> str:

@@ -311,6 +311,7 @@ def _driver(program: Program) -> str:
     now = ", ".join(f"now{k}" for k, _ in outputs)
     call = f"{program.name}_step(&s, {', '.join(frame)}, {now})"
     counted = f"wrote = {call}; wrong += wrote != ({_due(program)});"
+    counted = _step_by_step(program, frame, counted) if program.continues else counted
     stores = " ".join(_store(program, k, p) for k, p in outputs)
     flush = f"while ((wrote = {program.name}_flush(&s, {now})) != 0) {{ {stores} }}" if program.flush else ""
     return DRIVER.format(
@@ -325,6 +326,16 @@ def _driver(program: Program) -> str:
         blob=blob_length(program),
         digest=" ".join(c_digest(program)),
     )
+
+
+def _step_by_step(program: Program, frame: list[str], counted: str) -> str:
+    """C that takes the answer of every other window of a lane one value a call."""
+    ports, n = list(enumerate(program.outputs)), program.name
+    at = ", ".join(f"now{k} + i * {p.size // p.ticks}" for k, p in ports)
+    left = f"wrote = {n}_step(&s, {', '.join([*frame, *['0' for _ in ports]])}); wrong += wrote != ({_due(program)});"
+    steps, again = program.outputs[0].ticks, ", ".join(f"now{k}" for k, _ in ports)
+    rest = f"int i = 0; while (i < {steps} && {n}_next(&s, {at})) {{ i++; }} wrong += i < {steps} || {n}_next(&s, {again});"
+    return f"if ((t / {program.window} + lane) % 2) {{ {left} if (wrote) {{ {rest} }} }} else {{ {counted} }}"
 
 
 def _store(program: Program, k: int, port: Port) -> str:

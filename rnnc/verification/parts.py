@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnc.backend.emit import Golden, emit
 from rnnc.backend.lower import lower
-from rnnc.backend.parts import PARTS, Part
+from rnnc.backend.parts import PARTS, TargetPart
 from rnnc.backend.program import Program
 from rnnc.errors import BudgetError, MissingTool, NoRoom, Refused, UsageError, VerificationError
 from rnnc.qnet import QNet
@@ -29,7 +29,7 @@ class OnPart:
         known: bytes of flash and RAM without code and stack.
     """
 
-    part: Part
+    part: TargetPart
     rate: float | None
     measured: TargetMeasurement | None
     missing: str
@@ -99,19 +99,19 @@ def _percent(share: float) -> float:
     return float(f"{100 * share:.3g}")
 
 
-def find_part(name: str) -> Part:
+def find_part(name: str) -> TargetPart:
     """The part of that name; raises UsageError where there is none."""
     if name not in PARTS:
         raise UsageError(f"{name!r} is no part", hint="`rnnc parts` lists those that --target takes.")
     return PARTS[name]
 
 
-def part_board(part: Part) -> Board:
+def part_board(part: TargetPart) -> Board:
     """The board of its target, with the cycles of its core; those of AVR come from its simulator."""
     return replace(find_board(part.target), core="" if part.core == "AVR" else part.core)
 
 
-def on_part(program: Program, files: Mapping[str, str], part: Part, rate: float | None = None) -> OnPart:
+def on_part(program: Program, files: Mapping[str, str], part: TargetPart, rate: float | None = None) -> OnPart:
     """Run a package's self-test on the emulator of a part's core.
 
     Args:

@@ -42,13 +42,13 @@ class Pipeline:
         core: its name.
         source: where the figures are from, and what they assume.
         costs: of the instructions whose mnemonic a pattern matches from its begin; the first that does; others take 1.
-        taken: cycles more of a branch behind which another instruction comes than the next, by pattern likewise.
+        branches: cycles more of a branch behind which another instruction comes than the next, by pattern likewise.
     """
 
     core: str
     source: str
     costs: tuple[tuple[str, Cost], ...]
-    taken: tuple[tuple[str, int], ...]
+    branches: tuple[tuple[str, int], ...]
 
     def cycles(self, instruction: Instruction) -> int:
         """Of an instruction that does not branch."""
@@ -57,7 +57,7 @@ class Pipeline:
 
     def more(self, instruction: Instruction) -> int:
         """Cycles more where it branches."""
-        return next((c for pattern, c in self.taken if re.match(pattern, instruction.mnemonic)), 0)
+        return next((c for pattern, c in self.branches if re.match(pattern, instruction.mnemonic)), 0)
 
 
 def registers(instruction: Instruction) -> int:

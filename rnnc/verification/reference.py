@@ -20,6 +20,10 @@ from rnnc.net import Array, Net, Output
 from rnnc.quantization.calibrate import Sequences
 from rnnc.verification.session import Session
 
+SUMMED_STEPS = 16
+"""Of a file that sums over time, pieces of so many steps are compared where it leaves the length of a sequence open."""
+STEADY = 1e-5
+"""What the frames that follow may change, in parts of the largest value, where such a file's answer is compared."""
 PREFIX_POINTS = 64
 """At least so many points of a *last* output are compared where each needs a run of its own."""
 
@@ -93,7 +97,7 @@ class _ReferenceRun:
     def run(self, sequences: Sequences) -> Reference:
         session, net = self.session, self.session.net
         chained = session.pairs is not None and not net.window
-        piece = net.window or session.fixed_time or 0
+        piece = net.window or session.fixed_time or SUMMED_STEPS * net.summed
         lengths = [len(s) for s in next(iter(sequences.values()))]
         cuts = _cuts(net, lengths, piece, chained)
         if not cuts:
@@ -105,6 +109,8 @@ class _ReferenceRun:
             steps = {name: np.stack([cut[name][i] for i in group], 1) for name in cut}
             if net.window:
                 self._windows(group, steps)
+            elif net.summed and not chained:
+                self._newest(group, steps)
             elif chained and (piece or has_last):
                 self._chain(group, steps, piece or 1)
             else:
@@ -131,6 +137,31 @@ class _ReferenceRun:
             results = self.session.run({name: s[:end] for name, s in steps.items()}) if last else {}
             for o in last:
                 self._note(o, results[o.name], group, 0, self._ticks(o, end))
+
+    def _newest(self, group: Sequence[int], steps: Mapping[str, Array]) -> None:
+        """Answers to the newest frame: where frames follow, sums over all of them lose what the first ones gave.
+
+        A file of a fixed length gets zeros for the frames that follow; its answer counts where they change nothing.
+        """
+        net, fixed = self.session.net, self.session.fixed_time
+        length = len(next(iter(steps.values())))
+        whole = self.session.run(steps) if fixed else {}
+        for end in range(1, length + 1):
+            shown = {
+                name: np.concatenate([s[:end], np.zeros_like(s[end:] if fixed else s[:0])]) for name, s in steps.items()
+            }
+            results = self.session.run(shown)
+            for o in net.outputs:
+                after = self._ticks(o, end)
+                if after == self._ticks(o, end - 1) or (o.kind == "last" and fixed and end < length):
+                    continue
+                ticks = None if o.kind == "last" else self._ticks(o, length if fixed else end)
+                row = -1 if ticks is None else after - 1
+                values = self.session.unpack(o.name, results[o.name], ticks)[row]
+                again = self.session.unpack(o.name, whole[o.name], ticks)[row] if fixed else values
+                if np.all(np.isfinite(values)) and np.abs(again - values).max() <= STEADY * np.abs(values).max():
+                    for lane, i in enumerate(dict.fromkeys(group)):
+                        self.points[o.name].add(i, after - 1, values[lane])
 
     def _chain(self, group: Sequence[int], steps: Mapping[str, Array], size: int) -> None:
         """``size`` steps at a time, each run from the state that the one before left."""
@@ -205,6 +236,8 @@ def _use(net: Net, sequences: int, steps: int, piece: int) -> str:
     """The use of the network that is compared, in words; ``piece``: the steps after which the file ends."""
     if net.window:
         return f"windows of {net.window} every {net.every}"
+    if net.summed:
+        return f"pieces of {piece} from reset, where the file's sums over time can be trusted"
     if piece:
         return f"pieces of {piece} from reset; going on past them is not compared: the file cannot run past {piece}"
     return f"one stream of {steps} steps" if sequences == 1 else f"{sequences} streams of {steps} steps in all"

@@ -13,6 +13,7 @@ from tests.support import bands
 from tests.support.control_forms import control
 from tests.support.graphs import Builder
 from tests.support.recurrent import DEFAULT, Layer, layer, model
+from tests.support.sums import forms as summed
 from tests.support.supported import Form
 from tests.support.unrolled import forms as unrolled
 
@@ -336,11 +337,9 @@ def comparisons() -> list[Form]:
     def where(b: Builder) -> str:
         return b.op("Where", b.op("Greater", "x", b.const(0.0)), "x", b.op("Neg", "x"))
 
-    forms = []
-    for name in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"):
-        forms.append(over_frames(name, "with a constant", node(name, 0.5)))
+    orders = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
     return [
-        *forms,
+        *(over_frames(name, "with a constant", node(name, 0.5)) for name in orders),
         over_frames("Greater", "of two computed tensors", lambda b: b.op("Greater", "x", b.op("Tanh", "x"))),
         over_frames("Not", "", lambda b: b.op("Not", b.op("Greater", "x", b.const(0.0)))),
         *(over_frames(name, "", logic(name)) for name in ("And", "Or", "Xor")),
@@ -397,4 +396,5 @@ SECTIONS: Sequence[tuple[str, Callable[[], list[Form]]]] = (
     ("Moving elements", shapes),
     ("Loops, states and other domains", control),
     ("Unrolled loops", unrolled),
+    ("Linear recurrences written as sums", summed),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rnnc.errors import RnncError
 from rnnc.frontend.read.load import load
@@ -23,6 +25,13 @@ quoted as it is told. Opsets 7 to 23 are read. Shape arithmetic, constants and `
 
 Words: *last* is an output that a step gives for the sequence so far, *window* one that comes once for a whole window of frames,
 *late* how many steps an output is behind its input.
+"""
+KERAS = Path(__file__).with_name("keras.json")
+KERAS_INTRODUCTION = """## Keras
+
+Layers and stacks of Keras, exported with `model.export(format="onnx")`, compiled with calibration data of their own and
+compared with what Keras itself gives for other sequences (`tools/keras_layers.py`; {versions}; {date}). *dB* is how near the
+integers come to Keras's own output; onnxruntime on the exported files comes within {least:.0f} dB or nearer.
 """
 ENDING = """## Refused where nothing above applies
 
@@ -70,11 +79,29 @@ def _told(net: Net) -> str:
     return "; ".join(parts)
 
 
+def keras_rows() -> str:
+    """What tools/keras_layers.py measured, as a section."""
+    found = json.loads(KERAS.read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    least = min(row["onnxruntime_db"] for row in found["rows"].values() if "onnxruntime_db" in row)
+    lines = [
+        KERAS_INTRODUCTION.format(versions=versions, date=found["date"], least=least),
+        "| layers | options | output | dB |",
+        "|---|---|---|---|",
+    ]
+    for name, row in found["rows"].items():
+        hint = re.sub(r"unk__\d+", "AXIS", row.get("refused", ""))
+        result = f"refused: {hint} | " if hint else f"{row['kind']} | {row['keras_db']:.1f}"
+        lines.append(f"| {name} | {row['options']} | {result} |")
+    return "\n".join(lines) + "\n"
+
+
 def page(sections: Sequence[tuple[str, Callable[[], list[Form]]]]) -> str:
     """docs/supported.md of these sections."""
     parts = [INTRODUCTION]
     for title, forms in sections:
         rows = "\n".join(form.row() for form in forms())
         parts.append(f"## {title}\n\n| operator | form | compiled as |\n|---|---|---|\n{rows}\n")
+    parts.append(keras_rows())
     rows = "\n".join(f"| {op_type} | {what} | {hint} |" for op_type, (what, hint) in sorted(ADVICE.items()))
     return "\n".join(parts) + "\n" + ENDING + rows + "\n"

@@ -52,3 +52,18 @@ def test_what_runs_when_the_window_is_full(kind: str, board: str) -> None:
     measured = measure(program, files, BOARDS[board])
     assert measured.equal and measured.instructions
     assert measured.instructions.most > 2 * measured.instructions.median, "the T-th call does it all"
+
+
+@pytest.mark.target
+@pytest.mark.parametrize("board", [BOARD, "avr"])
+@pytest.mark.parametrize("kind", ["autoencoder", "decoder_of_the_end"])
+def test_an_answer_one_value_a_call(kind: str, board: str) -> None:
+    """NAME_next gives the bits that step gives at once, and no call of it takes longer than its share."""
+    need(board)
+    net = imported(KINDS[kind](), window=T)
+    program, files = package(quantized(net, sequence(net, steps=STEPS)), target=board, steps=4 * T)
+    measured = measure(program, files, BOARDS[board])
+    assert program.continues and measured.equal
+    assert measured.instructions and measured.next_instructions
+    at_once, share = measured.instructions.most, measured.next_instructions.most
+    assert T * measured.next_instructions.median < at_once and 4 * share < at_once

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from os.path import normpath
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from rnnc.backend.emit.step import (
     flush_head,
     folded_function,
     initial_lines,
+    next_head,
     start_of_window,
     step_functions,
     step_head,
@@ -162,6 +164,8 @@ def _header(program: Program) -> dict[str, Any]:
         "overlap_comment": overlap_comment(program),
         "flush_comment": _flush_comment(program),
         "flush_prototype": flush_head(program) if program.flush else "",
+        "next_comment": _next_comment(program) if program.continues else "",
+        "next_prototype": next_head(program) if program.continues else "",
         "usage": usage(program),
     }
 
@@ -191,6 +195,18 @@ def _step_comment(program: Program) -> str:
     if last:
         text += f" {', '.join(last)}: what the network would answer if the sequence ended now."
     return text
+
+
+def _next_comment(program: Program) -> str:
+    steps, (frame, late) = program.outputs[0].ticks, program.macs_by_call
+    null = " and ".join(p.c_name for p in program.outputs)
+    text = (
+        f"Writes the next of the {steps} values of an answer and returns 1; returns 0 when all are given. {program.name}_step "
+        f"leaves the answer to it, and returns 1 after the last frame, where it is given a null pointer for {null}. "
+        f"A call takes {late:,} multiply-accumulates, one of {program.name}_step then {frame:,}; the whole answer at once "
+        f"takes {frame + program.drain_steps * late:,}."
+    )
+    return "\n * ".join(wrap(text, 120))
 
 
 def _overlap_comment(overlap: Overlap) -> str:
@@ -316,9 +332,31 @@ def _selftest_calls(program: Program, steps: int) -> dict[str, Any]:
         for p in program.inputs
     ]
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
+    if program.continues:
+        return {"calls": _step_by_step(program, inputs, step), "last": str(steps)}
     if not program.flush:
         return {"calls": [f"wrote = {step};" if program.returns else f"{step};"], "last": str(steps)}
     calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
     flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
     calls = [f"if (step < {steps}) {{", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
     return {"calls": calls, "last": str(steps + program.drain_steps)}
+
+
+def _step_by_step(program: Program, inputs: list[str], step: str) -> list[str]:
+    """Lines of the self-test that take the answer of every other window one value a call."""
+    first = [p.c_name for p in program.outputs]
+    at = [f"&{p.c_name}[k * {p.size // p.ticks}]" for p in program.outputs]
+    left = f"{program.name}_step({', '.join(['s', *inputs, *['0'] * len(at)])})"
+    return [
+        f"if (step / {program.window} % 2 == 0) {{",
+        f"    wrote = {step};",
+        f"}} else if ((wrote = {left}) != 0) {{",
+        "    int k = 0;",
+        f"    while (k < {program.outputs[0].ticks} && {program.name}_next({', '.join(['s', *at])})) {{",
+        "        k++;",
+        "    }",
+        f"    if (k < {program.outputs[0].ticks} || {program.name}_next({', '.join(['s', *first])})) {{",
+        "        return step + 1;",
+        "    }",
+        "}",
+    ]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.guards import Always, Both, Due, Guard, Tail
 from rnnc.backend.memory import WORK_TYPE
+from rnnc.backend.nests import nests
 from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace, Strided
-from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region, nests
+from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
 
 WIDTH = 116
 TURNS = ("i", "k")

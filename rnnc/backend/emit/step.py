@@ -32,7 +32,8 @@ def step_functions(program: Program) -> list[CFunction]:
         step = CFunction(step_head(program), tuple(step_lines(program, program.overlap)))
         return [tick, _window_step(program, _window_head(program)), step]
     if program.window:
-        return [tick, _window_step(program, step_head(program))]
+        step = _window_step(program, step_head(program))
+        return [tick, step, *([_next(program)] if program.continues else [])]
     return [tick, _stream_step(program), _flush(program)]
 
 
@@ -63,9 +64,19 @@ def flush_head(program: Program) -> str:
     return f"int {program.name}_flush({', '.join(args)})"
 
 
+def next_head(program: Program) -> str:
+    """The prototype of NAME_next."""
+    args = [f"{program.name}_t *s"]
+    args += [f"{p.format.ctype} {p.c_name}[{_length(program, p)} / {p.ticks}]" for p in program.outputs]
+    return f"int {program.name}_next({', '.join(args)})"
+
+
+def _length(program: Program, port: Port) -> str:
+    return f"{program.name}_{port.c_name}_LEN".upper()
+
+
 def _parameter(program: Program, port: Port, const: bool = False) -> str:
-    length = f"{program.name}_{port.c_name}_LEN".upper()
-    return f"{'const ' if const else ''}{port.format.ctype} {port.c_name}[{length}]"
+    return f"{'const ' if const else ''}{port.format.ctype} {port.c_name}[{_length(program, port)}]"
 
 
 def _work(program: Program) -> list[str]:
@@ -159,13 +170,39 @@ def _window_step(program: Program, head: str) -> CFunction:
     several = [p for p in program.outputs if p.ticks]
     lines = ["uint16_t k;"] if program.drain_steps else []
     lines += _counts(program, several)
+    if program.continues:
+        lines += [f"if ({frames} >= {program.window}) {{ /* what is left of an answer is given up */"]
+        lines += [f"    {program.name}_reset(s);", "}"]
     lines += [f"(void){_tick(program, live=True)};"]
     lines += [f"{frames}++;", f"if ({frames} < {program.window}) {{", "    return 0;", "}"]
+    if program.continues:
+        later = " || ".join(f"!{p.c_name}" for p in program.outputs)
+        lines += [f"if ({later}) {{", "    return 1;", "}"]
     if program.drain_steps:
         lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
         lines += [*(f"    {line}" for line in _past_the_end(program, several)), "}"]
     lines += [f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);", "return 1;"]
     return CFunction(head, tuple(lines))
+
+
+def _next(program: Program) -> CFunction:
+    """A step past the last frame of a window, if the answer is left to it: until it writes the next value of each output."""
+    assert program.frames is not None
+    frames = f"s->{program.frames.c_name}"
+    lines = [
+        f"if ({frames} < {program.window}) {{",
+        "    return 0;",
+        "}",
+        f"while ({frames} < {program.window + program.drain_steps}) {{",
+        f"    {frames}++;",
+        f"    if ({_tick(program, live=False, outputs=[p.c_name for p in program.outputs])}) {{",
+        "        return 1;",
+        "    }",
+        "}",
+        f"{program.name}_reset(s);",
+        "return 0;",
+    ]
+    return CFunction(next_head(program), tuple(lines))
 
 
 def _counts(program: Program, several: Sequence[Port]) -> list[str]:

@@ -23,12 +23,30 @@ def usage(program: Program) -> list[str]:
     body = _call("if", step, program.returns, _new(program))
     lines += [f"    {line}" for line in (_until_the_end(program, frames, step, body) if net.restarts else body)]
     lines.append("}")
+    if program.continues:
+        lines += ["", *_step_by_step(program)]
     if program.flush and not net.restarts:
         lines += ["", "void on_end(void) // of the sequence: what the network still owes", "{"]
         lines += [f"    {_array(program, p)};" for p in program.outputs]
         lines += [f"    {line}" for line in [*_flushed(program), f"{n}_reset(&s);"]]
         lines.append("}")
     return lines
+
+
+def _step_by_step(program: Program) -> list[str]:
+    """The same with the answer of a window one value a call, each about as long as a step."""
+    n, inputs, outputs = program.name, [p.c_name for p in program.inputs], [p.c_name for p in program.outputs]
+    arrays = [f"{p.format.ctype} {p.c_name}[{f'{n}_{p.c_name}_LEN'.upper()} / {p.ticks}]" for p in program.outputs]
+    body = _call("while", f"{n}_next({', '.join(['&s', *outputs])})", True, f"{', '.join(outputs)}: the next value")
+    return [
+        *_signature("on_frame_step_by_step", [f"const {_array(program, p)}" for p in program.inputs]),
+        "{",
+        f"    if ({n}_step({', '.join(['&s', *inputs, *['0'] * len(outputs)])})) {{",
+        *(f"        {array};" for array in arrays),
+        *(f"        {line}" for line in body),
+        "    }",
+        "}",
+    ]
 
 
 def going_on(program: Program) -> list[str]:

@@ -23,7 +23,7 @@ PASSING = (*FIRST_ONLY, "Add", "Where")
 
 
 def finite_masks(graph: Graph) -> Graph:
-    """The graph whose masks are finite numbers; raises Refused where a constant that is no mask is infinite."""
+    """The graph whose masks are finite numbers."""
     constants, shapes = dict(graph.constants), dict(graph.shapes)
     producers = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs if name}
     nodes = [_finite_bodies(node) for node in graph.nodes]
@@ -44,7 +44,6 @@ def finite_masks(graph: Graph) -> Graph:
                 inputs[k] = f"{node.outputs[0]}.mask.{k}"
                 constants[inputs[k]], shapes[inputs[k]] = np.maximum(array, array.dtype.type(MASKED)), array.shape
         nodes[at] = replace(node, inputs=tuple(inputs))
-    _check_finite(graph.file, constants, {n for node in nodes for n in node.inputs})
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
 
 
@@ -53,11 +52,14 @@ def _finite_bodies(node: Node) -> Node:
     return replace(node, attributes={**node.attributes, **bodies})
 
 
-def _check_finite(file: str, constants: dict[str, np.ndarray], used: set[str]) -> None:
-    for name, array in constants.items():
+def check_finite(graph: Graph) -> None:
+    """Raise Refused where a constant is infinite: one that masks neither a softmax nor what was recognised without it."""
+    used = {name for node in graph.nodes for name in node.inputs}
+    for name, array in graph.constants.items():
         if name in used and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise Refused(
-                "it holds infinite numbers, and masks no softmax",
-                where=f"{file}: constant {name!r}",
-                hint="The training diverged, or the file is damaged: check the weights.",
+                "it holds infinite numbers",
+                where=f"{graph.file}: weight {name!r}",
+                hint="Masks may, before a softmax and of later steps of a decaying sum. In weights: the training diverged, or "
+                "the file is damaged; check the weights.",
             )

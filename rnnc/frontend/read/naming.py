@@ -11,7 +11,21 @@ MARKERS = (BEFORE | AFTER) | {"in", "out", "input", "output", "identity", "final
 audio_in and audio_out are no loop, nor are x and next_x."""
 STATE_WORDS = {
     *("h", "c", "s", "hx", "cx", "hn", "cn", "hidden", "cell", "state", "states", "rnn", "gru", "lstm", "recurrent"),
-    *("memory", "mem", "carry", "context", "ctx", "cache", "caches", "buffer", "buf", "history", "hist"),
+    *(
+        "memory",
+        "mem",
+        "carry",
+        "context",
+        "ctx",
+        "cache",
+        "caches",
+        "buffer",
+        "buf",
+        "ring",
+        "fifo",
+        "history",
+        "hist",
+    ),
 }
 NUMBERED = re.compile(r"^([a-z])(?:0|n|t|p)$")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 """Element types of ONNX that hold real numbers."""
-SINGLE = 1
+SINGLE, BOOL = 1, 9
 INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
 """Those that hold integers."""
 TYPED = ("to", "dtype")
@@ -42,19 +42,42 @@ def to_single(model: ModelProto) -> str:
 
 
 def real_inputs(model: ModelProto) -> list[str]:
-    """Make the inputs of integers that the graph does nothing with but cast to float32 inputs of it, in place; their names."""
+    """Make the inputs of integers that the graph does nothing with but cast to float32 inputs of it, in place; their names.
+
+    Those of truth values become numbers too: what is not 0 is true.
+    """
     graph = model.graph
     readers: dict[str, list[NodeProto | None]] = {o.name: [None] for o in graph.output}
     for inner in subgraphs(graph, ""):
         for node in inner.node:
             for name in node.input:
                 readers.setdefault(name, []).append(node if inner is graph else None)
-    changed = []
+    changed = _real_truths(model)
     for value in graph.input:
         nodes = readers.get(value.name, [])
         if value.type.tensor_type.elem_type in INTEGERS and nodes and all(map(_makes_single, nodes)):
             value.type.tensor_type.elem_type = SINGLE
             changed.append(value.name)
+    return changed
+
+
+def _real_truths(model: ModelProto) -> list[str]:
+    """Make the inputs that are truth values numbers, which the graph compares with 0 first; their names."""
+    from onnx import helper
+
+    graph, changed = model.graph, list[str]()
+    inner = {name for g in subgraphs(graph, "") if g is not graph for node in g.node for name in node.input}
+    results = {o.name for o in graph.output}
+    for value in graph.input:
+        if value.type.tensor_type.elem_type != BOOL or value.name in inner | results:
+            continue
+        value.type.tensor_type.elem_type = SINGLE
+        truth = f"{value.name}:truth"
+        for node in graph.node:
+            for i, name in enumerate(node.input):
+                node.input[i] = truth if name == value.name else name
+        graph.node.insert(0, helper.make_node("Cast", [value.name], [truth], name=truth, to=BOOL))
+        changed.append(value.name)
     return changed
 
 

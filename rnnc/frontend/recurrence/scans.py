@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import fold_constants, measure
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, enclose, reached
+from rnnc.frontend.rewrite.patterns import Build, Term, op
 from rnnc.frontend.rewrite.rules import canonical
-from rnnc.tracing import Graph, Node
+from rnnc.tracing import Graph, Node, Tensor
 
 
 def complete(editor: Editor, node: Node) -> Node:
@@ -42,6 +44,52 @@ def complete(editor: Editor, node: Node) -> Node:
     body = canonical(measure(inside, _outside(editor, inside), shapes))
     _set_shapes(editor, node, body, count, axes)
     return replace(node, attributes={**node.attributes, "body": body})
+
+
+def scan_over(
+    build: Build,
+    axis: int,
+    sequences: Sequence[str],
+    start: NDArray[np.float64],
+    step: Callable[[Term, Sequence[Term]], tuple[Term, Term]],
+) -> str:
+    """Add a Scan of one state to what is built; returns what it stacks up on the axis over which it scans.
+
+    Args:
+        sequences: tensors with that axis, and constants: of those that have no more than one step, each step gets all.
+        start: the state at first, in its shape.
+        step: from the state and a frame of each sequence to the new state and the result.
+    """
+    editor, fed, inputs, frames = build.editor, list[str](), list[Tensor](), list[Term]()
+    state = Tensor(editor.fresh("state"), start.shape, "float32")
+    editor.shapes[state.name] = state.shape
+    for name in sequences:
+        shape, array = editor.shape(name) or (), editor.constant(name)
+        if array is None:
+            fed.append(name)
+            inputs.append(Tensor(editor.fresh("frame"), (*shape[:axis], *shape[axis + 1 :]), "float32"))
+            editor.shapes[inputs[-1].name] = inputs[-1].shape
+            frames.append(Term(name=inputs[-1].name))
+        else:
+            own = axis - (start.ndim + 1 - array.ndim)
+            frames.append(Term(name=editor.add_constant(np.squeeze(array, own) if own >= 0 else array)))
+    inside = Build(editor, build.node)
+    new, result = step(Term(name=state.name), frames)
+    names = [inside.tensor(new), inside.tensor(result)]
+    if names[1] == names[0]:
+        names[1] = inside.tensor(op("Identity", Term(name=names[0])))
+    outputs = tuple(Tensor(name, editor.shape(name) or (), "float32") for name in names)
+    body = Graph("body", tuple(inside.nodes), (state, *inputs), outputs, {}, {}, editor.graph.opset)
+    attributes = {
+        "body": body,
+        "num_scan_inputs": len(fed),
+        "scan_input_axes": [axis] * len(fed),
+        "scan_output_axes": [axis],
+    }
+    results = (editor.fresh("final"), editor.fresh("stacked"))
+    initial = editor.add_constant(start.astype(np.float32))
+    build.nodes.append(complete(editor, Node(build.label, "Scan", "", (initial, *fed), results, attributes)))
+    return results[1]
 
 
 def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple[Node, Graph]:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from functools import reduce
 
+import numpy as np
+
 from rnnc.frontend.rewrite import convolutions, layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
@@ -58,6 +60,16 @@ def share(editor: Editor, node: Node) -> bool:
         return False
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     return put(editor, node, x / op("Max", op("ReduceL1", x, [axis], keepdims=1), TINY))
+
+
+def triangle(editor: Editor, node: Node) -> bool:
+    """Trilu as a product with ones and zeros."""
+    shape, k = editor.shape(node.inputs[0]), editor.constant(node.inputs[1]) if len(node.inputs) > 1 else np.zeros(1)
+    if shape is None or k is None:
+        return False
+    ones, offset = np.ones(shape[-2:], np.float32), int(np.ravel(k)[0])
+    mask = np.triu(ones, offset) if node.attributes.get("upper", 1) else np.tril(ones, offset)
+    return put(editor, node, tensor(node.inputs[0]) * mask)
 
 
 def global_mean(editor: Editor, node: Node) -> bool:
@@ -124,6 +136,7 @@ RULES = (
     *ARITHMETIC,
     *layers.ABSORBED,
     rule("sum of softmax times values = SoftmaxPool", pooling.softmax_pool, "ReduceSum"),
+    rule("Trilu = product with a mask", triangle, "Trilu"),
     rule("GlobalAveragePool = ReduceMean", global_mean, "GlobalAveragePool"),
     rule("LpNormalization = quotient", share, "LpNormalization"),
     rule("two operands at a time", chain, "Sum", "Mean", "Max", "Min"),

@@ -28,6 +28,7 @@ def finish(
     window: int = 0,
     hop: int = 0,
     length: int = 0,
+    summed: bool = False,
 ) -> Net:
     """Build the net.
 
@@ -35,7 +36,7 @@ def finish(
         sizes: elements of each value.
         steps: how many steps the sequence of the graph has.
         where: the file, for messages.
-        window, hop, length: as in ``Net``.
+        window, hop, length, summed: as in ``Net``.
 
     Raises Refused where values of unlike rate meet.
     """
@@ -47,7 +48,7 @@ def finish(
     for op in merged:
         aligner.add(op)
     shown = [aligner.of_window(o) for o in aligner.outputs(outputs)] if window else aligner.outputs(outputs)
-    return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window, hop, length)
+    return Net(name, tuple(inputs), tuple(aligner.ops), tuple(shown), tuple(feedback), window, hop, length, summed)
 
 
 def needed(ops: Sequence[Op], results: set[str]) -> list[Op]:

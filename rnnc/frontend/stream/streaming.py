@@ -14,9 +14,12 @@ import numpy as np
 
 from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
 from rnnc.frontend.read.fold import complete_shapes
+from rnnc.frontend.read.masks import check_finite
+from rnnc.frontend.read.naming import related
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.recurrence.forward import forward_only, without_lengths
 from rnnc.frontend.recurrence.loops import unloop
+from rnnc.frontend.recurrence.sums import linear_recurrences
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.rules import canonical
@@ -123,6 +126,13 @@ def _timeless(options: Options) -> frozenset[str]:
     return frozenset(name for name, axis in options.time_axis.items() if axis is None)
 
 
+def _kept(graph: Graph, options: Options) -> frozenset[str]:
+    """The inputs that are states by what the user says, or by name and shape: their axes are bands or heads, and not time."""
+    named = {t.name for t in graph.inputs for o in graph.outputs if o.shape == t.shape and related(t.name, o.name)}
+    said = {name for name, output in options.states.items() if output != "none"}
+    return frozenset(named | said) - {name for name, output in options.states.items() if output == "none"}
+
+
 def _check_inputs(graph: Graph, states: States) -> None:
     """Refuse a graph of states alone: nothing tells it when a step comes, or how many there are."""
     fed = [t.name for t in graph.inputs if t.name in states.initial | states.feedback]
@@ -155,8 +165,11 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = roll_up(complete_shapes(without_lengths(graph)), _timeless(options))
-    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))), _timeless(options))
+    graph = linear_recurrences(complete_shapes(without_lengths(graph)))
+    check_finite(graph)
+    timeless = _timeless(options) | _kept(graph, options)
+    graph = roll_up(graph, timeless)
+    graph = roll_up(canonical(complete_shapes(unloop(canonical(graph)))), timeless)
     graph = forward_only(graph) if options.window or options.hop else graph
     no_states = {name for name, output in options.states.items() if output == "none"}
     feeds = {name: outputs for name, outputs in possible_feeds(graph).items() if name not in no_states}

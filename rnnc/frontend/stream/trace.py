@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import rnnc.ops  # noqa: F401  registers the handlers
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import RECURRENT, fold
+from rnnc.frontend.recurrence.sums import SUMS
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.inside import along_frame, both_ways
@@ -379,6 +380,7 @@ class Trace:
             window=window,
             hop=self.parts.hop if window else 0,
             length=0 if graph.time else steps,
+            summed=any(r.rule == SUMS for r in graph.rewritings),
             where=graph.file,
         )
 

@@ -1,0 +1,46 @@
+"""What the emulators counted of each call, put into figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnc.backend.program import Program
+from rnnc.verification.boards import Board
+from rnnc.verification.cycles import Cycles
+from rnnc.verification.pipelines import find_pipeline
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Instructions of a step, over all steps of the self-test."""
+
+    least: int
+    median: int
+    most: int
+
+
+def apart(program: Program, regions: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The counts of step and of NAME_next, which the self-test calls for every other window, until it returns 0."""
+    if not program.continues:
+        return list(regions), []
+    window, values = program.window, program.outputs[0].ticks
+    calls = [*["step"] * 2 * window, *["next"] * (values + 1)]
+    kinds = [calls[k % len(calls)] for k in range(len(regions))]
+    steps, nexts = ([n for n, k in zip(regions, kinds, strict=True) if k == kind] for kind in ("step", "next"))
+    return steps, nexts
+
+
+def of_call(regions: Sequence[int]) -> Instructions | None:
+    return Instructions(min(regions), int(np.median(regions)), max(regions)) if regions else None
+
+
+def cycles_of(board: Board, counts: Sequence[int]) -> Cycles | None:
+    """Counted by the emulator, or added up from its core's table."""
+    if not counts:
+        return None
+    if not board.core:
+        return Cycles.of(board.name, counts)
+    return Cycles.of(board.core, counts, estimate=True, assumes=find_pipeline(board.core).source)
