@@ -121,8 +121,10 @@ def retained(b: Sums, form: str) -> str:
     """Retention, gated linear attention, Mamba-2 and mLSTM in two heads."""
     q, k, v, time = heads(b, "q", 4), heads(b, "k", 4, (0, 2, 3, 1)), heads(b, "v", N), b.fixed("time 2", np.asarray(2))
     until = np.tri(STEPS, dtype=bool)
-    if form == "gated":
-        a = b.op("CumSum", b.log_sigmoid(heads(b, "g", 4)), time)
+    if form in ("gated", "gated heads"):
+        gates = heads(b, "g", 4) if form == "gated" else b.op("Transpose", b.layer("g", 2), perm=[0, 2, 1])
+        a = b.op("CumSum", b.log_sigmoid(gates), time)
+        a = a if form == "gated" else b.op("Unsqueeze", a, b.fixed("last", [3]))
         k = b.op("Transpose", b.op("Mul", heads(b, "k", 4), b.inverse(a)), perm=[0, 1, 3, 2])
         weights = b.op("MatMul", b.op("Mul", q, b.op("Exp", a)), k)
         weights = b.op("Trilu", weights, b.fixed("diagonal", np.asarray(0)), upper=0)
@@ -159,6 +161,7 @@ FORMS: dict[str, Write] = {
     "gates, less their last sum": lambda b: decaying(b, "shifted"),
     "retention": lambda b: retained(b, "constant"),
     "gated linear attention": lambda b: retained(b, "gated"),
+    "the same, one gate a head": lambda b: retained(b, "gated heads"),
     "Mamba-2: differences of sums": lambda b: retained(b, "segments"),
     "mLSTM: differences of sums and a gate": lambda b: retained(b, "gates"),
 }

@@ -178,7 +178,7 @@ class Products:
         name, axes = self._squeezed(leaf.name)
         inner = self.behind_zero(name) if padded and not leaf.turned else None
         node = self.editor.producer(inner or name)
-        if node is None or not self._sums(node, axes) or (axes and (leaf.turned or padded)):
+        if node is None or not self._sums(node, axes) or (axes and leaf.turned):
             return None
         late = bool(node.attributes.get("exclusive", 0))
         back = bool(node.attributes.get("reverse", 0)) != leaf.turned
