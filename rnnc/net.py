@@ -322,15 +322,25 @@ class Net(NotebookText):
     def passed(self, value: str) -> list[str]:
         """A value and its copies: the outputs of ops that pass it on unchanged."""
         names = [value]
-        for op in self.ops:
-            if op.passes and op.inputs[0] in names:
-                names += op.outputs
+        for name in names:
+            names += [
+                n for k, i in self._uses.get(name, ()) if i == 0 and self.ops[k].passes for n in self.ops[k].outputs
+            ]
         return names
 
     def readers(self, value: str) -> list[tuple[Op, int]]:
         """The ops that compute with a value, each with the index of the input."""
-        names = self.passed(value)
-        return [(op, i) for op in self.ops if not op.passes for i, name in enumerate(op.inputs) if name in names]
+        uses = sorted(use for name in self.passed(value) for use in self._uses.get(name, ()))
+        return [(self.ops[k], i) for k, i in uses if not self.ops[k].passes]
+
+    @cached_property
+    def _uses(self) -> dict[str, list[tuple[int, int]]]:
+        """For each value, which ops read it, and as which input."""
+        uses: dict[str, list[tuple[int, int]]] = {}
+        for k, op in enumerate(self.ops):
+            for i, name in enumerate(op.inputs):
+                uses.setdefault(name, []).append((k, i))
+        return uses
 
     def states(self) -> list[State]:
         """Every state, in order."""

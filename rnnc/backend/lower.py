@@ -81,9 +81,16 @@ class _Lowering:
     tables: set[str] = field(default_factory=set)
     operands: set[OperandBytes] = field(default_factory=set)
     macs: int = 0
+    earlier: dict[str, int] = field(default_factory=dict)
+    """Parameter structs of each op."""
+    known: dict[str, ConstantArray] = field(default_factory=dict)
+    """The arrays by their symbols."""
     namer: Namer = field(init=False)
+    calls_of: dict[str, list[KernelCall]] = field(init=False)
+    """The kernel calls of each op."""
 
     def __post_init__(self) -> None:
+        self.calls_of = {op.name: op.calls() for op in self.qnet.ops}
         self.namer = Namer(self.name, RESERVED | (OF_WINDOWS if self.qnet.net.overlaps else frozenset()))
 
     def lower(self) -> Program:
@@ -101,7 +108,7 @@ class _Lowering:
         steps: list[tuple[Guard, Call | Copy]] = [
             (self._guard(op, call, guards), self._call(op, call, states, pool, guards.source(op)))
             for op in q.ops
-            for call in op.calls()
+            for call in self.calls_of[op.name]
         ]
         steps += [*copies, *self._feedback(states, pool, guards)]
         wrote = guards.wrote([o for o in q.outputs if o.ticks] or q.outputs)
@@ -136,7 +143,7 @@ class _Lowering:
             computed=tuple(
                 Computed(op.name, value, self._place(value, pool), guards.values[value])
                 for op in q.ops
-                if op.calls()
+                if self.calls_of[op.name]
                 for value in op.outputs
             ),
             overlap=overlap,
@@ -206,7 +213,7 @@ class _Lowering:
     @cached_property
     def _views(self) -> dict[str, str]:
         """Values that are others in the same memory: outputs of ops without calls."""
-        return {op.outputs[0]: op.inputs[0] for op in self.qnet.ops if not op.calls()}
+        return {op.outputs[0]: op.inputs[0] for op in self.qnet.ops if not self.calls_of[op.name]}
 
     def _root(self, value: str) -> str:
         """The value whose memory a value is."""
@@ -222,7 +229,7 @@ class _Lowering:
         """
         starts = [0]
         for op in self.qnet.ops:
-            starts.append(starts[-1] + max(1, len(op.calls())))
+            starts.append(starts[-1] + max(1, len(self.calls_of[op.name])))
         end = starts[-1]
         last = {self._root(name): starts[i + 1] - 1 for i, op in enumerate(self.qnet.ops) for name in op.inputs}
         last |= {
@@ -235,7 +242,7 @@ class _Lowering:
                 if name not in self.places and name not in self._views:
                     until = last.get(name, after - 1)
                     pool[name] = Request(name, POOLS[form.ctype], self.qnet.values[name].size, start, until)
-            for now, call in enumerate(op.calls(), start):
+            for now, call in enumerate(self.calls_of[op.name], start):
                 for s in map(self._scratch, call.scratch):
                     name = f"{op.name}.{s.name}"
                     if s.length:
@@ -308,7 +315,8 @@ class _Lowering:
         return scratch
 
     def _params(self, op: QOp, call: KernelCall) -> Params:
-        earlier = sum(p.op == op.name for p in self.params)
+        earlier = self.earlier.get(op.name, 0)
+        self.earlier[op.name] = earlier + 1
         symbol = f"{self.name}_{op.name}_p{earlier or ''}"
         for field_name, value, ctype in overflows(call.struct, call.fields):
             what = f"its {field_name.replace('_', ' ')}, {value:,}, does not fit in the C ({ctype})"
@@ -326,9 +334,8 @@ class _Lowering:
 
     def _constant(self, value: Constant | WeightRows | UnitRows) -> ConstantArray:
         symbol = f"{self.name}_{value.name}"
-        known = next((a for a in self.arrays if a.symbol == symbol), None)
-        if known:
-            return known
+        if symbol in self.known:
+            return self.known[symbol]
         t = self.target
         if isinstance(value, WeightRows):
             data = pack_weights(value, t.group, t.lanes, t.packing)
@@ -339,6 +346,7 @@ class _Lowering:
         else:
             array = ConstantArray(symbol, value.ctype, value.data, value.comment, value.role)
         self.arrays.append(array)
+        self.known[symbol] = array
         return array
 
     def _feedback(self, states: Mapping[str, StatePlace], pool: Pool, guards: Guards) -> list[tuple[Guard, Copy]]:

@@ -230,6 +230,8 @@ class Combination:
         for _ in range(SHIFT_MAX):
             worst = (np.abs(np.round(gains * 2.0**shift)) * limits).sum(0) + np.abs(offset) * 2.0**shift + 2.0**shift
             tight = (np.abs(np.round(gains * 2.0**shift)).max(0) > FACTOR_MAX) | (worst >= 2.0**31)
+            if not tight.any():
+                break
             shift = np.maximum(shift - tight, 0)
         factors = round_half_up(gains * 2.0**shift)
         if np.abs(factors).max(initial=0) > FACTOR_MAX:

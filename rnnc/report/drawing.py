@@ -137,9 +137,9 @@ def _rows(nodes: Sequence[Box]) -> list[list[Item]]:
         rows += [[] for _ in range(row + 1 - len(rows))]
         rows[row].append(node)
     rows.append([*last])
+    end = {name: k for k, row in enumerate(rows) for item in row for name in _reads(item)}
     for value, first in row_of.items():
-        end = max((k for k, row in enumerate(rows) for item in row if value in _reads(item)), default=first)
-        for row_items in rows[first + 1 : end]:
+        for row_items in rows[first + 1 : end.get(value, first)]:
             row_items.append(Track(value))
     return rows
 
