@@ -56,8 +56,9 @@ class Pipeline:
         return cost if isinstance(cost, int) else cost(instruction)
 
     def more(self, instruction: Instruction) -> int:
-        """Cycles more where it branches."""
-        return next((c for pattern, c in self.branches if re.match(pattern, instruction.mnemonic)), 0)
+        """Cycles more where it branches; what loads or moves to the pc does as a branch does."""
+        word = "b" if instruction.operands.startswith("pc,") else instruction.mnemonic
+        return next((c for pattern, c in self.branches if re.match(pattern, word)), 0)
 
 
 def registers(instruction: Instruction) -> int:
