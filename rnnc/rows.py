@@ -307,12 +307,15 @@ class RealRows:
         fine = np.maximum.reduce([largest / WIDE_WEIGHT_MAX, reach / room, start / 2.0**30, target * 2.0**-22])
         return np.asarray(np.where(self.most > WEIGHT_MAX, np.minimum(fine * stretch, coarse), coarse))
 
-    def scale_of(self, smallest: Floats, target: Floats) -> RowScale:
-        """Scales >= ``smallest``; of int8 rows the smallest, since their weights err by far more than the shift p."""
+    def scale_of(self, smallest: Floats, target: Floats, wide: Bools) -> RowScale:
+        """Scales >= ``smallest``; the smallest of rows that are not ``wide``: int8 weights err by far more than the shift p.
+
+        ``wide``: the rows that hold int16 weights over every operand that they sum over.
+        """
         plain = RowScale.choose(smallest, target)
-        if self.power is None or not np.any(self.wide):
+        if self.power is None or not np.any(wide):
             return plain
-        exact, wide = RowScale.most_exact(smallest, target, self.power), self.most > WEIGHT_MAX
+        exact = RowScale.most_exact(smallest, target, self.power)
         pairs = ((getattr(exact, n), getattr(plain, n)) for n in ("accumulator", "m", "p"))
         return RowScale(*(np.where(wide, a, b) for a, b in pairs))
 
@@ -357,9 +360,10 @@ def quantize_rows(
     widths = [part.weights.shape[1] for part in parts]
     weights = np.concatenate([part.per_lsb for part in parts], 1)
     most = np.repeat(np.stack([part.most for part in parts], 1), widths, 1)
+    wide = np.all([part.most > WEIGHT_MAX for part in parts], 0)
     rounded, again = np.zeros(weights.shape, np.int64), np.ones(len(weights), bool)
     while True:
-        scales = [part.scale_of(s, target) for part, s in zip(parts, smallest, strict=True)]
+        scales = [part.scale_of(s, target, wide) for part, s in zip(parts, smallest, strict=True)]
         grid = np.repeat(np.stack([s.accumulator for s in scales], 1), widths, 1)
         rounded[again] = np.clip(rounding(weights[again], grid[again], most[again]), -most[again], most[again])
         columns = np.split(rounded, np.cumsum(widths)[:-1], 1)

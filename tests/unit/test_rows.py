@@ -92,6 +92,18 @@ def test_int8_rows_keep_the_smallest_scale_that_their_weights_allow() -> None:
     assert np.all(found.scale.p[wide] < plain.scale.p[wide])
 
 
+def test_int16_rows_beside_int8_ones_over_another_operand_keep_the_smallest_scale() -> None:
+    w, lsb, target = np.random.default_rng(3).standard_normal((4, 8)), np.full(8, 2.0**-12), np.full(4, GATE_LSB)
+
+    def wide_p(beside: bool) -> Array:
+        parts = [RealRows(w, lsb, 32768, np.zeros(4), wide=wide, power=1.0) for wide in (True, beside)]
+        return quantize_rows(parts, target, round_nearest, [1.0, 1.0])[0].scale.p
+
+    plain = RealRows(w, lsb, 32768, np.zeros(4), wide=True)
+    (alone,) = quantize_rows([plain], target, round_nearest, [1.0])
+    assert np.array_equal(wide_p(False), alone.scale.p) and np.all(wide_p(True) < alone.scale.p)
+
+
 def test_a_scale_that_is_exact_stays() -> None:
     target = np.full(3, 2.0**-12)
     s = RowScale.choose(target * np.array([1.0, 1.5, 129 / 128]), target)
