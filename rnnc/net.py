@@ -315,6 +315,8 @@ class Net(NotebookText):
                 values[value.name] = value
         for output in self.outputs:
             assert output.value in values, f"output {output.name!r} is not computed"
+            if values[output.value].clock == ALWAYS:
+                values[output.value] = replace(values[output.value], clock=EVERY_STEP)
         for f in self.feedback:
             assert values[f.next].size == values[f.state.name].size, f"feedback of {f.state.name!r} changes size"
         object.__setattr__(self, "values", values)

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 import rnnc
-from rnnc.errors import DataError, UsageError
+from rnnc.errors import DataError, Refused, UsageError
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.report.cautions import open_loop_cautions
@@ -287,3 +287,33 @@ def test_an_open_length_is_shown_as_such_where_shapes_differ() -> None:
     b.op("Squeeze", h, b.const(np.array([1])), out="y")
     with pytest.raises(UsageError, match=r"shapes \[T, 1, 3\] and \[T, 1, 4\] differ"):
         rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]), Options(states={"x": "y"}))
+
+
+# --------------------------------------------------------------------------- outputs of the state as the step finds it
+
+
+def before_the_step(form: str) -> bytes:
+    """h' = tanh(W x + R h), and y of h, not of h'."""
+    b = Builder()
+    sums = b.op("Add", b.op("MatMul", "x", b.const(b.weights(X, H))), b.op("MatMul", "h", b.const(b.weights(H, H))))
+    after = b.op("Tanh", sums, out="h_out")
+    if form == "state":
+        b.op("Identity", "h", out="y")
+    else:
+        b.op("MatMul", "h", b.const(b.weights(H, 2)), out="y")
+    names = ["y", "h_out"]
+    if form == "both":
+        names.append(b.op("MatMul", after, b.const(b.weights(H, 2)), out="z"))
+    return b.model({"x": (1, X), "h": (1, H)}, names)
+
+
+@pytest.mark.parametrize("form", ["y alone", "both"])
+def test_an_output_of_the_state_before_the_step_comes_every_step(form: str, tmp_path: Path) -> None:
+    net = follows(before_the_step(form), ["h"], tmp_path)
+    assert all(net.values[o.value].clock.ticks(step) for o in net.outputs for step in range(3))
+    rnnc.compile_model(before_the_step(form), verify=True)
+
+
+def test_the_state_itself_as_the_step_finds_it_is_refused() -> None:
+    with pytest.raises(Refused, match="a state as the step finds it"):
+        rnnc.load_net(before_the_step("state"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from rnnc.errors import Refused
 from rnnc.frontend.read.fold import RANDOM, RECURRENT
 from rnnc.frontend.read.lengths import LENGTHS
 from rnnc.frontend.rewrite.editor import reached
-from rnnc.tracing import Graph, Tensor
+from rnnc.tracing import Graph, Tensor, Traced
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
 ADVICE: dict[str, tuple[str, str]] = {
@@ -91,3 +92,11 @@ def rows_of_table(graph: Graph, name: str) -> int:
         if names & set(node.inputs):
             names.update(node.outputs)
     return 0
+
+
+def without_input(traced: Traced, where: str) -> Refused:
+    """Why a constant or an initial state is no output."""
+    if traced.kind == "static":
+        return Refused("it is the same in every step, whatever the inputs are", where=where)
+    hint = "Let the file give what the step makes of it; the firmware can read it before the step (NAME_get_...)."
+    return Refused("it is a state as the step finds it", where=where, hint=hint)

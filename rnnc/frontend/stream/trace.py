@@ -17,7 +17,7 @@ from rnnc.frontend.recurrence.sums import SUMS
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.inside import along_frame, both_ways
-from rnnc.frontend.stream.reasons import advice, rows_of_table, whole_numbers
+from rnnc.frontend.stream.reasons import advice, rows_of_table, whole_numbers, without_input
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.frontend.stream.whole import handle_whole, reopen, repeated_start
@@ -395,5 +395,5 @@ class Trace:
         if traced.flat is not None:
             raise Refused("it holds all steps of a sequence side by side", where=f"{self.graph.file}: output {name!r}")
         if traced.kind in ("static", "state"):
-            raise Refused("it does not depend on the network's inputs", where=f"{self.graph.file}: output {name!r}")
+            raise without_input(traced, f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
