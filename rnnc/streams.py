@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,28 @@ class _Runner(Protocol):
         self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe
     ) -> list[Array] | None: ...
     def drain(self, state: States, tick: int) -> list[Array] | None: ...
+
+
+Runner = TypeVar("Runner", bound=_Runner)
+
+
+def divided(
+    ops: Sequence[Runner], feedback: Sequence[tuple[str, str]], values: Mapping[str, Value]
+) -> tuple[list[Runner], list[Runner], list[Runner]]:
+    """Ops before, in and after the loop that fed-back states, ``(read, written)``, make: those in it run step by step."""
+    reached, needed = {read for read, _ in feedback}, {written for _, written in feedback}
+    at_hand = [op for op in ops if not all(values[name].clock.rate for name in op.inputs)]
+    needed.update(name for op in at_hand for name in op.outputs)
+    for op in ops:
+        if reached.intersection(op.inputs):
+            reached.update(op.outputs)
+    for op in reversed(ops):
+        if needed.intersection(op.outputs):
+            needed.update(op.inputs)
+    fed = [op for op in ops if reached.intersection(op.outputs)]
+    before = [op for op in ops if not reached.intersection(op.outputs)]
+    loop = [op for op in fed if needed.intersection(op.outputs)]
+    return before, loop, [op for op in fed if not needed.intersection(op.outputs)]
 
 
 @dataclass
@@ -86,19 +108,7 @@ class Stream:
         self._divide()
 
     def _divide(self) -> None:
-        reached, needed = {read for read, _ in self.feedback}, {written for _, written in self.feedback}
-        at_hand = [op for op in self.ops if not all(self.values[name].clock.rate for name in op.inputs)]
-        needed.update(name for op in at_hand for name in op.outputs)
-        for op in self.ops:
-            if reached.intersection(op.inputs):
-                reached.update(op.outputs)
-        for op in reversed(self.ops):
-            if needed.intersection(op.outputs):
-                needed.update(op.inputs)
-        fed = [op for op in self.ops if reached.intersection(op.outputs)]
-        self.before = [op for op in self.ops if not reached.intersection(op.outputs)]
-        self.loop = [op for op in fed if needed.intersection(op.outputs)]
-        self.after = [op for op in fed if not needed.intersection(op.outputs)]
+        self.before, self.loop, self.after = divided(self.ops, self.feedback, self.values)
 
     def reset(self) -> None:
         """Return to the initial state."""

@@ -128,7 +128,7 @@ class _Chooser:
             return self.base, self.plain
         taken: list[BlockCost] = []
         for cost in self._ranked(left):
-            if cost.block.weights <= left:
+            if cost.tried and cost.block.weights <= left:
                 taken.append(cost)
                 left -= cost.block.weights
         while taken:

@@ -15,7 +15,7 @@ from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import requantized
 from rnnc.quantization.wide_rows import RowQuantizer
-from rnnc.streams import run_net
+from rnnc.streams import divided, run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
@@ -24,17 +24,25 @@ DRAWS, ENOUGH = 4, 1 << 14
 where so many weights average it out."""
 OP_STEPS, MACS = 4_000, 1e9
 """How often ops with a state may step in all runs, and what they may multiply: less than a second."""
+MOST_OP_STEPS = 250_000
+"""How often ops between fed-back states may step in all runs: about half a minute. What it does not hold is not tried."""
 LOST = 1e12
+UNKNOWN = 1e-30
+"""The error of a block that was not tried."""
 FEWEST, MOST = 32, 2048
 """Steps of a piece."""
 
 
 @dataclass(frozen=True, eq=False)
 class BlockCost:
-    """A block, and the error at each output that it makes by being int8: mean square over the output's variance."""
+    """A block, and the error at each output that it makes by being int8: mean square over the output's variance.
+
+    Of one that was not ``tried`` it is not known; it is as if it were next to nothing.
+    """
 
     block: RowBlock
     errors: Mapping[str, float]
+    tried: bool = True
 
     @property
     def name(self) -> str:
@@ -50,7 +58,7 @@ class BlockCost:
     def db(self) -> float | None:
         """SQNR at the worst output if nothing else made an error; None where it makes none."""
         worst = max(self.errors.values(), default=0.0)
-        return -10 * float(np.log10(worst)) if worst > 0 else None
+        return -10 * float(np.log10(worst)) if worst > 0 and self.tried else None
 
 
 def survey(
@@ -72,7 +80,9 @@ def survey(
     blocks = {b.name: b for b in qnet.blocks if b.weights <= most}
     draws = {name: int(np.clip(ENOUGH // max(b.weights, 1), 1, DRAWS)) for name, b in blocks.items()}
     layers = [op for op in net.ops if any(b.name.split(".")[0] == op.name for b in qnet.blocks)]
-    inputs, lengths = lanes_of(net, pieces(net, sequences, _steps(qnet, (sum(draws.values()) + 1) / effort)))
+    steps = _steps(qnet, (sum(draws.values()) + 1) / effort)
+    draws = _affordable(net, blocks, draws, effort * MOST_OP_STEPS / steps)
+    inputs, lengths = lanes_of(net, pieces(net, sequences, steps))
     wide = {op.name: _rounded(qnet, ranges, options, op, "", 0) for op in layers}
     base = run_changed(net, wide, inputs)
     valid = {o.name: within(net, o, len(base[o.name]), lengths) for o in _compared(net)}
@@ -80,6 +90,9 @@ def survey(
     valid = {name: valid[name] for name in power}
     found = []
     for k, (name, block) in enumerate(blocks.items()):
+        if name not in draws:
+            found.append(BlockCost(block, dict.fromkeys(valid, UNKNOWN), tried=False))
+            continue
         op = next(op for op in layers if op.name == name.split(".")[0])
         errors: dict[str, float] = dict.fromkeys(valid, 0.0)
         for jitter in range(1, draws[name] + 1):
@@ -89,6 +102,15 @@ def survey(
         found.append(BlockCost(block, errors))
         progress(k + 1, len(blocks))
     return found
+
+
+def _affordable(net: Net, blocks: Mapping[str, RowBlock], draws: dict[str, int], most: float) -> dict[str, int]:
+    """How often each block is rounded; where that is too often for ops that run step by step, once, and the smallest alone."""
+    _, loop, _ = divided(net.ops, [(f.state.name, f.next) for f in net.feedback], net.values)
+    if sum(draws.values()) * len(loop) <= most:
+        return draws
+    smallest = sorted(blocks, key=lambda name: blocks[name].weights)
+    return dict.fromkeys(smallest[: max(1, int(most / len(loop)))], 1)
 
 
 def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, jitter: int) -> Op:

@@ -52,7 +52,21 @@ def wide_names(qnet: QNet) -> str:
 
 
 def target_notes(choice: Choice, qnet: QNet) -> list[str]:
-    """What became of --min-sqnr, nothing where none was asked for."""
+    """Which blocks were not tried, and what became of --min-sqnr, nothing where none was asked for."""
+    return [*_untried(choice), *_reached(choice, qnet)]
+
+
+def _untried(choice: Choice) -> list[str]:
+    left = sum(not cost.tried for cost in choice.costs)
+    if not left:
+        return []
+    what = f"{left} of {len(choice.costs)} blocks of weights, the largest, were not tried in int16"
+    return [
+        f"{what}: the network feeds so much back that each trial is slow. --weights 16 takes them all the same"
+    ]
+
+
+def _reached(choice: Choice, qnet: QNet) -> list[str]:
     if choice.target is None or choice.reached is None or choice.narrow_reached is None:
         return []
     asked = f"--min-sqnr {choice.target:g}:"

@@ -208,3 +208,37 @@ def test_by_layer_goes_down_to_gate_and_block() -> None:
     assert [b["name"] for b in blocks] == [b.name for b in package.program.qnet.blocks]
     assert {b["name"] for b in blocks if b["bits"] == 16} >= {"lstm0.c.x", "lstm0.c.h"}
     assert all(b["int8_db"] is None or b["int8_db"] > 20 for b in blocks)
+
+
+def fed_back() -> bytes:
+    """A step that feeds its answer back through two layers, so that both run one step at a time."""
+    rng, n = np.random.default_rng(3), helper.make_node
+    nodes = [
+        n("Concat", ["x", "s"], ["xs"], axis=1),
+        n("MatMul", ["xs", "A"], ["a"]),
+        n("Tanh", ["a"], ["t"]),
+        n("MatMul", ["t", "B"], ["b"]),
+        n("Tanh", ["b"], ["y"]),
+        n("Identity", ["y"], ["s_out"]),
+    ]
+    weights = {"A": rng.standard_normal((11, 20)) / 3, "B": rng.standard_normal((20, 8)) / 4}
+    return model(nodes, {"x": [1, 3], "s": [1, 8]}, {"y": [1, 8], "s_out": [1, 8]}, weights)
+
+
+def test_of_what_a_step_feeds_back_the_largest_blocks_are_not_tried_where_that_takes_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = {"x": [recording(100)]}
+    every = rnnc.compile_model(
+        fed_back(), few["x"][0].astype(np.float32), min_sqnr=90, states={"s": "s_out"}, verify=False
+    )
+    assert all(c.tried for c in every.choice.costs)
+    monkeypatch.setattr("rnnc.quantization.survey.MOST_OP_STEPS", 200)
+    package = rnnc.compile_model(
+        fed_back(), few["x"][0].astype(np.float32), min_sqnr=90, states={"s": "s_out"}, verify=False
+    )
+    tried = {c.block.weights for c in package.choice.costs if c.tried}
+    left = {c.block.weights for c in package.choice.costs if not c.tried}
+    assert tried and left and max(tried) <= min(left) and all(c.db is None for c in package.choice.costs if not c.tried)
+    assert package.choice.wide == every.choice.wide  # a target takes what was not tried last
+    assert any(f"{len(left)} of {len(package.choice.costs)} blocks" in note for note in package.notes)
