@@ -19,7 +19,7 @@ from rnnc.clock import ALWAYS, EVERY_STEP, Clock, Timing, common_clock
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.interval import Interval
 from rnnc.notebook import NotebookText
-from rnnc.pace import Pace
+from rnnc.pace import Pace, computed
 from rnnc.rows import Block
 
 if TYPE_CHECKING:
@@ -273,13 +273,6 @@ class Quantizer(Protocol):
 def fed_back(feedback: Sequence[Feedback]) -> list[Value]:
     """The values that fed-back states are read as."""
     return [Value(f.state.name, f.state.shape, clock=ALWAYS) for f in feedback]
-
-
-def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
-    """The values of an op's outputs, with names and clocks."""
-    values, clock = op.infer(inputs), op.clock(inputs)
-    assert len(values) == len(op.outputs), op.name
-    return [replace(v, name=n, clock=clock) for n, v in zip(op.outputs, values, strict=True)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,14 +1,22 @@
-"""How many values come of a sequence: most ops give as many as they take, a few change the pace."""
+"""When values come, and how many of a sequence: most ops give as many as they take, a few change the pace."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rnnc.clock import Timing
 
 if TYPE_CHECKING:
-    from rnnc.net import Op
+    from rnnc.net import Op, Value
+
+
+def computed(op: Op, inputs: Sequence[Value]) -> list[Value]:
+    """The values of an op's outputs, with names and clocks."""
+    values, clock = op.infer(inputs), op.clock(inputs)
+    assert len(values) == len(op.outputs), op.name
+    return [replace(v, name=n, clock=clock) for n, v in zip(op.outputs, values, strict=True)]
 
 
 class Pace:

@@ -61,9 +61,7 @@ def _untried(choice: Choice) -> list[str]:
     if not left:
         return []
     what = f"{left} of {len(choice.costs)} blocks of weights, the largest, were not tried in int16"
-    return [
-        f"{what}: the network feeds so much back that each trial is slow. --weights 16 takes them all the same"
-    ]
+    return [f"{what}: the network feeds so much back that each trial is slow. --weights 16 takes them all the same"]
 
 
 def _reached(choice: Choice, qnet: QNet) -> list[str]:

@@ -12,6 +12,7 @@ from rnnc.activations import RELU, SIGMOID, TANH, Activation
 from rnnc.ops.cells import Reset
 from rnnc.ops.dense import Dense
 from rnnc.ops.gru import Gru
+from rnnc.ops.inner import Inner
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.rnn import Rnn
 from rnnc.ops.squash import Squash
@@ -57,6 +58,29 @@ def lstm(s: Sketch) -> None:
         _started(s, replace(layer, initial_h=zero, initial_c=zero), ("h", "c"))
     else:
         s.add(layer, h)
+
+
+def inner(s: Sketch) -> None:
+    """A small layer on bands of a frame with a state each, or along an axis of it."""
+    d, n, kept = s.name("dense"), s.name("inner"), bool(s.rng.integers(2))
+    columns, h, bands, count = (int(k) for k in s.rng.integers(1, (5, 5, 4, 4)))
+    bands, count = max(bands, 2), 1 if kept else count
+    size = bands * count * columns
+    s.add(Dense(d, (s.value,), (f"{d}.y",), s.weights(size, s.size), s.bias(size), (size,)), size)
+    start = s.initial(bands * h if kept else h, f"{n} h" if kept else "")
+    if not kept:
+        start = replace(start, value=np.tile(start.value, bands))
+    layer: Rnn | Gru | Lstm
+    if count == 2:
+        layer = Rnn("", ("",), ("",), s.weights(h, columns), s.weights(h, h), s.bias(h), start)
+    elif count == 3:
+        w, r, b = s.weights(4, h, columns), s.weights(4, h, h), s.bias(4, h)
+        layer = Lstm("", ("",), ("",), w, r, b, start, InitialState(np.zeros(bands * h)))
+    else:
+        w, r, bx, bh = s.weights(3, h, columns), s.weights(3, h, h), s.bias(3, h), s.bias(3, h)
+        layer = Gru("", ("",), ("",), w, r, bx, bh, start, bool(s.rng.integers(2)))
+    first = bool(s.rng.integers(2))
+    s.add(Inner(n, (s.value,), (f"{n}.y",), layer, bands, count, kept, first), bands * count * h)
 
 
 def _reset(h: int) -> Reset:

@@ -42,6 +42,7 @@ from tests.support.cells import (
     gru_before,
     gru_other,
     gru_relu,
+    inner,
     lstm,
     lstm_general,
     rnn,
@@ -216,7 +217,7 @@ LAYERS: dict[str, Layer] = {
         *(pool, depthwise, along_frame, shift, stack, running, rearranged, custom),
         *(backward, window_dense),
         *(average, linked, rnn_slow, bent),
-        *(product, softmax_pool),
+        *(product, softmax_pool, inner),
     )
 }
 ENDS = {"backward": -1, "window_dense": 1}

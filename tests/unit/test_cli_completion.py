@@ -28,7 +28,8 @@ def _completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         ("rnnc simulate x.onnx --engine o", ["oracle", "onnxruntime"]),
         ("rnnc compile x.onnx --package es", ["esp-idf"]),
         ("rnnc bench x.onnx --target cortex-m3", ["cortex-m3", "cortex-m33"]),
-        ("rnnc compile x.onnx --target a", ["avr", "all"]),
+        ("rnnc compile x.onnx --target av", ["avr"]),
+        ("rnnc compile x.onnx --target atmega3", ["atmega328p", "atmega32u4"]),
         ("rnnc inspect x.onnx --after l", ["load", "lower"]),
     ],
 )

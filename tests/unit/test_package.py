@@ -73,7 +73,7 @@ def test_options_for_an_input_that_is_not_there_are_refused(option: str) -> None
 def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     report = package.report
     assert list(report) == [
-        *("model", "name", "version", "precision", "target"),
+        *("model", "name", "version", "precision", "target", "part"),
         *("weights", "inputs", "outputs", "cost", "certificate", "verify"),
     ]
     assert set(report["model"]) == {"file", "sha256"} and len(report["model"]["sha256"]) == 64
@@ -81,7 +81,7 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     assert set(report["outputs"][0]) == {"name", "shape", "dtype", "scale", "kind", "rate", "latency"}
     assert set(report["cost"]) == {
         *("macs", "flash_weights", "flash_tables", "flash_code"),
-        *("ram_state", "ram_scratch", "stack", "instructions", "windows"),
+        *("ram_state", "ram_scratch", "stack", "instructions", "cycles", "milliseconds", "windows"),
     }
     assert set(report["certificate"][0]) == {"op", "accumulator", "bits", "worst", "margin_bits"}
     assert set(report["verify"]) >= {

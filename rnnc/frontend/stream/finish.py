@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from rnnc.clock import EVERY_STEP, Timing
 from rnnc.errors import Refused
-from rnnc.net import Feedback, Net, Op, Output, Value, computed, fed_back
+from rnnc.net import Feedback, Net, Op, Output, Value, fed_back
 from rnnc.ops.collect import Collect
 from rnnc.ops.delay import Delay
 from rnnc.ops.reverse import Reverse
 from rnnc.ops.time_shift import TimeShift
 from rnnc.ops.unstack import Unstack
+from rnnc.pace import computed
 
 
 def finish(
