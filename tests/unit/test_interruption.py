@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60
 COMPILE = ("compile", "net.onnx", "--calib", "calib.npy", "-o", "out")
 START = """
-import hashlib, os, pathlib, sys, time
+import hashlib, os, pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by
 def ready():
     pathlib.Path("ready").touch()
 {patch}
