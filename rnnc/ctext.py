@@ -38,6 +38,8 @@ FORMS = {
 }
 CALLS = ("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "curve", "output")
 """Whose operands stand between commas, and need no parentheses."""
+SHIFTS = ("rounded", "short15")
+"""Calls as well, of a sum."""
 SUMS = ("add", "sub", "mul", "shl", "toward")
 """What may be added to as it stands."""
 
@@ -117,7 +119,7 @@ class CText(Intervals):
             return self._as(y, r)
         if op == "mul15" and self.short15(x, y):
             op = "short15"
-        return Written(r.lo, r.hi, self._text(op, args), -1, op in CALLS, op in SUMS)
+        return Written(r.lo, r.hi, self._text(op, args), -1, op in (*CALLS, *SHIFTS), op in SUMS)
 
     @staticmethod
     def _as(x: Written, r: Range) -> Written:

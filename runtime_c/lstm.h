@@ -25,7 +25,7 @@ static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uin
         /* forget gate: 0 .. 32768, LSB 2^-15, 0 .. 1 */
         int32_t f = rnnc_sigmoid(rnnc_gate(&b[k2], &x[k2], &y[k2], ax[k2], ah[k2]));
         /* f c + i g: -1082130176 .. 1082130176, LSB 2^-23, -129 .. 129 */
-        int32_t cell_sum = rnnc_mul15(f, c[k]) + (rnnc_right(i * g + 64, 7));
+        int32_t cell_sum = rnnc_mul15(f, c[k]) + rnnc_right(i * g + 64, 7);
         /* the new cell: -1073741824 .. 1073741824, LSB 2^-23, -128 .. 128 */
         int32_t cell = rnnc_clip(cell_sum, -1073741824, 1073741824);
         /* output gate: 0 .. 32768, LSB 2^-15, 0 .. 1 */

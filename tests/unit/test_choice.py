@@ -17,6 +17,7 @@ from rnnc.cli import app
 from rnnc.compiler import load_net
 from rnnc.errors import VerificationError
 from rnnc.options import Options
+from rnnc.package import Package
 from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.choice import Choice, Size, by_worth, choose
@@ -225,18 +226,21 @@ def fed_back() -> bytes:
     return model(nodes, {"x": [1, 3], "s": [1, 8]}, {"y": [1, 8], "s_out": [1, 8]}, weights)
 
 
+def compiled(data: Array) -> Package:
+    """With a target that is out of reach."""
+    with pytest.raises(VerificationError) as error:
+        rnnc.compile_model(fed_back(), data.astype(np.float32), min_sqnr=90, states={"s": "s_out"}, verify=False)
+    assert error.value.package
+    return error.value.package
+
+
 def test_of_what_a_step_feeds_back_the_largest_blocks_are_not_tried_where_that_takes_too_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few = {"x": [recording(100)]}
-    every = rnnc.compile_model(
-        fed_back(), few["x"][0].astype(np.float32), min_sqnr=90, states={"s": "s_out"}, verify=False
-    )
+    every = compiled(recording(100))
     assert all(c.tried for c in every.choice.costs)
     monkeypatch.setattr("rnnc.quantization.survey.MOST_OP_STEPS", 200)
-    package = rnnc.compile_model(
-        fed_back(), few["x"][0].astype(np.float32), min_sqnr=90, states={"s": "s_out"}, verify=False
-    )
+    package = compiled(recording(100))
     tried = {c.block.weights for c in package.choice.costs if c.tried}
     left = {c.block.weights for c in package.choice.costs if not c.tried}
     assert tried and left and max(tried) <= min(left) and all(c.db is None for c in package.choice.costs if not c.tried)

@@ -79,12 +79,12 @@ def test_what_is_idle_is_not_in_the_c() -> None:
 
 
 def test_the_c_means_what_it_says() -> None:
-    """Shifts bind less than sums."""
+    """A shift is a call, whose operand is a sum."""
     k = CText()
     u, x = k.leaf("u", 100, -15), k.leaf("x", 1_000_000, -12)
-    assert rounded(mul15(u, x), -8).raw.text == "(((u * x + 16384) >> 15) + 8) >> 4"
-    assert rounded(u * x, -23).raw.text == "(u * x + 8) >> 4"
-    assert rounded(x + x, -8).raw.text == "(x + x + 8) >> 4"
+    assert rounded(mul15(u, x), -8).raw.text == "rnnc_right(rnnc_right(u * x + 16384, 15) + 8, 4)"
+    assert rounded(u * x, -23).raw.text == "rnnc_right(u * x + 8, 4)"
+    assert rounded(x + x, -8).raw.text == "rnnc_right(x + x + 8, 4)"
 
 
 @pytest.mark.parametrize(
