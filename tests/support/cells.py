@@ -63,7 +63,7 @@ def lstm(s: Sketch) -> None:
 def inner(s: Sketch) -> None:
     """A small layer on bands of a frame with a state each, or along an axis of it."""
     d, n, kept = s.name("dense"), s.name("inner"), bool(s.rng.integers(2))
-    columns, h, bands, count = (int(k) for k in s.rng.integers(1, (5, 5, 4, 4)))
+    columns, h, bands, count = (int(s.rng.integers(1, most)) for most in (5, 5, 4, 4))
     bands, count = max(bands, 2), 1 if kept else count
     size = bands * count * columns
     s.add(Dense(d, (s.value,), (f"{d}.y",), s.weights(size, s.size), s.bias(size), (size,)), size)
