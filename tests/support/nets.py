@@ -217,9 +217,11 @@ LAYERS: dict[str, Layer] = {
         *(pool, depthwise, along_frame, shift, stack, running, rearranged, custom),
         *(backward, window_dense),
         *(average, linked, rnn_slow, bent),
-        *(product, softmax_pool, inner),
+        *(product, softmax_pool),
     )
 }
+NAMED: dict[str, Layer] = {"inner": inner}
+"""Layers that a network has only where it is asked for them."""
 ENDS = {"backward": -1, "window_dense": 1}
 """Layers that come before or behind all others."""
 RECURRENT = ("lstm", "gru_after", "gru_before", "rnn")
@@ -256,7 +258,7 @@ def draw(
     s.x = x
     chosen = layers or rng.choice(list(LAYERS), rng.integers(1, 4))
     for layer in sorted(chosen, key=lambda layer: ENDS.get(layer, 0)):
-        LAYERS[layer](s)
+        (LAYERS | NAMED)[layer](s)
     name = f"net{seed}" if isinstance(seed, int) else "net"
     net = Net(name, (x,), tuple(s.ops), (Output("y", s.value),), tuple(s.feedback))
     if not s.window:

@@ -16,7 +16,7 @@ import pytest
 
 from rnnc import fixed
 from rnnc.qnet import Bound, QNet, QOp, QState
-from tests.support.nets import LAYERS, draw_integers
+from tests.support.nets import LAYERS, NAMED, draw_integers
 
 Array = np.ndarray[Any, Any]
 STARTS, ROUNDS, ELEMENTS = 48, 2, 4
@@ -109,7 +109,7 @@ class Search:
 
 def layers() -> Iterator[QNet]:
     """Some of each kind, small."""
-    for name in LAYERS:
+    for name in (*LAYERS, *NAMED):
         for seed in range(LAYERS_OF_A_KIND):
             yield draw_integers(seed, (name,))
 
