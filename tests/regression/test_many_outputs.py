@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rnnc.backend.lower import MOST_APART, lower
+from rnnc.backend.lower import lower
+from rnnc.backend.reach import MOST_APART
 from rnnc.errors import Refused
 from tests.support.graphs import Builder
 from tests.support.operators import imported, quantized
