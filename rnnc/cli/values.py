@@ -75,6 +75,6 @@ def fraction(text: str) -> int:
 def affine(text: str) -> Pair:
     """SCALE,OFFSET, each a number or one for each channel."""
     scale, comma, offset = text.partition(",")
-    if not comma:
-        raise ValueError("expected SCALE,OFFSET")
+    if not comma or "," in offset:
+        raise ValueError("expected SCALE,OFFSET, or by channel S0/S1/..,O0/O1/..")
     return _channels(scale), _channels(offset)

@@ -193,6 +193,7 @@ def test_states_can_be_named(here: Path) -> None:
         (2, ["compile", "fan.onnx", "--input-affine", "x=1"], "expected SCALE,OFFSET"),
         (2, ["compile", "fan.onnx", "--input-affine", "x=0,1"], "SCALE must be above 0"),
         (2, ["compile", "fan.onnx", "--bind", "time=soon"], "'soon' is not a number"),
+        (2, ["compile", "fan.onnx", "--input-affine", "x=1,2,3"], "by channel S0/S1/..,O0/O1/.."),
         (2, ["compile", "fan.onnx", "--time-axis", "x=first"], "--time-axis x=first"),
         (2, ["compile", "fan.onnx", "--output", "nothing"], "--output nothing"),
         (2, ["compile", "fan.onnx", "--no-verify", "-o", "fan.onnx"], "cannot write to fan.onnx"),
