@@ -102,6 +102,12 @@ def run(
     built.check()
 
 
+def note_part(output: CommandOutput, target: str) -> None:
+    """Say what is not told of a part where several networks share it."""
+    if target in PARTS:
+        output.note(f"milliseconds on {target}, and whether it fits, are told of one network at a time")
+
+
 def check_part(target: str, clock: float | None, rate: float | None, *, several: bool) -> None:
     """Raise UsageError where a clock or a rate is given without a part, whose clock it could be, or for several networks."""
     for flag, value in (("--clock", clock), ("--rate", rate)):
@@ -162,6 +168,7 @@ def compile_more(
     """Compile several networks: two that are linked, or any that share kernels."""
     if name:
         raise UsageError("--name is for one network", hint="Several are named after their files.")
+    note_part(output, model.target)
     if link:
         options = model.options(version=version)
         compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)

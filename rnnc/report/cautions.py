@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnc.frontend.read.naming import named_as_next, named_as_state
 from rnnc.net import Net
+from rnnc.ops.inner import Inner
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges
@@ -60,6 +61,16 @@ def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
                 f"input {value.name} is an argument of each step: nothing in the file says that it is a state. If "
                 f"{' or '.join(fitting)} becomes it, --state {value.name}={fitting[0]} keeps it inside; if it is none, "
                 f"--state {value.name}=none says so."
+            )
+
+
+def band_notes(net: Net) -> Iterator[str]:
+    """Yield what a layer on bands is, which a batch that was meant to be 1 looks like."""
+    for op in net.ops:
+        if isinstance(op, Inner) and op.kept:
+            yield (
+                f"{op.name} runs on {op.bands} rows of each frame ({op.node}), each with a state of its own. If they are a "
+                "batch, export with a batch of 1: memory and time are those of so many streams."
             )
 
 

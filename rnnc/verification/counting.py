@@ -10,7 +10,7 @@ import numpy as np
 from rnnc.backend.program import Program
 from rnnc.verification.boards import Board
 from rnnc.verification.cycles import Cycles
-from rnnc.verification.pipelines import find_pipeline
+from rnnc.verification.pipelines import PIPELINES
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,4 @@ def cycles_of(board: Board, counts: Sequence[int]) -> Cycles | None:
         return None
     if not board.core:
         return Cycles.of(board.name, counts)
-    return Cycles.of(board.core, counts, estimate=True, assumes=find_pipeline(board.core).source)
+    return Cycles.of(board.core, counts, estimate=True, assumes=PIPELINES[board.core].source)

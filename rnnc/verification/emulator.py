@@ -21,7 +21,7 @@ from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
 from rnnc.verification.host import write_files
-from rnnc.verification.pipelines import cost_table, find_pipeline
+from rnnc.verification.pipelines import PIPELINES, cost_table
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
 from rnnc.verification.tools import run_tool
 
@@ -355,7 +355,7 @@ def _costs(board: Board, image: Path) -> str:
     if not board.core:
         return ""
     listing = build_by([board.objdump, "-d", "--no-show-raw-insn", str(image)], image.parent, "objdump")
-    return cost_table(find_pipeline(board.core), listing.splitlines())
+    return cost_table(PIPELINES[board.core], listing.splitlines())
 
 
 def _by_function(symbols: Mapping[str, Symbol], blocks: Sequence[tuple[int, int]]) -> dict[str, int]:

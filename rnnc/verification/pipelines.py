@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from rnnc.errors import UsageError
-
 LINE = re.compile(r"^ *([0-9a-f]+):\t([\w.]+)\s*([^;@]*)")
 """A line of objdump -d --no-show-raw-insn: address, mnemonic, operands."""
 CONDITIONS = "eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le"
@@ -149,10 +147,3 @@ def cost_table(pipeline: Pipeline, listing: Iterable[str]) -> str:
     """What count_plugin.c reads: of each instruction its address, its cycles, and cycles more where it branches."""
     lines = (f"{i.address:x} {pipeline.cycles(i)} {pipeline.more(i)}" for i in instructions(listing))
     return "\n".join(lines) + "\n"
-
-
-def find_pipeline(core: str) -> Pipeline:
-    """The table of a core; raises UsageError where there is none."""
-    if core not in PIPELINES:
-        raise UsageError(f"no table of cycles for core {core!r}", hint=f"One of: {', '.join(PIPELINES)}.")
-    return PIPELINES[core]

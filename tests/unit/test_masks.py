@@ -43,6 +43,14 @@ def test_masked_scores_are_nothing_in_float_and_in_integers(form: str, low: floa
     assert np.abs(y[:, ~MASK] - scores / scores.sum(1, keepdims=True)).max() < 1e-3
 
 
+def test_masked_scores_that_are_an_output_as_well_are_left_as_they_are() -> None:
+    b = Builder()
+    scores = b.op("Add", "x", b.const(np.where(MASK, -5000.0, 0.0).astype(np.float32)), out="scores")
+    b.op("Softmax", scores, axis=-1, out="y")
+    error, _ = import_error(b.model({"x": (1, T, N)}, ["y", "scores"]))
+    assert error < 1e-6
+
+
 @pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
 def test_infinite_weights_are_refused_by_name(value: float) -> None:
     b = Builder()

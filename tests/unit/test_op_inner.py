@@ -149,3 +149,8 @@ def test_a_state_of_the_frame_that_is_not_zero_starts_every_frame() -> None:
     np.testing.assert_allclose(together, alone, atol=1e-12)
     zero = replace(op, layer=replace(op.layer, initial_h=replace(op.layer.initial_h, value=np.zeros(HIDDEN))))
     assert not np.allclose(zero.step([x], {}, 0)[0], together)
+
+
+def test_bands_with_a_state_each_are_told_as_what_a_batch_looks_like() -> None:
+    told = [rnnc.compile_model(content, verify=False).notes for content in (dual_path(), along())]
+    assert [any(f"on {BANDS} rows of each frame" in note for note in notes) for notes in told] == [True, False]

@@ -146,3 +146,14 @@ def test_parts_are_listed_and_those_that_a_model_fits(monkeypatch: pytest.Monkey
 def test_a_part_that_is_none() -> None:
     with pytest.raises(UsageError):
         on_parts.find_part("z80")
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_not_told_of_several_networks_on_a_part_is_said() -> None:
+    Path("other.onnx").write_bytes(small())
+    answer = rnnc("compile", "net.onnx", "other.onnx", "--target", "rp2040", "--no-verify", "-o", "both")
+    assert answer.code == 0 and "milliseconds on rp2040" in answer.err
+    answer = rnnc(
+        "compile", "net.onnx", "other.onnx", "--target", "rp2040", "--rate", "50", "--no-verify", "-o", "both"
+    )
+    assert answer.code == 2 and "is for one network" in answer.err

@@ -26,7 +26,6 @@ from rnnc.frontend.read.limits import (
     node_label,
     subgraphs,
 )
-from rnnc.frontend.read.masks import finite_masks
 from rnnc.frontend.read.precision import real_inputs, to_single
 from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
 from rnnc.frontend.read.simplify import Simplified, simplify
@@ -76,7 +75,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     if slim.broken:
         inferred(slim.model, file, strict=True)
     name = options.name or (Path(file).stem if file else "model")
-    graph = finite_masks(convert(slim.model, name, file, wanted, bound.time, slim.notes))
+    graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
     notes = (
         [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
     )
@@ -85,7 +84,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         what = f"the file rounds what it computes to fewer bits and back ({operators})"
         notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
     if counts:
-        what = f"the integers of {', '.join(counts)} are taken as real numbers"
+        what = f"the whole numbers or truth values of {', '.join(counts)} are taken as real numbers"
         notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
     if counted:
         notes.append(f"{', '.join(counted)}: taken as the length of the sequence, which is as long as it has come")

@@ -14,7 +14,6 @@ import numpy as np
 
 from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
 from rnnc.frontend.read.fold import complete_shapes
-from rnnc.frontend.read.masks import check_finite
 from rnnc.frontend.read.naming import related
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.recurrence.forward import forward_only, without_lengths
@@ -22,6 +21,7 @@ from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.sums import linear_recurrences
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
+from rnnc.frontend.rewrite.masks import check_finite, finite_masks
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
@@ -165,7 +165,7 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = linear_recurrences(complete_shapes(without_lengths(graph)))
+    graph = linear_recurrences(finite_masks(complete_shapes(without_lengths(graph))))
     check_finite(graph)
     timeless = _timeless(options) | _kept(graph, options)
     graph = roll_up(graph, timeless)

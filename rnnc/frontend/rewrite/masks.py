@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.errors import Refused
+from rnnc.frontend.rewrite.editor import all_inputs
 from rnnc.tracing import Graph, Node
 from rnnc.views import FIRST_ONLY
 
@@ -23,28 +24,35 @@ PASSING = (*FIRST_ONLY, "Add", "Where")
 
 
 def finite_masks(graph: Graph) -> Graph:
-    """The graph whose masks are finite numbers."""
-    constants, shapes = dict(graph.constants), dict(graph.shapes)
-    producers = {name: i for i, node in enumerate(graph.nodes) for name in node.outputs if name}
-    nodes = [_finite_bodies(node) for node in graph.nodes]
-    names = [node.inputs[0] for node in nodes if node.op_type in SOFTMAX]
-    seen: set[str] = set()
-    while names:
-        at = producers.get(names.pop())
-        if at is None or nodes[at].op_type not in PASSING or nodes[at].outputs[0] in seen:
-            continue
-        node = nodes[at]
-        seen.add(node.outputs[0])
+    """The graph whose masks are finite numbers: those of scores that nothing but a softmax reads."""
+    constants, shapes, nodes = dict(graph.constants), dict(graph.shapes), list[Node]()
+    scores = _scores(graph)
+    for node in map(_finite_bodies, graph.nodes):
         inputs = list(node.inputs)
-        for k in range(int(node.op_type == "Where"), len(inputs) if node.op_type in ("Add", "Where") else 1):
-            array = constants.get(inputs[k])
-            if array is None:
-                names.append(inputs[k])
-            elif array.dtype.kind == "f" and array.size and array.min() <= LOW:
-                inputs[k] = f"{node.outputs[0]}.mask.{k}"
-                constants[inputs[k]], shapes[inputs[k]] = np.maximum(array, array.dtype.type(MASKED)), array.shape
-        nodes[at] = replace(node, inputs=tuple(inputs))
+        if node.op_type in ("Add", "Where") and node.outputs[0] in scores:
+            for k in range(int(node.op_type == "Where"), len(inputs)):
+                array = constants.get(inputs[k])
+                if array is not None and array.dtype.kind == "f" and array.size and array.min() <= LOW:
+                    inputs[k] = f"{node.outputs[0]}.mask.{k}"
+                    constants[inputs[k]], shapes[inputs[k]] = np.maximum(array, array.dtype.type(MASKED)), array.shape
+        nodes.append(replace(node, inputs=tuple(inputs)))
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
+
+
+def _scores(graph: Graph) -> set[str]:
+    """The tensors that only softmaxes read, through views, sums and choices."""
+    readers: dict[str, list[Node]] = {o.name: [] for o in graph.outputs}
+    results, scores = set(readers), set[str]()
+    for node in graph.nodes:
+        for name in all_inputs(node):
+            readers.setdefault(name, []).append(node)
+    for node in reversed(graph.nodes):
+        for name in set(node.outputs) & readers.keys() - results:
+            if all(
+                r.op_type in SOFTMAX or (r.op_type in PASSING and scores.issuperset(r.outputs)) for r in readers[name]
+            ):
+                scores.add(name)
+    return scores
 
 
 def _finite_bodies(node: Node) -> Node:
