@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,6 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import rnnc
+
+for _module in pkgutil.walk_packages(rnnc.__path__, "rnnc."):
+    if not _module.name.endswith("__main__"):  # hypothesis draws the constants of loaded modules: always the same ones
+        importlib.import_module(_module.name)
 settings.register_profile("rnnc", deadline=None, derandomize=True, database=None)
 settings.load_profile("rnnc")
 
