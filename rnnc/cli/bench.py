@@ -62,12 +62,12 @@ def run(
     cores = [find_core(name) for name in core or ()]
     package = model.build(output, test=data, verify=report is not None)
     qnet, source = package.program.qnet, data or model.calib
-    sequences = package.read(source).sequences if source else random_sequences(qnet)
+    given = package.read(source).sequences if source else None
     if package.verified:
         tell_verdict(output, package)
     else:
-        tell_judgement(output, lambda: judge_start(package, sequences))
-    vectors = golden(qnet, sequences)
+        tell_judgement(output, lambda: judge_start(package, given or package.data.sequences))
+    vectors = golden(qnet, given or random_sequences(qnet))
     targets = target or runnable_targets()
     if not targets:
         raise MissingTool("no emulator is installed", hint="rnnc doctor lists what is missing and how to install it.")

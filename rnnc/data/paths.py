@@ -24,7 +24,9 @@ def files_of(path: str, notes: list[str]) -> list[Path]:
         return _in_folder(given, notes)
     if not given.exists() and glob.has_magic(path):
         return _matched(path, notes)
-    if given.exists() and not given.is_file():
+    if not given.exists():
+        raise DataError("no such file")
+    if not given.is_file():
         raise DataError("is not a regular file", hint="Use - to read CSV from standard input.")
     if given.suffix.lower() not in SUFFIXES:
         raise DataError(f"cannot read {given.suffix or 'a file without a suffix'}", hint=KINDS)

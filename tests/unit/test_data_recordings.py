@@ -70,6 +70,7 @@ def test_a_list_of_paths_keeps_its_order(folder: Path) -> None:
         ("*.flac", "no file matches"),
         ("*.md", "matches a.md"),
         ("pipe", "not a regular file"),
+        ("recordings", "no such file"),
     ],
 )
 def test_what_names_no_data_is_refused(path: str, what: str, tmp_path: Path) -> None:

@@ -104,3 +104,12 @@ def test_bench_says_what_its_network_is_worth(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("rnnc.verification.bench.bench", lambda *_, **__: [])
     answer = run("bench", *put(FAULTS["unlike_outputs"]()), "--target", "cortex-m4")
     assert answer.exit_code == 0 and "warning: poor over the first 300 steps: y[1] has " in answer.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_bench_without_data_is_not_judged_by_its_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose inputs go to the extremes of their types."""
+    monkeypatch.setattr("rnnc.verification.bench.bench", lambda *_, **__: [])
+    Path("net.onnx").write_bytes(small())
+    answer = run("bench", "net.onnx", "--target", "cortex-m4")
+    assert answer.exit_code == 0 and "clipped" not in answer.stderr
