@@ -202,7 +202,7 @@ def test_states_can_be_named(here: Path) -> None:
         (3, ["compile", "nothing.onnx"], "nothing.onnx: no such file"),
         (3, ["compile", "calib.npz"], "calib.npz"),
         (3, ["inspect", "."], "not a file"),
-        (4, ["compile", "fan.onnx", "--calib", "nothing.npz"], "nothing.npz: No such file"),
+        (4, ["compile", "fan.onnx", "--calib", "nothing.npz"], "nothing.npz: no such file"),
         (4, ["compile", "fan.onnx", "--calib", "fan.onnx"], "cannot read .onnx"),
         (4, ["verify", "fan.onnx", "--input", "wide.npy"], "a step has shape [3]"),
         (4, ["simulate", "fan.onnx", "--input", "-"], "standard input: holds no numbers"),
