@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.guards import Always, Both, Due, Guard, Tail
@@ -13,6 +14,7 @@ from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Plac
 from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
 
 WIDTH = 116
+INDENT = "    "
 TURNS = ("i", "k")
 """What counts the turns of loops around a call, the outermost first."""
 
@@ -84,8 +86,15 @@ def initializer(value: Initializer) -> str:
 
 
 def wrapped(items: Sequence[str]) -> str:
-    """The elements of an array as indented lines."""
-    return "\n".join(textwrap.wrap(", ".join(items) or "0", WIDTH, initial_indent="    ", subsequent_indent="    "))
+    """The elements of an array as indented lines, each as long as WIDTH allows; there may be millions."""
+    words = ", ".join(items or "0").split(" ")
+    ends = list(accumulate(len(word) + 1 for word in words))
+    lines, first, used = [], 0, 0
+    while first < len(words):
+        last = max(bisect_right(ends, used + WIDTH - len(INDENT) + 1), first + 1)
+        lines.append(INDENT + " ".join(words[first:last]))
+        first, used = last, ends[last - 1]
+    return "\n".join(lines)
 
 
 # --------------------------------------------------------------------------- guards
