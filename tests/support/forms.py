@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -284,7 +285,7 @@ def pointwise() -> list[Form]:
         forms += [
             over_frames(name, "with a constant number", node(name, 0.5)),
             over_frames(name, "with a constant vector", node(name, c)),
-            over_frames(name, "of two computed tensors", lambda b, n=name: b.op(n, "x", b.op("Sigmoid", "x"))),
+            over_frames(name, "of two computed tensors", partial(_of_two, name)),
         ]
     return [
         *forms,
@@ -297,9 +298,17 @@ def pointwise() -> list[Form]:
     ]
 
 
+def _of_two(name: str, b: Builder) -> str:
+    return b.op(name, "x", b.op("Sigmoid", "x"))
+
+
 def _unary(name: str) -> Form:
     opset = 24 if name == "Swish" else 21
     return Form(name, "", frames(node(name), opset=opset), TIME)
+
+
+def _reduced(what: str, before: str, axis: int, b: Builder) -> str:
+    return b.op(what, b.op(before, "x"), b.const(np.array([axis])), keepdims=0)
 
 
 def reductions() -> list[Form]:
@@ -313,7 +322,7 @@ def reductions() -> list[Form]:
                 over_frames(
                     what,
                     where,
-                    lambda b, w=what, a=axis, n=before: b.op(w, b.op(n, "x"), b.const(np.array([a])), keepdims=0),
+                    partial(_reduced, what, before, axis),
                 )
             )
     return [
