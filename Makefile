@@ -42,7 +42,7 @@ test: $(VENV)/.dev
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict rnnc
+	$(BIN)/mypy --strict rnnc tests
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(VENV)/.dev

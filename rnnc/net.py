@@ -209,6 +209,9 @@ class Quantizer(Protocol):
     @property
     def precision(self) -> Literal["a16", "a8"]: ...
 
+    def in_turns(self, turns: int) -> Quantizer:
+        """The same for a layer that runs so often in a frame: samples and peaks are those of one turn, not of the frame."""
+
     def input(self, index: int) -> Format:
         """The format of input ``index``, already decided; it satisfies ``accepts(index)``."""
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format
+from rnnc.fixed import Floats
 from rnnc.interval import Interval
 from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, no_probe
 from rnnc.ops.layout import Move
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp, QState, Scratch
-from rnnc.rows import Block
 
 if TYPE_CHECKING:
     from rnnc.ops.gru import Gru
@@ -143,7 +142,7 @@ class Inner(Op):
         return replace(self, layer=cast("Layer", layer)), reduced
 
     def quantize(self, q: Quantizer) -> QOp:
-        layer = self.layer.quantize(_OfOneTurn(q, self.turns))
+        layer = self.layer.quantize(q.in_turns(self.turns))
         return QInner(self, self.inputs, layer.formats[:1], layer)
 
     def describe(self) -> str:
@@ -154,70 +153,10 @@ class Inner(Op):
         return f"{layer}, along {self.count} elements of a frame{bands}"
 
 
-@dataclass(frozen=True)
-class _OfOneTurn:
-    """``net.Quantizer`` for the layer: what all turns see and reach is one sample after the other."""
-
-    frame: Quantizer
-    turns: int
-
-    @property
-    def precision(self) -> Literal["a16", "a8"]:
-        return self.frame.precision
-
-    @property
-    def fine(self) -> bool:
-        return self.frame.fine
-
-    def input(self, index: int) -> Format:
-        form = self.frame.input(index)
-        assert form.uniform
-        return form
-
-    def samples(self, operand: str | int) -> Floats | None:
-        samples = self.frame.samples(operand)
-        if samples is None:
-            return None
-        each = samples.reshape(len(samples) * self.turns, -1)
-        return each[:: -(-len(each) // MOST_SAMPLES)]
-
-    def peak(self, operand: str | int) -> Floats:
-        return np.asarray(self.frame.peak(operand).reshape(self.turns, -1).max(0))
-
-    def state_limit(self, operand: str) -> float:
-        return self.frame.state_limit(operand)
-
-    def output(
-        self,
-        index: int = 0,
-        *,
-        axis: int | None = 0,
-        rows: bool = False,
-        int32: bool = False,
-        nonnegative: bool = False,
-        reach: float | Floats = 0.0,
-    ) -> Format:
-        return self.frame.output(index, axis=None, rows=rows, int32=int32, nonnegative=nonnegative, reach=np.max(reach))
-
-    def extended(self) -> Format | None:
-        return None
-
-    def wants8(self, index: int = 0) -> bool:
-        return self.frame.wants8(index)
-
-    def wide_table(self, weights: int) -> bool:
-        return self.frame.wide_table(weights)
-
-    def round_rows(
-        self,
-        parts: Sequence[tuple[Floats, Floats, int, Floats | None]],
-        target: Floats,
-        bias: Floats,
-        zero: float,
-        gates: Sequence[str] = ("",),
-        group: int = 0,
-    ) -> tuple[list[Block], Floats]:
-        return self.frame.round_rows(parts, target, bias, zero, gates, group)
+def of_one_turn(samples: Floats, turns: int) -> Floats:
+    """Samples ``[n, turns * elements]`` of a frame as samples ``[m, elements]`` of one turn after the other."""
+    each = samples.reshape(len(samples) * turns, -1)
+    return each[:: -(-len(each) // MOST_SAMPLES)]
 
 
 @dataclass(frozen=True, eq=False)

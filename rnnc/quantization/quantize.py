@@ -10,8 +10,9 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.fixed import GATE, HIDDEN, LOGIT, Floats, Format, OverflowInOracle
-from rnnc.net import Accept, Feedback, Net, Op, Value
+from rnnc.net import Accept, Feedback, Net, Op, Quantizer, Value
 from rnnc.ops.extended import extended_copy, extended_format, is_extended
+from rnnc.ops.inner import of_one_turn
 from rnnc.ops.requantize import QRequantize, Requantize
 from rnnc.options import Options
 from rnnc.qnet import QFeedback, QNet, QOp, QState
@@ -275,6 +276,10 @@ class _OpQuantizer:
     builder: _Builder
     op: Op
     inputs: list[str]
+    turns: int = 1
+
+    def in_turns(self, turns: int) -> Quantizer:
+        return replace(self, turns=turns)
 
     @property
     def precision(self) -> Literal["a16", "a8"]:
@@ -285,10 +290,11 @@ class _OpQuantizer:
 
     def samples(self, operand: str | int) -> Floats | None:
         ranges = self.builder.ranges
-        return ranges.samples.get(self._key(operand)) if ranges.measured else None
+        found = ranges.samples.get(self._key(operand)) if ranges.measured else None
+        return found if found is None or self.turns == 1 else of_one_turn(found, self.turns)
 
     def peak(self, operand: str | int) -> Floats:
-        return self.builder.ranges.peaks[self._key(operand)]
+        return np.asarray(self.builder.ranges.peaks[self._key(operand)].reshape(self.turns, -1).max(0))
 
     def state_limit(self, operand: str) -> float:
         return self.builder.state_limit(self._key(operand))

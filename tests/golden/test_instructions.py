@@ -27,7 +27,7 @@ ALLOWED = 0.01
 @pytest.fixture(scope="module")
 def cells() -> Any:
     sys.path.insert(0, str(ROOT / "benchmarks"))
-    import _cells
+    import _cells  # type: ignore[import-not-found]
 
     return _cells
 

@@ -117,7 +117,7 @@ def test_every_target_but_its_own_says_so_and_names_the_right_one(command: str, 
     for name, target in TARGETS.items():
         text = "".join(f'#include "{header}"\n' for header in target.isa)
         (tmp_path / "isa.c").write_text(text)
-        arguments = [*words, "-std=c99", "-E", "-I", KERNELS, "isa.c"]
+        arguments = [*words, "-std=c99", "-E", "-I", str(KERNELS), "isa.c"]
         done = subprocess.run(arguments, cwd=tmp_path, check=False, capture_output=True, text=True)
         told = done.returncode != 0 and f"Take rnnc --target {right}" in done.stderr
         assert told if target.isa and name not in own else done.returncode == 0, (name, done.stderr)

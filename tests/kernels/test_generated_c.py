@@ -39,7 +39,7 @@ INTEGER_HELPERS = {
 @pytest.fixture(scope="module")
 def packages() -> list[tuple[Program, dict[str, str]]]:
     """A network of each kind of layer, of either profile, and of all together."""
-    chosen = [(k, (layer,)) for k, layer in enumerate(LAYERS)]
+    chosen: list[tuple[int, tuple[str, ...]]] = [(k, (layer,)) for k, layer in enumerate(LAYERS)]
     chosen.append((200, ("conv", "lstm", "skip", "gru_after", "norm", "dense", "softmax")))
     return [package(draw_integers(seed, layers), f"net{seed}") for seed, layers in chosen]
 

@@ -13,7 +13,7 @@ from tests.support.packages import WARNINGS, run
 
 KERNELS = Path(__file__).parents[2] / "runtime_c"
 HEADERS = sorted(path.name for path in KERNELS.glob("*.h"))
-FLAGS = [*WARNINGS, "-Wno-unused-function", "-fsyntax-only", "-O1", "-I", KERNELS]
+FLAGS = [*WARNINGS, "-Wno-unused-function", "-fsyntax-only", "-O1", "-I", str(KERNELS)]
 
 
 def check(compiler: list[str], names: list[str], folder: Path) -> None:

@@ -70,6 +70,6 @@ def test_constants_of_an_avr_come_before_all_else_in_its_flash(flags: str, tmp_p
         for at, kind, name in (line.split() for line in run(["avr-nm", "main.elf"], tmp_path).splitlines())
         if kind in "tTrRdD"
     }
-    own = {part.symbol for part in (*program.arrays, *program.params)}
+    own = {a.symbol for a in program.arrays} | {p.symbol for p in program.params}
     assert max(addresses[name] for name in own & set(addresses)) < 1 << 16 < addresses["main"]
     assert own & set(addresses) or flags

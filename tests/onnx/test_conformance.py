@@ -64,7 +64,7 @@ def rounding(layer: Layer, x: Array) -> float:
     than 1, and |h| <= 1."""
     length = {"W": float(np.sqrt((x**2).sum(-1)).max()), "R": float(np.sqrt(layer.constants["R"].shape[2]))}
     lsb = {n: float(np.abs(layer.constants[n]).max()) / 127 for n in length}
-    return 3 * x.shape[1] * sum(lsb[n] / np.sqrt(12) * length[n] for n in length)
+    return float(3 * x.shape[1] * sum(lsb[n] / np.sqrt(12) * length[n] for n in length))
 
 
 def test_there_are_18() -> None:

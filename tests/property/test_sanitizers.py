@@ -143,7 +143,7 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
 @cache
 def covering() -> Sequence[QNet]:
     """Networks of one layer each, the same at every run: those with an op or a kernel function that none before has."""
-    found, seen = [], set()
+    found, seen = list[QNet](), set[str]()
     for seed_of_all in range(SEEDS):
         for layer in (*LAYERS, *NAMED):
             qnet = draw_integers(seed_of_all, (layer,))

@@ -73,7 +73,7 @@ def test_an_average_of_10_000_steps_that_is_calibrated_on_600() -> None:
     assert (10 * np.log10(want.var(0) / ((got - want) ** 2).mean(0))).min() > 30
 
 
-def filtered(x: np.ndarray, leak: float) -> np.ndarray:  # type: ignore[type-arg]
+def filtered(x: np.ndarray, leak: float) -> np.ndarray:
     """``s' = leak s + (1 - leak) x`` from 0, in blocks of a thousand steps."""
     decay, parts, s = leak ** np.arange(1, 1001), [], 0.0
     for block in x.astype(np.float64).reshape(-1, 1000):

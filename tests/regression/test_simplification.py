@@ -14,7 +14,8 @@ def _logarithm(offset: float) -> ModelProto:
     """log(max(x, 0)) + offset, -inf for about half of normally distributed x."""
     b = Builder()
     b.op("Add", b.op("Log", b.op("Relu", "x")), b.const(np.array(offset)), out="y")
-    return ModelProto.FromString(b.model({"x": (1, 40)}, ["y"]))
+    model: ModelProto = ModelProto.FromString(b.model({"x": (1, 40)}, ["y"]))
+    return model
 
 
 @pytest.mark.parametrize(("offset", "told"), [(0.0, ""), (1.0, "simplification changes output 'y'")])

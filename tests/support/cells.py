@@ -85,7 +85,8 @@ def inner(s: Sketch) -> None:
 
 def _reset(h: int) -> Reset:
     """What resets a GRU of so many units: few have no reset gate of their own."""
-    return {1: "z", 2: "1 - z", 3: "none"}.get(h % 7, "own")
+    others: dict[int, Reset] = {1: "z", 2: "1 - z", 3: "none"}
+    return others.get(h % 7, "own")
 
 
 def _gru(s: Sketch, reset_after: bool) -> None:

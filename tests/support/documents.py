@@ -30,7 +30,7 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page."""
     found: list[Block] = []
-    fence, start, body = "", 0, []
+    fence, start, body = "", 0, list[str]()
     before = ""
     for number, line in enumerate(page.read_text().splitlines(), 1):
         if fence:

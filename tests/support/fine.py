@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from rnnc.net import Net, Op, Output, Value
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
 from rnnc.ops.rnn import Rnn
-from rnnc.options import Options
+from rnnc.options import Options, Weights
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import calibrate
 from rnnc.quantization.certify import certify
@@ -28,10 +29,14 @@ def layers(columns: int = 3, hidden: int = 5, seed: int = 0) -> Net:
     def draw(*shape: int) -> Array:
         return rng.uniform(-1.5, 1.5, shape)
 
-    def add(name: str, make: type[Op], gates: int, **more: object) -> None:
+    def add(name: str, make: type[Op], gates: int, **more: Any) -> None:
         x, width = (ops[-1].outputs[0], hidden) if ops else ("x", columns)
         some = (gates,) if gates > 1 else ()
-        given = {"weights": draw(*some, hidden, width), "recurrence": draw(*some, hidden, hidden), "initial_h": zero}
+        given: dict[str, Any] = {
+            "weights": draw(*some, hidden, width),
+            "recurrence": draw(*some, hidden, hidden),
+            "initial_h": zero,
+        }
         ops.append(make(name, (x,), (f"h_{name}",), **given, **more))
 
     add("lstm0", Lstm, 4, bias=draw(4, hidden), initial_c=zero)
@@ -43,7 +48,7 @@ def layers(columns: int = 3, hidden: int = 5, seed: int = 0) -> Net:
 
 
 @cache
-def fine(weights: str = "16") -> QNet:
+def fine(weights: Weights = "16") -> QNet:
     """``layers`` with further fraction bits in all preactivations."""
     net, options = layers(), Options(weights=weights)
     qnet = quantize(net, calibrate(net, None, options), options, fine=frozenset(op.name for op in net.ops))

@@ -278,13 +278,12 @@ UNARY = (
 def pointwise() -> list[Form]:
     """Element by element."""
     c = np.linspace(-1.0, 2.0, 6)
-    forms = [_unary(name) for name in UNARY]
-    forms += [over_frames("Gelu", "approximate=tanh", node("Gelu", approximate="tanh"))]
+    forms = [*map(_unary, UNARY), over_frames("Gelu", "approximate=tanh", node("Gelu", approximate="tanh"))]
     for name in ("Add", "Sub", "Mul", "Div", "Max", "Min"):
         forms += [
             over_frames(name, "with a constant number", node(name, 0.5)),
             over_frames(name, "with a constant vector", node(name, c)),
-            over_frames(name, "of two computed tensors", lambda b, n=name: b.op(n, "x", b.op("Sigmoid", "x"))),
+            over_frames(name, "of two computed tensors", _with_gate(name)),
         ]
     return [
         *forms,
@@ -297,9 +296,17 @@ def pointwise() -> list[Form]:
     ]
 
 
+def _with_gate(name: str) -> Nodes:
+    return lambda b: b.op(name, "x", b.op("Sigmoid", "x"))
+
+
 def _unary(name: str) -> Form:
     opset = 24 if name == "Swish" else 21
     return Form(name, "", frames(node(name), opset=opset), TIME)
+
+
+def _reduced(what: str, before: str, axis: int) -> Nodes:
+    return lambda b: b.op(what, b.op(before, "x"), b.const(np.array([axis])), keepdims=0)
 
 
 def reductions() -> list[Form]:
@@ -307,15 +314,8 @@ def reductions() -> list[Form]:
     forms = []
     for name in ("Sum", "Mean", "Max", "Min", "L1", "L2", "SumSquare", "LogSum", "LogSumExp", "Prod"):
         what = f"Reduce{name}"
-        before = "Abs" if name == "LogSum" else "Neg"
         for axis, where in ((2, "along features"), (1, "along time")):
-            forms.append(
-                over_frames(
-                    what,
-                    where,
-                    lambda b, w=what, a=axis, n=before: b.op(w, b.op(n, "x"), b.const(np.array([a])), keepdims=0),
-                )
-            )
+            forms.append(over_frames(what, where, _reduced(what, "Abs" if name == "LogSum" else "Neg", axis)))
     return [
         *forms,
         over_frames("ArgMax", "along features", node("ArgMax", axis=-1, keepdims=0)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import TypeVar
 
@@ -59,8 +59,9 @@ def _nodes(graph: GraphProto) -> list[NodeProto]:
     return [*graph.node, *(node for g in inner for node in _nodes(g))]
 
 
-def _any(items: Sequence[T], rng: Random, otherwise: T) -> T:
-    return rng.choice(items) if len(items) else otherwise
+def _any(items: Iterable[T], rng: Random, otherwise: T) -> T:
+    found = list(items)
+    return rng.choice(found) if found else otherwise
 
 
 def _node(model: ModelProto, rng: Random) -> NodeProto:
@@ -68,15 +69,18 @@ def _node(model: ModelProto, rng: Random) -> NodeProto:
 
 
 def _weight(model: ModelProto, rng: Random) -> TensorProto:
-    return _any(model.graph.initializer, rng, TensorProto())
+    weights: Iterable[TensorProto] = model.graph.initializer
+    return _any(weights, rng, TensorProto())
 
 
 def _input(model: ModelProto, rng: Random) -> ValueInfoProto:
-    return _any(model.graph.input, rng, ValueInfoProto())
+    inputs: Iterable[ValueInfoProto] = model.graph.input
+    return _any(inputs, rng, ValueInfoProto())
 
 
 def _a_name(model: ModelProto, rng: Random) -> str:
-    return rng.choice([*HOSTILE, *(name for node in _nodes(model.graph) for name in node.output)])
+    outputs: list[str] = [name for node in _nodes(model.graph) for name in node.output]
+    return rng.choice([*HOSTILE, *outputs])
 
 
 def wire(model: ModelProto, rng: Random) -> None:

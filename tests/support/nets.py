@@ -105,16 +105,16 @@ class Sketch:
             w[..., self.rng.integers(shape[-2]), :] = 0
         if self.rng.random() < 0.1:
             w.flat[self.rng.integers(w.size)] = 6.0
-        return w
+        return np.asarray(w)
 
     def bias(self, *shape: int) -> Array:
         """Biases around 0, one in ten of them large."""
         b = self.rng.standard_normal(shape) * self.rng.choice([0.0, 0.1, 1.0])
-        return np.where(self.rng.random(shape) < 0.1, b * 20, b)
+        return np.asarray(np.where(self.rng.random(shape) < 0.1, b * 20, b))
 
     def width(self) -> int:
         """A layer's size, 1 included."""
-        return int(self.rng.choice([1, 2, 3, self.rng.integers(4, self.largest + 1)]))
+        return int(self.rng.choice([1, 2, 3, int(self.rng.integers(4, self.largest + 1))]))
 
     def initial(self, size: int, alias: str = "") -> InitialState:
         """Zero, or learned, within +-1."""
@@ -264,8 +264,8 @@ def draw(
     if not s.window:
         return net
     hop = int(np.random.default_rng(seed).integers(1, 2 * s.window))
-    overlap = {"hop": hop} if hop < s.window else {}
-    return replace(net, window=s.window, outputs=(of_window(net, s.window),), **overlap)
+    net = replace(net, window=s.window, outputs=(of_window(net, s.window),))
+    return replace(net, hop=hop) if hop < s.window else net
 
 
 def single(op: Op, columns: int = 1, outputs: Sequence[Output] = ()) -> Net:

@@ -67,7 +67,7 @@ def model(cases: Sequence[Case], steps: int = STEPS, columns: int = 0) -> bytes:
     source = "x"
     if columns:
         source = b.op("MatMul", "x", b.const(b.weights(columns, *frame)))
-    results = []
+    results = list[str]()
     for case in cases:
         result = case.nodes(b, source)
         results.append(b.op("Identity", result, out=f"y_{len(results)}"))

@@ -149,7 +149,7 @@ def blob_of(program: Program, stream: Stream | Windows, inputs: Mapping[str, Arr
     body = header
     if isinstance(stream, Windows):
         body += saved_state(program, inputs, {})[0].tobytes()
-        return body + zlib.crc32(body).to_bytes(4, "little")
+        return bytes(body + zlib.crc32(body).to_bytes(4, "little"))
     for m in program.members:
         if not m.state.follows:
             body += stream.state[m.state.name][0].astype(f"<i{m.state.format.bits // 8}").tobytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -62,7 +62,8 @@ def _scaled(s: Sketch) -> None:
 
 def _reduced(s: Sketch) -> None:
     """x + sqrt(sum over x)."""
-    x, shape, what = s.value, (s.size,), "sum" if s.rng.random() < 0.5 else "l1"
+    x, shape = s.value, (s.size,)
+    what: Literal["sum", "l1"] = "sum" if s.rng.random() < 0.5 else "l1"
     n, a, power = s.name("reduce"), s.name("add"), s.name("power")
     s.add(Reduce(n, (x,), (f"{n}.y",), what, Along(1, s.size, 1), (), 1 / s.size), 1)
     s.add(Power(power, (s.value,), (f"{power}.y",), 0.5, np.ones(()), np.ones(()), (), "positive"), 1)

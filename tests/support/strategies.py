@@ -35,7 +35,7 @@ def _print(net: Net | QNet, printer: Any, cycle: bool) -> None:
 
 
 for _kind in (Net, QNet):
-    _kind._repr_pretty_ = _print  # type: ignore[attr-defined]  # hypothesis prints an example that fails by it
+    setattr(_kind, "_repr_pretty_", _print)  # noqa: B010  # hypothesis prints an example that fails by it
 
 
 def _fraction(draw: Draw) -> float:
@@ -50,7 +50,7 @@ class Numbers(np.random.Generator):
         super().__init__(np.random.PCG64(draw(st.integers(0, 1 << 20))))
         self.draw = draw
 
-    def integers(self, low: Any, high: Any = None, size: Any = None, **rest: Any) -> Any:
+    def integers(self, low: Any, high: Any = None, size: Any = None, **rest: Any) -> Any:  # type: ignore[override]
         if size is not None:
             return super().integers(low, high, size, **rest)
         low, high = (0, low) if high is None else (low, high)
@@ -59,7 +59,7 @@ class Numbers(np.random.Generator):
     def random(self, size: Any = None, *rest: Any, **more: Any) -> Any:
         return _fraction(self.draw) if size is None else super().random(size, *rest, **more)
 
-    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, **rest: Any) -> Any:
+    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None, **rest: Any) -> Any:  # type: ignore[override]
         if size is not None:
             return super().choice(a, size, replace, p, **rest)
         return self.draw(st.sampled_from(list(a)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ class Sums(Unrolled):
         bias = self.fixed(f"b{name}", lambda: self.weights(columns))
         return self.op("Add", self.rows(f"W{name}", "x", X, columns), bias)
 
-    def summed(self, x: str, **attributes: int) -> str:
+    def summed(self, x: str, **attributes: Any) -> str:
         """CumSum over time."""
         return self.op("CumSum", x, self.fixed("time", np.asarray(1)), **attributes)
 
@@ -177,4 +179,4 @@ def sums_model(write: Callable[[Sums], str], steps: int | str = STEPS) -> bytes:
 
 def forms() -> list[Form]:
     """A form for each."""
-    return [Form("sums over time", what, lambda write=write: sums_model(write)) for what, write in FORMS.items()]
+    return [Form("sums over time", what, partial(sums_model, write)) for what, write in FORMS.items()]

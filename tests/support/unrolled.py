@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -278,7 +279,7 @@ def forms() -> list[Form]:
         "normalised": "an LSTM with LayerNormalization of R h",
         "caching": "Mamba: a cache of inputs and a selective state",
     }
-    made = [Form("a step, copied", what, lambda name=name: unrolled_cell(name)) for name, what in words.items()]
+    made = [Form("a step, copied", what, partial(unrolled_cell, name)) for name, what in words.items()]
     return [
         *made,
         Form(

@@ -83,7 +83,16 @@ def test_constants_of_an_avr_beyond_the_reach_of_its_reads_do_not_link(tmp_path:
         text = f'#include "isa/avr_rom.h"\n{large}\nconst void *{name}(int i) {{ return large + i; }}\n'
         (tmp_path / f"{name}.c").write_text(text)
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
-    command = ["avr-gcc", "-mmcu=atmega1284p", "-std=gnu99", "-Os", "-I", KERNELS, FIRMWARE / "avr.ld", "main.c"]
+    command = [
+        "avr-gcc",
+        "-mmcu=atmega1284p",
+        "-std=gnu99",
+        "-Os",
+        "-I",
+        str(KERNELS),
+        str(FIRMWARE / "avr.ld"),
+        "main.c",
+    ]
     run([*command, "a.c", "b.c", "-o", "two.elf"], tmp_path)
     with pytest.raises(AssertionError, match="constants lie beyond the first 64 KB"):
         run([*command, "a.c", "b.c", "c.c", "-o", "three.elf"], tmp_path)

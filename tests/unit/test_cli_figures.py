@@ -61,7 +61,7 @@ def test_losses_by_layer_as_json() -> None:
 
 
 def test_the_table_of_bench_is_80_columns_wide() -> None:
-    figures = {
+    figures: dict[str, Any] = {
         "median": 1234567,
         "max": 1234567,
         "stack": 99999,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -113,20 +113,21 @@ def test_a_list_of_arrays_is_recordings_of_any_length() -> None:
 
 
 def test_lists_by_input_name() -> None:
-    arrays = {"x": [recording(1, 4), recording(2, 2)], "ids": [np.arange(4), np.arange(2)], "label": [7, 8]}
+    arrays: Any = {"x": [recording(1, 4), recording(2, 2)], "ids": [np.arange(4), np.arange(2)], "label": [7, 8]}
     data = read_data(arrays, [X, IDS], also=["label"])
     assert data.lengths == [4, 2] and data.sequences["ids"][1].tolist() == [0, 1]
     assert [int(p.others["label"]) for p in data.parts] == [7, 8]
 
 
 def test_recordings_that_are_lists_of_numbers() -> None:
-    assert read_data({"ids": [[1, 2, 3], [4, 5]]}, [IDS]).lengths == [3, 2]
-    assert read_data([[[1, 2], [3, 4]], [[5, 6]]], [X]).lengths == [2, 1]
+    named, unnamed = {"ids": [[1, 2, 3], [4, 5]]}, [[[1, 2], [3, 4]], [[5, 6]]]
+    assert read_data(cast(Any, named), [IDS]).lengths == [3, 2]
+    assert read_data(cast(Any, unnamed), [X]).lengths == [2, 1]
 
 
 def test_a_list_of_frames_is_one_recording() -> None:
     assert read_data(list(recording(1, 5)), [X]).lengths == [5]
-    assert read_data({"x": [0.5, 1.5, 2.5]}, [SCALAR]).lengths == [3]
+    assert read_data({"x": cast(Any, [0.5, 1.5, 2.5])}, [SCALAR]).lengths == [3]
 
 
 def test_a_list_of_mappings() -> None:

@@ -16,7 +16,8 @@ from rnnc.quantization.quantize import quantize
 from rnnc.streams import run_net, run_qnet
 from rnnc.verification.metrics import sqnr_db
 from tests.support.fine import fine, layers
-from tests.unit.test_choice import DATA, NET, RANGES, chosen, recording, small
+from tests.support.small import small
+from tests.unit.test_choice import DATA, NET, RANGES, chosen, recording
 
 
 @pytest.mark.parametrize(("function", "worst"), [("sigmoid", 1.6), ("tanh", 2.5)])

@@ -46,8 +46,10 @@ def test_what_is_computed_is_a_source_of_its_own() -> None:
 def test_a_stop_is_a_source_whatever_it_is_made_of() -> None:
     editor = Editor(_graph(TURN, Node("", "Transpose", "", ("turned",), ("again",), {"perm": [1, 0]})))
     stopped, whole = Origins(editor, ("turned",)), Origins(editor)
-    np.testing.assert_array_equal(np.transpose(stopped.own("turned")), stopped.of("again"))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(whole.of("again"), whole.own("x"))  # type: ignore[arg-type]
+    turned = stopped.own("turned")
+    assert turned is not None
+    np.testing.assert_array_equal(np.transpose(turned), stopped.of("again"))
+    np.testing.assert_array_equal(whole.of("again"), whole.own("x"))
     assert list(sources(editor, "again")) == ["again", "turned", "x"]
 
 

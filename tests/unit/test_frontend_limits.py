@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def more_elements_than_data(m: ModelProto) -> None:
 
 
 def strings(m: ModelProto) -> None:
-    m.graph.initializer.append(helper.make_tensor("s", TensorProto.STRING, [1], [b"text"]))
+    m.graph.initializer.append(helper.make_tensor("s", TensorProto.STRING, [1], cast(Any, [b"text"])))
 
 
 def unknown_type(m: ModelProto) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -57,7 +59,7 @@ def scripted(take: str, joins: int) -> bytes:
         rounds = b.op("SequenceLength", "items")
     first = [b.const(np.array(True)), b.op("SequenceEmpty"), b.const(np.zeros((1, H)))]
     b.nodes.append(helper.make_node("Loop", [rounds, *first], ["all", "last"], name="the loop", body=body))
-    how = {"axis": 0, "new_axis": 1} if joins < 0 else {"axis": joins}
+    how: dict[str, Any] = {"axis": 0, "new_axis": 1} if joins < 0 else {"axis": joins}
     b.op("Relu", b.op("ConcatFromSequence", "all", **how), out="y")
     graph = b.graph({"x": [T, 1, X]}, ["y", "last"])
     return bytes(

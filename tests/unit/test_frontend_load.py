@@ -26,7 +26,8 @@ def lstm(shape: list[int | str], **attributes: object) -> onnx.ModelProto:
     w, r = b.const(b.weights(1, 4 * H, X)), b.const(b.weights(1, 4 * H, H))
     b.op("LSTM", "xt", w, r, out="Y", hidden_size=H, **attributes)
     b.op("Squeeze", "Y", b.const(np.array([1])), out="y")
-    return onnx.ModelProto.FromString(b.model({"x": shape}, ["y"]))
+    model: onnx.ModelProto = onnx.ModelProto.FromString(b.model({"x": shape}, ["y"]))
+    return model
 
 
 def refusal(model: onnx.ModelProto | bytes, options: Options | None = None) -> str:

@@ -88,9 +88,9 @@ def _graph(nodes: list[tuple[str, tuple[object, ...], dict[str, object]]]) -> Gr
         made.append(Node(f"n{i}", op_type, "", tuple(names), (str(i),), attributes))
     values = _values(made, {"x": X, "y": Y, **constants}, 18)
     shapes = {name: array.shape for name, array in values.items()}
-    inputs = tuple(Tensor(name, SHAPE, "float32") for name in "xy")
+    ports = tuple(Tensor(name, SHAPE, "float32") for name in "xy")
     last = str(len(nodes) - 1)
-    return Graph("g", tuple(made), inputs, (Tensor(last, shapes[last], "float32"),), constants, shapes, 18)
+    return Graph("g", tuple(made), ports, (Tensor(last, shapes[last], "float32"),), constants, shapes, 18)
 
 
 @pytest.mark.parametrize("name", CASES)

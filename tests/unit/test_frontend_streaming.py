@@ -153,7 +153,7 @@ def test_a_constant_that_differs_by_step_is_no_feature() -> None:
 
 def test_sequences_of_different_lengths_are_told() -> None:
     b = Builder()
-    layers = []
+    layers = list[list[str]]()
     for name, width in (("source", X), ("target", 2)):
         weights = [b.const(b.weights(1, H, n)) for n in (width, H)]
         layers.append(b.ops("RNN", 2, name, *weights, *(["", "", layers[0][1]] if layers else []), hidden_size=H))
@@ -264,7 +264,7 @@ def noise(b: Builder) -> None:
     b.op("Add", "x", b.op("RandomNormalLike", "x"), out="y")
 
 
-REFUSED = {
+REFUSED: dict[Callable[[Builder], None], str] = {
     attention: "relates every step of a sequence",
     quantized: "already quantized",
     noise: "random numbers",

@@ -15,7 +15,8 @@ from rnnc.frontend.stream.streaming import prepared
 from rnnc.options import Options
 from rnnc.streams import run_net
 from tests.support.imports import import_error
-from tests.support.sums import FORMS, H, Sums, X, decaying, log_space, selective, sums_model
+from tests.support.sums import FORMS, Sums, decaying, log_space, selective, sums_model
+from tests.support.unrolled import H, X
 
 LIMIT = 1e-5
 

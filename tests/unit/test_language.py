@@ -104,7 +104,8 @@ def test_one_minus_a_gate_that_nothing_bounds_is_certified(text: Any, f: Activat
 
 def test_every_variable_of_a_kernel_says_its_range_and_its_format() -> None:
     texts = [p.unit.kernels([p.phase])[0].text for p in HEADERS.values()]
-    texts += [k.text for k in Unit(lstm, coupled=True, state=("c", -20), limit=2**30).kernels([rows(*["both"] * 4)])]
+    unit, gates = Unit(lstm, coupled=True, state=("c", -20), limit=2**30), rows("both", "both", "both", "both")
+    texts += [k.text for k in unit.kernels([gates])]
     for text in texts:
         lines = text.splitlines()
         for before, line in pairwise(lines):

@@ -40,7 +40,7 @@ def _conv(stride: int, pad: int) -> bytes:
 
 
 def _compiled(name: str) -> Package:
-    options = {} if name == "small" else {"time_axis": {"x": 2}}
+    options: dict[str, Any] = {} if name == "small" else {"time_axis": {"x": 2}}
     content = {"small": small(), "ahead": _conv(1, 2), "slower": _conv(3, 0)}[name]
     return rnnc.compile_model(content, verify=False, **options)
 
@@ -91,7 +91,8 @@ def test_rows_come_as_soon_as_their_line_is_there() -> None:
 
 
 def test_a_bad_row_is_named_by_its_line() -> None:
-    rows = csv_rows(["\n", "a;b\n", "1;2\n", "\n", "3;x\n"], Frame("x", (2,), (2,)), notes := [])
+    notes: list[str] = []
+    rows = csv_rows(["\n", "a;b\n", "1;2\n", "\n", "3;x\n"], Frame("x", (2,), (2,)), notes)
     assert next(rows) == [1, 2] and notes == ["columns a, b are input x"]
     with pytest.raises(DataError, match="line 5, column b: 'x' is not a number"):
         next(rows)

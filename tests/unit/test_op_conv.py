@@ -118,7 +118,7 @@ def test_chains(kernels: list[int], pads: list[tuple[int, int]], strides: list[i
     compiles(follows(over_time(nodes)), tmp_path)
 
 
-OVER_FRAMES = [
+OVER_FRAMES: list[dict[str, Any]] = [
     {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]},
     {"pads": [2, 0, 0, 0], "kernel_shape": [3, 4], "strides": [1, 2]},
     {"kernel_shape": [2, 6]},

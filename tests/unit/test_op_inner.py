@@ -71,7 +71,7 @@ def test_integers_are_near_the_float_net() -> None:
     net = rnnc.load_net(dual_path())
     data = sequence(net, steps=200)
     qnet = quantized(net, data)
-    fed = {name: np.stack(x)[0][:, None] for name, x in data.items()}
+    fed = {name: np.asarray(x)[0][:, None] for name, x in data.items()}
     given = {name: qnet.formats[name].quantize(x) for name, x in fed.items()}
     want = run_net(net, fed)["y"]
     got = qnet.formats[qnet.outputs[0].value].dequantize(run_qnet(qnet, given)["y"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def test_norms_of_channels_over_frames_on_the_batch_axis(op_type: str) -> None:
     from rnnc.streams import run_net
 
     b = Builder()
-    how = {} if op_type == "InstanceNormalization" else {"num_groups": 3}
+    how: dict[str, Any] = {} if op_type == "InstanceNormalization" else {"num_groups": 3}
     y = b.op(op_type, "x", b.const(GAIN.astype(np.float32)), b.const(BIAS.astype(np.float32)), **how)
     content = b.model({"x": (20, N, 5)}, [y], opset=21)
     options = Options(time_axis={"x": 0})

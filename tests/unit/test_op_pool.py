@@ -14,7 +14,7 @@ from tests.support.graphs import Builder
 from tests.support.operators import quantized
 from tests.support.sequences import STEPS, arithmetic_sqnr, compiles, follows, imported, over_time
 
-MAX = [
+MAX: list[dict[str, Any]] = [
     {"kernel_shape": [2], "strides": [2]},
     {"kernel_shape": [3], "strides": [1], "pads": [1, 1]},
     {"kernel_shape": [3], "strides": [2], "pads": [1, 1]},

@@ -15,7 +15,7 @@ SHIFTED8 = Format(8, np.array([0.1]), -128, -128, 127)
 EXTENDED = Format(32, np.array([1e-3 / 2**14]), 0, -(32767 << 14), 32767 << 14)
 
 
-def requantized(source: Format, target: Format, real: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def requantized(source: Format, target: Format, real: np.ndarray) -> np.ndarray:
     op = QRequantize(Requantize("requantize0", ("x",), ("y",)), ("x",), (target,), source, real.shape[-1])
     assert all(b.worst < 2 ** (b.bits - 1) for b in op.bounds())
     (y,) = op.step([source.quantize(real)], {}, 0)

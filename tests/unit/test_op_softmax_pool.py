@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -88,11 +89,11 @@ def run(scores: Array, x: Array) -> tuple[Array, Array, dict[str, Array]]:
     want, got = [], []
     for t, (s, v) in enumerate(zip(scores, x, strict=True)):
         want.append(op.step([np.array([[s / 4096]]), np.array([[float(v)]])], real, t)[0].item())
-        got.append(q.step([np.array([[s]]), np.array([[v]])], state, t)[0].item())  # type: ignore[index, union-attr]
+        got.append(q.step([np.array([[s]]), np.array([[v]])], state, t)[0].item())
     return np.array(want), np.array(got), state
 
 
-SCORES = {
+SCORES: dict[str, Callable[[np.random.Generator, int], Array]] = {
     "equal": lambda rng, n: np.zeros(n),
     "random": lambda rng, n: rng.normal(0, 2, n),
     "rising": lambda rng, n: np.linspace(0, 40, n),
@@ -106,7 +107,7 @@ SCORES = {
 def test_the_integers_follow_the_real_numbers(kind: str) -> None:
     rng = np.random.default_rng(1)
     scores = np.round(SCORES[kind](rng, 600) * 4096).astype(np.int64)
-    want, got, _ = run(scores, rng.integers(-30000, 30000, 600))
+    want, got, _ = run(scores, rng.integers(-30000, 30000, (600,)))
     assert np.abs(got - want).max() < 4
 
 

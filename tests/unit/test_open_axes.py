@@ -27,7 +27,7 @@ def opened(content: bytes, axes: dict[str, Sequence[Axis]]) -> bytes:
                 dim.dim_value = axis
             elif axis:
                 dim.dim_param = axis
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def rnn(b: Builder, x: str, features: int, *rest: str) -> str:

@@ -90,8 +90,8 @@ def test_values_of_another_kind_are_refused_in_the_words_of_python(changes: dict
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    low, high = np.float32([-1, 1])
-    Options(search=np.int64(3), bind={"sr": np.float32(2)}, input_range={"x": (low, high)})  # type: ignore[arg-type]
+    low, high = np.array([-1, 1], np.float32)
+    Options(search=np.int64(3), bind={"sr": np.float32(2)}, input_range={"x": (low, high)})  # type: ignore[arg-type, dict-item]
 
 
 @pytest.mark.usefixtures("here")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_a_version_that_some_build_system_does_not_take_is_refused(version: str)
 def test_options_for_an_input_that_is_not_there_are_refused(option: str) -> None:
     value = 11 if option == "input_format" else (1, 2)
     with pytest.raises(UsageError, match=f"{option}: the network has no input 'z'"):
-        rnnc.compile_model(small(), verify=False, **{option: {"z": value}})
+        rnnc.compile_model(small(), None, Options(**cast(Any, {option: {"z": value}})), verify=False)
 
 
 # ------------------------------------------------------------------- the report

@@ -26,14 +26,14 @@ def tensor(name: str, value: object, dtype: type) -> TensorProto:
 
 def in_front(*nodes: NodeProto, constants: list[TensorProto], result: str) -> bytes:
     """The small LSTM, its input plus a scalar that ``nodes`` compute."""
-    model = ModelProto.FromString(small())
+    model: ModelProto = ModelProto.FromString(small())
     first = model.graph.node[0]
     first.input[0] = "shifted"
     rest = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([*nodes, node("Add", ["x", result], ["shifted"]), *rest])
     model.graph.initializer.extend(constants)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def loop(count: int | None, goes_on: str = "on") -> bytes:
@@ -124,7 +124,7 @@ def test_a_short_loop_is_computed() -> None:
 
 def functions(depth: int, calls: int) -> ModelProto:
     """Functions, each of which calls the one before ``calls`` times."""
-    model = ModelProto.FromString(small())
+    model: ModelProto = ModelProto.FromString(small())
     opsets = [*model.opset_import, helper.make_opsetid("own", 1)]
     for level in range(depth):
         names = ["a", *(f"t{i}" for i in range(calls - 1)), "b"]

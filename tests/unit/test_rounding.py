@@ -34,14 +34,14 @@ def correlated(rng: np.random.Generator, columns: int = COLUMNS) -> Array:
 def error(rounded: Array, weights: Array, step: Array, c: Array) -> Array:
     """The variance of each row's error, ``[rows]``."""
     difference = rounded * step - weights
-    return np.einsum("ri,ij,rj->r", difference, c, difference)
+    return np.asarray(np.einsum("ri,ij,rj->r", difference, c, difference))
 
 
 def optimum(weights: Array, step: Array, c: Array) -> Array:
     """The least error of each row over all integers within 6 of the nearest, ``[rows]``."""
     nearest = np.round(weights / step)
     tried = [error(nearest + np.array(shift), weights, step, c) for shift in product(range(-6, 7), repeat=COLUMNS)]
-    return np.min(tried, axis=0)
+    return np.asarray(np.min(tried, axis=0))
 
 
 def draw(seed: int) -> tuple[Array, Array, Array]:

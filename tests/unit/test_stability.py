@@ -24,7 +24,7 @@ from tests.support.recurrences import FORMS, outcomes
 LEAKS = np.array([0.9, 0.99, 0.995, 0.999])
 
 
-def layer(recurrence: np.ndarray, function: Activation = RELU) -> Net:  # type: ignore[type-arg]
+def layer(recurrence: np.ndarray, function: Activation = RELU) -> Net:
     n = len(recurrence)
     weights = np.abs(np.random.default_rng(3).standard_normal((n, 3))) * 0.1
     start = InitialState(np.zeros(n), "")
@@ -32,7 +32,7 @@ def layer(recurrence: np.ndarray, function: Activation = RELU) -> Net:  # type: 
     return Net("net", (Value("x", (3,)),), (op,), (Output("y", "y"),))
 
 
-def noise(steps: int) -> np.ndarray:  # type: ignore[type-arg]
+def noise(steps: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((steps, 1, 3)) + 0.3
 
 

@@ -93,7 +93,7 @@ def in_pieces(content: bytes, x: Array) -> Array:
 
 
 Plain = Callable[[bytes, Array], Array]
-KINDS = {
+KINDS: dict[str, tuple[bytes, Plain, dict[str, Any]]] = {
     "stream": (small(), as_it_is, {}),
     "latency": (looking_ahead(), channels_first, {}),
     "rate": (looking_ahead(2), channels_first, {}),
@@ -129,7 +129,7 @@ def test_a_label_a_step_goes_with_the_answer_about_that_step(kind: str) -> None:
 def test_a_label_a_sequence_goes_with_its_last_answer(kind: str) -> None:
     content, plain, options = KINDS[kind]
     xs = sequences()
-    labels = [int(plain(content, x)[-1].argmax()) for x in xs]
+    labels = [plain(content, x)[-1].argmax() for x in xs]
     task = verified(content, {"x": xs, "label": labels}, **options)["task"]
     assert task["each"] == "sequence" and task["points"] == len(xs) and task["onnxruntime"]["accuracy"] == 1
 
@@ -138,7 +138,7 @@ def test_last_outputs_are_scored_where_they_were_compared() -> None:
     """The file keeps its state to itself: it is asked at the ends, and at some of the steps before."""
     xs = sequences()
     every = [as_it_is(small(), x).argmax(1) for x in xs]
-    found = verified(small(last=True), {"x": xs, "label": [int(e[-1]) for e in every]})["task"]
+    found = verified(small(last=True), {"x": xs, "label": [e[-1] for e in every]})["task"]
     assert found["each"] == "sequence" and found["points"] == 3 and found["onnxruntime"]["accuracy"] == 1
     found = verified(small(last=True), {"x": xs, "label": every})["task"]
     assert found["each"] == "step" and found["points"] > 40 and found["onnxruntime"]["accuracy"] == 1

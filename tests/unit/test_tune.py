@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_budgets_decide(flash: int | None, instructions: int | None, proposed: s
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.onnx").write_bytes(small())
-    np.savez(tmp_path / "calib.npz", **_data())
+    np.savez(tmp_path / "calib.npz", **cast(Any, _data()))
     return tmp_path
 
 

@@ -49,7 +49,7 @@ def off(db: float, channels: int = 1) -> OutputFigures:
 def test_levels_of_a_channel(db: float, level: str) -> None:
     """The error is a constant: the mean is removed from the reference alone."""
     found = judge_output(off(db), FINE)
-    assert found.level == level and found.channel_db == (pytest.approx(db),)
+    assert found.level == level and found.channel_db == pytest.approx((db,))
 
 
 def test_the_worst_channel_decides() -> None:

@@ -21,6 +21,7 @@ from rnnc.package import Package
 from rnnc.qnet import QNet
 from rnnc.report.terminal import description, summary
 from rnnc.streams import Windows, run_net, run_qnet, start_net, start_qnet
+from rnnc.verification.engines import Engine
 from tests.support.nets import integers
 from tests.support.operators import quantized, sequence
 from tests.support.packages import WARNINGS, Built, blob_of, package, run
@@ -112,9 +113,8 @@ def test_every_engine_gives_an_array_of_one_shape(make: Any, hop: int) -> None:
     compiled = rnnc.compile_model(make(), hop=hop, verify=False)
     lengths = np.array([T - 1, T, 2 * T + 3])
     x = np.random.default_rng(0).standard_normal((lengths.sum(), 3)).astype(np.float32)
-    found = {
-        e: compiled.simulate({"x": x, "lengths": lengths}, engine=e) for e in ("c", "oracle", "float", "onnxruntime")
-    }  # type: ignore[arg-type]
+    engines: tuple[Engine, ...] = ("c", "oracle", "float", "onnxruntime")
+    found = {e: compiled.simulate({"x": x, "lengths": lengths}, engine=e) for e in engines}
     counts = [max(0, (n - T) // hop + 1) for n in lengths.tolist()]
     for name, y in found["c"].items():
         shapes = {engine: f[name].shape for engine, f in found.items()}

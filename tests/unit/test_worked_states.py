@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_it_is_what_onnxruntime_gives(kind: str, mask: str) -> None:
 
 @pytest.mark.parametrize("precision", ["a16", "a8"])
 @pytest.mark.parametrize(("kind", "mask"), [("RNN", "times"), ("GRU", "chosen"), ("LSTM", "times"), ("LSTM", "first")])
-def test_c_is_the_oracle(kind: str, mask: str, precision: str, tmp_path: Path) -> None:
+def test_c_is_the_oracle(kind: str, mask: str, precision: Any, tmp_path: Path) -> None:
     net = step(policy(kind, mask))
     check_c(quantized(net, sequence(net, steps=100), Options(precision=precision)), tmp_path, 60)
 
