@@ -25,6 +25,7 @@ from rnnc.options import Layout, Options, check_limits
 from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.quantization.choice import Choice
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
+from rnnc.report.changes import Change, changes
 from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
 from rnnc.report.widths import target_notes, what_limits
@@ -92,8 +93,7 @@ class Package:
     stack_frames: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.files["report.json"] = report_text(self.report)
-        self.files["report.html"] = self.page(self.report)
+        self._write_reports()
 
     def __repr__(self) -> str:
         cost = self.report["cost"]
@@ -172,13 +172,13 @@ class Package:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
         self.stack_frames.update(step_frames(self.program, self.files))
         self.report["cost"]["stack"] = sum(self.stack_frames.values())
-        self.files["report.json"] = report_text(self.report)
+        self._write_reports()
 
     def measure_code(self) -> None:
         """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
         if not why_uncounted(self.program):
             self.report["cost"]["flash_code"] = linked(self.program, self.files).code
-            self.files["report.json"] = report_text(self.report)
+            self._write_reports()
 
     def measure_part(self, clock: float | None = None, rate: float | None = None) -> OnPart:
         """Add to the report what the package takes of the part that ``target`` names; raises as ``on_part`` does.
@@ -196,9 +196,18 @@ class Package:
                 "stack": found.measured.stack,
             }
             self.report["cost"] |= {**measured, "flash_code": found.measured.footprint.code}
-        self.files["report.json"] = report_text(self.report)
-        self.files["report.html"] = self.page(self.report)
+        self._write_reports()
         return found
+
+    def compare(self, earlier: Mapping[str, Any]) -> list[Change]:
+        """Add to the report what changed since an ``earlier`` report (``report.json`` as read); [] for nothing."""
+        found = changes(earlier, self.report)
+        self.report["changes"] = [c.content() for c in found]
+        self._write_reports()
+        return found
+
+    def _write_reports(self) -> None:
+        self.files.update({"report.json": report_text(self.report), "report.html": self.page(self.report)})
 
     @property
     def flash(self) -> int:
@@ -313,12 +322,6 @@ def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str])
     placed |= bare_metal(contents)
     image = firmware_image(contents, placed)
     return {**placed, **({IMAGE: image} if image else {})}
-
-
-def image_note(layout: Layout, program: Program) -> str:
-    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
-    why = why_uncounted(program) if layout == "baremetal" else ""
-    return f"no {IMAGE} beside its sources: {why}" if why else ""
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
