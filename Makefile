@@ -23,12 +23,12 @@ help:
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
-	@echo "         docs/supported.md, counts of instructions and cycles"
+	@echo "         docs/supported.md, counts of instructions and cycles, pictures of the documentation"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
-	@echo "docs     the site, in build/site"
+	@echo "docs     the site, in build/site, with pictures of this build"
 	@echo "wheel    sdist and wheel in dist/"
 	@echo "clean    remove everything that is not source"
 
@@ -52,6 +52,7 @@ format: $(VENV)/.dev
 
 golden: $(VENV)/.dev
 	RNNC_UPDATE_GOLDEN=1 $(PYTEST) -m "slow or not slow" tests/golden $(ARGS)
+	$(BIN)/python tools/pictures.py
 
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
@@ -68,6 +69,7 @@ bench-ops: $(VENV)/.dev
 	$(BIN)/python benchmarks/op_cost.py $(ARGS)
 
 docs: $(VENV)/.dev
+	$(BIN)/python tools/pictures.py
 	$(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.dev

@@ -28,7 +28,7 @@ from rnnc.frontend.read.quantized import DYNAMIC
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options, ProgressCallback, no_progress
-from rnnc.package import Model, Package, command_line, golden, input_frames, output_shapes
+from rnnc.package import Model, Package, command_line, input_frames, output_shapes
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, calibrate, noise_sequences
 from rnnc.quantization.centre import centre_inputs, centre_outputs
@@ -48,6 +48,7 @@ from rnnc.tracing import Graph
 from rnnc.verification.attribution import ALL_STEPS, Attribution, affordable_steps, attribute, over_same_steps
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.cause import diagnose
+from rnnc.verification.golden import golden
 from rnnc.verification.occupancy import input_occupancy
 from rnnc.verification.stability import keep_stability
 from rnnc.verification.task import recorded, task, wanted

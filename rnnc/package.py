@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from rnnc import flags
-from rnnc.backend.emit import Golden
 from rnnc.backend.layouts import Contents, arrange
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
@@ -23,13 +22,13 @@ from rnnc.fixed import Floats
 from rnnc.interruption import TemporaryFolder, whole
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
-from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.quantization.choice import Choice
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
+from rnnc.report.changes import Change, changes
+from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
 from rnnc.report.widths import target_notes, what_limits
-from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
@@ -45,7 +44,6 @@ from rnnc.verification.traces import Signal, traces
 from rnnc.verification.verdict import Verdict
 from rnnc.verification.verify import Verification
 
-GOLDEN_STEPS = 32
 NOTEBOOK_FRAME = "width:100%;height:600px;border:1px solid #ccc"
 LONGER = "It answers after as many steps as its window, or its convolutions, take: give longer sequences."
 
@@ -64,7 +62,7 @@ class Package:
     """A compiled network.
 
     Args:
-        files: text by file name; the kernels' names begin with "rnnc/".
+        files: text by file name; the kernels' names begin with "rnnc/". ``write`` puts the network itself into report.html.
         report: the content of report.json.
         verified: the figures of the verification, None where it was left out.
         notes: what was assumed or left out, to show to the user.
@@ -95,8 +93,7 @@ class Package:
     stack_frames: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.files["report.json"] = report_text(self.report)
-        self.files["report.html"] = self.page(self.report)
+        self._write_reports()
 
     def __repr__(self) -> str:
         cost = self.report["cost"]
@@ -109,8 +106,12 @@ class Package:
         page = escape(self.page(self.report), quote=True)
         return f'<iframe srcdoc="{page}" title="{escape(repr(self))}" style="{NOTEBOOK_FRAME}"></iframe>'
 
-    def page(self, report: Mapping[str, Any]) -> str:
-        """report.html, with ``report`` (more measured, by rnnc bench) in place of the package's own."""
+    def page(self, report: Mapping[str, Any], live: InPage | None = None) -> str:
+        """report.html, with ``report`` (more measured, by rnnc bench) in place of the package's own.
+
+        Args:
+            live: the network itself, which runs in the page.
+        """
         return report_page(
             report,
             self.program,
@@ -120,7 +121,12 @@ class Package:
             verdict=self.verdict,
             attribution=self.attribution,
             notes=self.notes,
+            live=live,
         )
+
+    def live_page(self, report: Mapping[str, Any] | None = None) -> str:
+        """As ``page``, with the network in it, as ``write`` writes it; without clang and wasm-ld it says how to get that."""
+        return self.page(report or self.report, in_page(self.program, self.files, self.options.wav_hop))
 
     @property
     def name(self) -> str:
@@ -166,13 +172,13 @@ class Package:
         """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
         self.stack_frames.update(step_frames(self.program, self.files))
         self.report["cost"]["stack"] = sum(self.stack_frames.values())
-        self.files["report.json"] = report_text(self.report)
+        self._write_reports()
 
     def measure_code(self) -> None:
         """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
         if not why_uncounted(self.program):
             self.report["cost"]["flash_code"] = linked(self.program, self.files).code
-            self.files["report.json"] = report_text(self.report)
+            self._write_reports()
 
     def measure_part(self, clock: float | None = None, rate: float | None = None) -> OnPart:
         """Add to the report what the package takes of the part that ``target`` names; raises as ``on_part`` does.
@@ -190,9 +196,18 @@ class Package:
                 "stack": found.measured.stack,
             }
             self.report["cost"] |= {**measured, "flash_code": found.measured.footprint.code}
-        self.files["report.json"] = report_text(self.report)
-        self.files["report.html"] = self.page(self.report)
+        self._write_reports()
         return found
+
+    def compare(self, earlier: Mapping[str, Any]) -> list[Change]:
+        """Add to the report what changed since an ``earlier`` report (``report.json`` as read); [] for nothing."""
+        found = changes(earlier, self.report)
+        self.report["changes"] = [c.content() for c in found]
+        self._write_reports()
+        return found
+
+    def _write_reports(self) -> None:
+        self.files.update({"report.json": report_text(self.report), "report.html": self.page(self.report)})
 
     @property
     def flash(self) -> int:
@@ -235,7 +250,7 @@ class Package:
 
         Raises UsageError where there is no such layout, or none for the target; NoRoom.
         """
-        return arranged_files(layout, self.contents, self.files)
+        return arranged_files(layout, self.contents, {**self.files, "report.html": self.live_page()})
 
     @property
     def contents(self) -> Contents:
@@ -309,12 +324,6 @@ def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str])
     return {**placed, **({IMAGE: image} if image else {})}
 
 
-def image_note(layout: Layout, program: Program) -> str:
-    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
-    why = why_uncounted(program) if layout == "baremetal" else ""
-    return f"no {IMAGE} beside its sources: {why}" if why else ""
-
-
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     """Write files into a folder, made where it does not exist; nothing is there before all is written.
 
@@ -369,18 +378,6 @@ def output_shapes(graph: Graph, net: Net) -> dict[str, tuple[int, ...]]:
     ranks = {t.name: len(t.shape) for t in graph.outputs}
     axes = {o.name: 2 if o.kind == "stream" else 1 for o in net.outputs}
     return {o.name: net.values[o.value].shape or (1,) * (ranks[o.name] > axes[o.name]) for o in net.outputs}
-
-
-def golden(qnet: QNet, sequences: Sequences) -> Golden:
-    """The first steps of a sequence (repeated where it is short) in integers, and what the oracle answers."""
-    clocks = [qnet.values[o.value].clock for o in qnet.outputs]
-    net = qnet.net
-    enough = net.window + net.every if net.overlaps else net.window
-    steps = max(GOLDEN_STEPS, enough, *(c.phase + c.rate for c in clocks))
-    first = {v.name: np.resize(sequences[v.name][0], (steps, *v.shape)) for v in qnet.inputs}
-    inputs = {name: qnet.formats[name].quantize(x) for name, x in first.items()}
-    outputs = run_qnet(qnet, {name: x[:, None] for name, x in inputs.items()})
-    return Golden(inputs, {name: y[:, 0] for name, y in outputs.items()})
 
 
 def command_line(file: str, calibration: Source | None, options: Options, linked: Sequence[str] = ()) -> str:

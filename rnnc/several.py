@@ -57,7 +57,8 @@ class Several:
 
     def arranged(self, layout: Layout = "plain") -> dict[str, str | bytes]:
         """As ``Package.arranged``."""
-        return arranged_files(layout, self.contents, self.files)
+        pages = {f"{p.name}.html": p.live_page() for p in self.packages}
+        return arranged_files(layout, self.contents, {**self.files, **pages})
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """As ``Package.write``."""

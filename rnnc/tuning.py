@@ -19,7 +19,7 @@ from rnnc.data import Source, read_data
 from rnnc.errors import Refused
 from rnnc.fixed import Floats
 from rnnc.options import Options, Precision, ProgressCallback, check_limits, no_progress
-from rnnc.package import golden, input_frames
+from rnnc.package import input_frames
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.quantize import quantize
@@ -30,6 +30,7 @@ from rnnc.verification.attribution import excerpts
 from rnnc.verification.batches import batches, by_sequence
 from rnnc.verification.bench import bench, board_of
 from rnnc.verification.emulator import missing_tools
+from rnnc.verification.golden import golden
 from rnnc.verification.host import run_oracle
 from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.verify import real_outputs

@@ -55,8 +55,8 @@ def run(
 ) -> None:
     """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's."""
     from rnnc.judging import judge_start
-    from rnnc.package import golden
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
+    from rnnc.verification.golden import golden
     from rnnc.verification.rtl import find_core
 
     cores = [find_core(name) for name in core or ()]
@@ -74,7 +74,7 @@ def run(
     results = bench(qnet, package.name, vectors, targets, output.note, skip=not target, cores=cores)
     measured = content(package.report, results)
     if report is not None:
-        write_file(report, package.page(measured))
+        write_file(report, package.live_page(measured))
         output.note(f"wrote {report}")
     if output.as_json:
         output.json(measured)

@@ -15,7 +15,10 @@ from rnnc.errors import UsageError
 from rnnc.options import FIRST_VERSION, Layout, Options, check_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rnnc.package import Package
+    from rnnc.report.changes import Change
 
 
 MaxFlash = Annotated[
@@ -37,6 +40,10 @@ Rate = Annotated[
     typer.Option(
         "--rate", metavar="HZ", help="Steps a second: how much of the part's time they take.", show_default=False
     ),
+]
+Compare = Annotated[
+    Path | None,
+    typer.Option("--compare", metavar="REPORT", help="An earlier report.json: show what changed.", show_default=False),
 ]
 LayoutOption = Annotated[
     Layout,
@@ -72,14 +79,18 @@ def run(
     max_stack: MaxStack = None,
     clock: Clock = None,
     rate: Rate = None,
+    compare: Compare = None,
     labels: Labels = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Run neither onnxruntime nor the C.")] = False,
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
-    from rnnc.report.terminal import example, summary
+    from rnnc.report.changes import read_report
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
     check_part(model.target, clock, rate, several=bool(others or link))
+    if compare and (others or link):
+        raise UsageError("--compare is for one network", hint="Compile each by itself to see what changed.")
+    earlier = read_report(compare) if compare else None
     if others or link:
         limits = [max_flash, max_ram, max_stack]
         compile_more(
@@ -89,17 +100,27 @@ def run(
     built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
     measure(built, max_flash, max_stack)
     part = built.measure_part(clock, rate) if model.target in PARTS else None
+    found = built.compare(earlier) if earlier is not None else None
     if output.as_json:
         output.json(built.report)
     check(output, built, max_flash, max_ram, max_stack)
     if part is not None:
         part.check(built.model.file)
     if not output.as_json:
-        print(summary(built.report, built.program))
-        print(example(built.program))
+        show(built, found)
     write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
+
+
+def show(built: Package, found: Sequence[Change] | None) -> None:
+    """Print what was built, what changed since an earlier build where one was named, and how to call it."""
+    from rnnc.report.terminal import changed, example, summary
+
+    print(summary(built.report, built.program))
+    if found is not None:
+        print(changed(found))
+    print(example(built.program))
 
 
 def note_part(output: CommandOutput, target: str) -> None:
@@ -123,7 +144,8 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
 
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
-    from rnnc.package import image_note, write_folder
+    from rnnc.package import write_folder
+    from rnnc.verification.baremetal import image_note
 
     files = built.arranged(layout)
     written = write_folder(folder, files)
@@ -238,9 +260,10 @@ def compile_many(
 ) -> None:
     """Compile networks that share kernels and tables."""
     from rnnc.backend.names import prefix
-    from rnnc.package import image_note, write_folder
+    from rnnc.package import write_folder
     from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
+    from rnnc.verification.baremetal import image_note
 
     data = [other for other in others if Path(other).suffix in (".npz", ".npy", ".csv", ".wav")]
     if data:

@@ -30,8 +30,8 @@ def run(
     if not model.model:
         output.answer({"parts": [asdict(part) for part in PARTS.values()]}, table(list(PARTS.values())))
         return
-    from rnnc.package import golden
     from rnnc.verification.bench import random_sequences
+    from rnnc.verification.golden import golden
     from rnnc.verification.parts import on_all_parts
 
     package = model.build(output, verify=False)

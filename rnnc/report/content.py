@@ -54,6 +54,7 @@ def report_content(
         "precision": program.qnet.precision,
         "target": program.target.name,
         "part": None,
+        "changes": None,
         "weights": widths_content(choice, program.qnet),
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
         "outputs": [_output(p, shapes[p.name], program.qnet.net) for p in program.outputs],

@@ -18,6 +18,7 @@ from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.report.advice import advice
 from rnnc.report.charts import Mark, Series, largest_of_stretches, lines
 from rnnc.report.drawing import picture
+from rnnc.report.in_page import InPage
 from rnnc.report.scores import score_tables
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.occupancy import Occupancy
@@ -76,12 +77,14 @@ def report_page(
     verdict: Verdict | None,
     attribution: Attribution | None,
     notes: Sequence[str] = (),
+    live: InPage | None = None,
 ) -> str:
     """The page as text.
 
     Args:
         report: the content of report.json.
         calibrated: ranges come from data.
+        live: the network itself, which runs in the page; None to leave it out.
     """
     worst = attribution.worst if attribution else None
     return (
@@ -104,6 +107,7 @@ def report_page(
             profiles=_profiles(report["cost"]["instructions"] or ()),
             calibrated=calibrated,
             notes=notes,
+            live=live,
             **score_tables(report["verify"] or {}),
         )
     )

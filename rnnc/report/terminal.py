@@ -14,6 +14,7 @@ from rich.table import Table
 
 from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
+from rnnc.report.changes import Change
 from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject, warm_up_text
 from rnnc.report.widths import wide_names
 
@@ -36,6 +37,14 @@ def summary(report: Mapping[str, Any], program: Program) -> str:
     if report["verify"]:
         parts.append(_verification(report["verify"]))
     return "\n".join(parts)
+
+
+def changed(found: Sequence[Change]) -> str:
+    """What changed since an earlier build."""
+    if not found:
+        return "nothing changed since the earlier build\n"
+    rows = [[c.what, c.before, c.after, c.difference] for c in found]
+    return table(["changed", "before", "now", ""], rows)
 
 
 def description(report: Mapping[str, Any], program: Program) -> str:

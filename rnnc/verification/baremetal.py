@@ -17,6 +17,7 @@ from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
 from rnnc.interruption import TemporaryFolder
+from rnnc.options import Layout
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, roomy, why_uncounted
 from rnnc.verification.host import write_files
@@ -93,3 +94,9 @@ def _sources(contents: Contents) -> list[str]:
 
 def _linking(board: Board) -> list[str]:
     return [*board.linking("board.ld"), "-Wl,--gc-sections", *board.libraries]
+
+
+def image_note(layout: Layout, program: Program) -> str:
+    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
+    why = why_uncounted(program) if layout == "baremetal" else ""
+    return f"no {IMAGE} beside its sources: {why}" if why else ""

@@ -19,6 +19,7 @@ TOOLS = (
     ("cc", "build and run the C on this machine: compile, verify, simulate, demo", "gcc"),
     ("gcc", "the same, and stack figures", "gcc"),
     ("clang", "the same; a second opinion on warnings", "clang"),
+    ("wasm-ld", "with clang: the network itself in report.html", "lld"),
     ("arm-none-eabi-gcc", "Cortex-M firmware", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     ("qemu-system-arm", "run Cortex-M firmware, count instructions", "qemu-system-arm"),
     ("riscv64-unknown-elf-gcc", "RV32 firmware", "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"),

@@ -10,12 +10,12 @@ import pytest
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
-from rnnc.package import golden
 from rnnc.verification import rtl
 from rnnc.verification.bench import random_sequences
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import measure, missing_tools
+from rnnc.verification.golden import golden
 from rnnc.verification.pipelines import PIPELINES, instructions
 from rnnc.verification.rtl import CORES, TARGET, find_core, missing_parts, require_parts, simulate_cycles
 from rnnc.verification.tools import RTL

@@ -73,7 +73,7 @@ def test_options_for_an_input_that_is_not_there_are_refused(option: str) -> None
 def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     report = package.report
     assert list(report) == [
-        *("model", "name", "version", "precision", "target", "part"),
+        *("model", "name", "version", "precision", "target", "part", "changes"),
         *("weights", "inputs", "outputs", "cost", "certificate", "verify"),
     ]
     assert set(report["model"]) == {"file", "sha256"} and len(report["model"]["sha256"]) == 64

@@ -1,0 +1,123 @@
+"""The pictures of the documentation, from a build of the gesture example; `python tools/pictures.py` writes docs/pictures."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from markupsafe import Markup, escape
+
+import rnnc
+from rnnc.package import Package
+from rnnc.report.charts import Series, lines
+from rnnc.report.drawing import picture
+from rnnc.report.page import Bar, flash_by_layer
+
+ROOT = Path(__file__).parents[1]
+GESTURE = ROOT / "examples/gesture"
+FOLDER = ROOT / "docs/pictures"
+COMMAND = ("compile", "gesture.onnx", "--calib", "calib.npz")
+LINE, LETTER, BAR = 18, 8.43, 26
+STEPS = 200
+OWN = """svg { font: 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; background: var(--paper); width: auto; }
+.paper { fill: var(--paper); } .terminal { fill: #16191c; } .fill { fill: var(--a); }
+svg .typed { fill: #6cc08f; } svg .shown { fill: #e3e6e8; }
+.typed, .shown { font: 14px ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace; white-space: pre; }"""
+
+
+@cache
+def style() -> str:
+    """The colours of the report, dark mode included."""
+    page = (ROOT / "templates/report.html.j2").read_text(encoding="utf-8")
+    found = re.search(r"<style>\n(.*?)</style>", page, re.DOTALL)
+    assert found
+    return found[1] + OWN
+
+
+def framed(width: float, height: float, title: str, content: str) -> str:
+    """An SVG file."""
+    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<title>{escape(title)}</title>'
+    return f'{head}\n<style>{style()}</style>\n<rect class="paper" width="100%" height="100%"/>\n{content}\n</svg>\n'
+
+
+def standing(svg: str, title: str) -> str:
+    """A picture of the report as a file of its own."""
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    kind = re.search(r'class="(\w+)"', svg)
+    assert found and kind
+    inner = svg[svg.index(">") + 1 : svg.rindex("</svg>")]
+    return framed(float(found[1]), float(found[2]), title, f'<g class="{kind[1]}">{inner}</g>')
+
+
+def terminal() -> str:
+    """The command and what it prints, up to how to call the C."""
+    from rnnc.__main__ import main
+
+    printed = io.StringIO()
+    with TemporaryDirectory() as folder, redirect_stdout(printed), redirect_stderr(io.StringIO()):
+        files = [str(GESTURE / word) if (GESTURE / word).exists() else word for word in COMMAND]
+        argv, sys.argv = sys.argv, ["rnnc", *files, "-o", f"{folder}/gesture"]
+        with suppress(SystemExit):
+            main()
+        sys.argv = argv
+    report, found, _ = printed.getvalue().partition("in your firmware")
+    assert found, "the compilation fails"
+    shown = report.rstrip().splitlines()
+    rows = [("typed", f"$ rnnc {' '.join(COMMAND)}"), *(("shown", line) for line in shown)]
+    text = [
+        f'<text class="{kind}" x="16" y="{28 + LINE * k}" xml:space="preserve">{escape(line)}</text>'
+        for k, (kind, line) in enumerate(rows)
+    ]
+    width, height = 32 + LETTER * max(len(line) for _, line in rows), 36 + LINE * len(rows)
+    back = f'<rect class="terminal" width="{width:.0f}" height="{height}" rx="8"/>'
+    return framed(width, height, "rnnc compiles the gesture example", "\n".join([back, *text]))
+
+
+def stream(package: Package) -> str:
+    """One output over time, in onnxruntime and in the C."""
+    x = np.load(GESTURE / "test.npz")["x"].reshape(-1, 6)[:STEPS]
+    steps = np.arange(STEPS, dtype=np.float64)
+    series = [
+        Series(label, steps, package.simulate({"x": x}, engine)["logits"][:, 0], look)
+        for engine, label, look in (("onnxruntime", "onnxruntime", "a"), ("c", "the C", "b"))
+    ]
+    return standing(lines(series, "step", "logits[0] of a recording"), "one output over time: onnxruntime and the C")
+
+
+def flash(package: Package) -> str:
+    """Bytes of each layer's constants."""
+    rows = flash_by_layer(package.program)
+    text = [_bar(k, bar) for k, bar in enumerate(rows)]
+    return framed(620, BAR * len(rows) + 16, "flash by layer", "\n".join(text))
+
+
+def _bar(k: int, bar: Bar) -> Markup:
+    y = BAR * k + 14
+    return Markup(
+        '<text x="8" y="{}">{}</text><rect class="fill" x="130" y="{}" width="{:.1f}" height="12" rx="3"/>'
+        '<text x="{:.1f}" y="{}">{}</text>'
+    ).format(y + 10, bar.name, y, 380 * bar.share, 140 + 380 * bar.share, y + 10, bar.text)
+
+
+def pictures() -> dict[str, str]:
+    """All of them, by file name."""
+    package = rnnc.compile_model(GESTURE / "gesture.onnx", GESTURE / "calib.npz", verify=False)
+    return {
+        "terminal.svg": terminal(),
+        "stream.svg": stream(package),
+        "step.svg": standing(picture(package.program.qnet), "one step of the gesture example"),
+        "flash.svg": flash(package),
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pictures().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
