@@ -44,7 +44,8 @@ def gesture(tmp_path_factory: pytest.TempPathFactory) -> tuple[Package, Path]:
 
 
 def _recording(steps: int) -> Array:
-    return np.load(GESTURE / "test.npz")["x"].reshape(-1, 6)[:steps].astype(np.float64)
+    recordings: Array = np.load(GESTURE / "test.npz")["x"]
+    return recordings.reshape(-1, 6)[:steps].astype(np.float64)
 
 
 def _run(browser: Browser, frames: Array) -> tuple[list[Array], list[Array]]:
