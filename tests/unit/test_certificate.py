@@ -151,7 +151,7 @@ def held(qnet: QNet, op: QOp, seen: dict[str, list[Array]], bounds: list[Bound])
 
 
 INSIDE_FRAMES = "QInner"
-"""Its bounds are its layer's, of an endless stream: a few steps in each frame do not add up as far."""
+"""Its bounds are its layer's (test_op_inner.py), of an endless stream: a few steps in each frame do not add up as far."""
 
 
 def test_every_bound_holds_and_none_could_be_half(seen: dict[str, list[Array]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import rnnc
 from rnnc.backend.lower import lower
 from rnnc.errors import Refused
-from rnnc.ops.inner import Inner
+from rnnc.ops.inner import Inner, QInner
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet
@@ -60,6 +60,13 @@ def test_bands_have_a_state_each_and_a_scan_of_the_frame_has_none() -> None:
         (1, BANDS, True),
     ]
     assert not forward.states() and [s.shape for s in bands.states()] == [(BANDS * HIDDEN,)]
+
+
+def test_its_bounds_are_those_of_its_layer() -> None:
+    """A search finds the worst of a layer in an endless stream (test_certificate.py), not in the few steps of a frame."""
+    for op in integers(dual_path()).ops:
+        if isinstance(op, QInner):
+            assert op.bounds() and op.bounds() == op.layer.bounds(), op.op.describe()
 
 
 def integers(content: bytes) -> QNet:

@@ -13,7 +13,7 @@ from rnnc.compiler import load_net
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.quantization import quantize as quantization
-from rnnc.quantization import wide_rows
+from rnnc.quantization import rounding, wide_rows
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges, calibrate, lanes_of
 from rnnc.quantization.quantize import quantize
@@ -71,6 +71,16 @@ def test_joint_rounding_is_near_the_optimum_and_far_below_rounding_to_nearest() 
     joint = mean_excess(round_gptq)
     assert joint < 1.15
     assert nearest > 1.5 * joint
+
+
+def test_columns_in_parts_are_rounded_as_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is carried from part to part is what one part carries from column to column, sign and all."""
+    rng = np.random.default_rng(3)
+    columns = 3 * rounding.TOGETHER + 5
+    weights, samples = rng.normal(size=(4, columns)) * 20, correlated(rng, columns)
+    parts = round_gptq(weights, np.ones_like(weights), samples)
+    monkeypatch.setattr(rounding, "TOGETHER", columns)
+    np.testing.assert_array_equal(round_gptq(weights, np.ones_like(weights), samples), parts)
 
 
 def test_rounded_weights_stay_within_int8() -> None:

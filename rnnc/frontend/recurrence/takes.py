@@ -135,13 +135,24 @@ def _progression(starts: list[int]) -> range:
 
 
 def _alone(editor: Editor, name: str) -> Node:
-    """The node that gives a tensor alone: a Split gives way to a node for each of its outputs."""
+    """The node that gives a tensor alone: a Split gives way to a Slice for each of its outputs."""
     node = editor.producer(name)
     if node is not None and len(node.outputs) > 1:
-        editor.replace([node], [Node(node.name, "Identity", "", node.inputs[:1], (n,)) for n in node.outputs if n])
+        _cut(editor, node)
         node = editor.producer(name)
     assert node is not None
     return node
+
+
+def _cut(editor: Editor, split: Node) -> None:
+    """Put a Slice in the place of each output of a Split."""
+    axis, start, nodes = int(split.attributes.get("axis", 0)), 0, list[Node]()
+    for name in split.outputs:
+        stop = start + editor.shapes[name][axis]
+        numbers = [editor.add_constant(np.asarray([n], np.int64), "cut") for n in (start, stop, axis)]
+        nodes.append(Node(split.name, "Slice", "", (split.inputs[0], *numbers), (name,)))
+        start = stop
+    editor.replace([split], nodes)
 
 
 @dataclass(frozen=True)
