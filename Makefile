@@ -65,7 +65,7 @@ test-frameworks:
 	PYTHON=$(PYTHON) tools/system_packages.sh venv
 	for each in pytorch keras; do \
 	    $(PYTHON) -m venv build/$$each; \
-	    build/$$each/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest $(FRAMEWORKS_$$each) || exit 1; \
+	    build/$$each/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest hypothesis $(FRAMEWORKS_$$each) || exit 1; \
 	    RNNC_UPDATE_RUNS=1 build/$$each/bin/python -m pytest tests/repo/test_docs.py -k "in_order and from-$$each" || exit 1; \
 	done
 

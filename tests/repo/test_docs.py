@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -148,7 +148,8 @@ def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> No
 
 def _note_run(page: Path) -> None:
     """Write into the page when, and with which versions, it was run."""
-    versions = [f"{name} {version(name)}" for name in (*FRAMEWORKS[page.stem], "onnx")]
+    found = packages_distributions()
+    versions = [f"{name} {version(found[name][0])}" for name in (*FRAMEWORKS[page.stem], "onnx")]
     line = f"Last run on {date.today().isoformat()} with Python {platform.python_version()}, {', '.join(versions)}."
     begin, end = "<!-- run: written by make test-frameworks -->", "<!-- end of run -->"
     page.write_text(re.sub(f"{begin}.*?{end}", f"{begin}\n{line}\n{end}", page.read_text(), flags=re.S))
