@@ -12,14 +12,19 @@ PYTEST  := $(BIN)/python -m pytest
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
 BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchmarks/*.py))
 
+# What the pages from-pytorch and from-keras need beside rnnc.
+FRAMEWORKS_pytorch := torch onnxscript
+FRAMEWORKS_keras := keras tensorflow tf2onnx
+
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test check format golden zoo targets bench bench-ops docs wheel clean
+.PHONY: help demo test test-frameworks check format golden zoo targets bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
 	@echo "test     the test suite (ARGS='tests/unit -x' for a part); as root, installs missing system packages"
+	@echo "test-frameworks  the tutorials for PyTorch and Keras, in environments of their own in build/; minutes"
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
@@ -29,7 +34,9 @@ help:
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site, with pictures of this build"
+	@echo "docs-version  this version of the site on the branch gh-pages, with mike"
 	@echo "wheel    sdist and wheel in dist/"
+	@echo "release-check  sdist and wheel, checked by twine"
 	@echo "clean    remove everything that is not source"
 
 demo: $(VENV)/.installed
@@ -54,6 +61,14 @@ golden: $(VENV)/.dev
 	RNNC_UPDATE_GOLDEN=1 $(PYTEST) -m "slow or not slow" tests/golden $(ARGS)
 	$(BIN)/python tools/pictures.py
 
+test-frameworks:
+	PYTHON=$(PYTHON) tools/system_packages.sh venv
+	for each in pytorch keras; do \
+	    $(PYTHON) -m venv build/$$each; \
+	    build/$$each/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest hypothesis $(FRAMEWORKS_$$each) || exit 1; \
+	    RNNC_UPDATE_RUNS=1 build/$$each/bin/python -m pytest tests/repo/test_docs.py -k "in_order and from-$$each" || exit 1; \
+	done
+
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
 	$(PYTEST) -n $(JOBS) -m slow tests/onnx $(ARGS)
@@ -72,8 +87,20 @@ docs: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py
 	$(BIN)/mkdocs build --strict
 
+# One version of the site beside the others, on the branch gh-pages of this clone; nothing is pushed.
+docs-version: $(VENV)/.dev
+	$(PIP) -e '.[publish]'
+	$(BIN)/python tools/pictures.py
+	$(BIN)/mike deploy --update-aliases "$$($(BIN)/python -c 'import rnnc; print(rnnc.__version__)')" latest
+
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build
+
+release-check: $(VENV)/.dev
+	$(PIP) -e '.[publish]'
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

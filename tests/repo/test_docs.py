@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import struct
 import subprocess
 import sys
+from datetime import date
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +30,8 @@ ALL_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 GESTURE = ("gesture.onnx", "calib.npz", "test.npz")
 EXAMPLES = {"encoder-decoder": ("seq2seq", ("encoder.onnx", "decoder.onnx", "calib.npz"))}
 """Whose files a page uses, where it is not the gesture example."""
+FRAMEWORKS = {"from-pytorch": ("torch", "onnxscript"), "from-keras": ("keras", "tensorflow", "tf2onnx")}
+"""Pages that need what neither rnnc nor its tests install: `make test-frameworks` does."""
 RUN = ("sh", "python")
 FILES = ("c", "cpp", "cmake", "make", "ld")
 """Languages of blocks that name a file, which a later block uses."""
@@ -116,6 +122,9 @@ def _alike(text: str) -> list[str]:
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda p: p.stem)
 def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> None:
+    for module in FRAMEWORKS.get(page.stem, ()):
+        if not find_spec(module):
+            pytest.skip(f"{module} is not installed: make test-frameworks installs it and runs this page")
     printed, written = "", set[str]()
     for block in blocks(page):
         if block.reason:
@@ -130,9 +139,20 @@ def test_every_block_of_a_page_is_run_in_order(page: Path, workshop: Path) -> No
             assert block.language in FILES and block.file, f"{where}: {block.language or 'a block'} that nothing uses"
             (workshop / block.file).write_text(block.text)
             written.add(block.file)
+    if page.stem in FRAMEWORKS and os.environ.get("RNNC_UPDATE_RUNS"):
+        _note_run(page)
     used = "".join(b.text for b in blocks(page) if b.language == "sh")
     implied = {"CMakeLists.txt": "cmake -B", "Makefile": "make "}
     assert not [f for f in written if f not in used and implied.get(f, "?") not in used]
+
+
+def _note_run(page: Path) -> None:
+    """Write into the page when, and with which versions, it was run."""
+    found = packages_distributions()
+    versions = [f"{name} {version(found[name][0])}" for name in (*FRAMEWORKS[page.stem], "onnx")]
+    line = f"Last run on {date.today().isoformat()} with Python {platform.python_version()}, {', '.join(versions)}."
+    begin, end = "<!-- run: written by make test-frameworks -->", "<!-- end of run -->"
+    page.write_text(re.sub(f"{begin}.*?{end}", f"{begin}\n{line}\n{end}", page.read_text(), flags=re.S))
 
 
 def test_the_page_s_table_of_windows_is_true() -> None:
