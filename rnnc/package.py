@@ -34,6 +34,7 @@ from rnnc.tracing import Graph
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
+from rnnc.verification.blob import blob_bytes, blob_name, blob_sources
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
@@ -302,17 +303,21 @@ class Package:
 def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
     """As ``Package.arranged``, of all that a package holds."""
     placed = arrange(layout, contents, files)
-    if layout != "baremetal":
+    if layout == "baremetal":
+        placed |= bare_metal(contents)
+        image, name = firmware_image(contents, placed), IMAGE
+    elif layout == "blob":
+        placed |= blob_sources(contents)
+        image, name = blob_bytes(contents, placed), blob_name(contents)
+    else:
         return {**placed}
-    placed |= bare_metal(contents)
-    image = firmware_image(contents, placed)
-    return {**placed, **({IMAGE: image} if image else {})}
+    return {**placed, **({name: image} if image else {})}
 
 
 def image_note(layout: Layout, program: Program) -> str:
-    """Why the files of a layout hold no firmware; "" where there is nothing to say."""
-    why = why_uncounted(program) if layout == "baremetal" else ""
-    return f"no {IMAGE} beside its sources: {why}" if why else ""
+    """Why the files of a layout hold no firmware, or no blob; "" where there is nothing to say."""
+    why = why_uncounted(program) if layout in ("baremetal", "blob") else ""
+    return f"no {IMAGE if layout == 'baremetal' else f'{program.name}.blob'} beside its sources: {why}" if why else ""
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:

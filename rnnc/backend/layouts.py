@@ -1,7 +1,8 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
 ``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
-beside it, each made from a template in templates/packages. What ``baremetal`` adds is of a board: rnnc.verification.baremetal.
+beside it, each made from a template in templates/packages. What ``baremetal`` and ``blob`` add is of a
+board: rnnc.verification.baremetal, rnnc.verification.blob.
 """
 
 from __future__ import annotations
@@ -37,8 +38,24 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "cmake": ("CMakeLists.txt",),
     "platformio": ("library.json",),
     "baremetal": ("main.c", "serve.c"),
+    "blob": (),
 }
 """The files that each adds; the template has the same path, without "{name}_", and .j2."""
+USE: dict[Layout, str] = {
+    "arduino": "Copy the folder to `libraries/` of the sketchbook and restart the IDE. `File > Examples > {library}`: "
+    "`{name}_selftest` runs the self-test, `{name}_serve` serves the network to a computer.",
+    "zephyr": "A module: `list(APPEND ZEPHYR_EXTRA_MODULES FOLDER)` before Zephyr is found, `CONFIG_RNNC_{upper}=y` in "
+    "`prj.conf`. `west build -b BOARD samples/serve && west flash` makes firmware that serves the network to a computer.",
+    "esp-idf": "A component: in a project's `components/` it is found, `REQUIRES` its folder's name uses it. "
+    "`idf.py set-target CHIP flash` in `examples/serve` makes firmware that serves the network to a computer.",
+    "cmake": "`add_subdirectory(FOLDER)` and `target_link_libraries(firmware PRIVATE rnnc::{name})`.",
+    "platformio": "Copy the folder to the project's `lib/`.",
+    "baremetal": "`make run` runs the self-test in an emulator. `make serve.elf` builds firmware that serves the network to a "
+    "computer; for a board of your own change what the head of the `Makefile` names.",
+    "blob": "`make` builds `{name}.blob`: the network as bytes that run at any address that is a multiple of 16. Firmware "
+    "includes `src/{name}_blob.h` and `src/rnnc/network.h`, which checks and calls it; the caller keeps the state.",
+}
+"""What to do with a package, for its README."""
 OPTIMIZATION = "-O2"
 """The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
 STACK = 4096
@@ -85,6 +102,7 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
     context = _context(contents)
+    context["use"] = USE[layout].format(**context)
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:
         template = path.replace("{name}_", "")

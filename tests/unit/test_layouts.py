@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from rnnc.backend.emit.usage import usage
-from rnnc.backend.layouts import ANY, LAYOUTS, arrange
+from rnnc.backend.layouts import ANY, LAYOUTS, USE, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.options import Layout
@@ -167,6 +167,16 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
         placed = arrange(layout, contents(program), files)
         assert {Path(p).name for p in placed} >= {Path(p).name for p in files}
         assert len(placed) == len(files) + len(LAYOUTS[layout]) + (len(ANY) if layout != "plain" else 0)
+
+
+def test_the_readme_says_what_to_do_with_the_package(built: Built) -> None:
+    """Every file and folder that it names is there."""
+    program, files = built
+    for layout in set(LAYOUTS) - {"plain"}:
+        placed = arrange(layout, contents(program), files)
+        (use,) = [line for line in placed["README.md"].splitlines() if line.startswith(USE[layout][:9])]
+        named = re.findall(r"(?:samples|examples)/\w+|src/fan\.h", use)
+        assert "{" not in use and all(any(p.startswith(f"{folder}/") for p in placed) for folder in named)
 
 
 def test_an_unknown_layout_is_named(built: Built) -> None:
