@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnc import flags
 from rnnc.backend.emit import Golden
-from rnnc.backend.layouts import Contents, arrange
+from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
@@ -31,10 +31,9 @@ from rnnc.report.page import report_page
 from rnnc.report.widths import target_notes, what_limits
 from rnnc.streams import run_qnet
 from rnnc.tracing import Graph
+from rnnc.verification.arranged import arranged_files
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
-from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
-from rnnc.verification.blob import blob_bytes, blob_name, blob_sources
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
@@ -298,26 +297,6 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
-
-
-def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
-    """As ``Package.arranged``, of all that a package holds."""
-    placed = arrange(layout, contents, files)
-    if layout == "baremetal":
-        placed |= bare_metal(contents)
-        image, name = firmware_image(contents, placed), IMAGE
-    elif layout == "blob":
-        placed |= blob_sources(contents)
-        image, name = blob_bytes(contents, placed), blob_name(contents)
-    else:
-        return {**placed}
-    return {**placed, **({name: image} if image else {})}
-
-
-def image_note(layout: Layout, program: Program) -> str:
-    """Why the files of a layout hold no firmware, or no blob; "" where there is nothing to say."""
-    why = why_uncounted(program) if layout in ("baremetal", "blob") else ""
-    return f"no {IMAGE if layout == 'baremetal' else f'{program.name}.blob'} beside its sources: {why}" if why else ""
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:

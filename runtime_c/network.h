@@ -26,7 +26,7 @@
 #elif defined(__riscv) && defined(__riscv_compressed) && defined(__riscv_mul)
 #define RNNC_NETWORK_CORE 0x100u
 #else
-#error "Networks as blobs are for Cortex-M and RV32IMC."
+#define RNNC_NETWORK_CORE 0u /* no blob runs here: each is refused */
 #endif
 
 /* What a blob begins with. Functions are offsets from its start. */
@@ -74,7 +74,8 @@ static inline int rnnc_network_check(const void *at, size_t room, uint32_t forma
     if (n->bytes > room) {
         return RNNC_NETWORK_TRUNCATED;
     }
-    if (n->bytes < sizeof *n + RNNC_BLOB_CRC || !rnnc_blob_sealed((const uint8_t *)at, n->bytes)) {
+    if (n->bytes < sizeof *n + RNNC_BLOB_CRC ||
+        !rnnc_blob_sealed((const uint8_t *)at, (size_t)n->bytes)) {
         return RNNC_NETWORK_CORRUPT;
     }
     if (n->core & ~(uint32_t)RNNC_NETWORK_CORE) {
@@ -91,7 +92,7 @@ static inline uintptr_t rnnc_network_entry(const void *at, uint32_t offset)
 #if defined(__thumb__)
     offset |= 1u;
 #endif
-    return (uintptr_t)at + offset;
+    return (uintptr_t)at + (uintptr_t)offset;
 }
 
 /* Starts a stream in `state`, state_bytes at an address that int32_t can lie at. Only after RNNC_NETWORK_OK, as all below. */

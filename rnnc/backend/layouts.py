@@ -15,7 +15,7 @@ from typing import Any, get_args
 import rnnc
 from rnnc.backend.emit import render
 from rnnc.backend.emit.serial import serving_bytes
-from rnnc.backend.emit.usage import usage
+from rnnc.backend.emit.usage import USE, usage
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.options import Layout
@@ -41,21 +41,6 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "blob": (),
 }
 """The files that each adds; the template has the same path, without "{name}_", and .j2."""
-USE: dict[Layout, str] = {
-    "arduino": "Copy the folder to `libraries/` of the sketchbook and restart the IDE. `File > Examples > {library}`: "
-    "`{name}_selftest` runs the self-test, `{name}_serve` serves the network to a computer.",
-    "zephyr": "A module: `list(APPEND ZEPHYR_EXTRA_MODULES FOLDER)` before Zephyr is found, `CONFIG_RNNC_{upper}=y` in "
-    "`prj.conf`. `west build -b BOARD samples/serve && west flash` makes firmware that serves the network to a computer.",
-    "esp-idf": "A component: in a project's `components/` it is found, `REQUIRES` its folder's name uses it. "
-    "`idf.py set-target CHIP flash` in `examples/serve` makes firmware that serves the network to a computer.",
-    "cmake": "`add_subdirectory(FOLDER)` and `target_link_libraries(firmware PRIVATE rnnc::{name})`.",
-    "platformio": "Copy the folder to the project's `lib/`.",
-    "baremetal": "`make run` runs the self-test in an emulator. `make serve.elf` builds firmware that serves the network to a "
-    "computer; for a board of your own change what the head of the `Makefile` names.",
-    "blob": "`make` builds `{name}.blob`: the network as bytes that run at any address that is a multiple of 16. Firmware "
-    "includes `src/{name}_blob.h` and `src/rnnc/network.h`, which checks and calls it; the caller keeps the state.",
-}
-"""What to do with a package, for its README."""
 OPTIMIZATION = "-O2"
 """The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
 STACK = 4096

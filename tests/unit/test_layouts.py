@@ -12,8 +12,8 @@ from typing import get_args
 
 import pytest
 
-from rnnc.backend.emit.usage import usage
-from rnnc.backend.layouts import ANY, LAYOUTS, USE, arrange
+from rnnc.backend.emit.usage import USE, usage
+from rnnc.backend.layouts import ANY, LAYOUTS, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.options import Layout
