@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rnnc import flags
-from rnnc.backend.layouts import Contents, arrange
+from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
@@ -30,9 +30,9 @@ from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
 from rnnc.report.widths import target_notes, what_limits
 from rnnc.tracing import Graph
+from rnnc.verification.arranged import arranged_files
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
-from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.host import write_files
@@ -312,16 +312,6 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
-
-
-def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
-    """As ``Package.arranged``, of all that a package holds."""
-    placed = arrange(layout, contents, files)
-    if layout != "baremetal":
-        return {**placed}
-    placed |= bare_metal(contents)
-    image = firmware_image(contents, placed)
-    return {**placed, **({IMAGE: image} if image else {})}
 
 
 def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -16,7 +16,8 @@ from rnnc.errors import Refused, UsageError
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import read_model
 from rnnc.options import NAMED, Layout, Options, ProgressCallback, no_progress
-from rnnc.package import Package, arranged_files, report_text, write_folder
+from rnnc.package import Package, report_text, write_folder
+from rnnc.verification.arranged import arranged_files
 from rnnc.verification.host import selftests
 
 

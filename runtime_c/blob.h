@@ -22,17 +22,23 @@ static inline uint32_t rnnc_read_u32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* CRC-32 (IEEE 802.3), bit by bit. */
+/* CRC-32 (IEEE 802.3), bit by bit: starts as 0xffffffff, ends inverted. */
+static inline uint32_t rnnc_crc32_of(uint32_t crc, uint8_t byte)
+{
+    int bit;
+    crc ^= byte;
+    for (bit = 0; bit < 8; bit++) {
+        crc = (crc >> 1) ^ ((crc & 1u) ? 0xedb88320u : 0u);
+    }
+    return crc;
+}
+
 static inline uint32_t rnnc_crc32(const uint8_t *p, size_t n)
 {
     uint32_t crc = 0xffffffffu;
     size_t i;
-    int bit;
     for (i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ ((crc & 1u) ? 0xedb88320u : 0u);
-        }
+        crc = rnnc_crc32_of(crc, p[i]);
     }
     return ~crc;
 }

@@ -18,7 +18,11 @@
 #define RNNC_PARAMS(type, symbol) (&(symbol)) /* a parameter struct where the kernel can read it */
 #ifdef __GNUC__
 #define RNNC_KERNEL static inline __attribute__((always_inline))
+#ifdef RNNC_ANYWHERE /* code that runs at any address: parameters are in the code, not in constants, which hold addresses */
+#define RNNC_APART inline __attribute__((always_inline))
+#else
 #define RNNC_APART __attribute__((noinline))
+#endif
 #endif
 static inline int8_t rnnc_rom_i8(const int8_t *p)
 {

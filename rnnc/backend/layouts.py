@@ -1,7 +1,8 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
 ``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
-beside it, each made from a template in templates/packages. What ``baremetal`` adds is of a board: rnnc.verification.baremetal.
+beside it, each made from a template in templates/packages. What ``baremetal`` and ``blob`` add is of a
+board: rnnc.verification.baremetal, rnnc.verification.blob.
 """
 
 from __future__ import annotations
@@ -13,23 +14,37 @@ from typing import Any, get_args
 
 import rnnc
 from rnnc.backend.emit import render
-from rnnc.backend.emit.usage import usage
+from rnnc.backend.emit.serial import serving_bytes
+from rnnc.backend.emit.usage import USE, usage
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 
 LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "plain": (),
-    "arduino": ("library.properties", "keywords.txt", "examples/{name}_selftest/{name}_selftest.ino"),
-    "zephyr": ("zephyr/module.yml", "CMakeLists.txt", "Kconfig"),
-    "esp-idf": ("CMakeLists.txt", "idf_component.yml"),
+    "arduino": (
+        *("library.properties", "keywords.txt"),
+        *("examples/{name}_selftest/{name}_selftest.ino", "examples/{name}_serve/{name}_serve.ino"),
+    ),
+    "zephyr": (
+        *("zephyr/module.yml", "CMakeLists.txt", "Kconfig"),
+        *("samples/serve/CMakeLists.txt", "samples/serve/prj.conf", "samples/serve/src/main.c"),
+    ),
+    "esp-idf": (
+        *("CMakeLists.txt", "idf_component.yml"),
+        *("examples/serve/CMakeLists.txt", "examples/serve/sdkconfig.defaults"),
+        *("examples/serve/main/CMakeLists.txt", "examples/serve/main/main.c"),
+    ),
     "cmake": ("CMakeLists.txt",),
     "platformio": ("library.json",),
-    "baremetal": ("main.c",),
+    "baremetal": ("main.c", "serve.c"),
+    "blob": (),
 }
-"""The files that each adds; the template is named as the last part of the path, without "{name}_", and .j2."""
+"""The files that each adds; the template has the same path, without "{name}_", and .j2."""
 OPTIMIZATION = "-O2"
 """The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
+STACK = 4096
+"""Bytes of stack that the programs that serve a network ask for, beside its frames."""
 ANY = ("README.md", "LICENSE")
 """What all of these add."""
 
@@ -57,8 +72,8 @@ class Contents:
 
     @property
     def selftests(self) -> list[str]:
-        """The C of the self-tests."""
-        return [f"{p.name}_selftest.c" for p in self.programs]
+        """The C of the self-tests, and of what a computer asks over a serial line."""
+        return [f"{p.name}_{part}.c" for p in self.programs for part in ("selftest", "serial")]
 
 
 def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str]:
@@ -72,9 +87,10 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
     context = _context(contents)
+    context["use"] = USE[layout].format(**context)
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:
-        template = path.rsplit("/", 1)[-1].replace("{name}_", "")
+        template = path.replace("{name}_", "")
         placed[path.format(name=contents.name)] = render(f"packages/{folder}/{template}.j2", **context)
     return placed
 
@@ -89,9 +105,11 @@ def _context(contents: Contents) -> dict[str, Any]:
         if n.startswith("arduino")
         else n,  # of other people's libraries Arduino takes no such name
         "networks": [p.name for p in programs],
+        "model": _plain(contents.models[0]),
         "sources": " ".join(f"src/{file}" for file in contents.sources),
         "selftests": " ".join(f"src/{file}" for file in contents.selftests),
         "optimization": OPTIMIZATION,
+        "stack": STACK + serving_bytes(programs[0]),
         "headers": ",".join(headers),
         "header_list": json.dumps(headers if len(headers) > 1 else headers[0]),
         "version": contents.version,
@@ -105,9 +123,12 @@ def _context(contents: Contents) -> dict[str, Any]:
 
 
 def _summary(contents: Contents) -> str:
-    # no quotes: YAML, JSON, Kconfig
-    plain = ["".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model) for model in contents.models]
-    return f"{contents.name}: one time step of {' and of '.join(plain)} in integers"
+    return f"{contents.name}: one time step of {' and of '.join(map(_plain, contents.models))} in integers"
+
+
+def _plain(model: str) -> str:
+    """A file's name without quotes and the like, which YAML, JSON, Kconfig and comments of C take for something else."""
+    return "".join(ch if ch.isalnum() or ch in " ._-+()" else "_" for ch in model)
 
 
 def _cost(programs: tuple[Program, ...]) -> str:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rnnc.cli import complete
+from rnnc.cli.board import BAUD, Baud, Device, check_board, run_board
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
-from rnnc.errors import MissingTool, VerificationError
+from rnnc.errors import MissingTool, UsageError, VerificationError
 from rnnc.files import write_file
 
+if TYPE_CHECKING:
+    from rnnc.package import Package
+    from rnnc.quantization.calibrate import Sequences
+
 COLUMNS = {"instructions": 13, "max": 8, "code": 7, "tables": 7, "weights": 8, "RAM": 7, "stack": 6, "bound": 6}
+BOARD_STEPS = 1000
+"""The most steps that a board runs."""
 WIDTH = 80
 """Of a line, and how wide the columns are."""
 Cores = Annotated[
@@ -49,11 +56,14 @@ def run(
         ),
     ] = None,
     core: Cores = None,
+    port: Device = None,
+    baud: Baud = BAUD,
     report: Annotated[
         str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
     ] = None,
 ) -> None:
-    """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's."""
+    """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's;
+    with --port on a board, by whose counter a step is timed."""
     from rnnc.judging import judge_start
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
     from rnnc.verification.golden import golden
@@ -67,7 +77,11 @@ def run(
         tell_verdict(output, package)
     else:
         tell_judgement(output, lambda: judge_start(package, given or package.data.sequences))
-    vectors = golden(qnet, given or random_sequences(qnet))
+    run_on = given or random_sequences(qnet)
+    if port:
+        _on_board(output, package, run_on, port, baud, named=bool(target or cores))
+        return
+    vectors = golden(qnet, run_on)
     targets = target or runnable_targets()
     if not targets:
         raise MissingTool("no emulator is installed", hint="rnnc doctor lists what is missing and how to install it.")
@@ -83,6 +97,23 @@ def run(
     wrong = [f"{r['target']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
     if wrong:
         raise VerificationError(f"the C differs from the oracle on {'; on '.join(wrong)}", where=package.model.file)
+
+
+def _on_board(
+    output: CommandOutput, package: Package, sequences: Sequences, port: str, baud: int, *, named: bool
+) -> None:
+    """Time the first steps on a board in place of emulated parts."""
+    if named:
+        raise UsageError(
+            "--port measures the board that is connected; --target and --core name emulated parts",
+            hint="Measure these by a command of their own.",
+        )
+    first = {name: [arrays[0][:BOARD_STEPS]] for name, arrays in sequences.items()}
+    run = run_board(output, package, first, port, baud)
+    measured = content(package.report, [])
+    cost = {**measured["cost"], "cycles": run.cycles(), "milliseconds": run.milliseconds}
+    output.answer({**measured, "cost": cost, "board": run.content()}, run.summary())
+    check_board(package, run)
 
 
 def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
     from rnnc.package import write_folder
-    from rnnc.verification.baremetal import image_note
+    from rnnc.verification.arranged import image_note
 
     files = built.arranged(layout)
     written = write_folder(folder, files)
@@ -263,7 +263,7 @@ def compile_many(
     from rnnc.package import write_folder
     from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
-    from rnnc.verification.baremetal import image_note
+    from rnnc.verification.arranged import image_note
 
     data = [other for other in others if Path(other).suffix in (".npz", ".npy", ".csv", ".wav")]
     if data:

@@ -42,8 +42,17 @@ def bare_metal(contents: Contents) -> dict[str, str]:
         "sources": " ".join(_sources(contents)),
         "link": " \\\n    ".join(map(shlex.quote, _linking(board))),
         "emulator": shlex.join(_emulator(board)),
+        "serial": shlex.join(board.serial),
+        "served": shlex.join([*board.served, "-kernel"]) if board.served else "",
+        "serving": " ".join(_serving(contents)),
     }
-    shared = {"start.c": board.start, "board.h": "board.h", "board.ld": board.script}
+    shared = {
+        "start.c": board.start,
+        "board.h": "board.h",
+        "board.ld": board.script,
+        "port.c": board.port,
+        "port.h": "port.h",
+    }
     return {"Makefile": render("packages/baremetal/Makefile.j2", **context)} | {
         name: (FIRMWARE / source).read_text(encoding="utf-8") for name, source in shared.items()
     }
@@ -89,7 +98,14 @@ def _emulator(board: Board) -> list[str]:
 
 
 def _sources(contents: Contents) -> list[str]:
-    return ["start.c", "main.c", *(f"src/{file}" for file in (*contents.sources, *contents.selftests))]
+    selftests = [f"{p.name}_selftest.c" for p in contents.programs]
+    return ["start.c", "main.c", *(f"src/{file}" for file in (*contents.sources, *selftests))]
+
+
+def _serving(contents: Contents) -> list[str]:
+    """What the firmware that serves a network is made of."""
+    networks = [f"src/{p.name}_serial.c" for p in contents.programs[:1]]
+    return ["start.c", "serve.c", "port.c", f"src/{contents.name}.c", *networks]
 
 
 def _linking(board: Board) -> list[str]:

@@ -22,6 +22,7 @@ class Board:
         memory: start and length of flash and RAM, and the start of the vectors, for the linker; only lengths where the
             compiler brings its own linker script; empty where there is room for anything.
         core: whose cycles the instructions are estimated by, as verification.pipelines names it; "" for none.
+        serial: flags that tell firmware/port_*.c where the serial line is, and how fast its counter counts.
         larger: a machine of the same core with more memory, for what does not fit.
     """
 
@@ -33,6 +34,7 @@ class Board:
     emulator: tuple[str, ...] = ()
     memory: dict[str, int] = field(default_factory=dict)
     core: str = ""
+    serial: tuple[str, ...] = ()
     larger: Board | None = None
 
     @property
@@ -63,6 +65,19 @@ class Board:
         )
 
     @property
+    def port(self) -> str:
+        """The file in firmware/ with its serial line and its counter of cycles."""
+        return {"cortex-m": "port_cortex_m.c", "riscv": "port_riscv.c", "avr": "port_avr.c"}[self.machine]
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The emulator's command line before a program that serves a network on a pseudo-terminal; () where there is none."""
+        if not self.emulator or not self.counts:
+            return ()
+        at = self.emulator.index("-serial") + 1
+        return (*self.emulator[:at], "pty", *self.emulator[at + 1 :], "-icount", f"shift={ICOUNT_SHIFT}")
+
+    @property
     def script(self) -> str:
         """The linker script in firmware/, "" for the compiler's own."""
         return {"cortex-m": "cortex_m.ld", "riscv": "riscv.ld", "avr": "avr.ld"}.get(self.machine, "")
@@ -88,9 +103,17 @@ def _cortex_m(
     flash: tuple[int, int],
     ram: tuple[int, int],
     vectors: int | None = None,
+    *,
+    uart: int,
+    hertz: int,
     larger: Board | None = None,
 ) -> Board:
-    """``vectors``: where the processor looks for them, where that is not the flash."""
+    """A Cortex-M in QEMU.
+
+    Args:
+        vectors: where the processor looks for them, where that is not the flash.
+        uart: the address of its UART; hertz: the core's clock.
+    """
     emulator = ("qemu-system-arm", "-M", machine, "-display", "none", "-monitor", "none", "-serial", "none")
     return Board(
         name,
@@ -107,11 +130,15 @@ def _cortex_m(
             "RAM_LENGTH": ram[1],
         },
         name.replace("cortex-m", "Cortex-M"),
+        (f"-DBOARD_{'NRF_' if machine == 'microbit' else ''}UART={uart:#x}u", f"-DBOARD_HERTZ={hertz}u"),
         larger,
     )
 
 
 VECTORS_LENGTH = 64
+ICOUNT_SHIFT = 5
+"""An instruction takes 2^5 ns of QEMU's time, by which its timers count."""
+_MPS2, _MPS3 = 0x40004000, 0x59303000
 _KB, _MB = 1 << 10, 1 << 20
 _AN = ((0, 4 * _MB), (0x20000000, 4 * _MB))
 _DDR = ((0x60000000, 16 * _MB), (0x68000000, 16 * _MB), 0)
@@ -124,19 +151,31 @@ BOARDS = {
             "",
             (0, 256 * _KB),
             (0x20000000, 16 * _KB),
-            larger=_cortex_m("cortex-m0", "mps2-an385", "", *_AN),
+            uart=0x40002000,
+            hertz=16_000_000,
+            larger=_cortex_m("cortex-m0", "mps2-an385", "", *_AN, uart=_MPS2, hertz=25_000_000),
         ),
-        _cortex_m("cortex-m3", "mps2-an385", "", *_AN),
-        _cortex_m("cortex-m4", "mps2-an386", "fpv4-sp-d16", *_AN),
-        _cortex_m("cortex-m7", "mps2-an500", "fpv5-d16", *_AN),
-        _cortex_m("cortex-m33", "mps2-an505", "fpv5-sp-d16", (0x10000000, 4 * _MB), (0x38000000, 2 * _MB)),
+        _cortex_m("cortex-m3", "mps2-an385", "", *_AN, uart=_MPS2, hertz=25_000_000),
+        _cortex_m("cortex-m4", "mps2-an386", "fpv4-sp-d16", *_AN, uart=_MPS2, hertz=25_000_000),
+        _cortex_m("cortex-m7", "mps2-an500", "fpv5-d16", *_AN, uart=_MPS2, hertz=25_000_000),
+        _cortex_m(
+            "cortex-m33",
+            "mps2-an505",
+            "fpv5-sp-d16",
+            (0x10000000, 4 * _MB),
+            (0x38000000, 2 * _MB),
+            uart=0x50200000,
+            hertz=20_000_000,
+        ),
         _cortex_m(
             "cortex-m55",
             "mps3-an547",
             "auto",
             (0, 512 * _KB),
             (0x30000000, 512 * _KB),
-            larger=_cortex_m("cortex-m55", "mps3-an547", "auto", *_DDR),
+            uart=_MPS3,
+            hertz=32_000_000,
+            larger=_cortex_m("cortex-m55", "mps3-an547", "auto", *_DDR, uart=_MPS3, hertz=32_000_000),
         ),
         Board(
             "rv32imc",
@@ -165,6 +204,7 @@ BOARDS = {
             "avr-gcc",
             ("-mmcu=atmega1284p",),
             memory={"FLASH_LENGTH": 128 * _KB, "RAM_LENGTH": 16 * _KB},
+            serial=("-DBOARD_HERTZ=16000000ul",),
         ),
         Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static", "-DRNNC_PLAIN"), (), ("qemu-ppc-static",)),
         Board("host", "hosted", "gcc"),

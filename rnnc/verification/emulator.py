@@ -31,6 +31,8 @@ SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
 AVR_MOST_CYCLES = 2_000_000_000
 BEYOND = "constants lie beyond"
 """What firmware/avr.ld says of constants, the self-test's vectors included, that reads do not reach."""
+HOLDS = "the network holds addresses"
+"""What firmware/blob.ld says of a network that could not run at any address."""
 SECONDS = 300
 ROOM_FOR_CODE, ROOM_FOR_STACK = 48 * 1024, 4 * 1024
 """Bytes of flash beside constants, the self-test's vectors included, and of RAM beside the struct."""
@@ -238,7 +240,11 @@ def build_by(command: Sequence[str], here: Path, what: str) -> str:
     if done.returncode:
         lines = done.stderr.splitlines()
         first = next(
-            (line for line in lines if any(word in line for word in ("error", "undefined", "overflowed", BEYOND))),
+            (
+                line
+                for line in lines
+                if any(word in line for word in ("error", "undefined", "overflowed", BEYOND, HOLDS))
+            ),
             done.stderr[-300:],
         )
         if BEYOND in first:

@@ -194,10 +194,10 @@ class HostPackage:
         if wrong:
             raise VerificationError(f"{p.name} does not write its outputs when they are due: {wrong} times")
         found = zip(p.outputs, results, writes, strict=True)
-        return HostRun({o.name: _by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs, sums)
+        return HostRun({o.name: by_tick(o, r[:n]).astype(np.int64) for o, r, n in found}, blobs, sums)
 
 
-def _by_tick(port: Port, written: Array) -> Array:
+def by_tick(port: Port, written: Array) -> Array:
     """What a port holds at each write, ``[writes, lanes, size]``, as ``[ticks, lanes, *shape]``."""
     writes, lanes = written.shape[:2]
     if not port.ticks:

@@ -181,7 +181,7 @@ def test_every_file_names_its_licence(packages: list[tuple[Program, dict[str, st
 def test_only_the_kernels_used_are_emitted() -> None:
     _, files = package(draw_integers(3, ("dense",)))
     kernels = {n for n in files if n.startswith("rnnc/")}
-    used = ("dense", "rows", "contract", "results", "vector", "loops", "fixed", "rom", "blob", "c99")
+    used = ("dense", "rows", "contract", "results", "vector", "loops", "fixed", "rom", "blob", "c99", "serial")
     assert kernels == {f"rnnc/{n}.h" for n in used}
 
 

@@ -11,7 +11,8 @@ import pytest
 import rnnc
 from rnnc.errors import UsageError
 from rnnc.package import Package
-from rnnc.verification.baremetal import IMAGE, image_note
+from rnnc.verification.arranged import image_note
+from rnnc.verification.baremetal import IMAGE
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import FIRMWARE, missing_tools
 from tests.conftest import require

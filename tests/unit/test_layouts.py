@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from rnnc.backend.emit.usage import usage
+from rnnc.backend.emit.usage import USE, usage
 from rnnc.backend.layouts import ANY, LAYOUTS, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
@@ -79,11 +79,52 @@ struct Port {
     void println(const char *);
     void println(int);
     void println(unsigned long);
+    int available();
+    int read();
+    size_t write(uint8_t);
     operator bool() const;
 };
+void yield();
 extern Port Serial;
 extern "C" unsigned long micros(void);
 """
+SYSTEM_HEADERS = {
+    "zephyr": {
+        "zephyr/device.h": """
+            struct device { int unused; };
+            extern const struct device console;
+            #define DT_CHOSEN(x) x
+            #define DEVICE_DT_GET(x) &console
+            """,
+        "zephyr/drivers/uart.h": """
+            int uart_poll_in(const struct device *dev, unsigned char *p_char);
+            void uart_poll_out(const struct device *dev, unsigned char out_char);
+            """,
+        "zephyr/kernel.h": """
+            #include <stdint.h>
+            uint32_t k_cycle_get_32(void);
+            int sys_clock_hw_cycles_per_sec(void);
+            """,
+    },
+    "esp-idf": {
+        "driver/uart.h": """
+            #include <stddef.h>
+            #include <stdint.h>
+            typedef struct { int baud_rate, data_bits, parity, stop_bits, flow_ctrl, source_clk; } uart_config_t;
+            enum { UART_NUM_0, UART_DATA_8_BITS, UART_PARITY_DISABLE, UART_STOP_BITS_1, UART_HW_FLOWCTRL_DISABLE };
+            enum { UART_SCLK_DEFAULT };
+            int uart_driver_install(int port, int rx, int tx, int queue, void *handle, int flags);
+            int uart_param_config(int port, const uart_config_t *config);
+            int uart_read_bytes(int port, void *buffer, uint32_t length, uint32_t ticks);
+            int uart_write_bytes(int port, const void *source, size_t size);
+            #define ESP_ERROR_CHECK(x) (void)(x)
+            """,
+        "esp_cpu.h": "uint32_t esp_cpu_get_cycle_count(void);",
+        "esp_rom_sys.h": "uint32_t esp_rom_get_cpu_ticks_per_us(void);",
+        "freertos/FreeRTOS.h": "#define portMAX_DELAY 0xffffffffu\nvoid app_main(void);",
+    },
+}
+"""What the programs that serve a network use of each system, as its documentation has it."""
 OTHER_FIELDS = ("architectures", "includes")
 CATEGORIES = {
     *("Display", "Communication", "Signal Input/Output", "Sensors", "Device Control", "Timing", "Data Storage"),
@@ -128,6 +169,16 @@ def test_every_layout_keeps_every_file(built: Built) -> None:
         assert len(placed) == len(files) + len(LAYOUTS[layout]) + (len(ANY) if layout != "plain" else 0)
 
 
+def test_the_readme_says_what_to_do_with_the_package(built: Built) -> None:
+    """Every file and folder that it names is there."""
+    program, files = built
+    for layout in set(LAYOUTS) - {"plain"}:
+        placed = arrange(layout, contents(program), files)
+        (use,) = [line for line in placed["README.md"].splitlines() if line.startswith(USE[layout][:9])]
+        named = re.findall(r"(?:samples|examples)/\w+|src/fan\.h", use)
+        assert "{" not in use and all(any(p.startswith(f"{folder}/") for p in placed) for folder in named)
+
+
 def test_an_unknown_layout_is_named(built: Built) -> None:
     program, files = built
     with pytest.raises(UsageError, match="keil"):
@@ -153,9 +204,20 @@ def test_arduino(part: str, target: str, tmp_path: Path) -> None:
     write_files(tmp_path, {"stubs/Arduino.h": ARDUINO_H})
     for source in sorted(p for p in placed if p.endswith(".c")):
         run([cc, *flags, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", source, "-o", "out.o"], tmp_path)
-    sketch = "examples/fan_selftest/fan_selftest.ino"
     as_cpp = ["-std=gnu++11", "-x", "c++", "-include", "stubs/Arduino.h", "-fno-exceptions"]
-    run([cxx, *flags, *as_cpp, "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", sketch, "-o", "out.o"], tmp_path)
+    for sketch in ("examples/fan_selftest/fan_selftest.ino", "examples/fan_serve/fan_serve.ino"):
+        run([cxx, *flags, *as_cpp, "-Wall", "-Wextra", "-Werror", "-Isrc", "-c", sketch, "-o", "out.o"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "source"), [("zephyr", "samples/serve/src/main.c"), ("esp-idf", "examples/serve/main/main.c")]
+)
+def test_the_program_that_serves_a_network_compiles(layout: Layout, source: str, built: Built, tmp_path: Path) -> None:
+    """Against stand-ins of the system's headers."""
+    _write(built, layout, tmp_path)
+    write_files(tmp_path, {f"stubs/{name}": text for name, text in SYSTEM_HEADERS[layout].items()})
+    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-sign-conversion"]
+    run(["gcc", "-std=gnu11", *warnings, "-Istubs", "-Isrc", "-c", source, "-o", "out.o"], tmp_path)
 
 
 def _properties(placed: Mapping[str, str]) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ import rnnc
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.emit.hop import reset_lines
 from rnnc.backend.emit.ports import float_context, loop_lines, port_context
+from rnnc.backend.emit.serial import serial_context, serving_bytes
 from rnnc.backend.emit.spelling import initializer, wrapped
 from rnnc.backend.emit.state_access import accessor_context, state_context
 from rnnc.backend.emit.step import (
@@ -80,6 +81,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         f"{n}_state.c": render("state.c.j2", **common, **state_context(program)),
         f"{n}_float.h": render("float.h.j2", **common, **float_context(program)),
         f"{n}_selftest.c": render("selftest.c.j2", **common, **_selftest(program, golden)),
+        f"{n}_serial.c": render("serial.c.j2", **common, **serial_context(program)),
     }
     return files | kernels("".join(files.values()))
 
@@ -167,6 +169,7 @@ def _header(program: Program) -> dict[str, Any]:
         "next_comment": _next_comment(program) if program.continues else "",
         "next_prototype": next_head(program) if program.continues else "",
         "usage": usage(program),
+        "serving_bytes": serving_bytes(program),
     }
 
 

@@ -1,8 +1,26 @@
-"""The example of use that the header carries and ``rnnc compile`` prints: C that compiles as it stands."""
+"""The example of use that the header carries and ``rnnc compile`` prints: C that compiles as it stands. And
+what to do with a package."""
 
 from __future__ import annotations
 
 from rnnc.backend.program import Port, Program
+from rnnc.options import Layout
+
+USE: dict[Layout, str] = {
+    "arduino": "Copy the folder to `libraries/` of the sketchbook and restart the IDE. `File > Examples > {library}`: "
+    "`{name}_selftest` runs the self-test, `{name}_serve` serves the network to a computer.",
+    "zephyr": "A module: `list(APPEND ZEPHYR_EXTRA_MODULES FOLDER)` before Zephyr is found, `CONFIG_RNNC_{upper}=y` in "
+    "`prj.conf`. `west build -b BOARD samples/serve && west flash` makes firmware that serves the network to a computer.",
+    "esp-idf": "A component: in a project's `components/` it is found, `REQUIRES` its folder's name uses it. "
+    "`idf.py set-target CHIP flash` in `examples/serve` makes firmware that serves the network to a computer.",
+    "cmake": "`add_subdirectory(FOLDER)` and `target_link_libraries(firmware PRIVATE rnnc::{name})`.",
+    "platformio": "Copy the folder to the project's `lib/`.",
+    "baremetal": "`make run` runs the self-test in an emulator. `make serve.elf` builds firmware that serves the network to a "
+    "computer; for a board of your own change what the head of the `Makefile` names.",
+    "blob": "`make` builds `{name}.blob`: the network as bytes that run at any address that is a multiple of 16. Firmware "
+    "includes `src/{name}_blob.h` and `src/rnnc/network.h`, which checks and calls it; the caller keeps the state.",
+}
+"""What to do with a package, for its README."""
 
 
 def usage(program: Program) -> list[str]:

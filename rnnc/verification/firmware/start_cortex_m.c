@@ -52,6 +52,11 @@ static void board_fault(void)
     board_exit(99);
 }
 
+__attribute__((weak)) void board_systick(void)
+{
+    board_fault();
+}
+
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
     &board_stack_top,
     (void *)board_reset,
@@ -68,5 +73,5 @@ __attribute__((section(".vectors"), used)) static const void *const vectors[16] 
     (void *)board_fault,
     0,
     (void *)board_fault,
-    (void *)board_fault,
+    (void *)board_systick,
 };

@@ -73,6 +73,13 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n);
  * that differs, from 1. */
 int tiny_selftest(tiny_t *s);
 
+/* tiny_serial.c: answers `rnnc verify --port` and `rnnc bench --port` until the serial line ends.
+ *
+ * get waits for a byte and returns it, or a negative number where the line has ended; put sends one. ticks reads a counter that
+ * wraps at 2^32: its name is shown, hertz is its rate, 0 where that is not known. 20 B of frames are on the stack. */
+void tiny_serve(tiny_t *s, int (*get)(void), void (*put)(int), uint32_t (*ticks)(void), const char *counter,
+    uint32_t hertz);
+
 #ifdef __cplusplus
 }
 #endif
