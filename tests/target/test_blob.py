@@ -125,7 +125,12 @@ def output(board: Board, main: str, folder: Path) -> list[str]:
     for tool in missing_tools(board):
         require(tool)
     write_files(folder, {"load.c": main})
-    sources: list[str | Path] = [FIRMWARE / board.start, "load.c", *board.linking(str(FIRMWARE / board.script)), *board.libraries]
+    sources: list[str | Path] = [
+        FIRMWARE / board.start,
+        "load.c",
+        *board.linking(str(FIRMWARE / board.script)),
+        *board.libraries,
+    ]
     flags = ["-std=gnu99", "-O2", "-Wall", "-Wextra", "-Werror", "-Isrc", f"-I{FIRMWARE}"]
     run([board.compiler, *board.flags, *flags, *sources, "-o", "load.elf"], folder)
     command = [*board.emulator, "-kernel", "load.elf"]
