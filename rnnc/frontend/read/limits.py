@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 256 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 8
+MAX_GRAPHS = 128
+"""Graphs in a file: simplifying takes some milliseconds and a run of onnxruntime for each."""
 MAX_RANK = 16
 MAX_ELEMENTS = 1 << 26
 """Of one tensor, a constant or what a node computes."""
@@ -43,10 +45,13 @@ def check_limits(model: ModelProto, where: str) -> None:
     if not model.graph.output:
         raise Refused("the graph has no outputs", where=where)
     count = 0
-    for graph in [
+    graphs = [
         *subgraphs(model.graph, where),
         *(g for f in model.functions for n in f.node for g in inner_graphs(n, where)),
-    ]:
+    ]
+    if len(graphs) > MAX_GRAPHS:
+        raise UnreadableModel(f"{len(graphs):,} graphs inside nodes are more than {MAX_GRAPHS}", where=where)
+    for graph in graphs:
         count += len(graph.node)
         if count > MAX_NODES:
             raise UnreadableModel(f"more than {MAX_NODES} nodes", where=where)
