@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
 from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
@@ -79,7 +79,7 @@ def run(
     if output.as_json:
         output.json(measured)
     else:
-        print(table(results))
+        show(table(results))
     wrong = [f"{r['target']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
     if wrong:
         raise VerificationError(f"the C differs from the oracle on {'; on '.join(wrong)}", where=package.model.file)

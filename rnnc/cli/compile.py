@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from rnnc.backend.parts import PARTS
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.cli.values import pairs
 from rnnc.errors import UsageError
@@ -95,8 +95,8 @@ def run(
     if part is not None:
         part.check(built.model.file)
     if not output.as_json:
-        print(summary(built.report, built.program))
-        print(example(built.program))
+        show(summary(built.report, built.program))
+        show(example(built.program))
     write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
@@ -213,8 +213,8 @@ def compile_two(
         measure(each, limits[0], limits[2])
         check(output, each, *limits)
         if not output.as_json:
-            print(summary(each.report, each.program))
-            print(example(each.program))
+            show(summary(each.report, each.program))
+            show(example(each.program))
     model.remark(output)
     written = linked.write(Path(folder) if folder else Path(linked.name), package)
     output.note(f"wrote {written}/: {', '.join([f'{linked.first.name}/', f'{linked.second.name}/', *linked.header])}")
@@ -264,8 +264,8 @@ def compile_many(
         measure(each, limits[0], limits[2])
         check(output, each, *limits)
         if not output.as_json:
-            print(summary(each.report, each.program))
-            print(example(each.program))
+            show(summary(each.report, each.program))
+            show(example(each.program))
         arguments.remark(output)
     written = write_folder(target, made.arranged(package))
     output.note(f"wrote {written}/: {', '.join(p.name for p in made.packages)}, which share {made.name}.c")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 
 
@@ -30,8 +30,8 @@ def run(
     if output.as_json:
         output.json(package.report)
     else:
-        print(summary(package.report, package.program))
+        show(summary(package.report, package.program))
         if by_layer:
-            print(losses(package.report))
+            show(losses(package.report))
     tell_verdict(output, package, fails=model.min_sqnr is None)
     package.check()
