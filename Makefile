@@ -5,6 +5,7 @@
 
 PYTHON  ?= python3
 JOBS    ?= 2
+BUDGET  ?= 20
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -15,7 +16,7 @@ BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchma
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test check format golden zoo targets bench bench-ops docs wheel clean
+.PHONY: help demo test check format golden zoo targets assurance bench bench-ops docs wheel clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -26,6 +27,7 @@ help:
 	@echo "         docs/supported.md, counts of instructions and cycles"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
+	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site"
@@ -60,6 +62,9 @@ zoo: $(VENV)/.dev
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
 	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
+
+assurance: $(VENV)/.dev
+	$(BIN)/python -m assurance --budget $(BUDGET) $(ARGS)
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

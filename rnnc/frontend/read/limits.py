@@ -56,6 +56,26 @@ def check_limits(model: ModelProto, where: str) -> None:
         if count > MAX_NODES:
             raise UnreadableModel(f"more than {MAX_NODES} nodes", where=where)
         _check_graph(graph, where)
+    _check_arity(graphs, model, where)
+
+
+def _check_arity(graphs: Iterable[GraphProto], model: ModelProto, where: str) -> None:
+    """Raise UnreadableModel where a node of the standard has fewer inputs or outputs than its operator: nobody asks again."""
+    from onnx import defs
+
+    opset = max((o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS), default=1)
+    for node in (n for graph in graphs for n in graph.node if n.domain in STANDARD_DOMAINS):
+        try:
+            schema = defs.get_schema(node.op_type, opset, "")
+        except Exception:  # of no such operator or version onnx.checker says more
+            continue
+        for what, given, least in (
+            ("inputs", node.input, schema.min_input),
+            ("outputs", node.output, schema.min_output),
+        ):
+            if len(given) < least:
+                message = f"the model is not valid ONNX: it has {len(given)} {what}, its operator {least} or more"
+                raise UnreadableModel(message, where=f"{where}: {node_label(node)}")
 
 
 def subgraphs(graph: GraphProto, where: str, depth: int = 0) -> Iterator[GraphProto]:
