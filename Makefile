@@ -5,6 +5,7 @@
 
 PYTHON  ?= python3
 JOBS    ?= 2
+BUDGET  ?= 20
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,7 +20,7 @@ FRAMEWORKS_keras := keras tensorflow tf2onnx
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test test-frameworks check format golden zoo targets bench bench-ops docs docs-version wheel release-check clean
+.PHONY: help demo test test-frameworks check format golden zoo targets assurance bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -31,6 +32,7 @@ help:
 	@echo "         docs/supported.md, counts of instructions and cycles, pictures of the documentation"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
+	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site, with pictures of this build"
@@ -76,6 +78,9 @@ zoo: $(VENV)/.dev
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
 	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
+
+assurance: $(VENV)/.dev
+	$(BIN)/python -m assurance --budget $(BUDGET) $(ARGS)
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,9 +16,9 @@ from rnnc import flags
 from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
-from rnnc.errors import BudgetError, DataError, UsageError, VerificationError
+from rnnc.errors import BudgetError, DataError, VerificationError
 from rnnc.fixed import Floats
-from rnnc.interruption import TemporaryFolder, whole
+from rnnc.folders import write_folder
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.quantization.calibrate import Ranges, Sequences
@@ -35,7 +34,6 @@ from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
-from rnnc.verification.host import write_files
 from rnnc.verification.live import Live, LiveEngine, start
 from rnnc.verification.parts import OnPart, find_part, on_part
 from rnnc.verification.single import EXACT
@@ -312,28 +310,6 @@ class Package:
     def traces(self, sequences: Sequences, engine: Engine = "c") -> list[Signal]:
         """Inputs, states and outputs over time, and what onnxruntime says; raises DataError, MissingTool."""
         return traces(engine, self.model.content, self.program, self.files, self.options, sequences)
-
-
-def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Write files into a folder, made where it does not exist; nothing is there before all is written.
-
-    Raises UsageError where that is not possible.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFolder(f".{folder.name}-", folder.parent) as temporary:
-            fresh = Path(temporary) / folder.name
-            write_files(fresh, files)
-            with whole():
-                if not folder.exists():
-                    fresh.rename(folder)
-                    return folder
-                for name in files:
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(fresh / name, folder / name)
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from None
-    return folder
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -54,7 +54,7 @@ def view(node: Node, arrays: Sequence[NDArray[Any]], constants: Constants) -> li
     x, arguments = arrays[0], how[1:]
     try:
         return split(node, x, arguments) if node.op_type == "Split" else [_one(node, x, arguments)]
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError):
         return None
 
 

@@ -31,11 +31,13 @@ def read_wav(content: bytes) -> NDArray[np.float32]:
 
 
 def _chunks(content: bytes) -> dict[bytes, bytes]:
+    """The first chunk of either kind that is read."""
     chunks: dict[bytes, bytes] = {}
     at = 12
     while at + 8 <= len(content):
         size = int(struct.unpack("<I", content[at + 4 : at + 8])[0])
-        chunks.setdefault(content[at : at + 4], content[at + 8 : at + 8 + size])
+        if content[at : at + 4] in (b"fmt ", b"data"):
+            chunks.setdefault(content[at : at + 4], content[at + 8 : at + 8 + size])
         at += 8 + size + size % 2
     return chunks
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_BLOB_H
 #define RNNC_BLOB_H
-/* A saved state: "RNNC", model id, version, the states, and a CRC-32 of all before it; every number little-endian. */
+/* A saved state: "RNNC", model id, format, the states, and a CRC-32 of all before it; every number little-endian. */
 #include <stddef.h>
 #include <stdint.h>
 
-#define RNNC_BLOB_HEADER 12 /* bytes: 4 of magic, 4 of model id, 4 of version */
+#define RNNC_BLOB_HEADER 12 /* bytes: 4 of magic, 4 of model id, 4 of format */
 #define RNNC_BLOB_CRC 4     /* bytes */
+#define RNNC_BLOB_FORMAT \
+    1 /* goes up where what a blob means changes: other versions of rnnc read it until then */
 
 static inline uint8_t *rnnc_write_u32(uint8_t *p, uint32_t x)
 {
@@ -43,17 +45,17 @@ static inline uint32_t rnnc_crc32(const uint8_t *p, size_t n)
     return ~crc;
 }
 
-static inline uint8_t *rnnc_blob_header(uint8_t *blob, uint32_t model, uint32_t version)
+static inline uint8_t *rnnc_blob_header(uint8_t *blob, uint32_t model)
 {
     uint8_t *p = rnnc_write_u32(blob, 0x434e4e52u); /* "RNNC" */
     p = rnnc_write_u32(p, model);
-    return rnnc_write_u32(p, version);
+    return rnnc_write_u32(p, RNNC_BLOB_FORMAT);
 }
 
-static inline int rnnc_blob_is(const uint8_t *blob, uint32_t model, uint32_t version)
+static inline int rnnc_blob_is(const uint8_t *blob, uint32_t model)
 {
     return rnnc_read_u32(blob) == 0x434e4e52u && rnnc_read_u32(blob + 4) == model &&
-           rnnc_read_u32(blob + 8) == version;
+           rnnc_read_u32(blob + 8) == RNNC_BLOB_FORMAT;
 }
 
 static inline size_t rnnc_blob_seal(const uint8_t *blob, uint8_t *end)

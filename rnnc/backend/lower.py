@@ -43,7 +43,7 @@ from rnnc.backend.program import (
     Ring,
 )
 from rnnc.backend.reach import check_reach
-from rnnc.backend.structs import overflows
+from rnnc.backend.structs import widths
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
 from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, UnitRows, WeightRows
@@ -318,8 +318,8 @@ class _Lowering:
         earlier = self.earlier.get(op.name, 0)
         self.earlier[op.name] = earlier + 1
         symbol = f"{self.name}_{op.name}_p{earlier or ''}"
-        for field_name, value, ctype in overflows(call.struct, call.fields):
-            what = f"its {field_name.replace('_', ' ')}, {value:,}, does not fit in the C ({ctype})"
+        for wide in (w for w in widths(call.struct, call.fields) if not w.fits):
+            what = f"its {wide.field.replace('_', ' ')}, {wide.value:,}, does not fit in the C ({wide.ctype})"
             raise Refused(what, where=op.name, hint="Make the layer smaller, or leave it outside: --output TENSOR.")
         params = Params(op.name, symbol, call.struct, tuple((n, self._initializer(v)) for n, v in call.fields))
         self.params.append(params)

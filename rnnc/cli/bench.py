@@ -10,7 +10,7 @@ import typer
 
 from rnnc.cli import complete
 from rnnc.cli.board import BAUD, Baud, Device, check_board, run_board
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
 from rnnc.errors import MissingTool, UsageError, VerificationError
 from rnnc.files import write_file
@@ -93,7 +93,7 @@ def run(
     if output.as_json:
         output.json(measured)
     else:
-        print(table(results))
+        show(table(results))
     wrong = [f"{r['target']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
     if wrong:
         raise VerificationError(f"the C differs from the oracle on {'; on '.join(wrong)}", where=package.model.file)

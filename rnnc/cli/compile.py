@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from rnnc.backend.parts import PARTS
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.cli.values import pairs
 from rnnc.errors import UsageError
@@ -107,20 +107,20 @@ def run(
     if part is not None:
         part.check(built.model.file)
     if not output.as_json:
-        show(built, found)
+        show_build(built, found)
     write(output, built, Path(folder or built.name), package)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
 
 
-def show(built: Package, found: Sequence[Change] | None) -> None:
+def show_build(built: Package, found: Sequence[Change] | None) -> None:
     """Print what was built, what changed since an earlier build where one was named, and how to call it."""
     from rnnc.report.terminal import changed, example, summary
 
-    print(summary(built.report, built.program))
+    show(summary(built.report, built.program))
     if found is not None:
-        print(changed(found))
-    print(example(built.program))
+        show(changed(found))
+    show(example(built.program))
 
 
 def note_part(output: CommandOutput, target: str) -> None:
@@ -144,7 +144,7 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
 
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
-    from rnnc.package import write_folder
+    from rnnc.folders import write_folder
     from rnnc.verification.arranged import image_note
 
     files = built.arranged(layout)
@@ -235,8 +235,8 @@ def compile_two(
         measure(each, limits[0], limits[2])
         check(output, each, *limits)
         if not output.as_json:
-            print(summary(each.report, each.program))
-            print(example(each.program))
+            show(summary(each.report, each.program))
+            show(example(each.program))
     model.remark(output)
     written = linked.write(Path(folder) if folder else Path(linked.name), package)
     output.note(f"wrote {written}/: {', '.join([f'{linked.first.name}/', f'{linked.second.name}/', *linked.header])}")
@@ -260,7 +260,7 @@ def compile_many(
 ) -> None:
     """Compile networks that share kernels and tables."""
     from rnnc.backend.names import prefix
-    from rnnc.package import write_folder
+    from rnnc.folders import write_folder
     from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
     from rnnc.verification.arranged import image_note
@@ -287,8 +287,8 @@ def compile_many(
         measure(each, limits[0], limits[2])
         check(output, each, *limits)
         if not output.as_json:
-            print(summary(each.report, each.program))
-            print(example(each.program))
+            show(summary(each.report, each.program))
+            show(example(each.program))
         arguments.remark(output)
     written = write_folder(target, made.arranged(package))
     output.note(f"wrote {written}/: {', '.join(p.name for p in made.packages)}, which share {made.name}.c")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import ModelArguments
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _refused(output: CommandOutput, model: ModelArguments, error: ModelError) ->
         found = survey(model.model, model.options(), graph, error=error)
     output.context["nodes"] = [asdict(f) for f in found]
     if found and not output.as_json:
-        print(findings(found), flush=True)
+        show(findings(found), flush=True)
 
 
 def _rules(output: CommandOutput, model: ModelArguments) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rnnc.interruption import cleaned
 from rnnc.options import ProgressCallback, no_progress
@@ -27,6 +28,14 @@ DOING = {
     "verify": "building and running the C",
 }
 """What is going on until a stage is done."""
+COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor, colour it, or turn its text around: all controls but a line's end and a tab."""
+
+
+def show(text: str, stream: TextIO | None = None, *, flush: bool = False) -> None:
+    """Print text on stdout, or on a stream; what names of a model could tell the terminal is written out (``\\x1b``)."""
+    plain = COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
+    print(plain, file=stream, flush=flush)
 
 
 class CommandOutput:
@@ -69,7 +78,7 @@ class CommandOutput:
         if self.as_json:
             self.json(content)
         else:
-            print(text)
+            show(text)
 
     @contextmanager
     def progress(self, doing: str = "") -> Iterator[tuple[StageCallback, ProgressCallback]]:
@@ -103,4 +112,4 @@ def _say(text: str) -> None:
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         text = textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    print(text, file=sys.stderr)
+    show(text, sys.stderr)

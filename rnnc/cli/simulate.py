@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from rnnc.cli import complete
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.files import write_file
 
@@ -85,7 +85,7 @@ def _pipe(output: CommandOutput, package: Package, engine: LiveEngine) -> None:
 
     frame = only_frame(package.frames, "CSV")
     sizes = {p.name: p.size // max(p.ticks, 1) for p in package.program.outputs}
-    print(_heading(sizes), flush=True)
+    show(_heading(sizes), flush=True)
     notes: list[str] = []
     count = 0
     with package.stream(engine) as stream:
@@ -110,7 +110,7 @@ def _pipe(output: CommandOutput, package: Package, engine: LiveEngine) -> None:
 def _print_ticks(ticks: Ticks, sizes: Mapping[str, int]) -> None:
     for k in range(max(len(y) for y in ticks.values())):
         cells = [ticks[name][k].tolist() if k < len(ticks[name]) else [math.nan] * n for name, n in sizes.items()]
-        print(_row(cells), flush=True)
+        show(_row(cells), flush=True)
 
 
 # --------------------------------------------------------------------------- a plot
@@ -189,9 +189,9 @@ def _flat(results: Mapping[str, Array], frames: Mapping[str, int]) -> dict[str, 
 
 def _print_csv(results: Mapping[str, Array]) -> None:
     """A row a tick, the outputs side by side; empty where an output has no value."""
-    print(_heading({name: a.shape[1] for name, a in results.items()}))
+    show(_heading({name: a.shape[1] for name, a in results.items()}))
     for k in range(max(len(a) for a in results.values())):
-        print(_row([a[k].tolist() if k < len(a) else [math.nan] * a.shape[1] for a in results.values()]))
+        show(_row([a[k].tolist() if k < len(a) else [math.nan] * a.shape[1] for a in results.values()]))
 
 
 def _heading(sizes: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnc.cli.board import BAUD, Baud, Device, check_board, run_board
-from rnnc.cli.output import CommandOutput
+from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 
 
@@ -37,11 +37,11 @@ def run(
     if output.as_json:
         output.json({**package.report, **({"board": board.content()} if board else {})})
     else:
-        print(summary(package.report, package.program))
+        show(summary(package.report, package.program))
         if board:
-            print(board.summary())
+            show(board.summary())
         if by_layer:
-            print(losses(package.report))
+            show(losses(package.report))
     tell_verdict(output, package, fails=model.min_sqnr is None)
     package.check_exact()
     check_board(package, board)

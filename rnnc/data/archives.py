@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from rnnc.data.damage import readable
-from rnnc.data.frames import MOST_BYTES, Array
+from rnnc.data.frames import MOST_BYTES, MOST_NUMBERS, Array
 from rnnc.errors import DataError
 
 MAGIC = b"\x93NUMPY"
@@ -39,6 +39,8 @@ def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tup
             if name not in wanted:
                 others.append(name)
                 continue
+            if name in arrays:
+                raise DataError(f"holds the array {name!r} twice")
             with readable(".npz", name), archive.open(entry) as stream:
                 arrays[name] = _array(stream, entry.file_size)
     return arrays, tuple(others)
@@ -59,6 +61,8 @@ def _array(stream: IO[bytes], size: int) -> Array:
         raise DataError(f"its header says shape {list(shape)}, which takes {need:,} bytes; {max(rest, 0):,} follow")
     if need > MOST_BYTES:
         raise DataError(f"takes {need >> 20:,} MiB; at most {MOST_BYTES >> 20} are read", hint="Give fewer recordings.")
+    if math.prod(shape) > MOST_NUMBERS:
+        raise DataError(f"holds {math.prod(shape):,} numbers; {MOST_NUMBERS:,} are read", hint="Give fewer recordings.")
     content = stream.read(need)
     if len(content) != need:
         raise DataError(f"is cut off: {len(content):,} of {need:,} bytes")

@@ -18,6 +18,8 @@ list of these, whose recordings may differ in length."""
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
 MOST_BYTES = 256 << 20
 """The largest array or file that is read: what is larger is a damaged header, or takes the compiler hours."""
+MOST_NUMBERS = 1 << 25
+"""The most numbers that all files of the data hold: what follows takes 16 bytes for each."""
 LABEL = "label"
 """The array, or the column of a CSV file, that holds labels unless another is named."""
 
@@ -61,6 +63,7 @@ class Item:
     where: str
     arrays: dict[str, Array]
     unread: tuple[str, ...] = ()
+    of_file: bool = False
 
 
 @dataclass(frozen=True, eq=False)

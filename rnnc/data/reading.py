@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from rnnc.data.archives import read_npy, read_npz
 from rnnc.data.columns import only_frame
 from rnnc.data.damage import readable
-from rnnc.data.frames import Arrangement, Array, Data, Frame, Item, Part, Source
+from rnnc.data.frames import MOST_NUMBERS, Arrangement, Array, Data, Frame, Item, Part, Source
 from rnnc.data.paths import files_of
 from rnnc.data.shapes import agreed, checked, in_order, spread
 from rnnc.data.sound import read_frames
@@ -34,9 +35,14 @@ def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = (
     notes: list[str] = []
     sequences: dict[str, list[Array]] = {f.name: [] for f in frames}
     parts: list[Part] = []
+    numbers = 0
     for item in _items(source, frames, also, notes):
         with _Where(item.where):
             part, found = _read(item, frames, also, notes)
+            numbers += sum(a.size for all_ in found.values() for a in all_) if item.of_file else 0
+            if numbers > MOST_NUMBERS:
+                what = f"{numbers:,} numbers with the files before; {MOST_NUMBERS:,} are read"
+                raise DataError(what, hint="Give fewer or shorter recordings.")
         parts.append(part)
         for name, all_ in found.items():
             sequences[name] += all_
@@ -96,7 +102,7 @@ def _files(path: str, frames: Sequence[Frame], also: Collection[str], notes: lis
         files = files_of(path, notes)
     for file in files:
         with _Where(str(file)):
-            yield _file(file, frames, also, notes)
+            yield replace(_file(file, frames, also, notes), of_file=True)
 
 
 def _file(path: Path, frames: Sequence[Frame], also: Collection[str], notes: list[str]) -> Item:

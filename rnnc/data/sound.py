@@ -6,9 +6,12 @@ from pathlib import Path
 
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rnnc.data.frames import MOST_BYTES, Array, Frame
+from rnnc.data.frames import MOST_NUMBERS, Array, Frame
 from rnnc.errors import DataError
 from rnnc.wav import read_wav
+
+MOST_SOUND = 2 * MOST_NUMBERS
+"""Bytes of the largest file: samples of 16 bits."""
 
 
 def read_frames(path: Path, frame: Frame, notes: list[str]) -> Array:
@@ -16,8 +19,9 @@ def read_frames(path: Path, frame: Frame, notes: list[str]) -> Array:
 
     Raises DataError.
     """
-    if path.stat().st_size > MOST_BYTES:
-        raise DataError(f"takes {path.stat().st_size >> 20:,} MiB; at most {MOST_BYTES >> 20} are read")
+    size = path.stat().st_size
+    if size > MOST_SOUND:
+        raise DataError(f"takes {size >> 20:,} MiB; at most {MOST_SOUND >> 20} are read", hint="Cut the recording.")
     samples = read_wav(path.read_bytes())
     channels = samples.shape[1]
     if channels not in (1, frame.size):
@@ -29,6 +33,9 @@ def read_frames(path: Path, frame: Frame, notes: list[str]) -> Array:
     hop = frame.hop or frame.size
     count = max(0, (len(samples) - frame.size) // hop + 1)
     rest = len(samples) - (count - 1) * hop - frame.size if count else len(samples)
+    if count * frame.size > MOST_NUMBERS:
+        what = f"makes {count:,} frames of {frame.size} samples: more than {MOST_NUMBERS:,} numbers"
+        raise DataError(what, hint="A longer --wav-hop, or a shorter recording.")
     if rest:
         notes.append(f"{path.name}: the last {rest} samples do not fill a frame of {frame.size} and are dropped")
     frames = sliding_window_view(samples[:, 0], frame.size)[::hop] if count else samples[:0]

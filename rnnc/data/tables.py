@@ -23,6 +23,11 @@ SEPARATORS = ";\t,"
 HEADING_LINES = 20
 """A quoted heading may go over so many lines."""
 DECIMALS = "Decimal commas are read where semicolons or tabs separate the columns."
+MOST_READ = 5_000_000
+"""Lines and cells of a file together; each takes a microsecond or two."""
+MOST_CHARACTERS = 1 << 22
+"""Of a line: 64 for each element of the largest input."""
+BINARY = "Save it as .npy or .npz, which holds more, or give fewer recordings."
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -62,21 +67,27 @@ def csv_rows(lines: Iterable[str], frame: Frame, notes: list[str]) -> Iterator[l
 
     Raises DataError naming the line of a cell that is not a number, or of a row of another width.
     """
-    return Table(lines, [frame], (), notes).rows()
+    return Table(lines, [frame], (), notes, bounded=False).rows()
 
 
 @dataclass
 class Table:
-    """A CSV file while it is read."""
+    """A CSV file while it is read.
+
+    Args:
+        bounded: all of it is to be kept, so that it must end.
+    """
 
     lines: Iterable[str]
     frames: Sequence[Frame]
     also: Collection[str]
     notes: list[str]
+    bounded: bool = True
     choice: ColumnChoice = field(default_factory=lambda: ColumnChoice({}))
     line: int = 0
     separator: str = ""
     width: int = 0
+    spent: int = 0
     heading: list[str] | None = None
     point: str = ""
     picked: list[int] = field(default_factory=list)
@@ -87,6 +98,7 @@ class Table:
         source = self._filled()
         for text in self._begin(source):
             cells = self._cells(text)
+            self.spent += len(cells)
             if not self.width:
                 self._choose(cells)
             if len(cells) == self.width + 1 and not cells[-1]:
@@ -116,7 +128,7 @@ class Table:
 
     def _filled(self) -> Iterator[str]:
         """Lines that are not empty and no comments after the first row."""
-        source = iter(self.lines)
+        source = _of_bounded_length(self.lines)
         while True:
             try:
                 text = next(source)
@@ -127,6 +139,11 @@ class Table:
             except OSError as error:
                 raise DataError(error.strerror or str(error)) from None
             self.line += 1
+            if self.bounded and self.line + self.spent > MOST_READ:
+                what = f"has more than {MOST_READ:,} lines and cells, counted up to line {self.line:,}"
+                raise DataError(what, hint=BINARY)
+            if len(text) > MOST_CHARACTERS:
+                raise DataError(f"line {self.line} is longer than {MOST_CHARACTERS:,} characters")
             text = text.rstrip("\r\n")
             text = text.removeprefix("\ufeff") if self.line == 1 else text
             if text.strip() and not (self.width and text.startswith("#")):
@@ -240,6 +257,12 @@ class Table:
     def _hint(self, cells: Sequence[str] = ()) -> str:
         """What may be behind a row that does not fit, where commas separate."""
         return DECIMALS if self.separator in (",", "") and (not cells or any(" " in c for c in cells)) else ""
+
+
+def _of_bounded_length(lines: Iterable[str]) -> Iterator[str]:
+    """Lines, of one that is too long no more than its beginning."""
+    read = getattr(lines, "readline", None)
+    return iter(lines) if read is None else iter(lambda: read(MOST_CHARACTERS + 1), "")
 
 
 def _separator(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import rnnc
 from rnnc.backend.program import Port, Program
+from rnnc.backend.structs import Width, count_nearest_limit
 from rnnc.net import Net
 from rnnc.quantization.certify import Certificate
 from rnnc.quantization.choice import Choice
@@ -81,8 +82,21 @@ def report_content(
             }
             for b in certificate.bounds
         ],
+        "counts": _counts(program),
         "verify": _verify(verified, verdict, by_layer) if verified and verdict else None,
     }
+
+
+def _counts(program: Program) -> list[dict[str, Any]]:
+    """Of each op, the count in its parameters that is nearest to the limit of its C type."""
+    nearest: dict[str, Width] = {}
+    for p in program.params:
+        found = count_nearest_limit(p.ctype, p.fields)
+        if found and (p.op not in nearest or found.used > nearest[p.op].used):
+            nearest[p.op] = found
+    return [
+        {"op": op, "field": w.field, "type": w.ctype, "value": w.value, "most": w.most} for op, w in nearest.items()
+    ]
 
 
 def _windows(program: Program) -> dict[str, Any] | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
 
+from rnnc.cli import app
 from rnnc.compiler import compile_stages
 from rnnc.errors import ModelError
 from rnnc.frontend.read.fold import fold
@@ -87,3 +91,18 @@ def test_a_dense_layer_of_another_width_than_what_it_reads() -> None:
     weights, bias = np.ones((2, 3)), np.zeros(2)
     assert fold(dense, [np.ones((4, 3)), weights, bias], 20) is not None
     assert all(fold(dense, [x, weights, bias], 20) is None for x in (np.ones(()), np.ones((4, 5))))
+
+
+def test_a_constant_without_an_output_is_refused() -> None:
+    broken = ModelProto.FromString(small())
+    broken.graph.node.insert(0, helper.make_node("Constant", [], [], value=numpy_helper.from_array(np.ones(1))))
+    assert "it has 0 outputs, its operator 1 or more" in _refusal(broken.SerializeToString())
+
+
+@pytest.mark.parametrize("command", ["inspect", "compile"])
+def test_places_that_are_no_whole_numbers_are_refused(command: str, tmp_path: Path) -> None:
+    broken = ModelProto.FromString(small())
+    broken.graph.node[-1].op_type = "Gather"
+    (tmp_path / "m.onnx").write_bytes(broken.SerializeToString())
+    answer = CliRunner().invoke(app, [command, str(tmp_path / "m.onnx")])
+    assert answer.exit_code == 3 and "internal error" not in answer.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from rnnc.backend.structs import overflows
+from rnnc.backend.structs import count_nearest_limit, widths
 from rnnc.compiler import compile_model
 from rnnc.errors import Refused
 from rnnc.net import MOST_ELEMENTS
@@ -44,14 +44,29 @@ def test_a_dilation_of_70000_steps_is_refused() -> None:
     assert refused.value.where.startswith("conv0")
 
 
+WINDOW = (("dilation", 70_000), ("taps", 2), ("stride_width", -1))
+FIELDS = [("window", WINDOW), ("rows", 65_535), ("zero_point", -32_769), ("x_bits", 8), ("lo", -(1 << 31))]
+
+
 def test_fields_of_structs_are_compared_with_their_c_types() -> None:
-    window = (("dilation", 70_000), ("taps", 2), ("stride_width", -1))
-    fields = [("window", window), ("rows", 65_535), ("zero_point", -32_769), ("x_bits", 8), ("lo", -(1 << 31))]
-    assert list(overflows("rnnc_conv_params", fields)) == [
+    found = [(w.field, w.value, w.ctype) for w in widths("rnnc_conv_params", FIELDS) if not w.fits]
+    assert found == [
         ("dilation", 70_000, "uint16_t"),
         ("stride_width", -1, "uint16_t"),
+        ("rows", 65_535, "uint16_t"),
         ("zero_point", -32_769, "int16_t"),
     ]
+
+
+def test_a_count_leaves_room_for_the_widest_group() -> None:
+    """A loop that takes 64 at once goes up to 63 past the count before it ends."""
+    nearest = count_nearest_limit("rnnc_conv_params", [("rows", MOST_ELEMENTS), ("channels", 3)])
+    assert nearest and (nearest.field, nearest.most) == ("rows", MOST_ELEMENTS) and nearest.fits and nearest.used == 1
+
+
+def test_the_report_says_which_count_of_each_op_is_nearest_its_limit() -> None:
+    counts = compile_model(dense(1000), verify=False).report["counts"]
+    assert {"op": "dense0", "field": "rows", "type": "uint16_t", "value": 1000, "most": MOST_ELEMENTS} in counts
 
 
 def test_a_norm_of_what_never_moves_is_refused_by_name() -> None:

@@ -33,7 +33,7 @@ LAYERS = (
     "ops",
     "frontend quantization backend",
     "verification",
-    "report",
+    "report folders",
     "package",
     "judging compiler evaluation",
     "linking several",

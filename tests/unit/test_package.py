@@ -74,7 +74,7 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     report = package.report
     assert list(report) == [
         *("model", "name", "version", "precision", "target", "part", "changes"),
-        *("weights", "inputs", "outputs", "cost", "certificate", "verify"),
+        *("weights", "inputs", "outputs", "cost", "certificate", "counts", "verify"),
     ]
     assert set(report["model"]) == {"file", "sha256"} and len(report["model"]["sha256"]) == 64
     assert set(report["inputs"][0]) == {"name", "shape", "dtype", "scale", "offset"}

@@ -93,16 +93,28 @@ def doubled() -> bytes:
     return in_front(*nodes, constants=[], result="sum")
 
 
+def multiplied(side: int) -> bytes:
+    """Products of large matrices, one after the other, that a few elements are expanded to."""
+    nodes = [node("Expand", ["zero", "shape"], ["p0"])]
+    nodes += [node("MatMul", [f"p{i}", f"p{i}"], [f"p{i + 1}"]) for i in range(6)]
+    nodes += [node("ReduceSum", ["p6"], ["sum"], keepdims=0)]
+    constants = [tensor("zero", 0, np.float32), tensor("shape", [side, side], np.int64)]
+    return in_front(*nodes, constants=constants, result="sum")
+
+
 BOMBS: list[tuple[Callable[[], bytes], str]] = [
     (lambda: loop(10_000_000), "nodes that a loop runs through"),
     (range_of_a_constant, "elements"),
     (range_of_a_computed_length, "elements of a range"),
     (expanded, "elements are more than"),
     (doubled, "elements are more than"),
+    (lambda: multiplied(4096), "multiplications for one sequence are more than"),
 ]
 
 
-@pytest.mark.parametrize(("bomb", "message"), BOMBS, ids=["loop", "range", "computed range", "expand", "doubling"])
+@pytest.mark.parametrize(
+    ("bomb", "message"), BOMBS, ids=["loop", "range", "computed range", "expand", "doubling", "products"]
+)
 def test_what_would_be_spent_is_predicted(bomb: Callable[[], bytes], message: str) -> None:
     content = bomb()
     begin = time.process_time()
@@ -158,6 +170,20 @@ def test_a_function_that_calls_itself_from_a_branch_is_refused() -> None:
     model.functions[0].node.extend([yes, node("If", ["yes"], ["c"], then_branch=inner, else_branch=inner)])
     with pytest.raises(UnreadableModel, match="calls itself"):
         read_model(model.SerializeToString())
+
+
+def test_branches_within_branches_are_counted() -> None:
+    """Each level has twice as many graphs as the one above."""
+    branch = helper.make_graph([node("Identity", ["one"], ["o"])], "g", [], [helper.make_empty_tensor_value_info("o")])
+    for level in range(6):
+        nodes = [node("If", ["yes"], [f"o{level}"], then_branch=branch, else_branch=branch)]
+        branch = helper.make_graph(nodes, "g", [], [helper.make_empty_tensor_value_info(f"o{level}")])
+    constants = [tensor("one", 1, np.float32), tensor("yes", True, np.bool_)]
+    content = in_front(
+        node("If", ["yes"], ["sum"], then_branch=branch, else_branch=branch), constants=constants, result="sum"
+    )
+    with pytest.raises(UnreadableModel, match="255 graphs inside nodes are more than 128"):
+        read_model(content)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

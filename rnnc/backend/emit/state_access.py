@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import rnnc
 from rnnc.backend.accessors import Accessor, accessors
 from rnnc.backend.emit.expressions import for_each, size_of
 from rnnc.backend.emit.hop import clamp_lines
@@ -68,7 +67,6 @@ def _follow(narrow: str, extended: str, member: Member, at: str) -> list[str]:
 
 def state_context(program: Program) -> dict[str, Any]:
     """What the template of save and restore is given."""
-    major, minor, patch = (int(part) for part in rnnc.__version__.split(".")[:3])
     save, restore, check = _of_states(program)
     if program.overlap:
         save, restore, check = _of_windows(program, program.overlap, save, restore, check)
@@ -76,7 +74,6 @@ def state_context(program: Program) -> dict[str, Any]:
         "save": save,
         "restore": [*restore, "(void)p;", *check],
         "fixed": any(_limited(m) or m.state.follows for m in program.members),
-        "version": f"0x{major << 16 | minor << 8 | patch:06x}u",
     }
 
 

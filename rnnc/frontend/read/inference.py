@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 MOST_PROPAGATED = 1 << 16
 """Elements of a shape whose values inference follows: it makes them one by one."""
+MAX_PRODUCTS = 1 << 34
+"""Multiplications of one sequence, which onnxruntime runs several times: about two seconds each."""
 MAX_ITERATIONS = 1 << 21
 """Nodes that a Loop of constant length runs through in all."""
+PRODUCTS = {"MatMul", "Gemm", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN"}
 SMALL = 64
 """Elements of a tensor that lengths are computed with."""
 ARITHMETIC = {
@@ -56,6 +60,7 @@ def infer_shapes(model: ModelProto, where: str = "", *, strict: bool = False) ->
 
     plain = shape_inference.infer_shapes(model, strict_mode=strict)
     _check_sizes(plain, where)
+    _check_products(plain, where)
     endless = [n for graph in subgraphs(model.graph, where) for n in graph.node if n.op_type in ("Range", "Loop")]
     lengths = _lengths(plain) if endless else {}
     for node in endless:
@@ -85,7 +90,7 @@ def dims(value: ValueInfoProto) -> list[int]:
 
 
 def _elements(value: ValueInfoProto) -> int:
-    return prod(max(n, 1) for n in dims(value))
+    return _count(dims(value))
 
 
 def _check_sizes(inferred: ModelProto, where: str) -> None:
@@ -97,6 +102,41 @@ def _check_sizes(inferred: ModelProto, where: str) -> None:
 
 
 # --------------------------------------------------------------------------- ranges and loops
+
+
+def _check_products(inferred: ModelProto, where: str) -> None:
+    """Raise UnreadableModel where the nodes whose shapes are known multiply more often than a sequence may take."""
+    shapes = {v.name: dims(v) for v in _values(inferred)}
+    total = 0
+    for graph in subgraphs(inferred.graph, ""):
+        shapes |= {i.name: list(i.dims) for i in graph.initializer}
+        for node in graph.node:
+            total += _products(node, shapes)
+            if total > MAX_PRODUCTS:
+                what = f"{total:,} multiplications for one sequence are more than {MAX_PRODUCTS:,}"
+                raise UnreadableModel(what, where=f"{where}: {node_label(node)}" if where else node_label(node))
+
+
+def _products(node: NodeProto, shapes: Mapping[str, list[int]]) -> int:
+    """Multiplications of a node; open axes count as 1, and what has no known shape as nothing."""
+    if node.op_type not in PRODUCTS or len(node.input) < 2 or not node.output:
+        return 0
+    first, second = (shapes.get(name, []) for name in node.input[:2])
+    if not first or not second:
+        return 0
+    if node.op_type in ("LSTM", "GRU", "RNN"):
+        recurrent = shapes.get(node.input[2], []) if len(node.input) > 2 else []
+        return _count(first[:-1]) * (_count(second) + _count(recurrent))
+    if node.op_type == "ConvTranspose":
+        return _count(first) * _count(second[1:])
+    result = _count(shapes.get(node.output[0], []))
+    if node.op_type == "Conv":
+        return result * _count(second[1:])
+    return result * max(first[-1], 1) if len(first) > 1 else result
+
+
+def _count(shape: Sequence[int]) -> int:
+    return prod(max(n, 1) for n in shape)
 
 
 def _elements_of_range(node: NodeProto, lengths: Arrays) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 256 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 8
+MAX_GRAPHS = 128
+"""Graphs in a file: simplifying takes some milliseconds and a run of onnxruntime for each."""
 MAX_RANK = 16
 MAX_ELEMENTS = 1 << 26
 """Of one tensor, a constant or what a node computes."""
@@ -43,14 +45,37 @@ def check_limits(model: ModelProto, where: str) -> None:
     if not model.graph.output:
         raise Refused("the graph has no outputs", where=where)
     count = 0
-    for graph in [
+    graphs = [
         *subgraphs(model.graph, where),
         *(g for f in model.functions for n in f.node for g in inner_graphs(n, where)),
-    ]:
+    ]
+    if len(graphs) > MAX_GRAPHS:
+        raise UnreadableModel(f"{len(graphs):,} graphs inside nodes are more than {MAX_GRAPHS}", where=where)
+    for graph in graphs:
         count += len(graph.node)
         if count > MAX_NODES:
             raise UnreadableModel(f"more than {MAX_NODES} nodes", where=where)
         _check_graph(graph, where)
+    _check_arity(graphs, model, where)
+
+
+def _check_arity(graphs: Iterable[GraphProto], model: ModelProto, where: str) -> None:
+    """Raise UnreadableModel where a node of the standard has fewer inputs or outputs than its operator: nobody asks again."""
+    from onnx import defs
+
+    opset = max((o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS), default=1)
+    for node in (n for graph in graphs for n in graph.node if n.domain in STANDARD_DOMAINS):
+        try:
+            schema = defs.get_schema(node.op_type, opset, "")
+        except Exception:  # of no such operator or version onnx.checker says more
+            continue
+        for what, given, least in (
+            ("inputs", node.input, schema.min_input),
+            ("outputs", node.output, schema.min_output),
+        ):
+            if len(given) < least:
+                message = f"the model is not valid ONNX: it has {len(given)} {what}, its operator {least} or more"
+                raise UnreadableModel(message, where=f"{where}: {node_label(node)}")
 
 
 def subgraphs(graph: GraphProto, where: str, depth: int = 0) -> Iterator[GraphProto]:

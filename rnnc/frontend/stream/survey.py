@@ -73,10 +73,7 @@ def survey(
         options.bind.keys() & {i.name for i in model.graph.input}
     )
     if graph is not None:
-        try:
-            found.final = prepared(graph, options)[0]
-        except RnncError:  # what is told as error
-            found.final = graph
+        found.final = _prepared(graph, options) or graph  # why it cannot be is told as error
     if net is not None:
         for op in net.ops:
             found.ops.setdefault(op.node, []).append(op.name)
@@ -89,11 +86,19 @@ def rewritings(graph: Graph, options: Options) -> list[Rewriting]:
 
     Of a graph that cannot be followed to its end, those of the rules that come before all others.
     """
+    return list(_rewritings(_prepared(graph, options) or canonical(graph)))
+
+
+def _prepared(graph: Graph, options: Options) -> Graph | None:
+    """As ``prepared``; None where the graph is refused there, or contradicts itself."""
     try:
-        graph = prepared(graph, options)[0]
+        return prepared(graph, options)[0]
     except RnncError:
-        graph = canonical(graph)
-    return list(_rewritings(graph))
+        return None
+    except Exception:
+        if not graph.broken:
+            raise
+        return None
 
 
 def _rewritings(graph: Graph) -> Iterator[Rewriting]:

@@ -58,7 +58,7 @@ void tiny_step(tiny_t *s, const int16_t x[TINY_X_LEN], int16_t y[TINY_Y_LEN]);
 
 enum {
     TINY_OK = 0,
-    TINY_FOREIGN = -1,   /* not a state of this network and version */
+    TINY_FOREIGN = -1,   /* not a state of this network, or of another format */
     TINY_TRUNCATED = -2, /* fewer bytes than TINY_BLOB_LEN */
     TINY_CORRUPT = -3    /* the check sum is wrong */
 };

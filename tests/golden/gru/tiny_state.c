@@ -13,7 +13,7 @@
 
 size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN])
 {
-    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID, 0x000100u);
+    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID);
     p = rnnc_write32(p, s->gru0_s, 4);
     return rnnc_blob_seal(blob, p);
 }
@@ -24,7 +24,7 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
     if (n < TINY_BLOB_LEN) {
         return TINY_TRUNCATED;
     }
-    if (!rnnc_blob_is(blob, TINY_MODEL_ID, 0x000100u) || n > TINY_BLOB_LEN) {
+    if (!rnnc_blob_is(blob, TINY_MODEL_ID) || n > TINY_BLOB_LEN) {
         return TINY_FOREIGN;
     }
     if (!rnnc_blob_sealed(blob, TINY_BLOB_LEN)) {

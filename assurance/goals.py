@@ -1,0 +1,88 @@
+"""The goals, cheapest first."""
+
+from __future__ import annotations
+
+from assurance import bombs, bugs, corpus, networks, proofs, tables
+from assurance.store import Goal
+
+FRONT = ("rnnc/**/*.py", "templates/*", "runtime_c/**/*.h", "tests/support/*.py")
+HEADERS = ("runtime_c/*.h",)
+INTEGERS = (
+    "rnnc/ops/*.py",
+    "rnnc/*.py",
+    "rnnc/backend/**/*.py",
+    "templates/*",
+    "runtime_c/*.h",
+    "tests/support/nets.py",
+)
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(k) for k in range(count)]
+
+
+GOALS = [
+    Goal(
+        "tables",
+        "tables on all their inputs, against the oracle and the real function",
+        list(tables.TABLES),
+        1,
+        (
+            "runtime_c/lut.h",
+            "runtime_c/functions.h",
+            "runtime_c/fixed.h",
+            "rnnc/fixed.py",
+            "rnnc/functions.py",
+            "assurance/tables.py",
+        ),
+        tables.run,
+    ),
+    Goal(
+        "proofs",
+        "fixed-point primitives proved by z3 from the text of the C",
+        list(proofs.THEOREMS),
+        1,
+        (*HEADERS, "assurance/proofs.py"),
+        proofs.run,
+    ),
+    Goal(
+        "bombs",
+        "small files that would take all time or memory",
+        bombs.NAMES,
+        1,
+        ("rnnc/frontend/**/*.py", "rnnc/data/*.py", "rnnc/wav.py", "assurance/bombs.py"),
+        bombs.run,
+    ),
+    Goal(
+        "bugs",
+        "planted faults, each caught by a named test",
+        list(bugs.BUGS),
+        1,
+        (*FRONT, "tests/**/*.py", "assurance/bugs.py"),
+        bugs.run,
+    ),
+    Goal(
+        "blobs",
+        "damaged saved states, none accepted",
+        _numbers(40),
+        networks.BLOBS,
+        (*INTEGERS, "assurance/networks.py"),
+        networks.blobs,
+    ),
+    Goal(
+        "sanitizers",
+        "random networks x 200 steps under ASan and UBSan, bits equal to the oracle",
+        _numbers(125),
+        networks.NETWORKS,
+        (*INTEGERS, "assurance/networks.py", "tests/property/test_sanitizers.py"),
+        networks.sanitized,
+    ),
+    Goal(
+        "corpus",
+        "damaged models and data: documented code, one message, 10 s, 1 GiB, nothing left",
+        _numbers(200),
+        corpus.CASES,
+        (*FRONT, "assurance/corpus.py", "assurance/worker.py"),
+        corpus.run,
+    ),
+]

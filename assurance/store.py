@@ -1,0 +1,133 @@
+"""Results of shards, kept in one file a goal: a shard counts as long as the code that it tested is what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "assurance" / "results"
+HEADING = ("goal", "done", "wanted", "failures", "of older code", "commit", "date")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a shard found: how many cases it ran, those that failed, and figures that were measured."""
+
+    done: int
+    failures: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Cases in shards of a few seconds to a minute.
+
+    Args:
+        shards: the name of each; it decides what the shard runs, seeds included.
+        cases: of one shard.
+        sources: globs of the files whose content decides whether a result still counts.
+        run: one shard, given its name.
+    """
+
+    name: str
+    what: str
+    shards: Sequence[str]
+    cases: int
+    sources: Sequence[str]
+    run: Callable[[str], Outcome]
+
+    @property
+    def wanted(self) -> int:
+        """Cases of all shards."""
+        return len(self.shards) * self.cases
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A result as it is kept."""
+
+    shard: str
+    key: str
+    commit: str
+    date: str
+    outcome: Outcome
+
+
+def key_of(goal: Goal, root: Path = ROOT) -> str:
+    """A hash of all that a goal tests."""
+    found = hashlib.sha256(repr((goal.name, goal.cases)).encode())
+    for path in sorted({p for pattern in goal.sources for p in root.glob(pattern) if p.is_file()}):
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+@cache
+def commit() -> str:
+    """The commit that is checked out, with a + where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False)
+    changes = [*git, "status", "--porcelain", "--", ".", ":!assurance/results", ":!docs/assurance.md"]
+    changed = subprocess.run(changes, capture_output=True, text=True, check=False)
+    return head.stdout.strip() + "+" * bool(changed.stdout.strip()) or "unknown"
+
+
+def read(goal: Goal, folder: Path = RESULTS) -> dict[str, Shard]:
+    """The kept results of a goal, by shard."""
+    path = folder / f"{goal.name}.json"
+    if not path.exists():
+        return {}
+    return {s["shard"]: Shard(**{**s, "outcome": Outcome(**s["outcome"])}) for s in json.loads(path.read_text())}
+
+
+def keep(goal: Goal, shard: str, key: str, outcome: Outcome, folder: Path = RESULTS) -> None:
+    """Add a result, in place of an older one of the shard."""
+    results = read(goal, folder)
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    results[shard] = Shard(shard, key, commit(), date, outcome)
+    folder.mkdir(exist_ok=True)
+    lines = [json.dumps(asdict(results[name])) for name in goal.shards if name in results]
+    (folder / f"{goal.name}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def missing(goal: Goal, folder: Path = RESULTS) -> list[str]:
+    """The shards that have no result of the code as it is."""
+    key, results = key_of(goal), read(goal, folder)
+    return [name for name in goal.shards if name not in results or results[name].key != key]
+
+
+def row(goal: Goal, folder: Path = RESULTS) -> tuple[str, ...]:
+    """What the table says of a goal: only what was run."""
+    key, results = key_of(goal), [s for s in read(goal, folder).values() if s.shard in goal.shards]
+    now, older = [s for s in results if s.key == key], [s for s in results if s.key != key]
+    commits = sorted({s.commit for s in now})
+    numbers = (_cases(now), goal.wanted, sum(len(s.outcome.failures) for s in now), _cases(older))
+    at = commits[0] if len(commits) == 1 else f"{len(commits)} commits" if commits else "-"
+    return (goal.name, *map(str, numbers), at, max((s.date for s in now), default="-"))
+
+
+def _cases(shards: Iterable[Shard]) -> int:
+    return sum(s.outcome.done for s in shards)
+
+
+def figures(goal: Goal, folder: Path = RESULTS) -> dict[str, float]:
+    """The largest of each figure over the results of the code as it is."""
+    key, found = key_of(goal), dict[str, float]()
+    for shard in read(goal, folder).values():
+        for name, value in shard.outcome.figures.items() if shard.key == key else ():
+            found[name] = max(value, found.get(name, value))
+    return found
+
+
+def table(goals: Sequence[Goal], folder: Path = RESULTS) -> str:
+    """The goals as a table of Markdown."""
+    rows = [HEADING, *(row(g, folder) for g in goals)]
+    widths = [max(len(r[k]) for r in rows) for k in range(len(HEADING))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)) + " |" for r in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])

@@ -1,0 +1,130 @@
+"""The goals of assurance/: what is cheap of each runs here; what is kept is no more than what was run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from assurance import corpus, networks, proofs, store, tables, worker
+from assurance.__main__ import spend, turns
+from assurance.goals import GOALS
+from assurance.store import Goal, Outcome, missing, row, table
+from rnnc.errors import Refused
+from rnnc.qnet import Bound
+from rnnc.quantization.certify import certify
+
+GROUP, GROUPS = 25, 6
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_damaged_files_end_well(group: int) -> None:
+    """A documented exit code, one message, 10 s, 1 GiB, nothing left: in a process each."""
+    assert corpus.cases(range(group * GROUP, (group + 1) * GROUP)).failures == []
+
+
+@pytest.mark.parametrize("name", proofs.THEOREMS)
+def test_primitives_are_proved(name: str) -> None:
+    pytest.importorskip("z3", reason="z3-solver is not installed")
+    assert proofs.run(name).failures == []
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "claim"),
+    [
+        ("narrow", "return (int8_t)(upper + ((127 - upper) >> 31))", "return (int8_t)upper", "cast"),
+        ("mul15", "u * (d >> 15)", "u * (d >> 14)", "overflow"),
+        ("upper", "8192", "8191", "result"),
+        ("shift", "s & 31", "s | 32", "0 .. 31"),
+    ],
+)
+def test_what_is_false_is_not_proved(name: str, right: str, wrong: str, claim: str) -> None:
+    z3 = pytest.importorskip("z3", reason="z3-solver is not installed")
+    body = proofs.body_of(proofs.THEOREMS[name])
+    assert right in body
+    failures = proofs.prove(name, proofs.THEOREMS[name], body.replace(right, wrong), z3).failures
+    assert any(claim in why for why in failures)
+
+
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_tables_on_all_inputs(name: str) -> None:
+    assert tables.run(name).failures == []
+
+
+def test_damaged_blobs_are_refused() -> None:
+    assert networks.blobs("0", 500) == Outcome(500)
+
+
+@pytest.mark.parametrize("worst", [1 << 31, (1 << 31) - 1])
+def test_a_bound_past_31_bits_is_refused(worst: int) -> None:
+    op = SimpleNamespace(bounds=lambda: [Bound("layer", "sum", worst)])
+    qnet: Any = SimpleNamespace(ops=[op], net=SimpleNamespace(name="net"))
+    if worst < 1 << 31:
+        assert [b.worst for b in certify(qnet).bounds] == [worst]
+    else:
+        with pytest.raises(Refused, match="past 2\\^31"):
+            certify(qnet)
+
+
+def goal(run: list[str], sources: tuple[str, ...] = ("pyproject.toml",)) -> Goal:
+    def one(shard: str) -> Outcome:
+        run.append(shard)
+        return Outcome(10, ["it failed"] if shard == "b" else [], {"seconds": len(run)})
+
+    return Goal("some", "something", ["a", "b", "c"], 10, sources, one)
+
+
+def test_what_was_run_is_not_run_again(tmp_path: Path) -> None:
+    run: list[str] = []
+    some = goal(run)
+    spend([some], 1, tmp_path)
+    spend([some], 1, tmp_path)
+    assert run == ["a", "b", "c"] and missing(some, tmp_path) == []
+    assert row(some, tmp_path)[:5] == ("some", "30", "30", "1", "0")
+    assert store.figures(some, tmp_path) == {"seconds": 3}
+
+
+def test_results_of_other_code_count_no_longer(tmp_path: Path) -> None:
+    spend([goal([])], 1, tmp_path)
+    other = goal([], ("README.md",))
+    assert missing(other, tmp_path) == ["a", "b", "c"]
+    assert row(other, tmp_path) == ("some", "0", "30", "0", "30", "-", "-")
+
+
+def test_nothing_is_begun_after_the_time(tmp_path: Path) -> None:
+    run: list[str] = []
+    spend([goal(run)], 0, tmp_path)
+    assert run == [] and "| 0 " in table([goal(run)], tmp_path)
+
+
+def test_goals_take_turns(tmp_path: Path) -> None:
+    names = [(g.name, shard) for g, shard in turns(GOALS[:2], tmp_path)]
+    assert [name for name, _ in names[:4]] == ["tables", "proofs", "tables", "proofs"]
+
+
+def test_every_goal_has_sources() -> None:
+    for each in GOALS:
+        assert all(list(store.ROOT.glob(pattern)) for pattern in each.sources), each.name
+
+
+@pytest.mark.parametrize(
+    ("run", "left", "why"),
+    [
+        (worker.Run(0, 1, 100, ""), ["out"], ""),
+        (worker.Run(3, 1, 100, "rnnc: error: no\n"), [], ""),
+        (worker.Run(3, 1, 100, "rnnc: error: no\n"), ["out"], "left"),
+        (worker.Run(3, 1, 100, ""), [], "0 messages"),
+        (worker.Run(70, 1, 100, "rnnc: error: internal\n"), [], "exit code 70"),
+        (worker.Run(worker.ENDED + 11, 1, 100, ""), [], "signal 11"),
+        (worker.Run(0, 11, 100, ""), [], "11.0 s of CPU"),
+        (worker.Run(0, 1, 2000, ""), [], "2000 MiB"),
+        (worker.Run(4, 1, 100, "Traceback\nrnnc: error: x"), [], "traceback"),
+    ],
+)
+def test_how_a_command_must_end(run: worker.Run, left: list[str], why: str, tmp_path: Path) -> None:
+    for name in left:
+        (tmp_path / name).mkdir()
+    found = worker.fault(run, set(), tmp_path, "out")
+    assert why in found and bool(why) == bool(found)
