@@ -73,6 +73,10 @@ class Affine(Op):
     def extends(self) -> bool:
         return True
 
+    @property
+    def cancels(self) -> bool:
+        return bool(np.any(self.offset))
+
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
 

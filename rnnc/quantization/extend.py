@@ -29,7 +29,8 @@ def extended_values(net: Net) -> set[str]:
     read = (
         n for op in net.ops if op.reads_extended and op.outputs[0] not in leading for n in op.inputs if n in derived
     )
-    seen = _backward(read, makers, lambda op: op.outputs[0] in derived)
+    less = (op.outputs[0] for op in net.ops if op.cancels and derived.issuperset(op.inputs))
+    seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
     return _moved(net, leading | states | (seen & derived))
 
 

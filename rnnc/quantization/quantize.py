@@ -19,7 +19,7 @@ from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
-from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
+from rnnc.quantization.heads import OUTPUT_HEADROOM, ROOM, UNLIKE, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -128,9 +128,26 @@ class _Builder:
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
         if feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
+        elif (unlike := self.unlike_state(feedback)) is not None:
+            form = unlike
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
         return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
+
+    def unlike_state(self, feedback: Feedback) -> Format | None:
+        """An LSB for each channel of a state of unlike units that a layer computes from rows of weights; None for another."""
+        state, passed = feedback.state, (feedback.next, *self.net.passed(feedback.next))
+        layers = [op for op in self.net.ops if op.kind == "dense" and set(passed).intersection(op.outputs)]
+        if feedback.next in self.extended or not layers or not self.ranges.measured:
+            return None
+        start = np.abs(np.asarray(state.initial, np.float64)).ravel()
+        reach = np.maximum(
+            STATE_HEADROOM * self.ranges.peaks[state.name], STATE_HEADROOM * self.ranges.peaks[feedback.next]
+        )
+        limit = np.maximum(np.minimum(self.ranges.bounds[feedback.next].magnitude, reach), start)
+        largest = float(limit.max(initial=0.0))
+        limit = np.where(limit > 0, np.maximum(limit, SMALLEST_STATE), largest)
+        return Format(16, limit / 32767) if largest > UNLIKE * float(limit.min()) else None
 
     def extended_form(self, name: str, by_element: bool = False) -> Format:
         """Room for an extended value, and for the states that it is the next value of; with an LSB for each element where that
@@ -194,7 +211,7 @@ class _Builder:
         headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
         reach = headroom * self.ranges.reach(source)
         held = have.scale_for(reach.size) * have.hi
-        limit = np.maximum(np.minimum(reach, held), max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))
+        limit = np.minimum(np.maximum(reach, max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE)), held)
         if accept == "channel":
             limit = np.repeat(limit.reshape(shape[0], -1).max(1), limit.size // shape[0])
         return Format(16, (limit if accept in ("any", "channel") else limit.max()) / 32767)
@@ -235,7 +252,8 @@ class _Builder:
             if is_extended(have) or is_extended(form):
                 copy: QOp = extended_copy(op, (name,), have, np.ones(value.shape), form)
                 return self._copied(copy, value, fresh)
-            if not have.scale.max() * (HALF if have.bits == 32 else 1) < WIDEST * form.scale.min():
+            ratios = have.scale_for(value.size) / form.scale_for(value.size)
+            if not ratios.max() * (HALF if have.bits == 32 else 1) < WIDEST:
                 reach = float((have.scale * have.amax).max())
                 raise Refused(
                     f"value {name!r} can reach {reach:.3g}; what reads it takes {form}", hint="Are all weights sound?"
@@ -327,6 +345,11 @@ class _OpQuantizer:
         if head:
             value = self.builder.net.values[name]
             return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
+        for f in self.builder.net.feedback if rows else ():
+            unlike = self.builder.unlike_state(f)
+            if unlike is not None and name in (f.next, *self.builder.net.passed(f.next)):
+                scale = np.maximum(unlike.scale, np.where(np.isfinite(each), each, 0.0) / (ROOM * 32767))
+                return Format(16, scale)
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
