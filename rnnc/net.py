@@ -141,11 +141,6 @@ class Op(ABC):
         return False
 
     @property
-    def cancels(self) -> bool:
-        """Whether its result may be far smaller than what it is computed from: of an extended value it takes all bits."""
-        return False
-
-    @property
     def by_element(self) -> bool:
         """Whether extended values that it takes and gives may have an LSB for each element."""
         return False

@@ -73,10 +73,6 @@ class Affine(Op):
     def extends(self) -> bool:
         return True
 
-    @property
-    def cancels(self) -> bool:
-        return bool(np.any(self.offset))
-
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
 

@@ -19,7 +19,8 @@ from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
-from rnnc.quantization.heads import OUTPUT_HEADROOM, ROOM, UNLIKE, Heads
+from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
+from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -28,7 +29,6 @@ GATE_BOUND = 1024.0
 INNER_HEADROOM, INNER_FLOOR = 4.0, 1 / 64
 NOISE_HEADROOM = 8.0
 A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
-STATE_HEADROOM = 2.0
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
 FINEST_COPY = 1 / 1024
@@ -37,8 +37,6 @@ WHOLE = 2.0**10
 """An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
 FINEST_ELEMENT = 2.0**-24
 """Of the largest element: the least room of one in an extended value, however little it moved."""
-SMALLEST_STATE = 2.0**-20
-"""Room for a state that was always 0."""
 STILL = (
     "What it computes hardly moves in the calibration data, far less than what it is computed from: "
     "--calib DATA with typical recordings, or leave the layer out."
@@ -128,26 +126,11 @@ class _Builder:
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
         if feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
-        elif (unlike := self.unlike_state(feedback)) is not None:
+        elif (unlike := unlike_state(self.net, self.ranges, feedback)) is not None:
             form = unlike
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
         return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
-
-    def unlike_state(self, feedback: Feedback) -> Format | None:
-        """An LSB for each channel of a state of unlike units that a layer computes from rows of weights; None for another."""
-        state, passed = feedback.state, (feedback.next, *self.net.passed(feedback.next))
-        layers = [op for op in self.net.ops if op.kind == "dense" and set(passed).intersection(op.outputs)]
-        if feedback.next in self.extended or not layers or not self.ranges.measured:
-            return None
-        start = np.abs(np.asarray(state.initial, np.float64)).ravel()
-        reach = np.maximum(
-            STATE_HEADROOM * self.ranges.peaks[state.name], STATE_HEADROOM * self.ranges.peaks[feedback.next]
-        )
-        limit = np.maximum(np.minimum(self.ranges.bounds[feedback.next].magnitude, reach), start)
-        largest = float(limit.max(initial=0.0))
-        limit = np.where(limit > 0, np.maximum(limit, SMALLEST_STATE), largest)
-        return Format(16, limit / 32767) if largest > UNLIKE * float(limit.min()) else None
 
     def extended_form(self, name: str, by_element: bool = False) -> Format:
         """Room for an extended value, and for the states that it is the next value of; with an LSB for each element where that
@@ -345,11 +328,10 @@ class _OpQuantizer:
         if head:
             value = self.builder.net.values[name]
             return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
-        for f in self.builder.net.feedback if rows else ():
-            unlike = self.builder.unlike_state(f)
-            if unlike is not None and name in (f.next, *self.builder.net.passed(f.next)):
-                scale = np.maximum(unlike.scale, np.where(np.isfinite(each), each, 0.0) / (ROOM * 32767))
-                return Format(16, scale)
+        builder = self.builder
+        made = made_for_state(builder.net, builder.ranges, name, builder.extended, each) if rows else None
+        if made:
+            return made
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
