@@ -1,9 +1,10 @@
 """The integers against onnxruntime's own dynamic int8, weights per channel: dB from float, and how well each does its task.
 
-python benchmarks/against_onnxruntime.py [NET.onnx ...] [--steps 4000]
+python benchmarks/against_onnxruntime.py [NET.onnx ...] [--steps 2000] [--write]
 
-For each NET.onnx its NET.calib.npz and NET.test.npz are read; without names, those of $RNNC_SHARED. Labels in the test data
-(an array `label`) are scored for all. onnxruntime quantizes LSTM, MatMul and Gemm; it leaves GRU and RNN in float.
+For each NET.onnx its NET.calib.npz and NET.test.npz are read; without names, some of $RNNC_SHARED. Labels in the test data
+(an array `label`) are scored for all. onnxruntime quantizes LSTM, MatMul and Gemm; it leaves GRU and RNN in float. --write puts
+the tables into docs/numerics.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from _page import markdown, put
 
 from rnnc.compiler import compile_stages
 from rnnc.data import read_data
@@ -31,16 +33,17 @@ from rnnc.verification.task import task, wanted
 from rnnc.verification.verify import Measurement, OutputFigures, measure
 
 WIDTHS = ("8", "auto", "16")
-HEADS = (
-    "network",
-    "onnxruntime int8",
-    *(f"--weights {w}" for w in WIDTHS),
-    "task: float",
-    "onnxruntime int8",
-    "8",
-    "auto",
-    "16",
+HEADS = ("network", "onnxruntime int8", *(f"`--weights {w}`" for w in WIDTHS))
+TASK_HEADS = ("network", "float", *HEADS[1:])
+NETS = ("temps_gru16", "temps_rnn16", "slow_gru16", "slow_lstm16", "jv_gru32", "jv_rnn32", "bm_conv_lstm24")
+LARGER = (
+    "nets/vad_lstm128",
+    "nets/char_lstm128",
+    "models/armkws_gru_s",
+    "models/armkws_basic_lstm_s",
+    "models/dtln_model_1",
 )
+DEFAULT = (*(f"nets/{name}" for name in NETS), *LARGER)
 FLOAT_LAYERS = {"GRU", "RNN"}
 
 
@@ -89,8 +92,8 @@ def answered(o: OutputFigures, peer: Points) -> OutputFigures:
     return replace(o, asked=asked, got=got, difference=difference(asked.reference, got))
 
 
-def row(model: Path, steps: int) -> list[str]:
-    """One line of the table."""
+def rows(model: Path, steps: int) -> tuple[list[str], list[str]]:
+    """One line of each table: dB, and the task."""
     content = model.read_bytes()
     calibration, test = (dict(np.load(model.with_suffix(f".{k}.npz"))) for k in ("calib", "test"))
     if "lengths" not in test:
@@ -111,25 +114,30 @@ def row(model: Path, steps: int) -> list[str]:
     said = scores(tasks) if tasks[0] else agreement(everything)
     note = "*" if FLOAT_LAYERS & {n.op_type for n in onnx.load_from_string(content).graph.node} else ""
     first, *others = (f"{worst(m):.1f}" for m in everything)
-    return [model.stem, first + note, *others, *said]
+    return [model.stem, first + note, *others], [model.stem, *said]
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/numerics.md")
     asked = parser.parse_args()
     logging.disable(logging.WARNING)
     if not asked.models and "RNNC_SHARED" not in os.environ:
         print("left out: name networks, or set RNNC_SHARED", file=sys.stderr)
         return
     shared = Path(os.environ.get("RNNC_SHARED", ""))
-    found = [f for folder in ("nets", "models") for f in sorted((shared / folder).glob("*.calib.npz"))]
-    print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
-    for model in asked.models or [Path(str(f).replace(".calib.npz", ".onnx")) for f in found]:
-        print(f"| {' | '.join(row(model, asked.steps))} |", flush=True)
-    print("\n* GRU and RNN stay in float in onnxruntime")
+    found = []
+    for model in asked.models or [shared / f"{name}.onnx" for name in DEFAULT]:
+        found.append(rows(model, asked.steps))
+        print(*(" | ".join(line) for line in found[-1]), sep="\n", file=sys.stderr)
+    tables = [markdown(HEADS, [db for db, _ in found]), markdown(TASK_HEADS, [said for _, said in found])]
+    for name, table in zip(("against_onnxruntime.py", "against_onnxruntime.py, task"), tables, strict=True):
+        if asked.write:
+            put(name, table)
+        print(table)
 
 
 if __name__ == "__main__":

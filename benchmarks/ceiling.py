@@ -1,10 +1,10 @@
 """What holds the accuracy once all weights are int16: each part of the arithmetic in float by itself, the others in integers.
 
-python benchmarks/ceiling.py [NET.onnx ...] [--steps 2000]
+python benchmarks/ceiling.py [NET.onnx ...] [--steps 1200] [--write]
 
 For each NET.onnx its NET.calib.npz and NET.test.npz are read; without names, some of $RNNC_SHARED. The integers are modelled in
 float64 with a rounding at each place; the first two columns show that the model is near the oracle. dB against the same
-weights in float, at the worst output.
+weights in float, at the worst output. --write puts the table into docs/numerics.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _page import markdown, put
 
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TANH, Activation
@@ -134,17 +135,22 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--write", action="store_true", help="write the table into docs/numerics.md")
     asked = parser.parse_args()
     if not asked.models and "RNNC_SHARED" not in os.environ:
         print("left out: name networks, or set RNNC_SHARED", file=sys.stderr)
         return
     shared = Path(os.environ.get("RNNC_SHARED", ""))
     heads = ("network", "oracle", "model", *(f"float {part}" for part in PARTS))
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    found = []
     for model in asked.models or [shared / f"{name}.onnx" for name in DEFAULT]:
-        row = measured(model, asked.steps)
-        print(f"| {model.stem} | {' | '.join(f'{db:.1f}' for db in row)} |", flush=True)
+        found.append([model.stem, *(f"{db:.1f}" for db in measured(model, asked.steps))])
+        print(" | ".join(found[-1]), file=sys.stderr)
+    table = markdown(heads, found)
+    if asked.write:
+        put("ceiling.py", table)
+    print(table)
 
 
 if __name__ == "__main__":

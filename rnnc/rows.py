@@ -23,8 +23,6 @@ WIDE_WEIGHT_MAX = 32767
 """Of an int16 row: it is as fine as the 32 bits of its accumulator allow."""
 MULTIPLIER_BITS = 8
 """Significant bits of a multiplier. One of fewer makes a row's scale larger, and leaves more bits of its sum before it."""
-LASTING = 4.0
-"""By so much more an error of weights counts than one of the shift before the multiplication, which changes at every step."""
 FINAL_SHIFT = 8
 """The shift after the multiplication; less only where a preactivation could leave 32 bits."""
 ACCUMULATOR_MAX = 2**31 - 2**17
@@ -76,7 +74,7 @@ class RowScale:
                 of the accumulator each add to it.
         """
         scales = [RowScale.choose(smallest, target, bits) for bits in range(MULTIPLIER_BITS, 0, -1)]
-        errors = [s.accumulator**2 * (LASTING * power + s.rounding_shift * 4.0**s.p) for s in scales]
+        errors = [s.accumulator**2 * (power + s.rounding_shift * 4.0**s.p) for s in scales]
         best = np.argmin(errors, 0)[None]
 
         def picked(name: str) -> Any:

@@ -111,14 +111,22 @@ class Tuning:
         return tuple(sorted(best, key=lambda c: -c.sqnr_db))
 
     @property
-    def idle_a8(self) -> tuple[Candidate, Candidate] | None:
-        """All operands in 16 bits, and in 8, with the same weights, where 8 bits save no instructions worth the loss."""
+    def operands(self) -> tuple[Candidate, Candidate] | None:
+        """All operands in 16 bits, and in 8, with the same weights, where that is a choice."""
         usual = self.candidates[0].weights
         alike = [c for c in self.candidates if c.weights == usual and set(c.a8) in (set(), set(self.layers))]
         if not self.layers or len(alike) != 2:
             return None
         a16, a8 = sorted(alike, key=lambda c: len(c.a8))
-        return (a16, a8) if a8.instructions > PAYS * a16.instructions else None
+        return a16, a8
+
+    @property
+    def a8_pays(self) -> bool | None:
+        """Whether operands of 8 bits save instructions worth a loss; None where they are no choice."""
+        if self.operands is None:
+            return None
+        a16, a8 = self.operands
+        return a8.instructions <= PAYS * a16.instructions
 
 
 def tune(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +12,14 @@ import typer
 from rnnc.cli.output import CommandOutput
 from rnnc.cli.shared import ModelArguments, tell_judgement
 from rnnc.errors import BudgetError, UsageError
+from rnnc.files import write_file
 from rnnc.options import Options, Precision, Weights
 
 if TYPE_CHECKING:
+    from rnnc.report.charts import Point
     from rnnc.tuning import Candidate, Tuning
+
+HEADS = ("weights", "in a8", "SQNR dB", "instructions", "flash B", "RAM B")
 
 
 def run(
@@ -28,6 +33,7 @@ def run(
         int | None, typer.Option(metavar="N", help="The most instructions of a step.")
     ] = None,
     plot: Annotated[str | None, typer.Option(metavar="PNG", help="Plot accuracy against instructions.")] = None,
+    report: Annotated[str | None, typer.Option(metavar="HTML", help="Write picture and table as a page.")] = None,
 ) -> None:
     """Find out which weights should have 16 bits and which layers 8-bit operands: accuracy, instructions, flash and RAM of each
     choice."""
@@ -45,13 +51,14 @@ def run(
             instructions=budget_instructions,
             progress=progress,
         )
-    if not tuning.counted:
-        output.note(f"instructions are estimates from the multiply-accumulates: no emulator of {tuning.target} is here")
-    if tuning.idle_a8:
-        output.note(_idle(tuning.target, *tuning.idle_a8))
+    for sentence in _sentences(tuning):
+        output.note(sentence)
     if plot is not None:
         _draw(tuning, plot)
         output.note(f"wrote {plot}")
+    if report is not None:
+        write_file(report, _page(tuning, model))
+        output.note(f"wrote {report}")
     output.answer(_content(tuning), "" if output.as_json else _text(tuning, model))
     if tuning.proposed is None:
         raise BudgetError("no choice fits the budget", where=model.model, hint=_hint(tuning, budget_flash))
@@ -69,21 +76,53 @@ def _judge(model: ModelArguments, options: Options, data: list[str] | None) -> s
 
 
 def _draw(tuning: Tuning, file: str) -> None:
-    from rnnc.report.plot import PlotPoint, plot_choices
+    from rnnc.report.plot import plot_choices
 
-    points = [
-        PlotPoint(_name(c), (c.instructions, c.flash), c.sqnr_db, c in tuning.front, c == tuning.proposed)
-        for c in tuning.candidates
+    plot_choices(_points(tuning), _axes(tuning), file)
+
+
+def _page(tuning: Tuning, model: ModelArguments) -> str:
+    from rnnc.report.page import choices_page
+
+    command = _command(tuning.proposed, model) if tuning.proposed else ""
+    return choices_page(Path(model.model).name, _sentences(tuning), _points(tuning), _axes(tuning), HEADS, command)
+
+
+def _points(tuning: Tuning) -> list[Point]:
+    """The choices, the most accurate first."""
+    from rnnc.report.charts import Point
+
+    front = tuning.front
+    return [
+        Point(_name(c), (c.instructions, c.flash), c.sqnr_db, c in front, c == tuning.proposed, bool(c.a8), _cells(c))
+        for c in sorted(tuning.candidates, key=lambda c: -c.sqnr_db)
     ]
+
+
+def _axes(tuning: Tuning) -> tuple[str, ...]:
     how = "" if tuning.counted else ", estimated"
-    plot_choices(points, (f"instructions of a step on {tuning.target}{how}", "flash, bytes"), file)
+    return f"instructions of a step on {tuning.target}{how}", "flash, bytes"
 
 
-def _idle(target: str, a16: Candidate, a8: Candidate) -> str:
-    return (
-        f"8-bit operands do not pay on {target}: with all layers in a8 a step takes {a8.instructions:,} instructions, in a16 "
-        f"{a16.instructions:,}, with {a8.ram:,} and {a16.ram:,} B of RAM; they cost {a16.sqnr_db - a8.sqnr_db:.1f} dB"
-    )
+def _cells(c: Candidate) -> tuple[str, ...]:
+    """A choice under HEADS."""
+    figures = (f"{c.sqnr_db:.1f}", f"{c.instructions:,}", f"{c.flash:,}", f"{c.ram:,}")
+    return c.weights, ", ".join(c.a8) or "none", *figures
+
+
+def _sentences(tuning: Tuning) -> list[str]:
+    """What the figures mean: how they came about, and whether 8-bit operands pay."""
+    said = []
+    if not tuning.counted:
+        said.append(f"instructions are estimates from the multiply-accumulates: no emulator of {tuning.target} is here")
+    if tuning.operands:
+        a16, a8 = tuning.operands
+        said.append(
+            f"8-bit operands {'pay' if tuning.a8_pays else 'do not pay'} on {tuning.target}: with all layers in a8 a step "
+            f"takes {a8.instructions:,} instructions, in a16 {a16.instructions:,}, with {a8.ram:,} and {a16.ram:,} B of "
+            f"RAM; they cost {a16.sqnr_db - a8.sqnr_db:.1f} dB"
+        )
+    return said
 
 
 def _name(c: Candidate) -> str:
@@ -114,7 +153,7 @@ def _content(tuning: Tuning) -> dict[str, Any]:
         "target": tuning.target,
         "instructions_counted": tuning.counted,
         "layers": list(tuning.layers),
-        "a8_pays": tuning.idle_a8 is None if tuning.layers else None,
+        "a8_pays": tuning.a8_pays,
         "candidates": [plain(c) for c in tuning.candidates],
         "proposed": plain(tuning.proposed) if tuning.proposed else None,
     }
@@ -125,20 +164,8 @@ def _text(tuning: Tuning, model: ModelArguments) -> str:
 
     if len(tuning.candidates) == 1:
         return "Weights and operands of other widths give the same bits here: there is nothing to choose."
-    front = tuning.front
-    rows = [
-        [
-            "proposed" if c == tuning.proposed else "*" if c in front else "",
-            c.weights,
-            ", ".join(c.a8) or "none",
-            f"{c.sqnr_db:.1f}",
-            f"{c.instructions:,}",
-            f"{c.flash:,}",
-            f"{c.ram:,}",
-        ]
-        for c in sorted(tuning.candidates, key=lambda c: -c.sqnr_db)
-    ]
-    parts = [table(["", "weights", "in a8", "SQNR dB", "instructions", "flash B", "RAM B"], rows)]
+    rows = [["proposed" if p.proposed else "*" if p.front else "", *p.cells] for p in _points(tuning)]
+    parts = [table(["", *HEADS], rows)]
     parts.append("* no other choice is better in one thing and as good in all others")
     parts.append("weights: int8, int16, or int16 in some: so many more bytes; auto: as by default")
     if tuning.proposed:

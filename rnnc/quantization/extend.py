@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+
 from rnnc.net import Net, Op
+from rnnc.ops.affine import Affine
 
 MOST_WEIGHTS = 4096
 """Of a matrix in 32 bits: 16 KB."""
@@ -29,8 +32,14 @@ def extended_values(net: Net) -> set[str]:
     read = (
         n for op in net.ops if op.reads_extended and op.outputs[0] not in leading for n in op.inputs if n in derived
     )
-    seen = _backward(read, makers, lambda op: op.outputs[0] in derived)
+    less = (op.outputs[0] for op in net.ops if _takes_offset(op) and derived.issuperset(op.inputs))
+    seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
     return _moved(net, leading | states | (seen & derived))
+
+
+def _takes_offset(op: Op) -> bool:
+    """Whether its result may be far smaller than what it is computed from: of an extended value it takes all bits."""
+    return isinstance(op, Affine) and bool(np.any(op.offset))
 
 
 def moved_states(net: Net) -> set[str]:

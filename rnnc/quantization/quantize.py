@@ -20,6 +20,7 @@ from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
+from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
@@ -29,7 +30,6 @@ GATE_BOUND = 1024.0
 INNER_HEADROOM, INNER_FLOOR = 4.0, 1 / 64
 NOISE_HEADROOM = 8.0
 A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
-STATE_HEADROOM = 2.0
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
 FINEST_COPY = 1 / 1024
@@ -38,8 +38,6 @@ WHOLE = 2.0**10
 """An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
 FINEST_ELEMENT = 2.0**-24
 """Of the largest element: the least room of one in an extended value, however little it moved."""
-SMALLEST_STATE = 2.0**-20
-"""Room for a state that was always 0."""
 STILL = (
     "What it computes hardly moves in the calibration data, far less than what it is computed from: "
     "--calib DATA with typical recordings, or leave the layer out."
@@ -129,6 +127,8 @@ class _Builder:
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
         if feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
+        elif (unlike := unlike_state(self.net, self.ranges, feedback)) is not None:
+            form = unlike
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
         return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
@@ -195,7 +195,7 @@ class _Builder:
         headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
         reach = headroom * self.ranges.reach(source)
         held = have.scale_for(reach.size) * have.hi
-        limit = np.maximum(np.minimum(reach, held), max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))
+        limit = np.minimum(np.maximum(reach, max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE)), held)
         if accept == "channel":
             limit = np.repeat(limit.reshape(shape[0], -1).max(1), limit.size // shape[0])
         return Format(16, (limit if accept in ("any", "channel") else limit.max()) / 32767)
@@ -236,7 +236,8 @@ class _Builder:
             if is_extended(have) or is_extended(form):
                 copy: QOp = extended_copy(op, (name,), have, np.ones(value.shape), form)
                 return self._copied(copy, value, fresh)
-            if not have.scale.max() * (HALF if have.bits == 32 else 1) < WIDEST * form.scale.min():
+            ratios = have.scale_for(value.size) / form.scale_for(value.size)
+            if not ratios.max() * (HALF if have.bits == 32 else 1) < WIDEST:
                 reach = float((have.scale * have.amax).max())
                 raise Refused(
                     f"value {name!r} can reach {reach:.3g}; what reads it takes {form}", hint="Are all weights sound?"
@@ -333,6 +334,10 @@ class _OpQuantizer:
         if head:
             value = self.builder.net.values[name]
             return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
+        builder = self.builder
+        made = made_for_state(builder.net, builder.ranges, name, builder.extended, each) if rows else None
+        if made:
+            return made
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
             return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG; colours are CSS classes, so the page's style sets them, in dark mode too."""
+"""Charts of lines and of points as inline SVG; colours are CSS classes, so the page's style sets them, in dark mode too."""
 
 from __future__ import annotations
 
@@ -55,6 +55,40 @@ def lines(
         parts += [plot.legend(i, s) for i, s in enumerate(series)]
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, title, Markup("").join(parts)
+    )
+
+
+@dataclass(frozen=True)
+class Point:
+    """A choice: what it is called, what it costs (an axis each), and what it gets.
+
+    Args:
+        cells: the choice as a table has it.
+        a8: operands of some layer have 8 bits.
+        front: no other choice is better in one thing and as good in all others.
+    """
+
+    name: str
+    costs: tuple[float, ...]
+    sqnr_db: float
+    front: bool
+    proposed: bool
+    a8: bool = False
+    cells: tuple[str, ...] = ()
+
+
+def scatter(points: Sequence[Point], labels: Sequence[str], title: str) -> Markup:
+    """Draw SQNR over each of the costs, one chart below the other; points are numbered from 1 on in the order given."""
+    panels = []
+    for k, label in enumerate(labels):
+        costs, gains = [p.costs[k] for p in points], [p.sqnr_db for p in points]
+        plot = _Plot(_padded(min(costs), max(costs), 0.05), _padded(min(gains), max(gains), 0.1))
+        dots = [plot.dot(p, p.costs[k], n) for n, p in enumerate(points, 1)]
+        unit = Markup('<text x="{}" y="{}" class="end label">dB</text>').format(LEFT - 6, TOP - 8)
+        panel = Markup('<g transform="translate(0 {})">{}</g>')
+        panels.append(panel.format(HEIGHT * k, Markup("").join([unit, *plot.axes(label), *dots])))
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, HEIGHT * len(labels), title, Markup("").join(panels)
     )
 
 
@@ -115,6 +149,19 @@ class _Plot:
     def line(self, s: Series) -> Markup:
         points = " ".join(f"{self.at_x(float(x)):.1f},{self.at_y(float(y)):.1f}" for x, y in zip(s.x, s.y, strict=True))
         return Markup('<polyline class="line-{}" points="{}"/>').format(s.style, points)
+
+    def dot(self, point: Point, cost: float, number: int) -> Markup:
+        x, y = self.at_x(cost), self.at_y(point.sqnr_db)
+        style = "proposed" if point.proposed else "front" if point.front else "rest"
+        shape = (
+            '<rect class="{}" x="{:.1f}" y="{:.1f}" width="8" height="8">{}</rect>'
+            if point.a8
+            else ('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="4.5">{}</circle>')
+        )
+        corner = 4 if point.a8 else 0
+        told = Markup("<title>{}: {:.1f} dB, {:,g}</title>").format(point.name, point.sqnr_db, cost)
+        text = Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x + 7, y - 5, number)
+        return Markup(shape).format(style, x - corner, y - corner, told) + text
 
     def mark(self, mark: Mark) -> Markup:
         at = self.at_x(mark.x)

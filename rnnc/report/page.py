@@ -1,4 +1,4 @@
-"""report.html: one self-contained page that loads nothing from the network."""
+"""report.html and the page of rnnc tune: self-contained, nothing is loaded from the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rnnc.backend.program import Program
 from rnnc.options import Options
 from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
 from rnnc.report.advice import advice
-from rnnc.report.charts import Mark, Series, largest_of_stretches, lines
+from rnnc.report.charts import Mark, Point, Series, largest_of_stretches, lines, scatter
 from rnnc.report.drawing import picture
 from rnnc.report.in_page import InPage
 from rnnc.report.scores import score_tables
@@ -111,6 +111,29 @@ def report_page(
             **score_tables(report["verify"] or {}),
         )
     )
+
+
+def choices_page(
+    model: str,
+    sentences: Sequence[str],
+    points: Sequence[Point],
+    costs: Sequence[str],
+    heads: Sequence[str],
+    command: str,
+) -> str:
+    """What rnnc tune tried, as a page: the picture, then the table.
+
+    Args:
+        model: the file's name.
+        sentences: what is to be said beside the figures.
+        points: the choices, in the order of the table.
+        costs: the axes of the picture.
+        heads: the columns of the points' cells.
+        command: what compiles the proposal, empty where there is none.
+    """
+    picture = scatter(points, costs, f"accuracy and cost of {len(points)} choices for {model}")
+    page = _environment().get_template("tune.html.j2")
+    return page.render(model=model, sentences=sentences, picture=picture, heads=heads, rows=points, command=command)
 
 
 @cache

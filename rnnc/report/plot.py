@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from rnnc.errors import MissingTool
 from rnnc.files import write_file
 from rnnc.interruption import TemporaryFolder
+from rnnc.report.charts import Point
 from rnnc.verification.traces import Signal
 
 if TYPE_CHECKING:
@@ -128,18 +128,7 @@ def _error(ax: Axes, signal: Signal) -> None:
     ax.set_ylim(bottom=0)
 
 
-@dataclass(frozen=True)
-class PlotPoint:
-    """A point of a plot of what one pays and gets: on the ``front`` no other is better in one thing and as good in all."""
-
-    name: str
-    costs: tuple[float, ...]
-    sqnr_db: float
-    front: bool
-    proposed: bool
-
-
-def plot_choices(choices: Sequence[PlotPoint], labels: Sequence[str], file: str) -> None:
+def plot_choices(choices: Sequence[Point], labels: Sequence[str], file: str) -> None:
     """Draw SQNR over each of the costs into a PNG, side by side; the choices of the front have another colour.
 
     Raises UsageError where the file cannot be written, MissingTool without matplotlib.

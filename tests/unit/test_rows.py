@@ -12,7 +12,6 @@ from rnnc.fixed import GATE_LSB
 from rnnc.quantization.rounding import round_nearest
 from rnnc.rows import (
     ACCUMULATOR_MAX,
-    LASTING,
     MULTIPLIER_MAX,
     Block,
     OneBlock,
@@ -74,7 +73,7 @@ def test_fewer_significant_bits_are_taken_where_they_lose_less_in_weights_than_t
     assert 1 <= m <= MULTIPLIER_MAX and 0 <= p <= plain.p[0] and s.accumulator[0] >= smallest[0] * (1 - 1e-8)
 
     def error(scale: RowScale) -> float:
-        return float(scale.accumulator[0] ** 2 * (LASTING * power + 4.0 ** scale.p[0] * scale.rounding_shift[0]))
+        return float(scale.accumulator[0] ** 2 * (power + 4.0 ** scale.p[0] * scale.rounding_shift[0]))
 
     assert error(s) <= error(plain)
     if power > 2.0**16 * 4.0 ** plain.p[0] and plain.m[0] % 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc import tuning
 from rnnc.cli import app
+from rnnc.cli.tune import _sentences
 from rnnc.errors import UsageError
 from rnnc.options import Options
 from rnnc.tuning import Candidate, Tuning, tune
@@ -124,13 +126,23 @@ def test_the_command_says_what_to_compile_with() -> None:
 
 
 @pytest.mark.usefixtures("estimates")
-def test_json_and_a_plot(here: Path) -> None:
-    answer = _run("--calib", "calib.npz", "--json", *(["--plot", "out.png"] if _has_matplotlib() else []))
-    content = json.loads(answer.stdout)
+def test_json_a_plot_and_a_page_that_ranks_widths_and_operands_in_one_picture(here: Path) -> None:
+    plot = ["--plot", "out.png"] if _has_matplotlib() else []
+    answer = _run("--calib", "calib.npz", "--json", "--report", "tune.html", *plot)
+    content, page = json.loads(answer.stdout), (here / "tune.html").read_text()
+    tried = content["candidates"]
     assert content["layers"] == ["lstm0"] and content["instructions_counted"] is False
-    assert {tuple(c["a8"]) for c in content["candidates"]} == {(), ("lstm0",)}
-    if _has_matplotlib():
+    assert {tuple(c["a8"]) for c in tried} == {(), ("lstm0",)} and {c["weights"] for c in tried} >= {"8", "auto", "16"}
+    if plot:
         assert (here / "out.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = page[page.index("<svg") : page.index("</svg>")]
+    axes, small_operands = 2, sum(bool(c["a8"]) for c in tried)
+    assert drawn.count("<circle") == axes * (len(tried) - small_operands)
+    assert drawn.count("<rect") == axes * small_operands
+    assert len(re.findall('class="(?:front|proposed)"', drawn)) == axes * sum(c["pareto"] for c in tried)
+    assert not re.search(r"<script|<link|src=|href=|url\(|@import", page)
+    assert "8-bit operands do not pay on portable" in page and "instructions are estimates" in page
+    assert "rnnc compile net.onnx " in page
 
 
 def _has_matplotlib() -> bool:
@@ -166,15 +178,20 @@ def test_weights_and_operands_are_ranked_together() -> None:
         assert again.report["cost"]["flash_weights"] <= (1 + float(c.weights[1:-1]) / 100 + 0.05) * narrow.flash
 
 
-def test_8_bit_operands_that_save_no_instructions_do_not_pay() -> None:
+def test_8_bit_operands_that_save_no_instructions_do_not_pay_and_it_is_told() -> None:
     a16, a8, wide = (
         Candidate((), 50, 900, 80, 1000, "8"),
         Candidate(("a",), 40, 900, 70, 990, "8"),
         _candidate("a", 60, 9),
     )
-    assert Tuning(("a",), "cortex-m4", True, (a16, a8, wide), None).idle_a8 == (a16, a8)
+    idle = Tuning(("a",), "cortex-m4", True, (a16, a8, wide), None)
+    assert idle.operands == (a16, a8) and idle.a8_pays is False
+    (told,) = _sentences(idle)
+    assert told.startswith("8-bit operands do not pay on cortex-m4:") and "cost 10.0 dB" in told
     quicker = Candidate(("a",), 40, 900, 70, 800, "8")
-    assert Tuning(("a",), "cortex-m55", True, (a16, quicker, wide), None).idle_a8 is None
+    quick = Tuning(("a",), "cortex-m55", True, (a16, quicker, wide), None)
+    assert quick.a8_pays is True and _sentences(quick)[0].startswith("8-bit operands pay on cortex-m55:")
+    assert Tuning((), "cortex-m55", True, (a16,), None).a8_pays is None
 
 
 @pytest.mark.usefixtures("here")
