@@ -20,6 +20,7 @@ from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
+from rnnc.quantization.packed import line_scales, packed_states
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -32,7 +33,7 @@ STATE_HEADROOM = 2.0
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
 FINEST_COPY = 1 / 1024
-"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy by element."""
+"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy or state by element."""
 WHOLE = 2.0**10
 """An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
 FINEST_ELEMENT = 2.0**-24
@@ -84,6 +85,7 @@ class _Builder:
     rows: RowQuantizer
     extended: set[str] = field(init=False)
     moved: dict[str, str] = field(init=False)
+    lines: dict[str, Floats] = field(init=False)
     heads: Heads = field(init=False)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -92,6 +94,8 @@ class _Builder:
     def __post_init__(self) -> None:
         self.extended = extended_values(self.net)
         self.moved = moved_values(self.net)
+        room = {name: self._line_room(name) for name in self.net.values} if packed_states(self.net) else {}
+        self.lines = line_scales(self.net, room)
         self.heads = Heads(self.net, self.ranges, self.options)
 
     def build(self) -> QNet:
@@ -126,7 +130,9 @@ class _Builder:
         state = feedback.state
         bound = float(self.ranges.bounds[feedback.next].magnitude.max(initial=0.0))
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
-        if feedback.next in self.extended:
+        if state.name in self.lines:
+            form = Format(16, self.lines[state.name])
+        elif feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
@@ -151,6 +157,15 @@ class _Builder:
         """Whether the op that computes a value can give it an LSB for each element."""
         return any(name in op.outputs and op.by_element for op in self.net.ops)
 
+    def _line_room(self, name: str) -> Floats:
+        """Room for the elements of a value that a packed state may keep, ``[elements]``."""
+        if name in self.ranges.inputs:
+            form = self.ranges.inputs[name]
+            return form.scale_for(self.net.values[name].size) * form.hi
+        bound, headroom = self.ranges.bounds[name].magnitude, INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+        room = np.minimum(bound, headroom * self.ranges.reach(name))
+        return np.maximum(room, max(float(room.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))
+
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
         if self.ranges.measured:
@@ -166,6 +181,8 @@ class _Builder:
             return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.kind == "layout" and op.outputs[0] in self.extended:
             return self._convert(name, self.extended_form(op.inputs[index]), f"{name}.extended")
+        if op.kind == "layout" and op.outputs[0] in self.lines and op.inputs[index] in self.lines:
+            return self._convert(name, Format(16, self.lines[op.inputs[index]]), f"{name}.kept")
         if op.kind == "layout" and op.outputs[0] in self.moved:
             state = self.moved[op.outputs[0]]
             return self._convert(name, self.formats[state], f"{name}.{state}")
