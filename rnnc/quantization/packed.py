@@ -6,7 +6,7 @@ moved from there, keeps one format: that of the channel of the value that it cam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -14,6 +14,12 @@ import numpy as np
 
 from rnnc.fixed import Floats, Ints
 from rnnc.net import Feedback, Net, Op
+from rnnc.quantization.calibrate import Ranges
+
+FINEST_COPY = 1 / 1024
+"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy or state by element."""
+SMALLEST = 2.0**-20
+"""Room for what was always 0."""
 
 
 def moves(op: Op) -> bool:
@@ -130,12 +136,8 @@ def _followers(net: Net, origins: Origins, state: str, written: Ints) -> dict[st
     return followers
 
 
-def line_scales(net: Net, room: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The LSB of each element of packed states and of all that moves into them or out of them.
-
-    Args:
-        room: what each value may reach, real units ``[elements]``.
-    """
+def line_scales(net: Net, ranges: Ranges, headroom: float) -> dict[str, Floats]:
+    """The LSB of each element of packed states, and of what moves into them; ``headroom``: room by what a value reaches."""
     packed = packed_states(net)
     if not packed:
         return {}
@@ -143,7 +145,7 @@ def line_scales(net: Net, room: Mapping[str, Floats]) -> dict[str, Floats]:
     scale = np.zeros(origins.size)
     for name, n in origins.first.items():
         value = net.values[name]
-        rows = room[name].reshape(value.shape[0] if value.shape else 1, -1)
+        rows = _room(name, value.size, ranges, headroom).reshape(value.shape[0] if value.shape else 1, -1)
         scale[n : n + value.size] = np.broadcast_to(rows.max(1, keepdims=True), rows.shape).ravel() / 32767
     for f in net.feedback:
         if f.state.name in packed:
@@ -157,3 +159,12 @@ def line_scales(net: Net, room: Mapping[str, Floats]) -> dict[str, Floats]:
             found[name] = scale[origins.of[name]]
             todo += makers[name].inputs if name in makers and moves(makers[name]) else []
     return found
+
+
+def _room(name: str, size: int, ranges: Ranges, headroom: float) -> Floats:
+    """What each element of a value may reach where a state keeps it, ``[elements]``; an input's is that of its format."""
+    if name in ranges.inputs:
+        form = ranges.inputs[name]
+        return np.asarray(form.scale_for(size) * form.hi)
+    room = np.minimum(ranges.bounds[name].magnitude, headroom * ranges.reach(name))
+    return np.maximum(room, max(float(room.max(initial=0.0)) * FINEST_COPY, SMALLEST))

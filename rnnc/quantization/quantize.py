@@ -20,7 +20,7 @@ from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
-from rnnc.quantization.packed import line_scales, packed_states
+from rnnc.quantization.packed import FINEST_COPY, line_scales
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -32,8 +32,6 @@ A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 STATE_HEADROOM = 2.0
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
-FINEST_COPY = 1 / 1024
-"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy or state by element."""
 WHOLE = 2.0**10
 """An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
 FINEST_ELEMENT = 2.0**-24
@@ -94,8 +92,8 @@ class _Builder:
     def __post_init__(self) -> None:
         self.extended = extended_values(self.net)
         self.moved = moved_values(self.net)
-        room = {name: self._line_room(name) for name in self.net.values} if packed_states(self.net) else {}
-        self.lines = line_scales(self.net, room)
+        headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+        self.lines = line_scales(self.net, self.ranges, headroom)
         self.heads = Heads(self.net, self.ranges, self.options)
 
     def build(self) -> QNet:
@@ -156,15 +154,6 @@ class _Builder:
     def _by_element(self, name: str) -> bool:
         """Whether the op that computes a value can give it an LSB for each element."""
         return any(name in op.outputs and op.by_element for op in self.net.ops)
-
-    def _line_room(self, name: str) -> Floats:
-        """Room for the elements of a value that a packed state may keep, ``[elements]``."""
-        if name in self.ranges.inputs:
-            form = self.ranges.inputs[name]
-            return form.scale_for(self.net.values[name].size) * form.hi
-        bound, headroom = self.ranges.bounds[name].magnitude, INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
-        room = np.minimum(bound, headroom * self.ranges.reach(name))
-        return np.maximum(room, max(float(room.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE))
 
     def state_limit(self, name: str) -> float:
         """Room for a state that nothing bounds, in real units."""
