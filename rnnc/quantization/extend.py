@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from rnnc.net import Net, Op
-from rnnc.quantization.packed import packed_states
 
 MOST_WEIGHTS = 4096
 """Of a matrix in 32 bits: 16 KB."""
@@ -36,11 +35,6 @@ def extended_values(net: Net) -> set[str]:
 
 def moved_states(net: Net) -> set[str]:
     """The states that only keep elements: between a state and its next value these are moved, never computed with."""
-    return _moving(net) | packed_states(net).keys()
-
-
-def _moving(net: Net) -> set[str]:
-    """Those of which nothing is computed that comes back to them."""
     moving = set()
     for f in net.feedback:
         after = _forward(net, {f.state.name}, lambda op: True, around=True)
@@ -52,9 +46,9 @@ def _moving(net: Net) -> set[str]:
 
 
 def moved_values(net: Net) -> dict[str, str]:
-    """By value the state that keeps its elements, of those that layouts move to states that only keep, as a whole."""
+    """By value the state that keeps its elements, of those that layouts move to states that only keep."""
     makers = {name: op for op in net.ops for name in op.outputs}
-    kept, found = _moving(net), {}
+    kept, found = moved_states(net), {}
     for f in net.feedback:
         if f.state.name in kept:
             moved = _backward([f.next], makers, lambda op: op.passes or op.kind == "layout")
