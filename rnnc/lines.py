@@ -21,7 +21,7 @@ def moves(op: Op) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Origins:
+class MovedElements:
     """Where the elements of a net's values come from that are only moved.
 
     An element of what an op computes, of an input or of a state has a number: ``first`` of its value and its index in it.
@@ -88,8 +88,8 @@ class Origins:
 
 @lru_cache(maxsize=4)
 def packed_states(net: Net) -> dict[str, Ints]:
-    """By name the fed-back states that are several delay lines: what comes into each element, as ``Origins.written``."""
-    origins = Origins(net)
+    """By name the fed-back states that are several delay lines: what comes into each element, as ``MovedElements.written``."""
+    origins = MovedElements(net)
     found = {}
     for f in net.feedback:
         if f.next in origins.first or np.any(f.state.initial):
@@ -100,7 +100,7 @@ def packed_states(net: Net) -> dict[str, Ints]:
     return found
 
 
-def _circular(net: Net, origins: Origins, feedback: Feedback, written: Ints) -> bool:
+def _circular(net: Net, origins: MovedElements, feedback: Feedback, written: Ints) -> bool:
     """Whether an element of a state follows from itself by what an op computes."""
     state = feedback.state.name
     followers = _followers(net, origins, state, written)
@@ -117,7 +117,7 @@ def _circular(net: Net, origins: Origins, feedback: Feedback, written: Ints) -> 
     return False
 
 
-def _followers(net: Net, origins: Origins, state: str, written: Ints) -> dict[str, set[str]]:
+def _followers(net: Net, origins: MovedElements, state: str, written: Ints) -> dict[str, set[str]]:
     """What is made of each value and, as "state/value", of each line of a state, the elements that a value comes into."""
     first = origins.first[state]
     followers: dict[str, set[str]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.fixed import Floats
-from rnnc.lines import Origins, moves, packed_states
+from rnnc.lines import MovedElements, moves, packed_states
 from rnnc.net import Net
 from rnnc.quantization.calibrate import Ranges
 
@@ -25,7 +25,7 @@ def line_scales(net: Net, ranges: Ranges, headroom: float) -> dict[str, Floats]:
     packed = {name: written for name, written in packed_states(net).items() if name in parts} if parts else {}
     if not packed:
         return {}
-    origins = Origins(net)
+    origins = MovedElements(net)
     scale = np.zeros(origins.size)
     for name, n in origins.first.items():
         value = net.values[name]

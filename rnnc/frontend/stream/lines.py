@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.frontend.stream.finish import needed
-from rnnc.lines import Origins, moves, packed_states
+from rnnc.lines import MovedElements, moves, packed_states
 from rnnc.net import Feedback, Net, Op, State
 from rnnc.ops.layout import Layout, Move
 
@@ -20,7 +20,9 @@ CALL = 10
 def split_states(net: Net) -> Net:
     """The net with a state for each delay line of packed states, what moves their elements moving these alone; as it is where
     that would be no less work."""
-    packed = {name: written for name, written in packed_states(net).items() if len(Origins(net).parts(written)) > 1}
+    packed = {
+        name: written for name, written in packed_states(net).items() if len(MovedElements(net).parts(written)) > 1
+    }
     if not packed:
         return net
     split = _Splitter(net, packed).split()
@@ -35,7 +37,7 @@ def _work(net: Net) -> int:
 
 class _Splitter:
     def __init__(self, net: Net, packed: dict[str, Ints]) -> None:
-        self.net, self.packed, self.origins = net, packed, Origins(net)
+        self.net, self.packed, self.origins = net, packed, MovedElements(net)
         self.lines: dict[str, list[tuple[State, Ints]]] = {}
         """Of each packed state, each line and its elements in the whole."""
         for f in net.feedback:
@@ -83,7 +85,7 @@ class _Splitter:
         return Layout(name, tuple(inputs), (output,), shape, tuple(moved), tuple(sources))
 
     def _parts(self, numbers: Ints) -> list[tuple[str, tuple[Ints, Ints]]]:
-        """The values and lines that elements are of, as ``Origins.parts``."""
+        """The values and lines that elements are of, as ``MovedElements.parts``."""
         found = []
         for value, (at, elements) in self.origins.parts(numbers).items():
             for line, whole in self.lines.get(value, []):
