@@ -38,7 +38,7 @@ from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
 from rnnc.quantization.search import search
 from rnnc.quantization.slow import prolonged
-from rnnc.quantization.starts import make_room
+from rnnc.quantization.starts import make_room, room_for_starts
 from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
 from rnnc.report.cautions import band_notes, label_cautions, open_loop_cautions, record_cautions, state_cautions
@@ -119,7 +119,8 @@ def compile_stages(
     sequences = given.sequences if given else None
     centred = centre_inputs(with_output_formats(denormalised(net), options), sequences, options)
     lasting, repeated = prolonged(centred, sequences) if sequences else (None, [])
-    found = make_room(centred, calibrate(centred, lasting, options, progress), starts)
+    found = calibrate(centred, lasting, options, progress)
+    found = make_room(centred, room_for_starts(centred, found, sequences) if sequences else found, starts)
     centred, ranges = centre_outputs(centred, found, options)
     finished("calibrate", ranges)
     qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)

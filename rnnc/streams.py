@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from rnnc.clock import Timing, common_clock
 from rnnc.net import Array, Net, Probe, States, Value, no_probe
+from rnnc.order import Fed, divided
 from rnnc.qnet import QNet
 
 CHUNK = 1024
@@ -35,28 +36,6 @@ class _Runner(Protocol):
         self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe
     ) -> list[Array] | None: ...
     def drain(self, state: States, tick: int) -> list[Array] | None: ...
-
-
-Runner = TypeVar("Runner", bound=_Runner)
-
-
-def divided(
-    ops: Sequence[Runner], feedback: Sequence[tuple[str, str]], values: Mapping[str, Value]
-) -> tuple[list[Runner], list[Runner], list[Runner]]:
-    """Ops before, in and after the loop that fed-back states, ``(read, written)``, make: those in it run step by step."""
-    reached, needed = {read for read, _ in feedback}, {written for _, written in feedback}
-    at_hand = [op for op in ops if not all(values[name].clock.rate for name in op.inputs)]
-    needed.update(name for op in at_hand for name in op.outputs)
-    for op in ops:
-        if reached.intersection(op.inputs):
-            reached.update(op.outputs)
-    for op in reversed(ops):
-        if needed.intersection(op.outputs):
-            needed.update(op.inputs)
-    fed = [op for op in ops if reached.intersection(op.outputs)]
-    before = [op for op in ops if not reached.intersection(op.outputs)]
-    loop = [op for op in fed if needed.intersection(op.outputs)]
-    return before, loop, [op for op in fed if not needed.intersection(op.outputs)]
 
 
 @dataclass
@@ -87,12 +66,8 @@ class Stream:
     """Steps since the start, or since the start of the window."""
     pending: dict[str, Array] = field(init=False)
     """Values of a window's outputs that wait for its end."""
-    before: Sequence[_Runner] = field(init=False)
-    """Ops that no fed-back state reaches; with ``after`` they run on many steps at once."""
-    loop: Sequence[_Runner] = field(init=False)
-    """Ops between a fed-back state and what is written back, and those that read what is at hand at every step: these run
-    step by step."""
-    after: Sequence[_Runner] = field(init=False)
+    parts: Sequence[tuple[Sequence[_Runner], Sequence[Fed]]] = field(init=False)
+    """As ``divided`` gives them."""
     observed: dict[str, list[Array]] = field(init=False, default_factory=dict)
     """What ``observe`` is told at the end of a chunk."""
     watched: dict[str, list[Array]] = field(init=False, default_factory=dict)
@@ -108,7 +83,7 @@ class Stream:
         self._divide()
 
     def _divide(self) -> None:
-        self.before, self.loop, self.after = divided(self.ops, self.feedback, self.values)
+        self.parts = divided(self.ops, self.feedback, self.values)
 
     def reset(self) -> None:
         """Return to the initial state."""
@@ -157,9 +132,11 @@ class Stream:
     def _chunk(self, values: dict[str, Array], steps: int, ended: bool = False) -> dict[str, Array]:
         for name, value in values.items():
             self._see(name, value)
-        self._pass(self.before, values, steps, ended)
-        self._loop(values, steps, ended)
-        self._pass(self.after, values, steps, ended)
+        for ops, fed in self.parts:
+            if fed:
+                self._loop(ops, fed, values, steps, ended)
+            else:
+                self._pass(ops, values, steps, ended)
         self.steps += steps
         self._report()
         return values
@@ -171,20 +148,20 @@ class Stream:
                 values[name] = result.reshape(*result.shape[:2], *self.values[name].shape)
                 self._see(name, values[name])
 
-    def _loop(self, values: dict[str, Array], steps: int, ended: bool) -> None:
-        """Run the ops of the loop on each step, and add what they make, and the states that they read, to ``values``."""
-        if not self.feedback:
-            return
-        given = {name for op in self.loop for name in op.inputs if name in values}
-        given |= {written for _, written in self.feedback if written in values}
+    def _loop(
+        self, ops: Sequence[_Runner], fed: Sequence[Fed], values: dict[str, Array], steps: int, ended: bool
+    ) -> None:
+        """Run a part with states on each step, and add what its ops make, and the states that they read, to ``values``."""
+        given = {name for op in ops for name in op.inputs if name in values}
+        given |= {written for _, written in fed if written in values}
         parts = {name: self._by_steps(name, values[name], steps) for name in given}
         made: dict[str, list[Array]] = {}
         for k in range(steps):
-            step = {name: part[k] for name, part in parts.items()} | {r: self.state[r][None] for r, _ in self.feedback}
-            for read, _ in self.feedback:
+            step = {name: part[k] for name, part in parts.items()} | {r: self.state[r][None] for r, _ in fed}
+            for read, _ in fed:
                 self._see(read, step[read])
-            self._pass(self.loop, step, 1, ended)
-            for read, written in self.feedback:
+            self._pass(ops, step, 1, ended)
+            for read, written in fed:
                 if len(step[written]):
                     self.state[read] = step[written][0].reshape(self.state[read].shape)
                 if not ended:

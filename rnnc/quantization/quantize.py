@@ -22,6 +22,7 @@ from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
 from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
+from rnnc.quantization.packed import FINEST_COPY, line_scales
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -32,8 +33,6 @@ NOISE_HEADROOM = 8.0
 A8_HEADROOM, A8_FLOOR = 1.5, 1 / 8
 EXTENDED_HEADROOM = 8.0
 """An extended value has bits to spare: a counter goes on when the calibration ends."""
-FINEST_COPY = 1 / 1024
-"""Of the largest element: the range of one that is hardly ever more than 0, in an int16 copy by element."""
 WHOLE = 2.0**10
 """An extended value has room for all that the graph's own limits allow where that is so many times what it reaches."""
 FINEST_ELEMENT = 2.0**-24
@@ -83,6 +82,7 @@ class _Builder:
     rows: RowQuantizer
     extended: set[str] = field(init=False)
     moved: dict[str, str] = field(init=False)
+    lines: dict[str, Floats] = field(init=False)
     heads: Heads = field(init=False)
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
@@ -91,6 +91,8 @@ class _Builder:
     def __post_init__(self) -> None:
         self.extended = extended_values(self.net)
         self.moved = moved_values(self.net)
+        headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
+        self.lines = line_scales(self.net, self.ranges, headroom)
         self.heads = Heads(self.net, self.ranges, self.options)
 
     def build(self) -> QNet:
@@ -125,7 +127,9 @@ class _Builder:
         state = feedback.state
         bound = float(self.ranges.bounds[feedback.next].magnitude.max(initial=0.0))
         limit = max(min(bound, self.state_limit(state.name)), float(np.abs(state.initial).max(initial=0.0)), 1e-6)
-        if feedback.next in self.extended:
+        if state.name in self.lines:
+            form = Format(16, self.lines[state.name])
+        elif feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
         elif (unlike := unlike_state(self.net, self.ranges, feedback)) is not None:
             form = unlike
@@ -167,6 +171,8 @@ class _Builder:
             return name if op.passes else self._adapt(op, index, self._convert(name, self._cell(name), f"{name}.int16"))
         if op.kind == "layout" and op.outputs[0] in self.extended:
             return self._convert(name, self.extended_form(op.inputs[index]), f"{name}.extended")
+        if op.kind == "layout" and op.outputs[0] in self.lines and op.inputs[index] in self.lines:
+            return self._convert(name, Format(16, self.lines[op.inputs[index]]), f"{name}.kept")
         if op.kind == "layout" and op.outputs[0] in self.moved:
             state = self.moved[op.outputs[0]]
             return self._convert(name, self.formats[state], f"{name}.{state}")

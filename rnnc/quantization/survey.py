@@ -11,11 +11,12 @@ from rnnc.errors import Refused
 from rnnc.fixed import Bools, Floats, OverflowInOracle
 from rnnc.net import Array, Net, Op, Output
 from rnnc.options import Options, ProgressCallback, no_progress
+from rnnc.order import divided
 from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import requantized
 from rnnc.quantization.wide_rows import RowQuantizer
-from rnnc.streams import divided, run_net
+from rnnc.streams import run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
@@ -106,11 +107,12 @@ def survey(
 
 def _affordable(net: Net, blocks: Mapping[str, RowBlock], draws: dict[str, int], most: float) -> dict[str, int]:
     """How often each block is rounded; where that is too often for ops that run step by step, once, and the smallest alone."""
-    _, loop, _ = divided(net.ops, [(f.state.name, f.next) for f in net.feedback], net.values)
-    if sum(draws.values()) * len(loop) <= most:
+    parts = divided(net.ops, [(f.state.name, f.next) for f in net.feedback], net.values)
+    loop = sum(len(ops) for ops, fed in parts if fed)
+    if sum(draws.values()) * loop <= most:
         return draws
     smallest = sorted(blocks, key=lambda name: blocks[name].weights)
-    return dict.fromkeys(smallest[: max(1, int(most / len(loop)))], 1)
+    return dict.fromkeys(smallest[: max(1, int(most / loop))], 1)
 
 
 def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, jitter: int) -> Op:

@@ -299,7 +299,8 @@ class _Diagnosis:
                 o for o in self.net.ops for f in self.net.feedback if f.next in o.outputs and f.state.name in narrow
             )
             return f"{last.name} ({last.describe()}) leaves state {narrow[0]} 16 bits: {UNBROKEN}"
-        sums = {name for o in self.net.ops if extended_values(self.net) & {*o.outputs} for name in o.inputs}
+        extended = extended_values(self.net)
+        sums = {name for o in self.net.ops if extended & {*o.outputs} for name in o.inputs}
         joins = bool({*op.outputs} & (sums | {f.next for f in self.net.feedback}))
         return SPLIT if joins and not self._carried_past(op) else cure
 

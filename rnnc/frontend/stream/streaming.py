@@ -23,6 +23,7 @@ from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.masks import check_finite, finite_masks
 from rnnc.frontend.rewrite.rules import canonical
+from rnnc.frontend.stream.lines import split_states
 from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
@@ -56,7 +57,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
         what = f"the model contradicts itself: {graph.broken}"
         raise UnreadableModel(what, where=graph.file, hint=_guess(graph)) from error
     _check_hop(net, options, graph.file)
-    return net
+    return split_states(net)
 
 
 def _advise_window(error: Refused, graph: Graph, options: Options) -> None:
