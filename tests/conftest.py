@@ -9,14 +9,17 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 import rnnc
+from tests.support.small import FEATURES, small
 
 for _module in pkgutil.walk_packages(rnnc.__path__, "rnnc."):
     if not _module.name.endswith("__main__"):  # hypothesis draws the constants of loaded modules: always the same ones
         importlib.import_module(_module.name)
+
 settings.register_profile("rnnc", deadline=None, derandomize=True, database=None)
 settings.load_profile("rnnc")
 
@@ -28,6 +31,21 @@ def shared() -> Path:
     if not folder:
         pytest.skip("RNNC_SHARED is not set: no reference networks here")
     return Path(folder)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def with_net(here: Path) -> Path:
+    """The current folder, with a small network and 600 steps to calibrate it: net.onnx, calib.npy."""
+    (here / "net.onnx").write_bytes(small())
+    np.save(here / "calib.npy", np.random.default_rng(0).standard_normal((600, FEATURES)).astype(np.float32))
+    return here
 
 
 def require(tool: str) -> str:

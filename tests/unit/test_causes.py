@@ -32,12 +32,6 @@ def put(fault: Fault, here: Path) -> list[str]:
     return ["net.onnx", "--calib", "calib.npy", *fault.options]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_cause_is_named(name: str, here: Path) -> None:
     fault = FAULTS[name]()

@@ -6,22 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from rnnc.cli import app
 from rnnc.cli.bench import table
 from tests.conftest import require
-from tests.support.small import FEATURES, small
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.onnx").write_bytes(small())
-    np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((600, FEATURES)).astype(np.float32))
-    return tmp_path
 
 
 def _run(*words: str) -> Any:
@@ -30,7 +20,7 @@ def _run(*words: str) -> Any:
     return answer
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_losses_by_layer_as_a_table() -> None:
     text = _run("verify", "net.onnx", "--calib", "calib.npy", "--by-layer").stdout
     assert max(map(len, text.splitlines())) <= 80
@@ -45,7 +35,7 @@ def test_losses_by_layer_as_a_table() -> None:
     assert names == [*(f"lstm0.{gate}.{operand}" for operand in "xh" for gate in "iofc"), "dense0"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_losses_by_layer_as_json() -> None:
     plain = json.loads(_run("verify", "net.onnx", "--calib", "calib.npy", "--json").stdout)
     assert "by_layer" not in plain["verify"], "unasked the report has the keys that it always has"
@@ -76,7 +66,7 @@ def test_the_table_of_bench_is_80_columns_wide() -> None:
     assert len(lines[1].split()) == 10 and len(lines) == 3, "figures do not run into each other"
 
 
-def test_bench_writes_the_report_with_its_counts(here: Path) -> None:
+def test_bench_writes_the_report_with_its_counts(with_net: Path) -> None:
     require("qemu-system-arm")
     require("arm-none-eabi-gcc")
     answer = _run(
@@ -84,7 +74,7 @@ def test_bench_writes_the_report_with_its_counts(here: Path) -> None:
     )
     report = json.loads(answer.stdout)
     (counted,) = report["cost"]["instructions"]
-    page = (here / "measured.html").read_text()
+    page = (with_net / "measured.html").read_text()
     assert "Instructions of a step on cortex-m0" in page and f"{counted['median']:,}" in page
     assert sum(counted["functions"].values()) == pytest.approx(counted["median"], rel=0.05)
     assert {"lstm0", "dense0"} <= set(counted["ops"]) <= {*(op["op"] for op in report["certificate"]), "step"}

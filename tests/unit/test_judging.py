@@ -22,12 +22,6 @@ def run(*words: str, stdin: str = "") -> Any:
     return CliRunner().invoke(app, [*words], input=stdin)
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def put(fault: Fault) -> list[str]:
     Path("net.onnx").write_bytes(fault.model)
     np.save("calib.npy", fault.calib)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from rnnc.backend.parts import PARTS
@@ -16,7 +15,7 @@ from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
 from rnnc.verification.pipelines import PIPELINES, cost_table, instructions
 from tests.conftest import require
-from tests.support.small import FEATURES, small
+from tests.support.small import small
 from tests.unit.test_cli import rnnc
 
 LISTING = """
@@ -32,14 +31,6 @@ image.elf:     file format elf32-littlearm
     8010:\tldmia.w\tsp!, {r4-r8, pc}
     8014:\t.word\t0x00008000
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.onnx").write_bytes(small())
-    np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((600, FEATURES)).astype(np.float32))
-    return tmp_path
 
 
 def needs(target: str) -> None:
@@ -69,7 +60,7 @@ def test_cycles_of_instructions_are_those_of_the_manual() -> None:
     assert slow[0x8004] == 2
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_compile_tells_how_long_a_step_takes_on_the_part() -> None:
     needs("cortex-m4")
     words = (
@@ -97,7 +88,7 @@ def test_compile_tells_how_long_a_step_takes_on_the_part() -> None:
     assert " ms" in text and "% of its" in text and max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     needs("cortex-m0")
     answer = rnnc("compile", "net.onnx", "--calib", "calib.npy", "--target", "nrf51822", "--rate", "1e6", "--no-verify")
@@ -105,7 +96,7 @@ def test_a_part_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert not Path("net").exists()
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_without_its_compiler_a_part_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     answer = rnnc("compile", "net.onnx", "--calib", "calib.npy", "--target", "rp2040", "--no-verify", "--json")
@@ -114,7 +105,7 @@ def test_without_its_compiler_a_part_is_no_error(monkeypatch: pytest.MonkeyPatch
     assert "arm-none-eabi-gcc" in report["part"]["missing"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -130,7 +121,7 @@ def test_what_makes_no_sense_of_parts(words: tuple[str, ...], said: str) -> None
     assert answer.code == 2 and said in answer.err
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_parts_are_listed_and_those_that_a_model_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rnnc("parts").out.splitlines()) == 1 + len(PARTS)
     needs("avr")
@@ -148,7 +139,7 @@ def test_a_part_that_is_none() -> None:
         on_parts.find_part("z80")
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("with_net")
 def test_what_is_not_told_of_several_networks_on_a_part_is_said() -> None:
     Path("other.onnx").write_bytes(small())
     answer = rnnc("compile", "net.onnx", "other.onnx", "--target", "rp2040", "--no-verify", "-o", "both")

@@ -46,7 +46,7 @@ def without_dynamic(model: ModelProto, where: str) -> None:
         _layer(graph, node, known, where)
 
 
-def _weights(graph: GraphProto, node: NodeProto, known: Arrays, where: str, *places: int) -> NDArray[Any]:
+def _weights(node: NodeProto, known: Arrays, where: str, *places: int) -> NDArray[Any]:
     """Weights less their zero point, times their scale if there is one: ``places`` of the three; -1 for no scale."""
     arrays = [known.get(node.input[i]) if 0 <= i < len(node.input) and node.input[i] else None for i in places]
     weights, scale, zero = arrays
@@ -87,7 +87,7 @@ def _product(graph: GraphProto, node: NodeProto, rounded: set[str], known: Array
     zero = known.get(node.input[3]) if len(node.input) > 3 else None
     if node.op_type == "ConvInteger" and zero is not None and zero.size > 1:
         raise Refused("its weights have a zero point for each channel", where=f"{where}: {node_label(node)}")
-    weights = _weights(graph, node, known, where, 1, -1, 3)
+    weights = _weights(node, known, where, 1, -1, 3)
     inputs = [node.input[0], _stored(graph, f"{node.output[0]}.weights", weights)]
     fresh = helper.make_node(PRODUCTS[node.op_type], inputs, list(node.output), name=node.name)
     fresh.attribute.extend(node.attribute)
@@ -109,7 +109,7 @@ def _layer(graph: GraphProto, node: NodeProto, known: Arrays, where: str) -> Non
     from onnx import helper
 
     inputs: Sequence[str] = [*node.input, *[""] * (12 - len(node.input))]
-    turned = [np.swapaxes(_weights(graph, node, known, where, *at), 1, 2) for at in ((1, 8, 9), (2, 10, 11))]
+    turned = [np.swapaxes(_weights(node, known, where, *at), 1, 2) for at in ((1, 8, 9), (2, 10, 11))]
     stem = node.output[0] or node.name or node.input[1]
     names = [_stored(graph, f"{stem}.{k}", np.ascontiguousarray(w)) for k, w in zip("WR", turned, strict=True)]
     fresh = helper.make_node("LSTM", [inputs[0], *names, *inputs[3:8]], list(node.output), name=node.name)
