@@ -12,9 +12,11 @@ from assurance import corpus, networks, proofs, store, tables, worker
 from assurance.__main__ import spend, turns
 from assurance.goals import GOALS
 from assurance.store import Goal, Outcome, missing, row, table
+from rnnc.compiler import compile_model
 from rnnc.errors import Refused
 from rnnc.qnet import Bound
 from rnnc.quantization.certify import certify
+from tests.support.small import small
 
 GROUP, GROUPS = 25, 6
 
@@ -51,6 +53,11 @@ def test_what_is_false_is_not_proved(name: str, right: str, wrong: str, claim: s
 @pytest.mark.parametrize("name", tables.TABLES)
 def test_tables_on_all_inputs(name: str) -> None:
     assert tables.run(name).failures == []
+
+
+def test_the_c_of_a_small_network_equals_the_oracle() -> None:
+    """What faults in the kernels of rows change."""
+    assert compile_model(small()).report["verify"]["c_equals_oracle"]
 
 
 def test_damaged_blobs_are_refused() -> None:
