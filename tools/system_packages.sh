@@ -13,6 +13,7 @@ test_packages() {
 gcc: the generated C on the host
 g++: the generated header as C++, and cycles of RV32 cores
 clang: the generated C on the host, its own warnings and sanitizers
+cargo: the network as a crate of Rust
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
 strace: that nothing leaves the machine
