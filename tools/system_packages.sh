@@ -14,6 +14,7 @@ gcc: the generated C on the host
 g++: the generated header as C++, and cycles of RV32 cores
 clang: the generated C on the host, its own warnings and sanitizers
 lld: the network in its report, as WebAssembly
+cargo: the network as a crate of Rust
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
 strace: that nothing leaves the machine

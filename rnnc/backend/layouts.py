@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import rnnc
-from rnnc.backend.emit import render
+from rnnc.backend.emit import HEADER_AND_CRC, render
+from rnnc.backend.emit.rust import rust_context
 from rnnc.backend.emit.serial import serving_bytes
 from rnnc.backend.emit.usage import USE, usage
 from rnnc.backend.program import Program
+from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
 from rnnc.options import Layout
 
@@ -39,6 +41,7 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "platformio": ("library.json",),
     "baremetal": ("main.c", "serve.c"),
     "blob": (),
+    "rust": ("Cargo.toml", "build.rs", "src/lib.rs", "src/layout.c", "tests/selftest.rs"),
 }
 """The files that each adds; the template has the same path, without "{name}_", and .j2."""
 OPTIMIZATION = "-O2"
@@ -86,7 +89,7 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
     if layout == "plain":
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
-    context = _context(contents)
+    context = _context(contents) | (_rust(contents) if layout == "rust" else {})
     context["use"] = USE[layout].format(**context)
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:
@@ -124,6 +127,15 @@ def _context(contents: Contents) -> dict[str, Any]:
 
 def _summary(contents: Contents) -> str:
     return f"{contents.name}: one time step of {' and of '.join(map(_plain, contents.models))} in integers"
+
+
+def _rust(contents: Contents) -> dict[str, Any]:
+    """What a crate takes besides; raises UsageError where it cannot be one."""
+    if len(contents.programs) > 1 or contents.programs[0].target is ALL:
+        what = "several networks" if len(contents.programs) > 1 else "--target all"
+        raise UsageError(f"--package rust: no crate for {what}", hint="A crate holds one network, for one target.")
+    files = [*contents.sources, *contents.selftests, "layout.c"]
+    return rust_context(contents.programs[0], HEADER_AND_CRC) | {"source_list": files}
 
 
 def _plain(model: str) -> str:

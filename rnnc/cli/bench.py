@@ -12,7 +12,7 @@ from rnnc.cli import complete
 from rnnc.cli.board import BAUD, Baud, Device, check_board, run_board
 from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import PANEL, ModelArguments, tell_judgement, tell_verdict
-from rnnc.errors import MissingTool, UsageError, VerificationError
+from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_file
 
 if TYPE_CHECKING:
@@ -102,12 +102,9 @@ def run(
 def _on_board(
     output: CommandOutput, package: Package, sequences: Sequences, port: str, baud: int, *, named: bool
 ) -> None:
-    """Time the first steps on a board in place of emulated parts."""
+    """Time the first steps on a board in place of emulated parts, which ``named``: options name."""
     if named:
-        raise UsageError(
-            "--port measures the board that is connected; --target and --core name emulated parts",
-            hint="Measure these by a command of their own.",
-        )
+        output.note(f"the board on {port} is measured; --target and --core name emulated parts, which are not")
     first = {name: [arrays[0][:BOARD_STEPS]] for name, arrays in sequences.items()}
     run = run_board(output, package, first, port, baud)
     measured = content(package.report, [])

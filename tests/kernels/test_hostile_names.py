@@ -83,7 +83,7 @@ def written(qnet: QNet, banner: Banner, name: str = "") -> dict[str, str]:
 def compile_all(files: dict[str, str], prefix: str, folder: Path) -> None:
     includes = f'#include "{prefix}.h"\n#include "{prefix}_float.h"\n'
     write_files(folder, {**files, "cpp.cpp": includes, "c.c": includes})
-    sources = [f"{prefix}.c", f"{prefix}_state.c", f"{prefix}_selftest.c", "c.c"]
+    sources = [f"{prefix}.c", *(f"{prefix}_{part}.c" for part in ("state", "selftest", "serial")), "c.c"]
     run(["gcc", *WARNINGS, "-fsyntax-only", "-I.", *sources], folder)
     run(["g++", "-std=c++98", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "cpp.cpp"], folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,23 @@ def test_a_port_that_is_none_is_told(device: str, baud: int, said: str, tmp_path
         run_on_board(program, real(program.qnet, 5), path, baud)
     os.close(terminal)
     os.close(other)
+
+
+def test_no_noise_makes_a_board_read_or_write_where_it_must_not(tmp_path: Path) -> None:
+    """Random bytes, packets cut, joined and lengthened among them, under the sanitizers."""
+    program, files = package(to_integers(draw(3, ["gru_after", "dense"])), "fan")
+    served(program, files, tmp_path)
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    run(["gcc", "-O1", *sanitizers, "-I.", "fan.c", "fan_serial.c", "main.c", "-o", "board"], tmp_path)
+    rng = np.random.default_rng(5)
+    noise = b""
+    for _ in range(2000):
+        packet = Packet(
+            str(rng.choice(list("HRSFx"))), int(rng.integers(4)), rng.bytes(int(rng.integers(40)))
+        ).encoded()
+        noise += packet[: int(rng.integers(1, 3 * len(packet)))] + rng.bytes(int(rng.integers(6)))
+    done = subprocess.run([tmp_path / "board"], input=noise, check=False, capture_output=True)
+    assert done.returncode == 0 and not done.stderr and len(Decoder().take(done.stdout)) > 500
 
 
 def test_packets_survive_every_byte_and_noise_between_them() -> None:

@@ -30,7 +30,7 @@ def difference(channels: int = 1) -> Net:
 
 def faded_in() -> Array:
     """``[steps, 1]``: 0 to LEVEL, by SLOPE a step, and there it stays."""
-    return np.minimum(np.arange(STEPS) * SLOPE, LEVEL)[:, None]
+    return np.asarray(np.minimum(np.arange(STEPS) * SLOPE, LEVEL))[:, None]
 
 
 def widened(net: Net, *recordings: Array) -> tuple[Array, Array]:

@@ -17,6 +17,8 @@ USE: dict[Layout, str] = {
     "platformio": "Copy the folder to the project's `lib/`.",
     "baremetal": "`make run` runs the self-test in an emulator. `make serve.elf` builds firmware that serves the network to a "
     "computer; for a board of your own change what the head of the `Makefile` names.",
+    "rust": "A crate, `no_std`, without dependencies: `rnnc_{name} = {{ path = FOLDER }}` in `Cargo.toml`. `build.rs` compiles "
+    "the C; `cargo test` runs the self-test on the computer.",
     "blob": "`make` builds `{name}.blob`: the network as bytes that run at any address that is a multiple of 16. Firmware "
     "includes `src/{name}_blob.h` and `src/rnnc/network.h`, which checks and calls it; the caller keeps the state.",
 }
