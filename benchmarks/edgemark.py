@@ -69,7 +69,7 @@ ROWS = (
 
 HEAD = f"""# EdgeMark's recurrent networks
 
-EdgeMark ([arXiv 2502.01700](https://arxiv.org/abs/2502.01700)) compared inference engines on a NUCLEO-L4R5ZI (Cortex-M4F,
+EdgeMark (arXiv 2502.01700) compared inference engines on a NUCLEO-L4R5ZI (Cortex-M4F,
 {MHZ} MHz). Of those it tried, TensorFlow Lite Micro alone could run recurrent networks. This page, written by
 `python benchmarks/edgemark.py`, puts rnnc's figures beside the published ones.
 
@@ -96,7 +96,7 @@ stack.
 
 # A FastGRNN on an ATmega328P
 
-[arXiv 2606.17249](https://arxiv.org/abs/2606.17249) has a FastGRNN for activity recognition (HAPT, 50 Hz) with low-rank
+arXiv 2606.17249 has a FastGRNN for activity recognition (HAPT, 50 Hz) with low-rank
 and sparse matrices in Q15, 566 B of weights, on an ATmega328P at 16 MHz: 9.21 ms a sample, 147,000 cycles. rnnc's
 cycles are counted by simavr, for every instruction of a step.
 

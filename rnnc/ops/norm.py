@@ -64,7 +64,7 @@ class Norm(Op):
         d = x - x.mean(-1, keepdims=True) if self.centred else x
         square = (d**2).sum(-1, keepdims=True) / (1 if self.total else self.axis.count)
         square = np.maximum(square, self.epsilon) if self.floor else square + self.epsilon
-        z = d / np.sqrt(np.maximum(square, np.finfo(square.dtype).tiny))
+        z = d / np.sqrt(np.maximum(square, np.finfo(self.gain.dtype).tiny))
         return [self.axis.back(z * self.gain + self.offset)]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:

@@ -23,7 +23,7 @@ SUMS = ("add", "dot")
 UNARY = ("negative", "absolute", "tanh", "exp", "log", "sqrt", "expm1", "log1p", "sin", "cos", "floor", "sign")
 BINARY = ("multiply", "divide", "maximum", "minimum", "less", "less_equal", "power")
 CODES = {name: code for code, name in enumerate((SUM, ROW, "where", *UNARY, *BINARY))}
-"""The numbers of the operations in ``Twin.code``; the page's script lists them in the same order."""
+"""The numbers of the operations in ``Twin.code``; the page's script is told their names in this order."""
 TICKS = (0, 1, 5)
 """The step is recorded at these; it must be the same at all."""
 MOST_WEIGHTS = 250_000
@@ -142,7 +142,14 @@ class Symbols(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         plain = [np.asarray(x) if isinstance(x, np.ndarray) else x for x in inputs]
-        if ufunc is np.matmul and isinstance(plain[1], np.ndarray) and plain[1].dtype != object and plain[1].ndim == 2:
+        (out,) = options.pop("out", (None,))
+        if (
+            ufunc is np.matmul
+            and out is None
+            and isinstance(plain[1], np.ndarray)
+            and plain[1].dtype != object
+            and plain[1].ndim == 2
+        ):
             return symbols(_dots(plain[0], plain[1]))
         call: Any = ufunc
         if ufunc.__name__ in CALLS:
@@ -152,7 +159,10 @@ class Symbols(np.ndarray[Any, Any]):
             result = getattr(call, method)(*plain, **options)
         except (TypeError, ValueError):
             raise Untraceable(f"it uses {ufunc.__name__}, which is not recorded") from None
-        return symbols(result)
+        if out is None:
+            return symbols(result)
+        out[...] = result
+        return out
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function is np.where and len(args) == 3:
@@ -282,7 +292,7 @@ class _Tape:
                 results = op.step(xs if kept else [x[None] for x in xs], state, tick)
             except Untraceable as reason:
                 raise Untraceable(f"{op.name} ({op.describe()}): {reason}") from None
-            except (TypeError, ValueError, IndexError):
+            except Exception:  # whatever NumPy makes of symbols where a step asks for more than arithmetic
                 raise Untraceable(f"{op.name} ({op.describe()}) is not recorded") from None
         if results is None:
             raise Untraceable(f"{op.name} ({op.describe()}) does not give a value at every step")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 import rnnc
 from rnnc.package import Package
@@ -17,7 +18,7 @@ from rnnc.report import in_page as in_page_module
 from rnnc.streams import run_net
 from tests.conftest import require
 from tests.support.browser import Browser
-from tests.support.models import recurrent
+from tests.support.models import model, recurrent
 from tests.support.small import FEATURES, small
 
 Array = np.ndarray[Any, Any]
@@ -201,3 +202,20 @@ def test_names_cannot_break_out_of_the_running_page(browser: Browser, tmp_path: 
     )
     browser.open(package.write(tmp_path / "net") / "report.html", READY)
     assert browser.run("document.images.length") == 0 and browser.asked == []
+
+
+def test_a_step_that_divides_and_normalises_has_a_twin(browser: Browser, tmp_path: Path) -> None:
+    """Means and sums that NumPy writes in place, limits and quotients."""
+    rng = np.random.default_rng(1)
+    shapes = {"W": (1, 16, 5), "R": (1, 16, 4), "G": (4,), "B": (4,)}
+    nodes = [
+        helper.make_node("LSTM", ["x", "W", "R"], ["Y"], hidden_size=4),
+        helper.make_node("Squeeze", ["Y", "one"], ["h"]),
+        helper.make_node("LayerNormalization", ["h", "G", "B"], ["n"]),
+        helper.make_node("Relu", ["n"], ["y"]),
+    ]
+    constants = {**{name: rng.standard_normal(shape) for name, shape in shapes.items()}, "one": np.array([1])}
+    content = model(nodes, {"x": ["time", 1, 5]}, {"y": ["time", 1, 4]}, constants)
+    package = rnnc.compile_model(content, {"x": rng.standard_normal((300, 5))}, verify=False)
+    browser.open(package.write(tmp_path / "net") / "report.html", READY)
+    _check(browser, package, rng.standard_normal((40, 5)))
