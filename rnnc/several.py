@@ -13,10 +13,11 @@ from rnnc.backend.names import prefix
 from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Source
 from rnnc.errors import Refused, UsageError
+from rnnc.files import write_folder
 from rnnc.flags import flag_of
 from rnnc.frontend.read.load import read_model
 from rnnc.options import NAMED, Layout, Options, ProgressCallback, no_progress
-from rnnc.package import Package, arranged_files, report_text, write_folder
+from rnnc.package import Package, arranged_files, report_text
 from rnnc.verification.host import selftests
 
 

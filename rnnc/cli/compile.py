@@ -123,7 +123,8 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
 
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
-    from rnnc.package import image_note, write_folder
+    from rnnc.files import write_folder
+    from rnnc.package import image_note
 
     files = built.arranged(layout)
     written = write_folder(folder, files)
@@ -238,7 +239,8 @@ def compile_many(
 ) -> None:
     """Compile networks that share kernels and tables."""
     from rnnc.backend.names import prefix
-    from rnnc.package import image_note, write_folder
+    from rnnc.files import write_folder
+    from rnnc.package import image_note
     from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
 
