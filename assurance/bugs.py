@@ -75,12 +75,6 @@ BUGS = {
         "runtime_c/blob.h", "size_t i;\n    int bit;", "uint16_t i;\n    int bit;", COUNTERS
     ),
     "narrow-counter-of-columns": Bug("runtime_c/window_dense.h", "uint16_t r, j;", "uint8_t r, j;", COUNTERS),
-    "narrow-field": Bug(
-        "runtime_c/dense.h",
-        "uint16_t columns, rows, positions;",
-        "uint8_t columns, positions; uint16_t rows;",
-        "tests/repo/test_counters.py",
-    ),
     "counts-without-room": Bug(
         "rnnc/net.py", "MOST_ELEMENTS = MOST_COUNTED - 63", "MOST_ELEMENTS = MOST_COUNTED", REACH
     ),

@@ -19,10 +19,11 @@ import onnx
 from _cells import SIZES, Cell, cell_net, cell_qnet, package
 from onnx import TensorProto, helper, numpy_helper
 
+from rnnc.files import write_files
 from rnnc.fixed import Floats
 from rnnc.ops.gru import Gru
 from rnnc.ops.lstm import Lstm
-from rnnc.verification.host import find_compiler, write_files
+from rnnc.verification.host import find_compiler
 
 if TYPE_CHECKING:
     import onnxruntime as ort

@@ -12,8 +12,8 @@ from rnnc.backend.link import handovers
 from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Source
 from rnnc.errors import UsageError
+from rnnc.files import write_folder
 from rnnc.flags import flag_of
-from rnnc.folders import write_folder
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.options import NAMED, NAMED_OUTPUTS, Layout, Options, OutputScale, ProgressCallback, no_progress

@@ -17,8 +17,8 @@ from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.data import Data, Frame, Source, read_data
 from rnnc.errors import BudgetError, DataError, VerificationError
+from rnnc.files import write_folder
 from rnnc.fixed import Floats
-from rnnc.folders import write_folder
 from rnnc.net import Array, Net
 from rnnc.options import Layout, Options, check_limits
 from rnnc.quantization.calibrate import Ranges, Sequences

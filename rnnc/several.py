@@ -13,8 +13,8 @@ from rnnc.backend.names import prefix
 from rnnc.compiler import StageCallback, build, ignore_stage
 from rnnc.data import Source
 from rnnc.errors import Refused, UsageError
+from rnnc.files import write_folder
 from rnnc.flags import flag_of
-from rnnc.folders import write_folder
 from rnnc.frontend.read.load import read_model
 from rnnc.options import NAMED, Layout, Options, ProgressCallback, no_progress
 from rnnc.package import Package, report_text

@@ -144,7 +144,7 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
 
 def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
     """Write the package, and say what is in it and what could not be."""
-    from rnnc.folders import write_folder
+    from rnnc.files import write_folder
     from rnnc.verification.arranged import image_note
 
     files = built.arranged(layout)
@@ -260,7 +260,7 @@ def compile_many(
 ) -> None:
     """Compile networks that share kernels and tables."""
     from rnnc.backend.names import prefix
-    from rnnc.folders import write_folder
+    from rnnc.files import write_folder
     from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
     from rnnc.verification.arranged import image_note

@@ -21,6 +21,7 @@ from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import extended_values, moved_values
 from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
+from rnnc.quantization.formats import same, satisfies
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.packed import FINEST_COPY, line_scales
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
@@ -256,24 +257,6 @@ class _Builder:
         self.ops.append(copy)
         self.formats[fresh], self.values[fresh] = copy.formats[0], replace(value, name=fresh)
         return fresh
-
-
-def same(a: Format, b: Format) -> bool:
-    """Whether the integers of a are integers of b with the same meaning."""
-    alike = a.bits == b.bits and a.zero_point == b.zero_point
-    return alike and np.array_equal(a.scale, b.scale) and np.array_equal(a.offset, b.offset)
-
-
-def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
-    """Whether an op that accepts ``accept`` takes a value of this format and shape."""
-    if accept in ("gate", "logit"):
-        return form.bits == 32 and form.fraction == GATE.fraction
-    if accept == "any" or form.uniform:
-        return True
-    if accept == "channel":
-        scale = form.scale.reshape(shape[0], -1)
-        return bool(np.all(scale == scale[:, :1]))
-    return False
 
 
 @dataclass

@@ -16,11 +16,11 @@ from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.options import Layout
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, roomy, why_uncounted
-from rnnc.verification.host import write_files
 
 IMAGE = "firmware.elf"
 FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-Isrc")

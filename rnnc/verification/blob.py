@@ -18,10 +18,10 @@ from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError, VerificationError
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, why_uncounted
-from rnnc.verification.host import write_files
 
 SOURCE = "blob.c"
 BASES = {"low": "0", "high": "0x10000000"}

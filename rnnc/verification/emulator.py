@@ -15,12 +15,12 @@ from pathlib import Path
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
-from rnnc.verification.host import write_files
 from rnnc.verification.pipelines import PIPELINES, cost_table
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
 from rnnc.verification.tools import run_tool

@@ -14,7 +14,7 @@ import numpy as np
 from rnnc.backend.emit import HEADER_AND_CRC
 from rnnc.backend.program import Port, Program
 from rnnc.errors import MissingTool, VerificationError
-from rnnc.files import as_bytes
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array, Net
 from rnnc.qnet import QNet
@@ -93,14 +93,6 @@ def find_compiler() -> str:
         "no C compiler is installed",
         hint="Install gcc or clang. rnnc compile --no-verify and rnnc simulate --engine oracle do without.",
     )
-
-
-def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write a package's files (names may hold folders) under ``folder``."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_bytes(content) if isinstance(content, str) else content)
 
 
 def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> None:

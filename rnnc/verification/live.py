@@ -12,11 +12,12 @@ from typing import Literal
 import numpy as np
 
 from rnnc.backend.program import Port, Program
+from rnnc.files import write_files
 from rnnc.fixed import Floats, Ints
 from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array
 from rnnc.streams import start_net, start_qnet
-from rnnc.verification.host import build, find_compiler, write_files
+from rnnc.verification.host import build, find_compiler
 
 LiveEngine = Literal["c", "oracle", "float"]
 Ticks = dict[str, Floats]

@@ -23,12 +23,13 @@ from rnnc.backend.emit.step import step_head
 from rnnc.backend.guards import ALWAYS_NEW, Always
 from rnnc.backend.places import place_of
 from rnnc.backend.program import Computed, Program
+from rnnc.files import write_files
 from rnnc.fixed import Format
 from rnnc.interruption import TemporaryFolder
 from rnnc.net import Array
 from rnnc.qnet import QOp
 from rnnc.streams import Stream, stream_qnet
-from rnnc.verification.host import OracleRun, build, write_files
+from rnnc.verification.host import OracleRun, build
 
 LOOK = "rnnc_look"
 STEPPED = """

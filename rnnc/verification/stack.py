@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, VerificationError
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES
 from rnnc.verification.footprint import stack_frames
-from rnnc.verification.host import write_files
 from rnnc.verification.tools import run_tool
 
 

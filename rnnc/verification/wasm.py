@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rnnc.backend.program import Member, Program
 from rnnc.errors import VerificationError
+from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
-from rnnc.verification.host import write_files
 from rnnc.verification.tools import run_tool
 
 NEEDED = {"clang": "clang", "wasm-ld": "lld"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import rnnc
+from rnnc.files import write_files
 from rnnc.options import Options
 from rnnc.several import NetworkRequest, compile_several
-from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.packages import run
 

@@ -9,7 +9,7 @@ import pytest
 
 from rnnc.backend.program import ITEM_BYTES
 from rnnc.backend.targets import TARGETS
-from rnnc.verification.host import write_files
+from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import WARNINGS, package, run

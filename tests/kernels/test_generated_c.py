@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rnnc.backend.program import Program
-from rnnc.verification.host import write_files
+from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers
 from tests.support.packages import WARNINGS, package, run

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rnnc.backend.emit import Banner, Golden, emit
 from rnnc.backend.lower import lower
+from rnnc.files import write_files
 from rnnc.net import Net, Output, Value
 from rnnc.qnet import QNet
 from rnnc.streams import run_qnet
 from rnnc.tracing import InitialState
-from rnnc.verification.host import write_files
 from tests.support.nets import draw, integers, to_integers
 from tests.support.packages import WARNINGS, run
 

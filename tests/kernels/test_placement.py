@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnc.verification.host import write_files
+from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers
 from tests.support.packages import package, run

@@ -13,12 +13,12 @@ from rnnc.backend.lower import lower
 from rnnc.backend.pack import int16_bytes
 from rnnc.backend.targets import TARGETS
 from rnnc.errors import Refused
+from rnnc.files import write_files
 from rnnc.net import Net, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.options import Precision
 from rnnc.qnet import QNet, WeightRows
 from rnnc.rows import runs, together
-from rnnc.verification.host import write_files
 from tests.support.nets import draw_integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 from tests.support.wide import lengthy, ragged, wide_functions, widened

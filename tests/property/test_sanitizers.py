@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import rnnc.ops
 from rnnc.backend.program import Program
 from rnnc.errors import Refused
+from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.streams import start_qnet
-from rnnc.verification.host import write_files
 from tests.support.nets import LAYERS, NAMED, draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets

@@ -33,7 +33,7 @@ LAYERS = (
     "ops",
     "frontend quantization backend",
     "verification",
-    "report folders",
+    "report",
     "package",
     "judging compiler evaluation",
     "linking several",

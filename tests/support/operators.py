@@ -11,13 +11,14 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
+from rnnc.files import write_files
 from rnnc.frontend.read.load import load
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet
-from rnnc.verification.host import selftest_main, write_files
+from rnnc.verification.host import selftest_main
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.nets import to_integers

@@ -16,9 +16,9 @@ from rnnc.backend.emit import Golden, emit
 from rnnc.backend.layouts import Contents
 from rnnc.backend.lower import lower
 from rnnc.backend.program import Port, Program
+from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.streams import Stream, Windows, run_qnet
-from rnnc.verification.host import write_files
 from rnnc.verification.saved import saved_state
 from tests.support.nets import integers
 

@@ -14,11 +14,11 @@ import rnnc
 from rnnc.backend.emit.every import PACKINGS, PORTABLE
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import ALL, TARGETS
+from rnnc.files import write_files
 from rnnc.options import Layout
 from rnnc.package import Package
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import linked, measure, missing_tools
-from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.models import model
 from tests.support.packages import run

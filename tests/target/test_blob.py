@@ -14,12 +14,12 @@ import pytest
 from rnnc.backend.layouts import Contents, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
+from rnnc.files import write_files
 from rnnc.net import Net
 from rnnc.streams import run_qnet
 from rnnc.verification.blob import blob_bytes, blob_sources
 from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, missing_tools
-from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import draw, integers, to_integers
 from tests.support.packages import contents, package, run

@@ -12,11 +12,11 @@ from onnx import helper
 from rnnc.backend.layouts import LAYOUTS
 from rnnc.cli.shared import ModelArguments
 from rnnc.errors import UsageError
+from rnnc.files import write_files
 from rnnc.options import Options
 from rnnc.several import NetworkRequest, Several, compile_several
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
-from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.models import model
 from tests.support.packages import WARNINGS, run

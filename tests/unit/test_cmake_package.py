@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnc.backend.layouts import arrange
-from rnnc.verification.host import write_files
+from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import contents, package, run

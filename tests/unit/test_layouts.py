@@ -16,8 +16,8 @@ from rnnc.backend.emit.usage import USE, usage
 from rnnc.backend.layouts import ANY, LAYOUTS, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
+from rnnc.files import write_files
 from rnnc.options import Layout
-from rnnc.verification.host import write_files
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
 from tests.support.packages import WARNINGS, contents, package, run

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import rnnc
+from rnnc.files import write_files
 from rnnc.net import Array
 from rnnc.report.terminal import summary
-from rnnc.verification.host import blob_length, build, write_files
+from rnnc.verification.host import blob_length, build
 from tests.support.windows import KINDS, T
 
 ONE = "autoencoder"

@@ -12,9 +12,9 @@ import pytest
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
+from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.verification import board_line
-from rnnc.verification.host import write_files
 from rnnc.verification.on_board import run_on_board
 from rnnc.verification.packets import Decoder, Packet
 from tests.conftest import require

@@ -9,7 +9,7 @@ import pytest
 
 from rnnc.backend.layouts import Contents, arrange
 from rnnc.errors import UsageError
-from rnnc.verification.host import write_files
+from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
 from tests.support.packages import contents, package, run

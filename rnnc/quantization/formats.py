@@ -1,0 +1,26 @@
+"""Which formats are alike, and which of them an op takes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnc.fixed import GATE, Format
+from rnnc.net import Accept
+
+
+def same(a: Format, b: Format) -> bool:
+    """Whether the integers of a are integers of b with the same meaning."""
+    alike = a.bits == b.bits and a.zero_point == b.zero_point
+    return alike and np.array_equal(a.scale, b.scale) and np.array_equal(a.offset, b.offset)
+
+
+def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
+    """Whether an op that accepts ``accept`` takes a value of this format and shape."""
+    if accept in ("gate", "logit"):
+        return form.bits == 32 and form.fraction == GATE.fraction
+    if accept == "any" or form.uniform:
+        return True
+    if accept == "channel":
+        scale = form.scale.reshape(shape[0], -1)
+        return bool(np.all(scale == scale[:, :1]))
+    return False
