@@ -11,7 +11,6 @@ from rnnc.errors import Refused
 from rnnc.fixed import Bools, Floats, OverflowInOracle
 from rnnc.net import Array, Net, Op, Output
 from rnnc.options import Options, ProgressCallback, no_progress
-from rnnc.order import divided
 from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import requantized
@@ -107,12 +106,25 @@ def survey(
 
 def _affordable(net: Net, blocks: Mapping[str, RowBlock], draws: dict[str, int], most: float) -> dict[str, int]:
     """How often each block is rounded; where that is too often for ops that run step by step, once, and the smallest alone."""
-    parts = divided(net.ops, [(f.state.name, f.next) for f in net.feedback], net.values)
-    loop = sum(len(ops) for ops, fed in parts if fed)
+    loop = _between_states(net)
     if sum(draws.values()) * loop <= most:
         return draws
     smallest = sorted(blocks, key=lambda name: blocks[name].weights)
     return dict.fromkeys(smallest[: max(1, int(most / loop))], 1)
+
+
+def _between_states(net: Net) -> int:
+    """How many ops follow from a fed-back state and lead to one, or to another."""
+    reached, needed = {f.state.name for f in net.feedback}, {f.next for f in net.feedback}
+    for op in net.ops:
+        if reached.intersection(op.inputs):
+            reached.update(op.outputs)
+    count = 0
+    for op in reversed(net.ops):
+        if needed.intersection(op.outputs):
+            needed.update(op.inputs)
+            count += bool(reached.intersection(op.outputs))
+    return count
 
 
 def _rounded(qnet: QNet, ranges: Ranges, options: Options, op: Op, narrow: str, jitter: int) -> Op:
