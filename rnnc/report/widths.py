@@ -57,11 +57,12 @@ def target_notes(choice: Choice, qnet: QNet) -> list[str]:
 
 
 def _untried(choice: Choice) -> list[str]:
-    left = sum(not cost.tried for cost in choice.costs)
+    left = [cost.name for cost in choice.costs if not cost.tried]
     if not left:
         return []
-    what = f"{left} of {len(choice.costs)} blocks of weights, the largest, were not tried in int16"
-    return [f"{what}: the network feeds so much back that each trial is slow. --weights 16 takes them all the same"]
+    what = f"{len(left)} of {len(choice.costs)} blocks of weights, the largest, were not tried in int16"
+    taken = f"{len(choice.wide.intersection(left))} of these are int16 all the same, the smallest first"
+    return [f"{what}: the network feeds so much back that each trial is slow. {taken}; --weights 16 takes all"]
 
 
 def _reached(choice: Choice, qnet: QNet) -> list[str]:

@@ -101,7 +101,9 @@ def bits_of(limit: str, before: str) -> int:
 
 
 def fault(loop: Loop) -> str:
-    """Why a loop's counter might wrap; "" where it cannot."""
+    """Why a loop's counter might wrap; "" where it cannot, or where the loop has none and returns from within."""
+    if not loop.condition and not loop.step:
+        return ""
     steps = re.split(r", (?![^(]*\))", loop.step)
     names = set(re.findall(r"(?<![\w>.])\w+", loop.condition))
     changed = [m for s in steps if (m := UP.match(s)) and m[1] in names]
@@ -148,7 +150,7 @@ def test_every_listed_loop_is_there() -> None:
 
 PLANTED = [
     ("dense.h", "size_t i, r;", "uint16_t i, r;"),
-    ("blob.h", "size_t i;\n    int bit;", "uint16_t i;\n    int bit;"),
+    ("blob.h", "size_t i;\n    for", "uint16_t i;\n    for"),
     ("layout.h", "uint16_t i, j, k;", "uint8_t i, j, k;"),
     ("window_dense.h", "uint16_t r, j;", "uint8_t r, j;"),
 ]

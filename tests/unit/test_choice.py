@@ -246,3 +246,13 @@ def test_of_what_a_step_feeds_back_the_largest_blocks_are_not_tried_where_that_t
     assert tried and left and max(tried) <= min(left) and all(c.db is None for c in package.choice.costs if not c.tried)
     assert package.choice.wide == every.choice.wide  # a target takes what was not tried last
     assert any(f"{len(left)} of {len(package.choice.costs)} blocks" in note for note in package.notes)
+
+
+def test_what_was_not_tried_takes_the_room_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnc.quantization.survey.MOST_OP_STEPS", 200)
+    monkeypatch.setattr("rnnc.quantization.choice.SHARE", 0.8)
+    data = recording(100).astype(np.float32)
+    package = rnnc.compile_model(fed_back(), data, states={"s": "s_out"}, verify=False)
+    untried = {c.name for c in package.choice.costs if not c.tried}
+    assert untried & package.choice.wide
+    assert any(f"{len(untried & package.choice.wide)} of these are int16" in note for note in package.notes)
