@@ -122,7 +122,7 @@ class _Chooser:
     costs: list[BlockCost] = field(default_factory=list)
 
     def within_share(self) -> Build:
-        """As many blocks as a tenth more bytes hold, most error a byte first, then the smallest of those that were not tried."""
+        """As many blocks as a tenth more bytes hold: most error a byte first, then the smallest that were not tried."""
         left = int(SHARE * self.plain.narrow_size.portable)
         if min(b.weights for b in self.base.blocks if not b.wide) > left:
             return self.base, self.plain
