@@ -34,10 +34,7 @@ svg .typed { fill: #6cc08f; } svg .shown { fill: #e3e6e8; }
 @cache
 def style() -> str:
     """The colours of the report, dark mode included."""
-    page = (ROOT / "templates/report.html.j2").read_text(encoding="utf-8")
-    found = re.search(r"<style>\n(.*?)</style>", page, re.DOTALL)
-    assert found
-    return found[1] + OWN
+    return (ROOT / "templates/page.css.j2").read_text(encoding="utf-8") + OWN
 
 
 def framed(width: float, height: float, title: str, content: str) -> str:

@@ -13,7 +13,7 @@ from rnnc.backend.layouts import LAYOUTS
 from rnnc.cli.shared import ModelArguments
 from rnnc.errors import UsageError
 from rnnc.files import write_files
-from rnnc.options import Options
+from rnnc.options import Layout, Options
 from rnnc.several import NetworkRequest, Several, compile_several
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
@@ -31,6 +31,10 @@ def gru(seed: int) -> bytes:
     weights = {"W": rng.standard_normal((1, 12, 3)), "R": rng.standard_normal((1, 12, 4))}
     node = helper.make_node("GRU", ["x", "W", "R"], ["", "y"], hidden_size=4)
     return model([node], {"x": ["time", 1, 3]}, {"y": [1, 1, 4]}, weights)
+
+
+OF_ONE: tuple[Layout, ...] = ("blob", "rust")
+"""Layouts that hold one network."""
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +82,23 @@ def test_they_run_in_one_firmware_on_each_core(target: str, folder: Path, tmp_pa
 
 
 def test_every_layout_names_every_source(folder: Path) -> None:
+    """Firmware that serves a network over a serial line serves the first of them."""
     made = compiled(folder)
     for layout in LAYOUTS:
+        if layout in OF_ONE:
+            continue
         placed = made.arranged(layout)
         assert {Path(name).name for name in placed} >= {Path(name).name for name in made.files}
         recipe = next((str(placed[name]) for name in ("CMakeLists.txt", "Makefile") if name in placed), "")
-        if recipe:
-            assert all(f"src/{file}" in recipe for file in (*made.contents.sources, *made.contents.selftests))
+        unserved = {f"{name}_serial.c" for name in ("door", "bell")} if layout == "baremetal" else set()
+        wanted = {*made.contents.sources, *made.contents.selftests} - unserved
+        assert not recipe or all(f"src/{file}" in recipe for file in wanted)
+
+
+@pytest.mark.parametrize("layout", OF_ONE)
+def test_what_holds_one_network_is_refused_for_several(layout: Layout, folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds one network|no crate for several networks"):
+        compiled(folder).arranged(layout)
 
 
 def test_cmake_builds_them(folder: Path, tmp_path: Path) -> None:

@@ -105,7 +105,10 @@ def test_compile_writes_a_proven_package_to_a_folder_of_its_name(here: Path) -> 
     assert "the C equals the oracle bit for bit" in answer.out and max(map(len, answer.out.splitlines())) <= 80
     assert {n for n in files(here) - before if "/rnnc/" not in n} == {
         f"fan/{n}"
-        for n in ("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "report.json", "report.html")
+        for n in (
+            *("fan.h", "fan.c", "fan_state.c", "fan_float.h", "fan_selftest.c", "fan_serial.c"),
+            *("report.json", "report.html"),
+        )
     }
     assert "ignored: subject" in answer.err and "wrote fan/" in answer.err
 
