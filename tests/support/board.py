@@ -9,6 +9,7 @@ import subprocess
 import threading
 import tty
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 HOST_MAIN = """
@@ -94,13 +95,22 @@ class PseudoBoard:
         assert stdin and stdout
         to, of = stdin.fileno(), stdout.fileno()
         sources = {self._line: (to, self.noise[0]), of: (self._line, self.noise[1])}
+        for target in (to, self._line):
+            os.set_blocking(target, False)
         while not self._end.is_set():
             for source in select.select(list(sources), [], [], 0.05)[0]:
                 target, noise = sources[source]
                 try:
                     data = os.read(source, 4096)
-                    os.write(target, noise(data))
+                    self._pass_on(target, noise(data))
                 except OSError:
                     return
                 if not data:
                     del sources[source]
+
+    def _pass_on(self, target: int, data: bytes) -> None:
+        """Write all, unless the end comes first: nobody may read any more."""
+        while data and not self._end.is_set():
+            if select.select([], [target], [], 0.05)[1]:
+                with suppress(BlockingIOError):
+                    data = data[os.write(target, data) :]

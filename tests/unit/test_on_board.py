@@ -90,19 +90,21 @@ def test_a_board_without_the_firmware_is_told(
         run_on_board(program, real(program.qnet, 5), device)
 
 
-def test_another_protocol_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("was", "becomes", "error", "said"),
+    [
+        ("RNNC_SERIAL_PROTOCOL 1", "RNNC_SERIAL_PROTOCOL 2", MissingTool, "speaks protocol 2, this rnnc 1"),
+        ("line->begun = 1;", "line->begun = 0;", VerificationError, "has started anew"),
+    ],
+    ids=["another protocol", "a board that starts anew"],
+)
+def test_firmware_that_does_otherwise_is_told(
+    was: str, becomes: str, error: type[Exception], said: str, tmp_path: Path
+) -> None:
     program, files = package(to_integers(draw(3, ["dense"])), "fan")
-    other = files["rnnc/serial.h"].replace("RNNC_SERIAL_PROTOCOL 1", "RNNC_SERIAL_PROTOCOL 2")
-    command = served(program, {**files, "rnnc/serial.h": other}, tmp_path)
-    with PseudoBoard(command, tmp_path) as device, pytest.raises(MissingTool, match="speaks protocol 2, this rnnc 1"):
-        run_on_board(program, real(program.qnet, 5), device)
-
-
-def test_a_board_that_starts_anew_is_told(tmp_path: Path) -> None:
-    program, files = package(to_integers(draw(3, ["dense"])), "fan")
-    forgets = files["rnnc/serial.h"].replace("line->begun = 1;", "line->begun = 0;")
-    command = served(program, {**files, "rnnc/serial.h": forgets}, tmp_path)
-    with PseudoBoard(command, tmp_path) as device, pytest.raises(VerificationError, match="has started anew"):
+    assert was in files["rnnc/serial.h"]
+    command = served(program, {**files, "rnnc/serial.h": files["rnnc/serial.h"].replace(was, becomes)}, tmp_path)
+    with PseudoBoard(command, tmp_path) as device, pytest.raises(error, match=said):
         run_on_board(program, real(program.qnet, 5), device)
 
 
