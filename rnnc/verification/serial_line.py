@@ -12,6 +12,8 @@ from types import TracebackType
 from rnnc.errors import MissingTool, UsageError
 
 DEFAULT_BAUD = 115200
+STUCK = 10.0
+"""Seconds in which a device must take another byte."""
 ACCESS = {
     errno.EACCES: "Add yourself to the group of the device (on Debian: adduser USER dialout), and log in again.",
     errno.EBUSY: "Another program has it open: a serial monitor, a debugger?",
@@ -59,12 +61,14 @@ class SerialLine:
         return 10 * count / self.baud
 
     def write(self, data: bytes) -> None:
-        """Send bytes, waiting where the system takes no more; raises UsageError where the device has gone."""
+        """Send bytes, waiting where the system takes no more; raises UsageError where the device has gone, or takes none."""
         while data:
             try:
                 data = data[os.write(self._fd, data) :]
             except BlockingIOError:
-                select.select([], [self._fd], [], 1.0)
+                if not select.select([], [self._fd], [], STUCK)[1]:
+                    what = f"--port {self.device}: the device takes no bytes for {STUCK:g} s"
+                    raise UsageError(what, hint="Does the firmware still run? Reset the board.") from None
             except OSError as error:
                 raise self._gone(error) from None
 

@@ -14,7 +14,7 @@ from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
 from rnnc.files import write_files
 from rnnc.qnet import QNet
-from rnnc.verification import board_line
+from rnnc.verification import board_line, serial_line
 from rnnc.verification.on_board import run_on_board
 from rnnc.verification.packets import Decoder, Packet
 from tests.conftest import require
@@ -156,3 +156,14 @@ def test_packets_survive_every_byte_and_noise_between_them() -> None:
 def test_a_microsecond_is_no_cycle() -> None:
     greeting = board_line.Greeting(1, "fan", "1.0.0", "micros", 1000000)
     assert not greeting.counts_cycles and replace(greeting, counter="DWT").counts_cycles
+
+
+def test_a_device_that_takes_no_bytes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serial_line, "STUCK", 0.1)
+    line, device = os.openpty()
+    try:
+        with serial_line.SerialLine(os.ttyname(device)) as port, pytest.raises(UsageError, match="takes no bytes"):
+            port.write(bytes(1 << 20))
+    finally:
+        os.close(line)
+        os.close(device)
