@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.ops.dense import Dense
-from rnnc.ops.layout import Layout, Move, strides
-from rnnc.tracing import Node, Traced, Tracer, handles
+from rnnc.ops.transpose import transposed
+from rnnc.tracing import Node, Tracer, handles
 
 MOST = 1024
 """Elements that are summed up: as many rows of as many weights."""
@@ -37,23 +37,8 @@ def from_node(node: Node, trace: Tracer) -> None:
     turned = replace(x, shape=last, time=time)
     weights = np.tri(count, k=-int(node.attributes.get("exclusive", 0)))
     weights = weights[::-1, ::-1] if node.attributes.get("reverse", 0) else weights
-    value = _transposed(node, trace, x, turned, axis, back=False)
+    order = sorted(range(len(x.frame)), key=lambda k: x.frame_axes[k] == axis)
+    value = transposed(node, trace, x, order)
     op = trace.add(node, Dense, [value], weights=weights, bias=np.zeros(count), shape=turned.frame or (1,))
-    trace.result(
-        node, 0, replace(x, value=_transposed(node, trace, replace(turned, value=op.outputs[0]), x, axis, True))
-    )
-
-
-def _transposed(node: Node, trace: Tracer, x: Traced, y: Traced, axis: int, back: bool) -> str:
-    """The elements of x as y has them, whose ``axis`` is the last, or ``back``."""
-    front = y if back else x
-    rank = len(front.shape)
-    order = [*(i for i in range(rank) if i != axis), axis]
-    order = [order.index(i) for i in range(rank)] if back else order
-    kept = [i for i in order if i in x.frame_axes]
-    if kept == sorted(kept):
-        return x.value
-    source = dict(zip(x.frame_axes, strides(x.frame), strict=True))
-    move = Move(y.frame, tuple(source[i] for i in kept), strides(y.frame)).merged()
-    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=(move,), sources=(0,), what="transpose")
-    return op.outputs[0]
+    summed = replace(turned, value=op.outputs[0])
+    trace.result(node, 0, replace(x, value=transposed(node, trace, summed, np.argsort(order).tolist())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rnnc.ops.layout import Layout, Move, strides
@@ -19,13 +20,14 @@ def from_node(node: Node, trace: Tracer) -> None:
     time = None if x.time is None else perm.index(x.time)
     turned = replace(x, shape=tuple(x.shape[a] for a in perm), time=time)
     order = [x.frame_axes.index(a) for a in perm if a in x.frame_axes]
-    if order != sorted(order):
-        turned = replace(turned, value=_transpose(node, trace, x, turned, order))
-    trace.result(node, 0, turned)
+    trace.result(node, 0, replace(turned, value=transposed(node, trace, x, order)))
 
 
-def _transpose(node: Node, trace: Tracer, x: Traced, y: Traced, order: list[int]) -> str:
-    source = strides(x.frame)
-    move = Move(y.frame, tuple(source[a] for a in order), strides(y.frame)).merged()
-    op = trace.add(node, Layout, [x.value], shape=y.frame, moves=(move,), sources=(0,), what="transpose")
+def transposed(node: Node, trace: Tracer, x: Traced, order: Sequence[int]) -> str:
+    """The value of x's frame with its axes in another order; that of x where the order is theirs."""
+    if list(order) == sorted(order):
+        return x.value
+    shape, source = tuple(x.frame[a] for a in order), strides(x.frame)
+    move = Move(shape, tuple(source[a] for a in order), strides(shape)).merged()
+    op = trace.add(node, Layout, [x.value], shape=shape, moves=(move,), sources=(0,), what="transpose")
     return op.outputs[0]

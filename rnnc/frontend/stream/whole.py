@@ -13,9 +13,10 @@ import numpy as np
 
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import RECURRENT
-from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.layout import Layout
 from rnnc.ops.reshape import Reshape
 from rnnc.ops.stack import Stack
+from rnnc.ops.transpose import transposed
 from rnnc.ops.unstack import Unstack
 from rnnc.tracing import FromNode, Node, Traced
 
@@ -67,23 +68,11 @@ def _whole(trace: Trace, node: Node, x: Traced) -> Traced:
         count = x.shape[x.time]
         _check_count(trace, node, count)
         op = trace.add(node, Stack, [x.value], count=count, size=trace.value(x.value).size, shape=(count, *x.frame))
-        y = Traced(x.shape, "last", value=op.outputs[0])
-        trace.parts.wholes[key] = _moved(trace, node, y, y.frame_axes.index(x.time), to_front=False)
+        stacked, y = Traced(op.shape, "last", value=op.outputs[0]), Traced(x.shape, "last")
+        place, rank = y.frame_axes.index(x.time), len(y.frame)
+        order = [*range(1, place + 1), 0, *range(place + 1, rank)]
+        trace.parts.wholes[key] = replace(y, value=transposed(node, trace, stacked, order))
     return trace.parts.wholes[key]
-
-
-def _moved(trace: Trace, node: Node, x: Traced, place: int, *, to_front: bool) -> Traced:
-    """x whose axis ``place`` of the value goes to the front, or comes from there."""
-    if place == 0:
-        return x
-    order = [place, *(i for i in range(len(x.frame)) if i != place)]
-    if not to_front:
-        order = [order.index(i) for i in range(len(order))]
-    own = x.frame if to_front else tuple(x.frame[i] for i in [place, *(k for k in range(len(x.frame)) if k != place)])
-    shape = tuple(own[i] for i in order)
-    move = Move(shape, tuple(strides(own)[i] for i in order), strides(shape)).merged()
-    op = trace.add(node, Layout, [x.value], shape=shape, moves=(move,), sources=(0,), what="transpose")
-    return replace(x, value=op.outputs[0])
 
 
 def _check_count(trace: Trace, node: Node, count: int) -> None:
@@ -119,7 +108,8 @@ def _frames(trace: Trace, node: Node, x: Traced, axis: int) -> Traced:
     stream = replace(x, kind="stream", time=axis)
     source = _repeated(trace, x, axis)
     frames = 1 if source else count
-    value = source or _moved(trace, node, x, x.frame_axes.index(axis), to_front=True).value
+    place, rank = x.frame_axes.index(axis), len(x.frame)
+    value = source or transposed(node, trace, x, [place, *(k for k in range(rank) if k != place)])
     op = trace.add(node, Unstack, [value], count=frames, ticks=count, shape=stream.frame)
     trace.parts.lengths[op.outputs[0]] = count
     return replace(stream, value=op.outputs[0])
