@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.read.fold import INITIAL, RECURRENT
+from rnnc.frontend.read.fold import INITIAL, RECURRENT, fold
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
@@ -120,30 +120,19 @@ def drop_identity(editor: Editor, node: Node) -> bool:
     return bool(readers)
 
 
-def gather_nd(editor: Editor, node: Node) -> bool:
-    """GatherND of whole entries along one axis, the same in every batch, is a Gather."""
+def gathered(editor: Editor, node: Node) -> bool:
+    """GatherND or GatherElements that takes the same places along one axis everywhere is a Gather."""
     indices, shape = editor.constant(node.inputs[1]), editor.shape(node.inputs[0])
-    axis = int(node.attributes.get("batch_dims", 0))
-    if indices is None or shape is None or indices.ndim != axis + 2 or indices.shape[-1] != 1:
+    if indices is None or not shape:
         return False
-    rows = indices.reshape(-1, indices.shape[-2])
-    if not len(rows) or np.any(rows != rows[0]):
-        return False
-    return put(editor, node, op("Gather", tensor(node.inputs[0]), rows[0].astype(np.int64), axis=axis))
-
-
-def gather_elements(editor: Editor, node: Node) -> bool:
-    """GatherElements that takes the same places along an axis everywhere is a Gather."""
-    indices, shape = editor.constant(node.inputs[1]), editor.shape(node.inputs[0])
-    axis = int(node.attributes.get("axis", 0))
-    if indices is None or shape is None or indices.ndim != len(shape) or not indices.size:
-        return False
-    axis %= len(shape)
-    rows = np.moveaxis(indices, axis, -1).reshape(-1, indices.shape[axis])
-    others = [n for i, n in enumerate(indices.shape) if i != axis]
-    if others != [n for i, n in enumerate(shape) if i != axis] or np.any(rows != rows[0]):
-        return False
-    return put(editor, node, op("Gather", tensor(node.inputs[0]), rows[0].astype(np.int64), axis=axis))
+    elements = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
+    part = (fold(node, [elements, indices], editor.graph.opset) or [np.zeros(0)])[0]
+    for axis in range(len(shape)) if part.ndim == len(shape) and part.size else ():
+        first = np.moveaxis(part, axis, 0).reshape(part.shape[axis], -1)[:, 0]
+        places = np.unravel_index(first, shape)[axis]
+        if np.array_equal(part, np.take(elements, places, axis)):
+            return put(editor, node, op("Gather", tensor(node.inputs[0]), places, axis=axis))
+    return False
 
 
 def start_of_input(editor: Editor, node: Node) -> bool:
