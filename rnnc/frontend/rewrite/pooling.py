@@ -11,7 +11,7 @@ import numpy as np
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
 from rnnc.tracing import Node
-from rnnc.views import new_shape
+from rnnc.views import view
 
 VIEWS = ("Transpose", "Unsqueeze", "Squeeze")
 """What may lie between the softmax and the product."""
@@ -47,19 +47,12 @@ def _scores(editor: Editor, name: str) -> tuple[Term, int] | None:
     if node is None or node.op_type != "Softmax" or editor.only_reader(name) is None or not shape:
         return None
     term, axis = tensor(node.inputs[0]), int(node.attributes.get("axis", -1)) % len(shape)
-    marked = tuple(2 + i for i in range(len(shape)))
-    for view in reversed(views):
-        how = editor.constant(view.inputs[1]) if len(view.inputs) > 1 else None
-        if view.op_type == "Squeeze" and how is None:
+    places = np.broadcast_to(np.indices(shape, sparse=True)[axis], shape)
+    for moved in reversed(views):
+        turned = view(moved, [places], editor.constants)
+        if turned is None:
             return None
-        if view.op_type == "Transpose":
-            perm = view.attributes.get("perm", range(len(marked))[::-1])
-            marked = tuple(marked[p] for p in perm)
-        else:
-            gone = (
-                [int(a) % len(marked) for a in np.ravel(how)] if how is not None and view.op_type == "Squeeze" else []
-            )
-            ones = tuple(1 if i in gone else n for i, n in enumerate(marked))
-            marked = new_shape(view, ones, how)
-        term = op(view.op_type, term, *(tensor(n) for n in view.inputs[1:]), **view.attributes)
-    return (term, marked.index(2 + axis)) if 2 + axis in marked else None
+        places = turned[0]
+        term = op(moved.op_type, term, *(tensor(n) for n in moved.inputs[1:]), **moved.attributes)
+    along = [i for i in range(places.ndim) if np.any(np.diff(places, axis=i))]
+    return (term, along[0]) if along else None
