@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
 from rnnc.tracing import Graph, Node
 from rnnc.views import Elements, view
@@ -23,7 +24,6 @@ SHORTEST = 4
 """Steps that an unrolled loop must have to be told from a coincidence."""
 LONGEST_PERIOD = 4
 """Steps after which several cells that take turns are back at the first."""
-MOVES = ("Identity", "Transpose", "Squeeze", "Unsqueeze")
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,9 @@ def _groups(editor: Editor, fixed: frozenset[str]) -> Iterator[dict[str, Take]]:
 
 
 def _is_input(editor: Editor, name: str) -> bool:
-    """Whether a tensor is an input of the graph, its axes in another order."""
-    node = editor.producer(name)
-    while node is not None and node.op_type in MOVES:
-        name = node.inputs[0]
-        node = editor.producer(name)
-    return node is None and name not in editor.constants
+    """Whether a tensor is an input of the graph, or made of one by views."""
+    *_, source = sources(editor, name)
+    return editor.producer(source) is None and source not in editor.constants
 
 
 def _regroup(editor: Editor, takes: dict[str, Take], period: int) -> bool:
