@@ -8,33 +8,21 @@ copies read are copies too, whatever the step it comes from.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from rnnc.frontend.read.fold import RANDOM
-from rnnc.frontend.recurrence.takes import SHORTEST, find_takes
+from rnnc.frontend.recurrence.takes import SHORTEST, Take, find_takes
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, reached
 from rnnc.frontend.rewrite.expressions import digest
 from rnnc.tracing import Graph, Node
 
 BEFORE = -1
 """The step of what depends on no frame."""
-
-
-@dataclass(frozen=True)
-class SequenceStep:
-    """A tensor that is step ``time`` of a sequence; ``kept``: it still has the time axis, of length 1."""
-
-    sequence: str
-    axis: int
-    time: int
-    kept: bool
-
-
-SequenceSteps = dict[str, SequenceStep]
+Frames = dict[str, Take]
+"""Tensors that are single steps of sequences, with where they are taken."""
 
 
 def all_copies(editor: Editor, fixed: frozenset[str]) -> Iterator[Copies]:
@@ -46,17 +34,17 @@ def all_copies(editor: Editor, fixed: frozenset[str]) -> Iterator[Copies]:
                 yield copies
 
 
-def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[SequenceSteps]:
+def _frame_sets(editor: Editor, fixed: frozenset[str]) -> Iterator[Frames]:
     """Tensors that may be the steps of one loop, likeliest first: all of sequences of one length.
 
     The gates of a cell are taken out of one tensor too: sequences that depend on no frame themselves come first.
     What depends on ``fixed`` inputs alone is no sequence.
     """
-    frames = _find_frames(editor)
+    frames = {name: take for name, take in find_takes(editor).items() if take.width == 1}
     if fixed:
         timeless = {f.sequence for f in frames.values() if sources(editor, f.sequence) <= fixed}
         frames = {name: frame for name, frame in frames.items() if frame.sequence not in timeless}
-    lengths: dict[int, SequenceSteps] = {}
+    lengths: dict[int, Frames] = {}
     for name, frame in frames.items():
         length = (editor.shape(frame.sequence) or (0,))[frame.axis]
         lengths.setdefault(length, {})[name] = frame
@@ -74,18 +62,13 @@ def sources(editor: Editor, name: str) -> set[str]:
     return read.intersection(t.name for t in editor.graph.inputs)
 
 
-def _find_frames(editor: Editor) -> SequenceSteps:
-    takes = find_takes(editor).items()
-    return {name: SequenceStep(t.sequence, t.axis, t.start, t.kept) for name, t in takes if t.width == 1}
-
-
 class Copies:
     """The copies along one set of frames: step by step from the first frame, or from the last where ``backward``."""
 
-    def __init__(self, editor: Editor, frames: SequenceSteps, backward: bool) -> None:
+    def __init__(self, editor: Editor, frames: Frames, backward: bool) -> None:
         self.editor, self.frames, self.backward = editor, frames, backward
         self.length = next((editor.shape(f.sequence) or (0,))[f.axis] for f in frames.values())
-        self.step = {name: self.length - 1 - f.time if backward else f.time for name, f in frames.items()}
+        self.step = {name: self.length - 1 - f.start if backward else f.start for name, f in frames.items()}
         self.after: dict[str, str] = {}
         """The copy of a tensor in the step after its own."""
         self.before: dict[str, str] = {}

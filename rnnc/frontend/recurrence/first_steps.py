@@ -57,7 +57,11 @@ class _Search:
             shape = self.editor.shape(frame.sequence)
             if frame.sequence not in self.sequences and shape is not None:
                 self.sequences[frame.sequence] = rng.standard_normal(shape).astype(np.float32)
-        self.outside = {n: rng.standard_normal(a.shape).astype(np.float32) for n, a in body.outside().items()}
+        shapes = {
+            n: self.editor.shape(n) or () for node in body.nodes for n in node.inputs if n and n not in body.place
+        }
+        given = {n: shape for n, shape in shapes.items() if n not in self.editor.constants}
+        self.outside = {n: rng.standard_normal(shape).astype(np.float32) for n, shape in given.items()}
         self.first = [self._frames(t) for t in range(body.first + 1)]
 
     def start(self) -> Arrays | None:
@@ -91,7 +95,7 @@ class _Search:
         values: Arrays = {}
         for name, frame in self.body.copies.frames.items():
             if self.body.copies.at(name) == step and frame.sequence in self.sequences:
-                taken = np.take(self.sequences[frame.sequence], [frame.time], frame.axis)
+                taken = np.take(self.sequences[frame.sequence], [frame.start], frame.axis)
                 values[name] = taken if frame.kept else np.squeeze(taken, frame.axis)
         return values
 

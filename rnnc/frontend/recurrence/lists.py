@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.frontend.read.fold import complete_shapes
+from rnnc.frontend.recurrence.scans import along
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
-from rnnc.frontend.rewrite.patterns import op, put, tensor
+from rnnc.frontend.rewrite.patterns import put, tensor
 from rnnc.tracing import Graph, Node, Tensor
 
 
@@ -34,15 +35,8 @@ def joined(editor: Editor, node: Node) -> bool:
     shape, producer = editor.shape(x), editor.producer(x)
     if not shape or producer is None or producer.op_type not in ("Loop", "Scan"):
         return False
-    stack = bool(node.attributes.get("new_axis", 0))
-    axis = int(node.attributes["axis"]) % (len(shape) - (0 if stack else 1))
-    perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
-    turned = op("Transpose", tensor(x), perm=perm)
-    if stack:
-        return put(editor, node, turned)
-    moved = [shape[i] for i in perm]
-    merged = [*moved[:axis], moved[axis] * moved[axis + 1], *moved[axis + 2 :]]
-    return put(editor, node, op("Reshape", turned, merged))
+    new = bool(node.attributes.get("new_axis", 0))
+    return put(editor, node, along(tensor(x), shape, int(node.attributes["axis"]) % (len(shape) - (not new)), new=new))
 
 
 # --------------------------------------------------------------------------- lists that are read

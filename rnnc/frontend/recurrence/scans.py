@@ -92,6 +92,14 @@ def scan_over(
     return results[1]
 
 
+def along(stacked: Term, shape: Sequence[int], axis: int, *, new: bool) -> Term:
+    """What is stacked up in front, of that shape, joined along an axis of its parts, or along a ``new`` one."""
+    perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
+    turned, moved = op("Transpose", stacked, perm=perm), [shape[i] for i in perm]
+    merged = [*moved[:axis], moved[axis] * moved[axis + 1], *moved[axis + 2 :]] if not new else []
+    return turned if new else op("Reshape", turned, merged)
+
+
 def _drop_counters(editor: Editor, node: Node, body: Graph, count: int) -> tuple[Node, Graph]:
     """Leave out states that nothing but their own next value is computed from, and that nobody reads at the end."""
     keep = []

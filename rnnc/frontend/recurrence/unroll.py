@@ -13,14 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import SequenceStep, all_copies, without_twins
+from rnnc.frontend.recurrence.copies import Frames, all_copies, without_twins
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
-from rnnc.frontend.recurrence.scans import complete
+from rnnc.frontend.recurrence.scans import along, complete
 from rnnc.frontend.recurrence.takes import LONGEST_PERIOD, regular
 from rnnc.frontend.recurrence.unrolled import Body, bodies
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.patterns import op, put, tensor
+from rnnc.frontend.rewrite.patterns import put, tensor
 from rnnc.tracing import Graph, Node, Tensor
 
 
@@ -126,7 +126,7 @@ class _Rolling:
             inputs = tuple(name if n == frame else n for n in reader.inputs)
             self.editor.replace([reader], [replace(reader, inputs=inputs)])
 
-    def _inner(self, results: list[str], scans: dict[str, SequenceStep]) -> Graph:
+    def _inner(self, results: list[str], scans: Frames) -> Graph:
         """The body of the Scan: states and frames in, states and results out."""
         body, editor = self.body, self.editor
         inputs, nodes, renamed = list[Tensor](), list[Node](), dict[str, str]()
@@ -158,13 +158,6 @@ class _Rolling:
 
     def _unjoin(self, join: Node, stacked: str) -> None:
         """Let what the Scan stacks up on a new axis in front take the place of a Concat."""
-        editor = self.editor
-        shape, part = editor.shape(join.outputs[0]) or (), editor.shapes[stacked][1:]
-        axis = int(join.attributes["axis"]) % len(shape)
-        if part[axis] == 1:
-            rest = [i for i in range(len(shape)) if i != axis]
-            perm = [0 if i == axis else 1 + rest.index(i) for i in range(len(shape))]
-            put(editor, join, op("Transpose", op("Squeeze", tensor(stacked), [axis + 1]), perm=perm))
-        else:
-            perm = [*range(1, axis + 1), 0, *range(axis + 1, len(shape) + 1)]
-            put(editor, join, op("Reshape", op("Transpose", tensor(stacked), perm=perm), list(shape)))
+        shape = self.editor.shapes[stacked]
+        axis = int(join.attributes["axis"]) % (len(shape) - 1)
+        put(self.editor, join, along(tensor(stacked), shape, axis, new=False))

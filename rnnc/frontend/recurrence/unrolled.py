@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rnnc.frontend.recurrence.copies import Copies
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.rewrite.editor import topological
@@ -236,11 +233,3 @@ class Body:
     def joined(self, use: Use, step: int) -> str:
         """What a Concat joins of a step."""
         return use.join.inputs[-1 - step if use.turned != self.copies.backward else step]
-
-    def outside(self) -> dict[str, NDArray[np.float32]]:
-        """Zeros in the shapes of the computed tensors that the loop reads from outside."""
-        editor = self.copies.editor
-        names = {
-            n for node in self.nodes for n in node.inputs if n and n not in self.place and n not in editor.constants
-        }
-        return {n: np.zeros(editor.shape(n) or (), np.float32) for n in names}
