@@ -16,7 +16,8 @@ from rnnc.activations import parameters_used
 from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.moves import backwards
-from rnnc.frontend.rewrite.patterns import Build, op, tensor
+from rnnc.frontend.rewrite.patterns import Build, op, rule, tensor
+from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node
 
 BY_DIRECTION = {1, 2, 3, 7}
@@ -29,12 +30,7 @@ ACTIVATIONS, ALPHA, BETA = LISTS = ("activations", "activation_alpha", "activati
 
 def forward_only(graph: Graph) -> Graph:
     """The graph with every LSTM, GRU and RNN in direction forward."""
-    editor = Editor(graph)
-    for node in graph.nodes:
-        if node.op_type in RECURRENT and node.attributes.get("direction", "forward") != "forward":
-            editor.note("backward layer = forward layer of the reversed sequence", node)
-            _split(editor, node)
-    return editor.finish()
+    return apply(graph, (rule("backward layer = forward layer of the reversed sequence", _split, *RECURRENT),))
 
 
 def forward_nodes(graph: Graph, node: Node) -> tuple[list[Node], dict[str, NDArray[Any]]]:
@@ -44,8 +40,10 @@ def forward_nodes(graph: Graph, node: Node) -> tuple[list[Node], dict[str, NDArr
     return editor.added, {name: c for name, c in editor.constants.items() if name not in graph.constants}
 
 
-def _split(editor: Editor, node: Node) -> None:
-    """Replace a node that runs backwards, or both ways."""
+def _split(editor: Editor, node: Node) -> bool:
+    """A node that runs backwards, or both ways, as forward ones."""
+    if node.attributes.get("direction", "forward") == "forward":
+        return False
     build, layout = Build(editor, node), int(node.attributes.get("layout", 0))
     axes = (2 if layout else 1, layout, layout)
     """The axis of Y, Y_h and Y_c that is the direction."""
@@ -65,6 +63,7 @@ def _split(editor: Editor, node: Node) -> None:
         if name:
             build.nodes.append(Node(node.name, "Concat", "", joined, (name,), {"axis": axis}))
     editor.replace([node], build.nodes)
+    return True
 
 
 def _input(build: Build, i: int, k: int) -> str:
@@ -98,25 +97,22 @@ def _output(editor: Editor, name: str, k: int, axis: int) -> str:
 
 def without_lengths(graph: Graph) -> Graph:
     """The graph with every constant sequence_lens that is one number taken out."""
-    editor = Editor(graph)
-    for node in graph.nodes:
-        if node.op_type in RECURRENT and len(node.inputs) > LENGTHS:
-            _shorten(editor, node)
-    return editor.finish()
+    return apply(graph, (rule("constant length of a sequence", _shorten, *RECURRENT),))
 
 
-def _shorten(editor: Editor, node: Node) -> None:
+def _shorten(editor: Editor, node: Node) -> bool:
     """Cut X, and fill up Y, where a constant length is not that of the sequence."""
+    if len(node.inputs) <= LENGTHS:
+        return False
     number, shape = scalar_of(editor.constant(node.inputs[LENGTHS])), editor.shape(node.inputs[0])
     time = 1 if node.attributes.get("layout", 0) else 0
     if number is None or shape is None or not 0 < number <= shape[time]:
-        return
+        return False
     length = int(number)
-    editor.note("constant length of a sequence", node)
     inputs = [*node.inputs[:LENGTHS], "", *node.inputs[LENGTHS + 1 :]]
     if length == shape[time]:
         editor.replace([node], [replace(node, inputs=tuple(inputs))])
-        return
+        return True
     build = Build(editor, node)
     cut = [length - shape[time] if k == len(shape) + time else 0 for k in range(2 * len(shape))]
     inputs[0] = build.tensor(op("Pad", tensor(node.inputs[0]), cut))
@@ -127,3 +123,4 @@ def _shorten(editor: Editor, node: Node) -> None:
         pads[4 + time] = shape[time] - length
         nodes.append(Node(node.name, "Pad", "", (y, editor.add_constant(pads, "pads")), node.outputs[:1]))
     editor.replace([node], nodes)
+    return True
