@@ -21,6 +21,8 @@ from rnnc.views import slices
 TINY = 1e-6
 """What keeps a divisor or a logarithm from zero is at most this, and is left out: a recurrence divides by nothing."""
 Numbers = NDArray[np.float64]
+BACKWARDS, BEHIND_FIRST = slice(None, None, -1), slice(1, None)
+"""Steps that a Slice leaves: all of them from the last on, all but the first."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,13 @@ class Products:
         self.editor, self.shape, self.axis, self.total = editor, tuple(shape), axis, total
         self.start: Numbers | None = None
 
-    def kept(self, node: Node) -> slice | None:
+    def sliced(self, name: str, steps: slice) -> str | None:
+        """The tensor of which a Slice leaves just these steps to give this one."""
+        node = self.editor.producer(name)
+        fits = node is not None and node.op_type == "Slice" and self._kept(node) == steps
+        return node.inputs[0] if node is not None and fits else None
+
+    def _kept(self, node: Node) -> slice | None:
         """The steps that a Slice leaves, None where it cuts other axes too."""
         shape = self.editor.shape(node.inputs[0])
         how = [self.editor.constant(name) for name in node.inputs[1:]]
@@ -88,7 +96,7 @@ class Products:
             return None
         start, stop, step = cut[self.axis].start, cut[self.axis].stop, cut[self.axis].step
         if step == -1 and start == shape[self.axis] - 1 and stop < 0:
-            return slice(None, None, -1)
+            return BACKWARDS
         return slice(start, None) if step == 1 and stop == shape[self.axis] else None
 
     # ----------------------------------------------------------------- products
@@ -106,8 +114,8 @@ class Products:
             return TimeProduct().times(self.product(node.inputs[0], turned), -1)
         if kind == "Exp":
             return self.exponential(node.inputs[0], turned)
-        if kind == "Slice" and self.kept(node) == slice(None, None, -1):
-            return self.product(node.inputs[0], not turned)
+        if (before := self.sliced(name, BACKWARDS)) is not None:
+            return self.product(before, not turned)
         if kind == "Add" and (alone := self._without_constant(node)):
             return self.product(alone, turned)
         return TimeProduct(Counter([SequenceFactor(name, turned)]))
@@ -136,8 +144,8 @@ class Products:
             return TimeProduct().times(self.exponential(node.inputs[0], turned), -1)
         if node is not None and kind == "Log":
             return self.product(node.inputs[0], turned)
-        if node is not None and kind == "Slice" and self.kept(node) == slice(None, None, -1):
-            return self.exponential(node.inputs[0], not turned)
+        if (before := self.sliced(name, BACKWARDS)) is not None:
+            return self.exponential(before, not turned)
         return TimeProduct(exponents=Counter([SequenceFactor(name, turned)]))
 
     # ----------------------------------------------------------------- over time
@@ -175,28 +183,20 @@ class Products:
 
         ``padded``: a zero may stand before the first step.
         """
-        name, axes = self._squeezed(leaf.name)
+        name, axes = unsqueezed(self.editor, leaf.name, len(self.shape))
         inner = self.behind_zero(name) if padded and not leaf.turned else None
         node = self.editor.producer(inner or name)
         if node is None or not self._sums(node, axes) or (axes and leaf.turned):
             return None
         late = bool(node.attributes.get("exclusive", 0))
         back = bool(node.attributes.get("reverse", 0)) != leaf.turned
-        grown = self._turned(node.inputs[0]) if leaf.turned else node.inputs[0]
+        grown = self.sliced(node.inputs[0], BACKWARDS) if leaf.turned else node.inputs[0]
         ahead = None if grown is None else self._next(grown)
         if grown is None or (back != late) != (ahead is not None):
             return None
         if padded and not inner:
             ahead = self.behind_zero(ahead or grown) or ahead
         return SequenceFactor(ahead or grown, axes=axes), -1 if back else 1
-
-    def _squeezed(self, name: str) -> tuple[str, tuple[int, ...]]:
-        """A tensor before an Unsqueeze, and the axes that this gives it."""
-        node, shape = self.editor.producer(name), self.editor.shape(name)
-        axes = self.editor.constant(node.inputs[1]) if node is not None and node.op_type == "Unsqueeze" else None
-        if node is None or shape is None or axes is None or len(shape) != len(self.shape):
-            return name, ()
-        return node.inputs[0], tuple(sorted(int(a) % len(shape) for a in axes))
 
     def _sums(self, node: Node, axes: tuple[int, ...]) -> bool:
         """Whether a node sums over time, where its result is given ``axes``."""
@@ -207,21 +207,13 @@ class Products:
         places = [i for i in range(len(self.shape)) if i not in axes]
         return places[int(along.ravel()[0]) % rank] == self.axis
 
-    def _turned(self, name: str) -> str | None:
-        """The tensor that is turned around in time to give this one."""
-        node = self.editor.producer(name)
-        turns = node is not None and node.op_type == "Slice" and self.kept(node) == slice(None, None, -1)
-        return node.inputs[0] if node is not None and turns else None
-
     def behind_zero(self, name: str) -> str | None:
         """The tensor before which a Pad puts one step of zeros."""
         return self._padded(name, before=1, after=0)
 
     def _next(self, name: str) -> str | None:
         """The tensor whose next step is this one's: without its first, and a step of zeros at the end."""
-        node = self.editor.producer(self._padded(name, before=0, after=1) or "")
-        ahead = node is not None and node.op_type == "Slice" and self.kept(node) == slice(1, None)
-        return node.inputs[0] if node is not None and ahead else None
+        return self.sliced(self._padded(name, before=0, after=1) or "", BEHIND_FIRST)
 
     def _padded(self, name: str, before: int, after: int) -> str | None:
         """What a Pad of zeros over time pads by so many steps."""
@@ -278,6 +270,15 @@ class Products:
         if kind == "Where":
             return op("Where", first, *(self._exponential_term(part, sign) for part in node.inputs[1:]))
         return op("Sigmoid", -first) if sign < 0 else op("Exp", x)
+
+
+def unsqueezed(editor: Editor, name: str, rank: int) -> tuple[str, tuple[int, ...]]:
+    """A tensor of some rank before an Unsqueeze, and the axes that this gives it; itself and none where there is none."""
+    node, shape = editor.producer(name), editor.shape(name)
+    axes = editor.constant(node.inputs[1]) if node is not None and node.op_type == "Unsqueeze" else None
+    if node is None or shape is None or axes is None or len(shape) != rank:
+        return name, ()
+    return node.inputs[0], tuple(sorted(int(a) % rank for a in axes))
 
 
 def leaves(product: TimeProduct) -> list[SequenceFactor]:

@@ -15,7 +15,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.recurrence.products import ProductParts, Products, TimeProduct, balanced, leaves
+from rnnc.frontend.recurrence.products import ProductParts, Products, TimeProduct, balanced, leaves, unsqueezed
 from rnnc.frontend.recurrence.scans import scan_over
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.patterns import Build, Term, op, tensor
@@ -97,19 +97,12 @@ class _Weights:
         if node.op_type in ("Add", "Sub"):
             other = sign if node.op_type == "Add" else -sign
             return self._exponent(node.inputs[0], sign) and self._exponent(node.inputs[1], other)
+        source, axes = unsqueezed(self.editor, name, len(self.shape))
         for axis, terms in ((-1, self.rows), (-2, self.columns)):
-            if source := self._repeated(node, axis):
+            if axes == (len(self.shape) + axis,):
                 terms[source] += sign
                 return True
         return False
-
-    def _repeated(self, node: Node, axis: int) -> str:
-        """What an Unsqueeze gives one of the last two axes, with length 1; "" if it is none."""
-        shape = self.editor.shape(node.outputs[0]) or ()
-        if node.op_type != "Unsqueeze" or len(shape) != len(self.shape):
-            return ""
-        axes = self.editor.constant(node.inputs[1])
-        return node.inputs[0] if axes is not None and [int(a) % len(shape) for a in axes] == [len(shape) + axis] else ""
 
     def _constant(self, array: NDArray[np.float64]) -> bool:
         """A number, or ones and powers of a factor below the diagonal and zeros above it."""

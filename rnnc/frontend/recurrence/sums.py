@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.frontend.recurrence.products import (
+    BEHIND_FIRST,
     Numbers,
     ProductParts,
     Products,
@@ -100,9 +101,7 @@ class _Sum(Products):
     def _after_first(self, result: Node) -> Node | None:
         """The Slice that leaves out the first step of a result, which is what the recurrence starts from."""
         reader = self.editor.only_reader(result.outputs[0])
-        return (
-            reader if reader is not None and reader.op_type == "Slice" and self.kept(reader) == slice(1, None) else None
-        )
+        return reader if reader is not None and self.sliced(reader.outputs[0], BEHIND_FIRST) else None
 
     def _decay(self, scaled: ProductParts, summed: ProductParts, *, padded: bool) -> TimeProduct | None:
         """a, the factor from step to step; None where there is none, or where it lies in the future."""
