@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rnnc.frontend.read.fold import RECURRENT
 from rnnc.frontend.read.naming import related
-from rnnc.frontend.rewrite.editor import Editor, all_inputs
+from rnnc.frontend.rewrite.editor import Editor, from_outside
 from rnnc.frontend.rewrite.elements import Origins, sources
 from rnnc.tracing import Graph, Node, Tensor
 from rnnc.views import VIEWS, Elements
@@ -32,9 +34,9 @@ class Flow:
             self.origins.fresh(tensor.name, tensor.shape)
         for node in graph.nodes:
             if node.op_type in RECURRENT:
-                self._recurrent(node)
+                self._every_step(node, self._layer(node, INITIAL))
             elif node.op_type == "Scan":
-                self._scan(node)
+                self._layer(node, {k: k for k in range(len(node.inputs) - int(node.attributes["num_scan_inputs"]))})
             elif node.op_type not in VIEWS or self._is_own(next(filter(None, node.outputs))):
                 self._reads(node.inputs)
 
@@ -79,56 +81,37 @@ class Flow:
         arrays = [self._elements(name) for name in names if name not in self.graph.constants]
         self.read.update(tensor for array in arrays if array is not None for tensor in self._inputs(array))
 
-    def _recurrent(self, node: Node) -> None:
-        finals = {k: self.origins.fresh(f"{node.outputs} {k}", self._final_shape(node, k)) for k in (1, 2)}
-        for i, name in enumerate(node.inputs):
-            if i in INITIAL:
-                self._start(name, finals[INITIAL[i]])
-            else:
-                self._reads([name])
-        for k, elements in finals.items():
-            if len(node.outputs) > k and node.outputs[k]:
-                self.origins.known[node.outputs[k]] = elements
-        sequence = self.graph.shapes.get(node.outputs[0]) if node.outputs[0] else None
-        if sequence is not None and len(sequence) == 4 and node.attributes.get("direction", "forward") == "forward":
-            steps = np.full(sequence, UNKNOWN)
+    def _layer(self, node: Node, states: Mapping[int, int]) -> dict[int, Elements]:
+        """Note what a node reads, and what it starts from: ``states`` are these inputs, each with the output that is its end.
+
+        Returns the elements of these outputs.
+        """
+        finals: dict[int, Elements] = {}
+        body = node.attributes.get("body")
+        self._reads([n for i, n in enumerate(node.inputs) if i not in states] + (from_outside(body) if body else []))
+        for i, k in states.items():
+            elements = self._elements(node.inputs[i]) if i < len(node.inputs) else None
+            if elements is not None:
+                finals[k] = self.origins.fresh(f"{node.outputs} {k}", elements.shape)
+                self._start(elements, finals[k])
+                if k < len(node.outputs) and node.outputs[k]:
+                    self.origins.known[node.outputs[k]] = finals[k]
+        return finals
+
+    def _every_step(self, node: Node, finals: Mapping[int, Elements]) -> None:
+        """The last of a forward layer's steps is its final state."""
+        shape = self.graph.shapes.get(node.outputs[0], ()) if node.outputs[0] else ()
+        if len(shape) == 4 and 1 in finals and node.attributes.get("direction", "forward") == "forward":
+            steps = np.full(shape, UNKNOWN)
             last = steps[:, -1] if node.attributes.get("layout", 0) else steps[-1]
             if last.shape == finals[1].shape:  # else its weights do not fit, which is told when it is traced
                 last[...] = finals[1]
                 self.origins.known[node.outputs[0]] = steps
                 self.every_step.add(node.outputs[0])
 
-    def _scan(self, node: Node) -> None:
-        """A Scan starts its states from its first inputs and gives their final values first."""
-        states = len(node.inputs) - int(node.attributes["num_scan_inputs"])
-        for i, name in enumerate(all_inputs(node)):
-            elements = self._elements(name)
-            if i >= states:
-                self._reads([name])
-            elif elements is not None:
-                final = self.origins.fresh(f"{node.outputs} {i}", elements.shape)
-                self._start(name, final)
-                if node.outputs[i]:
-                    self.origins.known[node.outputs[i]] = final
-
-    def _start(self, name: str, final: Elements) -> None:
-        elements = self._elements(name)
-        for tensor, alone in self._inputs(elements).items() if elements is not None else ():
-            if alone and elements is not None and elements.size == final.size:
+    def _start(self, elements: Elements, final: Elements) -> None:
+        for tensor, alone in self._inputs(elements).items():
+            if alone:
                 self.slots.setdefault(tensor, []).append((elements, final))
             else:
                 self.read.add(tensor)
-
-    def _final_shape(self, node: Node, output: int) -> tuple[int, ...]:
-        """Of Y_h (1) or Y_c (2): with a projection, h is narrower than c."""
-        directions, layout = (
-            2 if node.attributes.get("direction") == "bidirectional" else 1,
-            node.attributes.get("layout", 0),
-        )
-        sequence = self.graph.shapes.get(node.inputs[0], ())
-        batch = sequence[0 if layout else 1] if len(sequence) == 3 else 1
-        recurrence = self.graph.constants.get(node.inputs[2])
-        if recurrence is None:
-            return (0,)
-        size = int(recurrence.shape[-1]) if output == 1 else int(recurrence.shape[-2]) // 4
-        return (batch, directions, size) if layout else (directions, batch, size)

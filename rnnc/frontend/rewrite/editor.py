@@ -127,19 +127,19 @@ class Editor:
 def all_inputs(node: Node) -> list[str]:
     """The inputs of a node and what its subgraphs take from outside."""
     names = [n for n in node.inputs if n]
-    for value in node.attributes.values():
-        if isinstance(value, Graph):
-            inner = {t.name for t in value.inputs} | set(value.constants) | {n for m in value.nodes for n in m.outputs}
-            outside = [n for m in value.nodes for n in all_inputs(m)] + [o.name for o in value.outputs]
-            names += [n for n in outside if n not in inner]
-    return names
+    return names + [name for body in node.attributes.values() if isinstance(body, Graph) for name in from_outside(body)]
+
+
+def from_outside(body: Graph) -> list[str]:
+    """What the nodes and outputs of a body take from outside of it."""
+    inner = {t.name for t in body.inputs} | set(body.constants) | {n for m in body.nodes for n in m.outputs}
+    used = [n for m in body.nodes for n in all_inputs(m)] + [o.name for o in body.outputs]
+    return [n for n in used if n not in inner]
 
 
 def enclose(editor: Editor, body: Graph) -> Graph:
     """A body with the constants that it takes from outside as its own."""
-    inner = {t.name for t in body.inputs} | {n for m in body.nodes for n in m.outputs} | set(body.constants)
-    used = {n for m in body.nodes for n in all_inputs(m)} | {o.name for o in body.outputs}
-    taken = {name: editor.constants[name] for name in used - inner if name in editor.constants}
+    taken = {name: editor.constants[name] for name in from_outside(body) if name in editor.constants}
     shapes = {**body.shapes, **{name: array.shape for name, array in taken.items()}}
     return replace(body, constants={**body.constants, **taken}, shapes=shapes)
 
