@@ -56,15 +56,19 @@ def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[
     return [np.asarray(r) for r in results]
 
 
+def computed(node: Node, known: Mapping[str, NDArray[Any]], opset: int) -> Arrays:
+    """What a node computes of known tensors, by name; nothing where one that it reads is not known, or it cannot be run."""
+    if any(name and name not in known for name in node.inputs):
+        return {}
+    results = fold(node, [known[name] if name else None for name in node.inputs], opset)
+    return {n: r for n, r in zip(node.outputs, results or [], strict=False) if n}
+
+
 def evaluate(nodes: Iterable[Node], known: Mapping[str, NDArray[Any]], opset: int) -> Arrays:
     """What nodes compute, in their order, from known tensors; tensors that cannot be computed are left out."""
     values: Arrays = dict(known)
     for node in nodes:
-        inputs = [values.get(name) if name else None for name in node.inputs]
-        if any(name and x is None for name, x in zip(node.inputs, inputs, strict=True)):
-            continue
-        results = fold(node, inputs, opset)
-        values.update((n, r) for n, r in zip(node.outputs, results or [], strict=False) if n)
+        values |= computed(node, values, opset)
     return values
 
 
@@ -72,15 +76,11 @@ def fold_constants(graph: Graph, *, measured: bool = False) -> Graph:
     """The graph with what is computed from constants alone as constants; from shapes too where these are ``measured``."""
     constants, nodes = dict(graph.constants), list[Node]()
     for node in graph.nodes:
-        arrays = [constants.get(name) if name else None for name in node.inputs]
-        if measured and node.op_type == "Shape" and node.inputs[0] in graph.shapes:
-            arrays = [np.zeros(graph.shapes[node.inputs[0]])]
-        known = all(not name or x is not None for name, x in zip(node.inputs, arrays, strict=True))
-        results = fold(node, arrays, graph.opset) if known else None
-        if results is None:
-            nodes.append(node)
-        else:
-            constants.update((n, r) for n, r in zip(node.outputs, results, strict=False) if n)
+        shaped = measured and node.op_type == "Shape" and node.inputs[0] in graph.shapes
+        known = {node.inputs[0]: np.zeros(graph.shapes[node.inputs[0]])} if shaped else constants
+        results = computed(node, known, graph.opset)
+        constants |= results
+        nodes += [] if results else [node]
     shapes = {**graph.shapes, **{name: array.shape for name, array in constants.items()}}
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
 
@@ -92,15 +92,9 @@ def complete_shapes(graph: Graph) -> Graph:
     for node in graph.nodes:
         if all(name in shapes for name in node.outputs if name):
             continue
-        arrays: list[NDArray[Any] | None] = []
-        for name in node.inputs:
-            constant = graph.constants.get(name)
-            known = constant is None and name in shapes
-            arrays.append(np.zeros(shapes[name], dtypes.get(name, "float32")) if known else constant)
-        if any(name and x is None for name, x in zip(node.inputs, arrays, strict=True)):
-            continue
-        results = fold(node, arrays, graph.opset) or []
-        shapes.update((n, r.shape) for n, r in zip(node.outputs, results, strict=False) if n)
+        given = {n: np.zeros(shapes[n], dtypes.get(n, "float32")) for n in node.inputs if n in shapes}
+        constants = {n: graph.constants[n] for n in node.inputs if n in graph.constants}
+        shapes.update((n, r.shape) for n, r in computed(node, given | constants, graph.opset).items())
     outputs = tuple(replace(t, shape=shapes.get(t.name, t.shape)) for t in graph.outputs)
     return replace(graph, shapes=shapes, outputs=outputs)
 
