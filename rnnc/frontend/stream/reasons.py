@@ -85,13 +85,8 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
 
 def rows_of_table(graph: Graph, name: str) -> int:
     """How many rows the table has that a graph input of integers looks up; 0 where it is not found."""
-    names = {name}
-    for node in graph.nodes:
-        if node.op_type == "Embedding" and node.inputs[1] in names:
-            return len(graph.constants[node.inputs[0]])
-        if names & set(node.inputs):
-            names.update(node.outputs)
-    return 0
+    rows, names = (n for n in graph.nodes if n.op_type == "Embedding"), reached(graph.nodes, [name])
+    return next((len(graph.constants[n.inputs[0]]) for n in rows if n.inputs[1] in names), 0)
 
 
 def without_input(traced: Traced, where: str) -> Refused:
