@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.rewrite.expressions import (
     Act,
@@ -183,7 +183,7 @@ class Vectors:
             return "Clip", (0.0, np.inf)
         if op not in ("Clip", "Min", "Max"):
             return None
-        numbers = [self._number(name) for name in node.inputs[1:]]
+        numbers = [scalar_of(self.editor.constant(name)) for name in node.inputs[1:]]
         if op == "Clip":
             low, high = [*numbers, None, None][:2]
             given = [name for name in node.inputs[1:] if name]
@@ -193,10 +193,6 @@ class Vectors:
         if len(numbers) != 1 or numbers[0] is None:
             return None
         return "Clip", (numbers[0], np.inf) if op == "Max" else (-np.inf, numbers[0])
-
-    def _number(self, name: str) -> float | None:
-        constant = self.editor.constant(name)
-        return float(constant.ravel()[0]) if constant is not None and constant.size == 1 else None
 
 
 def _act(name: str, parameters: tuple[float, ...], x: Expression) -> Act:
