@@ -7,6 +7,7 @@ of them that leaves no sample out is what the network was made for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from rnnc.frontend.read.inference import dims
@@ -63,7 +64,7 @@ def _bare(model: ModelProto) -> ModelProto:
 
     bare = copied(model)
     graph = bare.graph
-    large = [i for i in graph.initializer if _elements(list(i.dims)) > SMALL]
+    large = [i for i in graph.initializer if prod(i.dims) > SMALL]
     graph.input.extend(helper.make_tensor_value_info(i.name, i.data_type, list(i.dims)) for i in large)
     for tensor in large:
         graph.initializer.remove(tensor)
@@ -71,13 +72,6 @@ def _bare(model: ModelProto) -> ModelProto:
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
     return bare
-
-
-def _elements(shape: list[int]) -> int:
-    product = 1
-    for n in shape:
-        product *= n
-    return product
 
 
 def _shapes(model: ModelProto) -> Mapping[str, list[int]] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel
 from rnnc.frontend.read.inference import infer_shapes
-from rnnc.frontend.read.limits import first_line, node_label
+from rnnc.frontend.read.limits import first_line, node_label, opset_of
 from rnnc.tracing import Graph, Node, Tensor
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def convert(
         inferred = infer_shapes(model, file)
     except shape_inference.InferenceError as error:
         raise UnreadableModel(f"its types do not fit together: {first_line(error)}", where=file) from error
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    opset = opset_of(model)
     graph = _Converter(opset, file).graph(inferred.graph)
     return replace(graph, name=name, time=time, file=file, wanted=wanted, notes=notes)
 

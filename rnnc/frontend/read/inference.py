@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.read.fold import fold
-from rnnc.frontend.read.limits import MAX_ELEMENTS, first_line, node_label, subgraphs
+from rnnc.frontend.read.limits import MAX_ELEMENTS, first_line, node_label, opset_of, subgraphs
 from rnnc.tracing import Node
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _lengths(inferred: ModelProto) -> Arrays:
     """The small tensors that ranges and loops may take their lengths from."""
     from onnx import helper, numpy_helper
 
-    opset = max((o.version for o in inferred.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    opset = opset_of(inferred)
     shapes = {v.name: dims(v) for v in _values(inferred)}
     known: Arrays = {}
     for graph in subgraphs(inferred.graph, ""):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def _check_arity(graphs: Iterable[GraphProto], model: ModelProto, where: str) ->
     """Raise UnreadableModel where a node of the standard has fewer inputs or outputs than its operator: nobody asks again."""
     from onnx import defs
 
-    opset = max((o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS), default=1)
+    opset = opset_of(model)
     for node in (n for graph in graphs for n in graph.node if n.domain in STANDARD_DOMAINS):
         try:
             schema = defs.get_schema(node.op_type, opset, "")
@@ -76,6 +77,11 @@ def _check_arity(graphs: Iterable[GraphProto], model: ModelProto, where: str) ->
             if len(given) < least:
                 message = f"the model is not valid ONNX: it has {len(given)} {what}, its operator {least} or more"
                 raise UnreadableModel(message, where=f"{where}: {node_label(node)}")
+
+
+def opset_of(model: ModelProto) -> int:
+    """The version of the standard operators that a model is written in."""
+    return max((o.version for o in model.opset_import if o.domain in STANDARD_DOMAINS), default=1)
 
 
 def subgraphs(graph: GraphProto, where: str, depth: int = 0) -> Iterator[GraphProto]:
@@ -232,9 +238,7 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
         raise UnreadableModel("its data is in another file", where=where, hint=hint)
     if len(tensor.dims) > MAX_RANK or any(d < 0 for d in tensor.dims):
         raise UnreadableModel(f"absurd dimensions {list(tensor.dims)[:MAX_RANK]}", where=where)
-    elements = 1
-    for d in tensor.dims:
-        elements *= d
+    elements = prod(tensor.dims)
     if elements > MAX_ELEMENTS:
         raise UnreadableModel(f"{elements} elements are more than {MAX_ELEMENTS}", where=where)
     if tensor.data_type == TensorProto.STRING:
