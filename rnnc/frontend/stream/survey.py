@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rnnc.errors import ModelError, RnncError
 from rnnc.frontend.read.limits import inner_graphs
 from rnnc.frontend.read.load import read_model
+from rnnc.frontend.rewrite.editor import cone, reached
 from rnnc.frontend.rewrite.rules import JUMPING, RULES, canonical
 from rnnc.frontend.stream.reasons import advice
 from rnnc.frontend.stream.streaming import prepared
@@ -110,14 +111,10 @@ def _rewritings(graph: Graph) -> Iterator[Rewriting]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _Part(Node):
     """A node of the file: its own name, and all that is read and named in it and inside of it."""
 
-    name: str
-    op_type: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    labels: frozenset[str]
+    labels: frozenset[str] = frozenset()
 
     @staticmethod
     def of(node: NodeProto) -> _Part:
@@ -127,7 +124,8 @@ class _Part:
         read = (*node.input, *(i for n in inner for i in n.input if i not in made))
         labels = {o for n in (node, *inner) for o in n.output} | {n.name for n in (node, *inner)}
         outputs = tuple(o for o in node.output if o)
-        return _Part(node.name or next(iter(outputs), ""), node.op_type, read, outputs, frozenset(labels - {""}))
+        name = node.name or next(iter(outputs), "")
+        return _Part(name, node.op_type, "", read, outputs, labels=frozenset(labels - {""}))
 
 
 @dataclass
@@ -170,17 +168,17 @@ class _Survey:
 
     def of_refused(self, error: ModelError) -> Iterator[Finding]:
         """The node that is in the way with the reason; those before it, and those that need it."""
-        static, live, readers = self._static(), self._live(), self._readers()
+        static, live = self._static(), self._live()
         named = NAMED.search(error.where)
         culprit = self._culprit(named.group(1)) if named else None
-        blocked = self._after(culprit, readers) if culprit else {p.name for p in self.parts}
+        blocked = reached(self.parts, culprit.outputs if culprit else {n for p in self.parts for n in p.outputs})
         for part in self.parts:
             status, why = self._folded(part, static, live)
             if part is culprit:
                 status, why = "refused", error.what
             elif not status and part.op_type not in known_operators():
                 status, why = "refused", advice(part.op_type)[0]
-            elif not status and part.name in blocked:
+            elif not status and not blocked.isdisjoint(part.outputs):
                 status, why = "not reached", "needs what is refused" if culprit else "the file is refused as a whole"
             elif not status:
                 status, why = "compiled", ""
@@ -227,10 +225,7 @@ class _Survey:
         wanted = set(results or self.outputs)
         if self.final is not None and not results:
             wanted = {*self.final.wanted, *(o.name for o in self.final.outputs)}
-        for part in reversed(self.parts):
-            if wanted.intersection(part.outputs):
-                wanted.update(part.inputs)
-        return wanted
+        return wanted.union(*(part.inputs for part in cone(self.parts, wanted)))
 
     @cached_property
     def kept(self) -> set[str]:
@@ -280,15 +275,6 @@ class _Survey:
             ends = {o for n in self.final.nodes if name in _labels(n) for o in n.outputs}
             found = next((p for p in self.parts if ends.intersection(p.outputs)), None)
         return found
-
-    def _after(self, culprit: _Part, readers: Mapping[str, list[_Part]]) -> set[str]:
-        """The nodes that need a node's results."""
-        queue, seen = [culprit], {culprit.name}
-        while queue:
-            fresh = [r for o in queue.pop(0).outputs for r in readers.get(o, ()) if r.name not in seen]
-            seen.update(r.name for r in fresh)
-            queue += fresh
-        return seen
 
 
 def _twin(part: _Part, static: set[str]) -> tuple[str, ...]:
