@@ -210,19 +210,18 @@ class _Attempts:
         trace = Trace(graph, states, axes, repeats=repeats)
         fixed = trace.steps if self.options.hop and trace.steps > 1 and not graph.time else 0
         one_step = bool(axes) and all(self.options.time_axis.get(name, 0) is None for name in axes)
-        asked = Parts(window=self.options.window or fixed, hop=self.options.hop, one_step=one_step)
-        asked.windowed = asked.window == trace.steps
-        try:
+        window = self.options.window or fixed
+        for windowed in dict.fromkeys((window == trace.steps, True)):
+            parts = Parts(window=window, hop=self.options.hop, windowed=windowed, one_step=one_step)
+            trace = Trace(graph, states, axes, parts, repeats)
             try:
-                trace = Trace(graph, states, axes, asked, repeats)
                 return trace.run()
             except NeedsWindow:
-                again = Parts(window=asked.window, hop=asked.hop, windowed=True, one_step=one_step)
-                trace = Trace(graph, states, axes, again, repeats)
-                return trace.run()
-        except Refused as error:
-            wrong = isinstance(error, WrongAxis)
-            self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+                continue
+            except Refused as error:
+                wrong = isinstance(error, WrongAxis)
+                self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+                return None
         return None
 
     def likeliest(self) -> Refused:
