@@ -6,7 +6,7 @@ the loop's body, run over the first frames, gives all that the file's first step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -112,9 +112,9 @@ class _Search:
         return [{role: values[name] for role, name in step.items()} for step in named]
 
     def _candidates(self, role: str, shape: tuple[int, ...]) -> list[NDArray[Any]]:
-        """Zeros, what the state is where something before it is zero, the constants that the first steps read, and ones."""
+        """Zeros, the constants that the first steps read, and ones."""
         size = int(np.prod(shape, dtype=np.int64))
-        found = [np.zeros(shape, np.float32), *self._behind_zeros(role)]
+        found = [np.zeros(shape, np.float32)]
         for step in range(self.body.first + 1):
             for node in self.body.copies.blocks[step]:
                 arrays = [self.editor.constant(name) for name in node.inputs]
@@ -123,21 +123,6 @@ class _Search:
         found += [first.reshape(shape)] if first is not None and first.size == size else []
         found.append(np.ones(shape, np.float32))
         return list({a.astype(np.float32).tobytes(): a for a in found}.values())
-
-    def _behind_zeros(self, role: str) -> Iterator[NDArray[Any]]:
-        """The state where one tensor that alone it is computed from is zero, one after the other."""
-        chain: list[Node] = []
-        name = self.body.tables[-2][role]
-        while (node := self.editor.producer(name)) is not None and name not in self.body.copies.frames:
-            moving = [n for n in node.inputs if n and self.editor.constant(n) is None]
-            if len(moving) != 1:
-                return
-            chain.insert(0, node)
-            name = moving[0]
-            zeros = {name: np.zeros(self.editor.shape(name) or (), np.float32)}
-            values = _values(chain, {**self.editor.constants, **zeros}, self.editor.graph.opset)
-            if self.body.tables[-2][role] in values:
-                yield values[self.body.tables[-2][role]]
 
     def _right(self, start: Arrays, wanted: list[Arrays]) -> int:
         """How much of what the first steps give the body gives, from the initial states on."""
