@@ -72,7 +72,7 @@ def test_a_branch_that_no_single_number_decides_is_not_to_be_bound() -> None:
     b = Builder(0)
     loud = b.op("Greater", b.op("ReduceMax", "x", keepdims=0), b.const(1.0))
     b.nodes.append(helper.make_node("If", [loud], ["y"], then_branch=branch(1, "a"), else_branch=branch(2, "b")))
-    with pytest.raises(Refused, match="Export one branch: what decides it is no single number"):
+    with pytest.raises(Refused, match="Export one branch: what decides it is not a single number"):
         rnnc.load_net(b.model({"x": ["time", 1, X]}, ["y"]))
 
 

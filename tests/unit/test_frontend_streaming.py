@@ -159,7 +159,7 @@ def test_sequences_of_different_lengths_are_told() -> None:
         layers.append(b.ops("RNN", 2, name, *weights, *(["", "", layers[0][1]] if layers else []), hidden_size=H))
     b.op("Squeeze", layers[1][0], b.const(np.array([1])), out="y")
     with pytest.raises(
-        Refused, match=r"'source' \[10, 1, 3\] and 'target' \[16, 1, 2\] are no sequences of one length"
+        Refused, match=r"'source' \[10, 1, 3\] and 'target' \[16, 1, 2\] are not sequences of the same length"
     ):
         rnnc.load_net(b.model({"source": [10, 1, X], "target": [16, 1, 2]}, ["y"]))
 

@@ -61,7 +61,7 @@ def test_a_model_proto_is_a_model(package: rnnc.Package) -> None:
 
 
 def test_what_is_no_model_is_told_what_is_one() -> None:
-    with pytest.raises(rnnc.RnncError, match="a list is no model") as told:
+    with pytest.raises(rnnc.RnncError, match="a list is not a model") as told:
         rnnc.compile_model([1, 2])
     assert "ModelProto" in str(told.value)
 

@@ -126,7 +126,7 @@ def test_what_would_be_spent_is_predicted(bomb: Callable[[], bytes], message: st
 
 def test_a_loop_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MOST_SECONDS", 0.3)
-    with pytest.raises(UnreadableModel, match="does a loop of it end"):
+    with pytest.raises(UnreadableModel, match="does one of its loops never end"):
         load_net(loop(None))
 
 

@@ -155,7 +155,7 @@ def _check_names(axes: list[_Axis], values: Mapping[str, float], graph: GraphPro
 
 
 def _time_length(graph: GraphProto) -> int:
-    """A prime that is no length in the file, and longer than what its convolutions see at once."""
+    """Return a prime that occurs nowhere in the file as a length and exceeds every convolution's receptive field."""
     taken = {d for i in graph.initializer for d in i.dims}
     taken = taken.union(*map(dims, graph.input))
     weights = {i.name: list(i.dims) for i in graph.initializer}

@@ -56,11 +56,13 @@ def _read(tensor: TensorProto, folder: Path, where: str) -> bytes:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = _location(tensor)
     if not location or "\0" in location or location in (".", "..") or {"/", "\\"} & set(location):
-        raise UnreadableModel(f"its data is at {location!r}, which is no file in the model's folder", where=where)
+        raise UnreadableModel(f"its data is at {location!r}, which is not a file in the model's folder", where=where)
     path = folder / location
     try:
         if path.is_symlink() or not path.is_file():
-            raise UnreadableModel(f"its data is in {location!r}, which is no file in the model's folder", where=where)
+            raise UnreadableModel(
+                f"its data is in {location!r}, which is not a file in the model's folder", where=where
+            )
         size = path.stat().st_size
         offset = int(entries.get("offset", 0))
         length = int(entries.get("length", size - offset))

@@ -197,7 +197,7 @@ def _check_graph(graph: GraphProto, where: str) -> None:
     for node in graph.node:
         names = (node.name, node.op_type, node.domain, *node.input, *node.output)
         if not all(isinstance(name, str) for name in names):  # what protobuf makes of bytes that are no UTF-8
-            raise UnreadableModel("a name is no UTF-8", where=f"{where}: {node_label(node)}")
+            raise UnreadableModel("a name is not valid UTF-8", where=f"{where}: {node_label(node)}")
         for attribute in node.attribute:
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
                 raise Refused("sparse tensors are not supported", where=f"{where}: {node_label(node)}")
@@ -208,7 +208,7 @@ def _check_graph(graph: GraphProto, where: str) -> None:
         element = value.type.tensor_type.elem_type
         if value.type.HasField("tensor_type") and element not in NUMBERS:
             raise UnreadableModel(
-                f"its elements are of type {element}, no numbers", where=f"{where}: input {value.name!r}"
+                f"its elements are of type {element}, which is not numeric", where=f"{where}: input {value.name!r}"
             )
         dims = value.type.tensor_type.shape.dim
         if len(dims) > MAX_RANK or any(d.dim_value < 0 or d.dim_value > MAX_ELEMENTS for d in dims):

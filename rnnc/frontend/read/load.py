@@ -76,21 +76,21 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         inferred(slim.model, file, strict=True)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
-    notes = (
-        [f"the file computes in {other}: it is taken in float32, and onnxruntime is asked in float32"] if other else []
-    )
+    notes = [f"the file computes in {other}: it was converted to float32, for onnxruntime as well"] if other else []
     if rounded or DYNAMIC.encode() in content:
         operators = "QuantizeLinear, DequantizeLinear" if rounded else "DynamicQuantizeLinear, DynamicQuantizeLSTM"
         what = f"the file rounds what it computes to fewer bits and back ({operators})"
-        notes.append(f"{what}: it is taken as the floats it stands for, and onnxruntime is asked without the rounding")
+        notes.append(f"{what}: it was compiled without that rounding, and is compared with onnxruntime without it")
     if counts:
-        what = f"the whole numbers or truth values of {', '.join(counts)} are taken as real numbers"
-        notes.append(f"{what}: --input-range {counts[0]}=LO:HI or --input-format says which")
+        what = f"the integers or truth values of {', '.join(counts)} are taken as real numbers"
+        notes.append(f"{what}: give their range with --input-range {counts[0]}=LO:HI or --input-format")
     if counted:
-        notes.append(f"{', '.join(counted)}: taken as the length of the sequence, which is as long as it has come")
+        notes.append(
+            f"{', '.join(counted)}: taken as the length of the sequence, which in a stream is the number of steps so far"
+        )
     for axis, length in deduced.items():
         what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
-        notes.append(f"{axis}: {what}; --bind {axis}=N says else")
+        notes.append(f"{axis}: {what}; --bind {axis}=N overrides this")
     notes += _restarts(graph)
     return replace(
         graph,
@@ -205,7 +205,7 @@ def _check(model: ModelProto, file: str) -> None:
         raise UnreadableModel(f"the model is not valid ONNX: {what}", where=file, hint=hint) from error
     for value in model.graph.input:
         if not value.type.HasField("tensor_type"):
-            raise Refused("it is no tensor (a sequence, map or optional)", where=f"{file}: input {value.name!r}")
+            raise Refused("it is not a tensor but a sequence, map or optional", where=f"{file}: input {value.name!r}")
     seen: set[str] = set()
     for node in model.graph.node:
         for name in node.output:

@@ -46,7 +46,7 @@ def content_of(source: Any, example: Any = None) -> str | Path | bytes:
     if _is(source, "torch", "Module"):
         return _of_torch(source, example)
     raise UsageError(
-        f"a {type(source).__name__} is no model",
+        f"a {type(source).__name__} is not a model",
         hint="Give the path or the bytes of an ONNX file, a ModelProto, a torch module with example=..., or a Keras model.",
     )
 

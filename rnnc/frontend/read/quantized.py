@@ -51,7 +51,7 @@ def _weights(node: NodeProto, known: Arrays, where: str, *places: int) -> NDArra
     arrays = [known.get(node.input[i]) if 0 <= i < len(node.input) and node.input[i] else None for i in places]
     weights, scale, zero = arrays
     if weights is None or weights.dtype not in (np.int8, np.uint8):
-        what = "its weights are no constant of 8 bits"
+        what = "its weights are not an 8-bit constant"
         raise Refused(what, where=f"{where}: {node_label(node)}", hint="Export it in float: rnnc quantizes it itself.")
     real = weights.astype(np.float64)
     real = real if zero is None else real - _along(zero, real)

@@ -47,12 +47,10 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
         return dict(zip(outputs, session.run(outputs, inputs, quiet), strict=True))
     except Exception as error:
         if quiet.terminate:
-            what = f"onnxruntime takes more than {MOST_SECONDS:g} s for one sequence: does a loop of it end?"
+            what = f"onnxruntime takes more than {MOST_SECONDS:g} s for one sequence: does one of its loops never end?"
             raise UnreadableModel(what) from error
         if ARENA in str(error):
-            what = (
-                f"onnxruntime takes more than {MOST_BYTES >> 20} MiB for one sequence: a tensor of it grows too large"
-            )
+            what = f"onnxruntime takes more than {MOST_BYTES >> 20} MiB for one sequence: one of its tensors grows too large"
             raise UnreadableModel(what) from error
         raise DoesNotRun(first_line(error)) from error
     finally:

@@ -82,7 +82,7 @@ def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
             slim = onnxslim.slim(copied(model), skip_fusion_patterns=["FusionGemm"])
     except Exception as error:
         return copied(model), [f"onnxslim could not simplify the graph: {first_line(error)}"]
-    return (slim, []) if isinstance(slim, ModelProto) else (copied(model), ["onnxslim gave no model back"])
+    return (slim, []) if isinstance(slim, ModelProto) else (copied(model), ["onnxslim returned no model"])
 
 
 def _fold(model: ModelProto) -> ModelProto:

@@ -52,7 +52,7 @@ def _one_branch(graph: Graph, node: Node) -> str:
     """How to leave one branch of an If: numbers that decide it can be bound."""
     deciding = [t for t in graph.inputs if node.inputs[0] in reached(graph.nodes, [t.name])]
     if not deciding or any(np.prod(t.shape, dtype=np.int64) > 1 for t in deciding):
-        return "Export one branch: what decides it is no single number that --bind could set."
+        return "Export one branch: what decides it is not a single number, which --bind could set."
     return f"Bind what decides it ({' '.join(f'--bind {t.name}=VALUE' for t in deciding)}), or export one branch."
 
 

@@ -12,7 +12,7 @@ from rnnc.tracing import Graph, Tensor, Traced
 
 QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
 ADVICE: dict[str, tuple[str, str]] = {
-    "Einsum": ("is no product of two tensors along one axis", "Write it as MatMul."),
+    "Einsum": ("is not a product of two tensors along one axis", "Write it as MatMul."),
     **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
     "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
     **dict.fromkeys(
@@ -26,8 +26,8 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
     "ReverseSequence": (
-        "it turns parts of a sequence around in time",
-        "A backward pass needs the whole sequence: it can only be turned around as a whole.",
+        "reverses part of the sequence",
+        "Only the whole sequence can be reversed.",
     ),
 }
 """By operator: what is wrong, and the way out."""
@@ -61,9 +61,9 @@ def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
         what = "it tells how long a sequence is, and a stream has no end"
         return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
     if np.prod(tensor.shape, dtype=np.int64) == 1:
-        what = "it is one whole number, and no table is looked up with it"
+        what = "it is a single integer that looks up no table"
         return what, f"If it is a setting, --bind {tensor.name}=VALUE makes it a constant; else export it as floats."
-    what = "it holds whole numbers, and no table is looked up with them"
+    what = "it holds integers that look up no table"
     return what, "Export the network with an input of floats; --input-affine takes raw counts."
 
 

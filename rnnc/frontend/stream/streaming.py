@@ -84,7 +84,7 @@ def _guess(graph: Graph) -> str:
     if not graph.guessed:
         return ""
     doubtful = next((guess for guess in graph.guessed if not guess.endswith("=1")), graph.guessed[-1])
-    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {doubtful.rpartition('=')[0]}=N says else."
+    return f"Its open axes were taken as {', '.join(graph.guessed)}: --bind {doubtful.rpartition('=')[0]}=N overrides this."
 
 
 def _check_hop(net: Net, options: Options, file: str) -> None:
@@ -158,7 +158,7 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
         return None
     shapes = " and ".join(f"{t.name!r} {list(t.shape)}" for t, _ in sequences)
     return Refused(
-        f"its inputs {shapes} are no sequences of one length",
+        f"its inputs {shapes} are not sequences of the same length",
         where=graph.file,
         hint="Export the parts, such as encoder and decoder, as files of their own: docs/encoder-decoder.md.",
     )

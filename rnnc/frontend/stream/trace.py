@@ -134,7 +134,7 @@ class Trace:
         result = self.tensors[output]
         if result.kind not in ("stream", "last"):
             where = f"{self.graph.file}: state {state!r}"
-            raise Refused("what feeds it is no result of the network", where=where)
+            raise Refused("it is fed by a constant or an initial state, not by a result of the network", where=where)
         frame = Traced(shape, "stream").frame
         start = start or InitialState(np.zeros(frame), state)
         kept = State(state, frame, start.value.reshape(frame), start.alias, start.window)
