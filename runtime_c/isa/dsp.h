@@ -201,6 +201,7 @@ static inline void rnnc_copy(void *to, const void *from, size_t bytes)
 }
 
 #include "dsp_curves.h"
+#include "dsp_lstm.h"
 #else
 #include "../rom.h"
 #include "elsewhere.h"
