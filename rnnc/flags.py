@@ -13,6 +13,8 @@ from typing import Any
 
 WORD_BITS = 15
 """m + n of an int16 Qm.n, which does not count the sign."""
+BYTE_BITS = 7
+"""The same of int8."""
 CHANNEL_MARK = "/"
 """Between the numbers of channels."""
 AXIS_NONE = "none"
@@ -63,8 +65,22 @@ def _text(text: str) -> str:
     return text if text.isupper() else repr(text)
 
 
+def q_bits(text: str) -> tuple[int, int]:
+    """m and n of "qm.n"; raises ValueError for another text."""
+    found = re.fullmatch(r"q(\d+)\.(\d+)", text.lower())
+    if not found:
+        raise ValueError("expected qM.N")
+    return int(found[1]), int(found[2])
+
+
+def _written_q(value: int | str) -> str:
+    return value if isinstance(value, str) else f"q{WORD_BITS - value}.{value}"
+
+
 def _qmn(text: str) -> str:
     fraction = re.fullmatch(r"q-?\w+\.(\w+)", text)
+    if re.fullmatch(r"q\d+\.\d+", text) and sum(q_bits(text)) != WORD_BITS:
+        return repr(text)
     return fraction[1] if fraction else ""
 
 
@@ -105,9 +121,9 @@ FLAGS: Mapping[str, Spelling] = {
     "--output": Spelling("outputs", in_python=_text, argument="elements"),
     "--external-data": Spelling("external_data", in_python=lambda _: "True", argument="nothing"),
     "--input-range": Spelling("input_range", _two(":"), _pair(":"), "entries"),
-    "--input-format": Spelling("input_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
+    "--input-format": Spelling("input_format", _written_q, _qmn, "entries"),
     "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),
-    "--output-format": Spelling("output_format", lambda n: f"q{WORD_BITS - n}.{n}", _qmn, "entries"),
+    "--output-format": Spelling("output_format", _written_q, _qmn, "entries"),
     "--output-scale": Spelling("output_scale", in_python=_text, argument="entries"),
     "--calib": Spelling("calibration", in_python=_text),
     "--input": Spelling("test", in_python=_text),

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from rnnc.errors import UsageError
-from rnnc.flags import FLAGS, WORD_BITS, flag_of, said
+from rnnc.flags import BYTE_BITS, FLAGS, WORD_BITS, flag_of, q_bits, said
 
 Precision = Literal["a16", "a8"]
 Weights = Literal["auto", "8", "16"]
@@ -110,6 +110,30 @@ def _no_fraction(n: int) -> str:
     return "" if 0 <= n <= WORD_BITS else f"N must be 0 to {WORD_BITS}"
 
 
+def input_q(value: int | str) -> tuple[int, int]:
+    """Fraction bits and bits of an input's Qm.n: n of an int16 one, or the text "qm.n"; raises ValueError for another text."""
+    if not isinstance(value, str):
+        return value, WORD_BITS + 1
+    whole, fraction = q_bits(value)
+    if whole + fraction not in (BYTE_BITS, WORD_BITS):
+        raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, or {BYTE_BITS} for int8")
+    return fraction, whole + fraction + 1
+
+
+def _is_q(value: Any) -> bool:
+    return _is_whole(value) or _is_text(value)
+
+
+def _no_input_q(value: int | str) -> str:
+    if not isinstance(value, str):
+        return _no_fraction(value)
+    try:
+        input_q(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _no_output_scale(value: str) -> str:
     return "" if value in get_args(OutputScale) else f"expected {' or '.join(get_args(OutputScale))}"
 
@@ -152,7 +176,7 @@ RULES: Mapping[str, OptionRule] = {
     "outputs": OptionRule("a text", _is_text, every=True),
     "external_data": OptionRule("True or False", lambda value: isinstance(value, bool)),
     "input_range": OptionRule("two numbers, LO and HI", _is_pair, _no_range, every=True),
-    "input_format": OptionRule("a whole number", _is_whole, _no_fraction, every=True),
+    "input_format": OptionRule("a whole number, or a text like q3.4", _is_q, _no_input_q, every=True),
     "output_format": OptionRule("a whole number", _is_whole, _no_fraction, every=True),
     "output_scale": OptionRule("a text", _is_text, _no_output_scale, every=True),
     "input_affine": OptionRule("two numbers, SCALE and OFFSET", _is_pair, _no_affine, every=True),
@@ -198,7 +222,7 @@ class Options:
         outputs: tensors to compile as outputs instead of the file's.
         external_data: read weights from any files beside the model that it names, not from MODEL.onnx.data alone.
         input_range: (lo, hi) of an input, real units; each a number, or one for each channel.
-        input_format: n of an input's Qm.n.
+        input_format: n of an input's Qm.n in int16, or "qM.N", of 7 bits for int8.
         input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset; by channel as well.
         output_format: n of an output's Qm.n.
         output_scale: "common" for one scale of all channels of an output, "channel" for one each; by their ranges else.
@@ -224,7 +248,7 @@ class Options:
     outputs: tuple[str, ...] = ()
     external_data: bool = False
     input_range: Mapping[str, Pair] = field(default_factory=dict)
-    input_format: Mapping[str, int] = field(default_factory=dict)
+    input_format: Mapping[str, int | str] = field(default_factory=dict)
     input_affine: Mapping[str, Pair] = field(default_factory=dict)
     output_format: Mapping[str, int] = field(default_factory=dict)
     output_scale: Mapping[str, OutputScale] = field(default_factory=dict)

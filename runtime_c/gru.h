@@ -40,6 +40,7 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
     }
 }
 
+#ifndef RNNC_GRU_AFTER /* of a target's own */
 /* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
  * out: [units] int16, or 0 where h is the output. */
 static inline void rnnc_gru_after(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
@@ -61,5 +62,6 @@ static inline void rnnc_gru_after(const rnnc_cell_params *p, const void *x, void
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
+#endif
 
 #endif

@@ -23,9 +23,6 @@
 /* end of the knots of sigmoid and tanh */
 
 #ifndef RNNC_LUT_INDEX
-#define RNNC_BEYOND( \
-    value) /* further copies of the last interval, for a target that clips the index by other means */
-
 /* The interval of |x|: a has 12 fraction bits. */
 static inline uint32_t rnnc_lut_index(uint32_t a)
 {
@@ -34,6 +31,8 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 }
 #endif
 
+#ifndef RNNC_HALF_LINE /* of a target's own tables: what its lines of sigmoid have more than these */
+#define RNNC_HALF_LINE 0
 /* generated: the lines of sigmoid and tanh, by make golden */
 /* clang-format off */
 /* 2^28 + 2^14 - 1 less  k < 64: 32 (256 A[k] + 127 + 256);  k >= 64: 256 B[k] + 127 + 32 * 256. */
@@ -61,7 +60,7 @@ static const int32_t RNNC_ROM rnnc_sigmoid_line[] = {
     268420736, 268422016, 268423296, 268424576, 268425600, 268426880, 268427904, 268428672,
     268429696, 268430464, 268431232, 268432000, 268432768, 268433280, 268434048, 268434560,
     268435072, 268435584, 268436096, 268436608, 268436864, 268437376, 268437632, 268438144,
-    268438400, 268438656, 268438912, 268439168, 268439424, 268439680, 268439936, 268440192 RNNC_BEYOND(268440192),
+    268438400, 268438656, 268438912, 268439168, 268439424, 268439680, 268439936, 268440192,
 };
 
 /* 2^28 + 2^13 - 1 less  k < 64: 32 (256 A[k] + 127);  k < 189: 256 B[k] + 127 + 16 * 256;  k >= 189: tanh is 32767. */
@@ -89,7 +88,7 @@ static const int32_t RNNC_ROM rnnc_tanh_line[] = {
     268416640, 268417920, 268419200, 268420480, 268421504, 268422784, 268423808, 268424576,
     268425600, 268426368, 268427136, 268427904, 268428672, 268429184, 268429952, 268430464,
     268430976, 268431488, 268432000, 268432512, 268432768, 268433280, 268433536, 268434048,
-    268434304, 268434560, 268434816, 268435072, 268434944, 268434944, 268434944, 268434944 RNNC_BEYOND(268434944),
+    268434304, 268434560, 268434816, 268435072, 268434944, 268434944, 268434944, 268434944,
 };
 
 /* k < 64: 32 (A[k] - A[k + 1]);  k < 192: B[k] - B[k + 1]. */
@@ -104,10 +103,11 @@ static const uint16_t RNNC_ROM rnnc_slope[] = {
     203, 190, 179, 168, 158, 148, 140, 131, 123, 115, 109, 102, 96, 90, 85, 79, 75, 70, 66, 62,
     58, 55, 51, 49, 45, 42, 40, 38, 35, 34, 31, 29, 27, 26, 25, 22, 22, 20, 19, 18, 16, 16, 15,
     14, 13, 12, 11, 11, 10, 10, 9, 8, 8, 7, 7, 7, 6, 6, 5, 5, 5, 4, 5, 4, 3, 4, 3, 3, 3, 3, 2,
-    3, 2, 2, 2, 2, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 0 RNNC_BEYOND(0),
+    3, 2, 2, 2, 2, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 0,
 };
 /* clang-format on */
 /* end of the lines of sigmoid and tanh */
+#endif
 
 #ifndef RNNC_CURVES
 /* Logistic function of p, |p| < 2^31: 0 .. 32768. */
@@ -157,7 +157,7 @@ static inline int32_t rnnc_sigmoid_fine(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = (uint32_t)(p ^ s) - (uint32_t)s, k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) + rnnc_fine_rise(a, k);
+    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) - RNNC_HALF_LINE + rnnc_fine_rise(a, k);
     return (((y >> (RNNC_STEP + 6)) ^ s) - s) + 16384;
 }
 

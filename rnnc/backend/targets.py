@@ -34,7 +34,7 @@ class Target:
         operand: C type and length of a prepared operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
-        intervals: of the tables of sigmoid and tanh: those of fixed.TABLE, and what RNNC_BEYOND adds in the C.
+        intervals: of the tables of sigmoid and tanh: those of fixed.TABLE, or of both signs and beyond.
     """
 
     name: str
@@ -107,7 +107,7 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 
 def _dsp(name: str) -> Target:
     packing = Packing(pack.pack_dsp, pack.pack_wide_dsp)
-    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, intervals=1 << TABLE.knots.bit_length())
+    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, intervals=2 << TABLE.knots.bit_length())
 
 
 PAIRS = Packing(

@@ -19,7 +19,7 @@ import rnnc
 from rnnc.backend.names import prefix
 from rnnc.cli import complete
 from rnnc.cli.output import CommandOutput
-from rnnc.cli.values import affine, at_least_one, axis, fraction, number, pairs, value_range
+from rnnc.cli.values import affine, at_least_one, axis, fraction, input_fraction, number, pairs, value_range
 from rnnc.ctrl_c import INTERRUPTED
 from rnnc.errors import ModelError, RnncError, UsageError
 from rnnc.flags import in_shell
@@ -163,7 +163,7 @@ class ModelArguments:
             outputs=tuple(self.output or ()),
             external_data=self.external_data,
             input_range=pairs("--input-range", self.input_range, value_range),
-            input_format=pairs("--input-format", self.input_format, fraction),
+            input_format=pairs("--input-format", self.input_format, input_fraction),
             input_affine=pairs("--input-affine", self.input_affine, affine),
             output_format=pairs("--output-format", self.output_format, fraction),
             output_scale=pairs("--output-scale", self.output_scale, lambda text: cast("OutputScale", text)),

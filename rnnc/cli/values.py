@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rnnc.errors import UsageError
-from rnnc.flags import CHANNEL_MARK, WORD_BITS
+from rnnc.flags import BYTE_BITS, CHANNEL_MARK, WORD_BITS, q_bits
 from rnnc.options import Pair
 
 T = TypeVar("T")
@@ -66,10 +66,28 @@ def axis(text: str) -> int | None:
 
 def fraction(text: str) -> int:
     """n of qM.N."""
-    whole, dot, bits = text.lower().removeprefix("q").partition(".")
-    if not (dot and whole.isdigit() and bits.isdigit() and int(whole) + int(bits) == WORD_BITS):
+    whole, bits = _q(text)
+    if whole + bits != WORD_BITS:
         raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, q4.11 say")
-    return int(bits)
+    return bits
+
+
+def input_fraction(text: str) -> int | str:
+    """n of qM.N; the text itself for int8."""
+    whole, bits = _q(text)
+    if whole + bits == BYTE_BITS:
+        return f"q{whole}.{bits}"
+    if whole + bits != WORD_BITS:
+        raise ValueError(f"expected qM.N with M + N = {WORD_BITS}, q4.11 say, or {BYTE_BITS} for int8, q3.4 say")
+    return bits
+
+
+def _q(text: str) -> tuple[int, int]:
+    """m and n of qm.n, whose q may be missing; what is neither adds up to nothing that is taken."""
+    try:
+        return q_bits(f"q{text.lower().removeprefix('q')}")
+    except ValueError:
+        return 0, 0
 
 
 def affine(text: str) -> Pair:

@@ -87,7 +87,11 @@ def _header(guard: str, plain: Plain) -> str:
 #define {plain.units}_units {plain.units}_each
 #endif
 
-{kernel.text.replace("@", plain.name)}
+{kernel.each.replace("@", plain.name)}
+
+#ifndef {plain.name.upper()} /* of a target's own */
+{kernel.driver.replace("@", plain.name)}
+#endif
 
 #endif
 """

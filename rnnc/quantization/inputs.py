@@ -13,7 +13,7 @@ from rnnc.net import Array, Net, Value
 from rnnc.ops.offset import Offset
 from rnnc.ops.reshape import Reshape
 from rnnc.ops.scale import Scale
-from rnnc.options import Options
+from rnnc.options import Options, input_q
 from rnnc.quantization.channels import by_channel
 
 DEFAULT_INPUT_FRACTION = 11
@@ -67,7 +67,7 @@ def input_format(net: Net, value: Value, calibration: Mapping[str, Sequence[Arra
     if value.dtype == "index":
         return Format.rows(value.rows)
     if name in options.input_format:
-        return Format.q(options.input_format[name])
+        return Format.q(*input_q(options.input_format[name]))
     if name in options.input_affine:
         scale = by_channel("--input-affine", value, options.input_affine[name][0])
         return Format(16, scale, 0, -32768, 32767, offset=offset)

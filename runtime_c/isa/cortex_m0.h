@@ -147,7 +147,6 @@ static inline int32_t rnnc_shift(int32_t x, uint32_t s)
 }
 
 #define RNNC_LUT_INDEX
-#define RNNC_BEYOND(value)
 /* generated: the index without a branch, by make golden */
 /* min(a >> 8, 192) without a branch: the time of a step does not depend on the data. */
 static inline uint32_t rnnc_lut_index(uint32_t a)

@@ -10,7 +10,7 @@
  *
  * Of wide rows a word is a row's weights of two columns, row by row: SMLAD adds both products.
  *
- * A prepared operand: [0] bytes to skip in the first turn of the unrolled loop, [1] bytes of activations, then these, int16,
+ * A prepared operand: [0] bytes to skip in the first turn of the unrolled loop less 2, [1] bytes of activations, then these, int16,
  * padded with zeros to a multiple of four. */
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +42,7 @@
 /* The sums cleared, then columns by fours, the first time from where r6 says. */
 #define RNNC_DSP_START                                                            \
     " mov.w r0, #0\n mov.w r1, #0\n mov.w r2, #0\n mov.w r3, #0\n mov.w r4, #0\n" \
-    " mov.w r5, #0\n add pc, r6\n nop\n"                                          \
+    " mov.w r5, #0\n add pc, r6\n"                                                \
     "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
 /* Rows 0, 1, 2 and 3 in r0, r2, r3 and r5. */
 #define RNNC_DSP_FINISH                                                      \
@@ -67,7 +67,7 @@ rnnc_dsp_block(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSE
 }
 
 /* Of several blocks, one after the other: `rows` rows.  Pushes 56 bytes, of which the last 20 are, from sp on: where the sums go,
- * the first activation, the end of the sums, the bytes to skip, the end of the activations.  Registers as above. */
+ * their end, the first activation, what to skip, the end of the activations.  Registers as above. */
 __attribute__((naked, noinline, unused)) static const int8_t *
 rnnc_dsp_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED const int32_t *v,
                 RNNC_UNUSED uint32_t rows)
@@ -75,18 +75,16 @@ rnnc_dsp_blocks(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUS
     __asm__ volatile(".syntax unified\n"
                      " push {r4-r11, lr}\n"
                      " mov lr, r1\n"
-                     " add r3, r0, r3, lsl #2\n"
+                     " add r1, r0, r3, lsl #2\n"
                      " ldmia r2!, {r6, r8}\n"
                      " add r8, r8, r2\n"
-                     " push {r0, r2, r3, r6, r8}\n"
-                     "0: ldr r12, [sp, #4]\n"
-                     " ldr r6, [sp, #12]\n" RNNC_DSP_START " ldr r8, [sp, #16]\n"
+                     " push {r0, r1, r2, r6, r8}\n"
+                     "0: ldrd r12, r6, [sp, #8]\n" RNNC_DSP_START " ldr r8, [sp, #16]\n"
                      " cmp r12, r8\n"
-                     " bne.w 1b\n" RNNC_DSP_FINISH " ldr r12, [sp]\n"
+                     " bne.w 1b\n" RNNC_DSP_FINISH " ldrd r12, r8, [sp]\n"
                      " stmia r12!, {r0, r2, r3, r5}\n"
-                     " str r12, [sp]\n"
-                     " ldr r8, [sp, #8]\n"
                      " cmp r12, r8\n"
+                     " str r12, [sp]\n"
                      " bne.w 0b\n"
                      " mov r0, lr\n"
                      " add sp, #20\n"
@@ -145,18 +143,41 @@ static inline int32_t rnnc_v_mul15(int32_t u, int32_t d)
     return y;
 }
 
+/* (u d + 2^14) >> 15 of the product in 64 bits. */
+#define RNNC_MUL15
+static inline int32_t rnnc_mul15(int32_t u, int32_t d)
+{
+    int32_t low, high;
+    __asm__("smull %0, %1, %2, %3" : "=&r"(low), "=&r"(high) : "r"(u), "r"(d));
+    __asm__("adds %0, #16384\n adc %1, %1, #0" : "+r"(low), "+r"(high) : : "cc");
+    return (int32_t)((uint32_t)high << 17 | (uint32_t)low >> 15);
+}
+
 /* Saturation to int16, or to 17 bits, is an instruction; without it where the compiler knows that x fits. */
 #define RNNC_CLIP
 static inline __attribute__((always_inline)) int32_t rnnc_clip(int32_t x, int32_t lo, int32_t hi)
 {
     if (__builtin_constant_p(lo) && __builtin_constant_p(hi) && hi == 65535 && lo >= -65536) {
         __asm__("ssat %0, #17, %0" : "+r"(x));
+        if (lo == -hi) {
+            x--;
+            __asm__("ssat %0, #17, %0" : "+r"(x));
+            return x + 1;
+        }
         return x < lo ? lo : x;
     }
     if (__builtin_constant_p(lo) && __builtin_constant_p(hi) && hi == 32767 && lo >= -32768 &&
         (!__builtin_constant_p(x > 32767) || !__builtin_constant_p(x < -32768))) {
         __asm__("ssat %0, #16, %0" : "+r"(x));
         return x < lo ? lo : x;
+    }
+    if (__builtin_constant_p(lo) && __builtin_constant_p(hi) && hi == 1073741824 && lo == -hi) {
+        int32_t y;
+        __asm__("ssat %0, #31, %1\n cmp %1, #0x40000000\n it ge\n movge %0, #0x40000000"
+                : "=&r"(y)
+                : "r"(x)
+                : "cc");
+        return y;
     }
     return x < lo ? lo : x > hi ? hi : x;
 }
@@ -179,25 +200,8 @@ static inline void rnnc_copy(void *to, const void *from, size_t bytes)
     memcpy(to, from, bytes);
 }
 
-#define RNNC_LUT_INDEX
-/* generated: the index of the DSP extension, by make golden */
-/* min(a >> 8, 255), a < 2^31: the tables go on to 255. */
-/* clang-format off */
-#define RNNC_BEYOND(value) \
-    , value, value, value, value, value, value, value, value, value, value, value, value, \
-    value, value, value, value, value, value, value, value, value, value, value, value, \
-    value, value, value, value, value, value, value, value, value, value, value, value, \
-    value, value, value, value, value, value, value, value, value, value, value, value, \
-    value, value, value, value, value, value, value, value, value, value, value, value, \
-    value, value, value
-/* clang-format on */
-static inline uint32_t rnnc_lut_index(uint32_t a)
-{
-    uint32_t k;
-    __asm__("usat %0, #8, %1, asr #8" : "=r"(k) : "r"(a));
-    return k;
-}
-/* end of the index of the DSP extension */
+#include "dsp_curves.h"
+#include "dsp_lstm.h"
 #else
 #include "../rom.h"
 #include "elsewhere.h"
@@ -251,7 +255,7 @@ static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint
 {
     int32_t *v = (int32_t *)operand;
     uint16_t turns = (uint16_t)((columns + 3) / 4), j;
-    v[0] = (int32_t)((4u - turns % 4u) % 4u * RNNC_DSP_COL4_BYTES);
+    v[0] = (int32_t)((4u - turns % 4u) % 4u * RNNC_DSP_COL4_BYTES) - 2;
     v[1] = turns * 8;
     v += 2;
     v[2 * turns - 1] = 0;

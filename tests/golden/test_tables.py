@@ -6,9 +6,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.support.tables import MARKED, blocks, filled, marked, with_table_bytes
+from rnnc import fixed
+from tests.support.tables import MARKED, F, blocks, both_signs, filled, marked, with_table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = sorted(p for p in (*ROOT.glob("runtime_c/**/*.h"), *ROOT.glob("docs/*.md")) if "generated: " in p.read_text())
@@ -43,3 +45,13 @@ def test_every_mark_has_its_end(path: Path) -> None:
 def test_no_table_is_typed() -> None:
     typed = [p.name for p in ROOT.glob("runtime_c/**/*.h") if TYPED.search(MARKED.sub("", p.read_text()))]
     assert not typed, "a table belongs between marks: tests/support/tables.py"
+
+
+def test_the_lines_for_both_signs_give_the_oracles_bits() -> None:
+    """Over every preactivation of a gate and beyond, as runtime_c/isa/dsp_curves.h looks them up."""
+    sigmoid, tanh, slope = both_signs()
+    p = np.arange(-(1 << 17), 1 << 17)
+    for line, q, shift, oracle in ((sigmoid, p, F + 6, fixed.sigmoid), (tanh, 2 * p, F + 5, fixed.tanh)):
+        k = np.clip(q >> F, -256, 255) + 256
+        assert np.array_equal(line[k] + slope[k] * (q & ((1 << F) - 1)) >> shift, oracle(p))
+        assert max(abs(line).max(), abs(line + slope * ((1 << F) - 1)).max()) < 2**31

@@ -57,7 +57,6 @@ rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
 #define RNNC_SHIFT
 static inline int32_t rnnc_shift(int32_t x, uint32_t s) { return x >> (s & 31); }
 #define RNNC_LUT_INDEX
-#define RNNC_BEYOND(value)
 static inline uint32_t rnnc_lut_index(uint32_t a) { return a >> 8 > 192 ? 192 : a >> 8; }
 """
 """A target."""

@@ -41,6 +41,7 @@ def blocks() -> dict[str, str]:
         "the knots of sigmoid and tanh": sigmoid_knots(),
         "the lines of sigmoid and tanh": sigmoid_lines(),
         "the index of the DSP extension": dsp_index(),
+        "the lines of the DSP extension": dsp_lines(),
         "the index without a branch": branchless_index(),
         "the knots of AVX2": avx2_knots(),
         "the tables of functions of one number": function_tables(),
@@ -101,11 +102,11 @@ def sigmoid_lines() -> str:
     return (
         "/* clang-format off */\n"
         f"/* {constant.format(F + 6)}  {fine} + {1 << F});  k >= {TABLE.split}: {tail} + 32 * {1 << F}. */\n"
-        + _array("int32_t RNNC_ROM rnnc_sigmoid_line[]", sigmoid, "RNNC_BEYOND")
+        + _array("int32_t RNNC_ROM rnnc_sigmoid_line[]", sigmoid)
         + f"\n/* {constant.format(F + 5)}  {fine});  k < {full}: {tail} + 16 * {1 << F};  k >= {full}: tanh is 32767. */\n"
-        + _array("int32_t RNNC_ROM rnnc_tanh_line[]", tanh, "RNNC_BEYOND")
+        + _array("int32_t RNNC_ROM rnnc_tanh_line[]", tanh)
         + f"\n/* k < {TABLE.split}: 32 (A[k] - A[k + 1]);  k < {TABLE.knots}: B[k] - B[k + 1]. */\n"
-        + _array("uint16_t RNNC_ROM rnnc_slope[]", slope, "RNNC_BEYOND")
+        + _array("uint16_t RNNC_ROM rnnc_slope[]", slope)
         + "/* clang-format on */\n"
     )
 
@@ -116,19 +117,58 @@ def index_bits() -> int:
 
 
 def dsp_index() -> str:
-    """The index by one saturating shift of the DSP extension, and as many copies of the last interval as it can reach."""
-    last = (1 << index_bits()) - 1
-    copies = textwrap.fill(", ".join(["value"] * (last - TABLE.knots)), 88).splitlines()
-    beyond = " \\\n    ".join(["#define RNNC_BEYOND(value)", f", {copies[0]}", *copies[1:]])
+    """The index by one saturating shift of the DSP extension."""
+    bits = index_bits()
     return (
-        f"/* min(a >> {F}, {last}), a < 2^31: the tables go on to {last}. */\n"
-        f"/* clang-format off */\n{beyond}\n/* clang-format on */\n"
+        f"/* min(a >> {F}, {(1 << bits) - 1}), a < 2^31: the tables go on to there. */\n"
+        "#define RNNC_LUT_INDEX\n"
         "static inline uint32_t rnnc_lut_index(uint32_t a)\n"
         "{\n"
         "    uint32_t k;\n"
-        f'    __asm__("usat %0, #{index_bits()}, %1, asr #{F}" : "=r"(k) : "r"(a));\n'
+        f'    __asm__("usat %0, #{bits}, %1, asr #{F}" : "=r"(k) : "r"(a));\n'
         "    return k;\n"
         "}\n"
+    )
+
+
+def both_signs() -> tuple[Ints, Ints, Ints]:
+    """``lines`` for intervals from -2^8 on: those of p < 0 begin at the end of |p|'s, and round as its negative does.
+
+    Those of sigmoid have its value at 0 as well.
+    """
+    beyond = (1 << index_bits()) - 1 - TABLE.knots
+    sigmoid, tanh, slope = (np.concatenate([a, np.repeat(a[-1], beyond)]) for a in lines())
+
+    def below(line: Ints, shift: int) -> Ints:
+        return ((1 << shift) - 1 - line - (slope << F))[::-1]
+
+    half = 1 << (F + 20)
+    return (
+        np.concatenate([below(sigmoid, F + 6), sigmoid]) + half,
+        np.concatenate([below(tanh, F + 5), tanh]),
+        np.concatenate([slope[::-1], slope]),
+    )
+
+
+def dsp_lines() -> str:
+    """The three arrays of isa/dsp_curves.h."""
+    sigmoid, tanh, slope = both_signs()
+    zero = 1 << index_bits()
+    return (
+        "/* clang-format off */\n"
+        f"#define RNNC_CURVES {TABLE.knots}\n"
+        f"#define RNNC_HALF_LINE {1 << (F + 20)}\n"
+        f"#define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[{zero}])\n"
+        f"#define rnnc_tanh_line (&rnnc_dsp_tanh[{zero}])\n"
+        f"#define rnnc_slope (&rnnc_dsp_slope[{zero}])\n"
+        f"\n/* [{zero} + k], k: -{zero} .. {zero - 1}. The lines of lut.h, raised by 2^{F + 20}; k < 0:\n"
+        f" * 2^{F + 20} + 2^{F + 6} - 1 less the end of |x|'s. */\n"
+        + _array(f"int32_t rnnc_dsp_sigmoid[{2 * zero}]", sigmoid)
+        + f"\n/* The same without 2^{F + 20}; k < 0: 2^{F + 5} - 1 less the end of |x|'s line. */\n"
+        + _array(f"int32_t rnnc_dsp_tanh[{2 * zero}]", tanh)
+        + "\n/* Those of lut.h, for both signs. */\n"
+        + _array(f"uint16_t rnnc_dsp_slope[{2 * zero}]", slope)
+        + "/* clang-format on */\n"
     )
 
 
@@ -178,7 +218,7 @@ def figures() -> str:
         "with a beginning for each of the\n"
         "two functions and a slope that they share, so that a look-up is one multiplication and one shift: "
         f"{portable} bytes, and {dsp} where\n"
-        "the DSP extension clips the index.\n"
+        "the DSP extension gives the interval of either sign.\n"
     )
 
 
@@ -232,9 +272,7 @@ def _defines(*macros: tuple[str, int, str]) -> str:
     return "".join(f"{text:{width}} /* {says} */\n" for text, (_, _, says) in zip(words, macros, strict=True))
 
 
-def _array(declared: str, values: Iterable[int], beyond: str = "") -> str:
-    """A constant array; ``beyond``: a macro that is given the last value and may repeat it."""
-    numbers = [str(int(v)) for v in values]
-    text = textwrap.fill(", ".join(numbers), 96, initial_indent="    ", subsequent_indent="    ")
-    last = f" {beyond}({numbers[-1]})" if beyond else ""
-    return f"static const {declared} = {{\n{text}{last},\n}};\n"
+def _array(declared: str, values: Iterable[int]) -> str:
+    """A constant array."""
+    text = textwrap.fill(", ".join(str(int(v)) for v in values), 96, initial_indent="    ", subsequent_indent="    ")
+    return f"static const {declared} = {{\n{text},\n}};\n"
