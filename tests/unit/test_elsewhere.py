@@ -42,6 +42,14 @@ def test_commands_that_build_nothing_need_no_module_of_posix(tmp_path: Path, wor
     assert done.returncode == 0, done.stderr
 
 
+def test_bench_without_posix_names_the_compiler_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(small())
+    command = [sys.executable, "-c", WITHOUT, "bench", "net.onnx", "--target", "cortex-m4"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 5 and "is not installed" in done.stderr, done.stderr
+
+
 @pytest.fixture(scope="module")
 def package() -> Package:
     return rnnc.compile_model(small(), verify=False)
