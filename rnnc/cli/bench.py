@@ -137,7 +137,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         cells = "".join(f"{'-' if n is None else n:>{width}}" for n, width in figures)
         lines.append(f"{r['target']:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
         lines += [cycles_line(cycles) for cycles in r["cycles"]]
-        lines += [f"  {'ms':<9}{r['milliseconds']:>13.3g}{'':>8}  the longest step"] if r.get("milliseconds") else []
+        lines += [f"  {'ms':<9}{r['milliseconds']:>13.3g}{'':>8}  the longest step"] if "milliseconds" in r else []
         for layer, known in r["peers"].items():
             lines += [f"{'':<12}{count:>14}  {name} for {layer} alone" for name, count in known.items()]
     assumed = {c["core"]: c["assumes"] for r in results for c in r["cycles"] if c["estimate"]}

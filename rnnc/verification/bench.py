@@ -105,7 +105,7 @@ def bench(
         cycles = simulated or ([measured.cycles] if measured.cycles else [])
         known: dict[str, Any] = {"peers": _peers(qnet, program.target.name), "cycles": [c.content() for c in cycles]}
         if target in PARTS and cycles:
-            known |= {"milliseconds": PARTS[target].milliseconds(cycles[0].most) if cycles else None}
+            known |= {"milliseconds": PARTS[target].milliseconds(cycles[0].most)}
         results.append(figures(target, measured) | found | known)
     return results
 
