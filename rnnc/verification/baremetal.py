@@ -115,8 +115,8 @@ def _sources(contents: Contents) -> list[str]:
 
 
 def _serving(contents: Contents) -> list[str]:
-    """What the firmware that serves a network is made of."""
-    networks = [f"src/{p.name}_serial.c" for p in contents.programs[:1]]
+    """What the firmware that serves the networks is made of."""
+    networks = [f"src/{p.name}_serial.c" for p in contents.programs]
     return ["start.c", "serve.c", "port.c", f"src/{contents.name}.c", *networks]
 
 

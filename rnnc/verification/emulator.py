@@ -278,7 +278,19 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
     avr = board.machine == "avr"
     said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su", "-g"]
     standard = "-std=gnu99" if avr else "-std=c99"
-    command = [board.compiler, *board.flags, *SECTIONS, "-I", ".", *headers(board), standard, *optimize, *said, "-c", source]
+    command = [
+        board.compiler,
+        *board.flags,
+        *SECTIONS,
+        "-I",
+        ".",
+        *headers(board),
+        standard,
+        *optimize,
+        *said,
+        "-c",
+        source,
+    ]
     build_by(command, here, source)
 
 

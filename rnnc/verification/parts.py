@@ -108,7 +108,7 @@ def find_part(name: str) -> TargetPart:
 
 
 def part_board(part: TargetPart) -> Board:
-    """The board of its target, with the cycles of its core where there is a table of them; those of AVR come from its simulator."""
+    """The board of its target, with the cycles of its core where a table has them; those of AVR come from its simulator."""
     return replace(find_board(part.target), core=part.core if part.core in PIPELINES else "")
 
 
