@@ -14,7 +14,20 @@ from rnnc.flags import BYTE_BITS, FLAGS, WORD_BITS, flag_of, q_bits, said
 
 Precision = Literal["a16", "a8"]
 Weights = Literal["auto", "8", "16"]
-Layout = Literal["plain", "arduino", "zephyr", "esp-idf", "cmake", "platformio", "baremetal", "blob", "rust"]
+Layout = Literal[
+    "plain",
+    "arduino",
+    "zephyr",
+    "esp-idf",
+    "cmake",
+    "platformio",
+    "baremetal",
+    "blob",
+    "rust",
+    "wasm",
+    "micropython",
+    "cmsis-pack",
+]
 """The layout of a package on disk (backend.layouts)."""
 FIRST_VERSION = "0.1.0"
 """The version of a package that is given none."""

@@ -187,13 +187,10 @@ class Package:
         """
         found = on_part(self.program, self.files, find_part(self.options.target).at(clock), rate)
         self.report["part"] = found.content()
-        if found.measured and found.cycles:
-            measured = {
-                "cycles": [found.cycles.content()],
-                "milliseconds": found.milliseconds,
-                "stack": found.measured.stack,
-            }
-            self.report["cost"] |= {**measured, "flash_code": found.measured.footprint.code}
+        if found.measured:
+            measured = {"stack": found.measured.stack, "flash_code": found.measured.footprint.code}
+            cycles = [found.cycles.content()] if found.cycles else None
+            self.report["cost"] |= {**measured, "cycles": cycles, "milliseconds": found.milliseconds}
         self._write_reports()
         return found
 

@@ -52,6 +52,7 @@ PER_MAC = {
     "cortex-m3": (2.4, 2.4),
     "cortex-m0": (4.0, 4.0),
     "rv32imc": (4.0, 4.0),
+    "xtensa": (4.0, 4.0),
     "avr": (14.0, 11.0),
 }
 """Instructions of a multiply-accumulate with 16-bit and with 8-bit operands, about, where there is no emulator to count."""

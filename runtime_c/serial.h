@@ -9,7 +9,7 @@
  * the network does not step twice. */
 #include "blob.h"
 
-#define RNNC_SERIAL_PROTOCOL 1
+#define RNNC_SERIAL_PROTOCOL 2
 #define RNNC_SERIAL_HEAD 3                                   /* bytes: type, sequence number */
 #define RNNC_SERIAL_LEAST (RNNC_SERIAL_HEAD + RNNC_BLOB_CRC) /* bytes of a packet without content */
 #define RNNC_SERIAL_END 0xc0
@@ -17,8 +17,12 @@
 #define RNNC_SERIAL_ESC_END 0xdc
 #define RNNC_SERIAL_ESC_ESC 0xdd
 
+/* Bytes of the longest request where the inputs have so many. */
+#define RNNC_SERIAL_ROOM(bytes) (RNNC_SERIAL_LEAST + ((bytes) < 4 ? 4 : (bytes)))
+
 /* Types of packets. */
 #define RNNC_SERIAL_HELLO 'H'   /* who is there; answered by 'h' */
+#define RNNC_SERIAL_OTHER 'O' /* not this network; content: its id; answered by 'o' before the next one is served */
 #define RNNC_SERIAL_RESET 'R'   /* starts a stream; answered by 'r' */
 #define RNNC_SERIAL_STEP 'S'    /* content: the inputs; answered by 'a' */
 #define RNNC_SERIAL_FLUSH 'F'   /* what the network owes at the end; answered by 'a' */
@@ -157,7 +161,7 @@ static inline int32_t rnnc_serial_packet(const rnnc_serial *line, uint8_t *packe
 static inline uint8_t rnnc_serial_request(rnnc_serial *line, uint8_t *packet, size_t bytes)
 {
     for (;;) {
-        int32_t n = rnnc_serial_packet(line, packet, bytes + RNNC_SERIAL_LEAST);
+        int32_t n = rnnc_serial_packet(line, packet, RNNC_SERIAL_ROOM(bytes));
         uint16_t number = 0;
         uint8_t type = n > 0 ? packet[0] : 0;
         if (n < 0) {
@@ -166,7 +170,7 @@ static inline uint8_t rnnc_serial_request(rnnc_serial *line, uint8_t *packet, si
         if (n > 0) {
             (void)rnnc_read_u16(&number, packet + 1);
         }
-        if (n > 0 && type == RNNC_SERIAL_HELLO) {
+        if (n > 0 && (type == RNNC_SERIAL_HELLO || (type == RNNC_SERIAL_OTHER && n == RNNC_SERIAL_HEAD + 4))) {
             line->number = number;
             return type;
         }

@@ -23,7 +23,8 @@ libnewlib-arm-none-eabi: Cortex-M
 qemu-system-arm: Cortex-M
 gcc-riscv64-unknown-elf: RV32
 picolibc-riscv64-unknown-elf: RV32
-qemu-system-misc: RV32
+qemu-system-misc: RV32 and Xtensa
+gcc-xtensa-lx106: Xtensa
 gcc-avr: AVR
 avr-libc: AVR
 verilator: cycles of RV32 cores

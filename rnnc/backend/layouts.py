@@ -1,22 +1,26 @@
 """How the files of a package lie on disk, so that a build system takes them as they are.
 
 ``plain`` is one flat folder. In all others the C is in ``src/``; a README, the licence and files of the build system stand
-beside it, each made from a template in templates/packages. What ``baremetal`` and ``blob`` add is of a
-board: rnnc.verification.baremetal, rnnc.verification.blob.
+beside it, each made from a template in templates/packages. What ``baremetal``, ``blob`` and
+``wasm`` add is of a machine: rnnc.verification.baremetal, rnnc.verification.blob, rnnc.verification.wasm.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import rnnc
 from rnnc.backend.emit import HEADER_AND_CRC, render
+from rnnc.backend.emit.cmsis_pack import cmsis_context, pack_file, pack_name
+from rnnc.backend.emit.micropython import micropython_context
+from rnnc.backend.emit.numbers import port_numbers
 from rnnc.backend.emit.rust import rust_context
 from rnnc.backend.emit.serial import serving_bytes
 from rnnc.backend.emit.usage import USE, usage
+from rnnc.backend.identity import model_id
 from rnnc.backend.program import Program
 from rnnc.backend.targets import ALL
 from rnnc.errors import UsageError
@@ -41,9 +45,12 @@ LAYOUTS: dict[Layout, tuple[str, ...]] = {
     "platformio": ("library.json",),
     "baremetal": ("main.c", "serve.c"),
     "blob": (),
+    "wasm": ("package.json", "index.mjs", "selftest.mjs"),
+    "micropython": ("Makefile", "src/module.c", "selftest.py"),
+    "cmsis-pack": ("rnnc.{name}.pdsc",),
     "rust": ("Cargo.toml", "build.rs", "src/lib.rs", "src/layout.c", "tests/selftest.rs"),
 }
-"""The files that each adds; the template has the same path, without "{name}_", and .j2."""
+"""The files that each adds; the template has the same path, without "{name}_", else "name" for "{name}", and .j2."""
 OPTIMIZATION = "-O2"
 """The level that packages ask for: what frameworks take by themselves, -Os or -Og, is slower."""
 STACK = 4096
@@ -89,11 +96,11 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
     if layout == "plain":
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
-    context = _context(contents) | (_rust(contents) if layout == "rust" else {})
+    context = _context(contents) | OF_LAYOUT.get(layout, lambda _: {})(contents)
     context["use"] = USE[layout].format(**context)
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:
-        template = path.replace("{name}_", "")
+        template = path.replace("{name}_", "").replace("{name}", "name")
         placed[path.format(name=contents.name)] = render(f"packages/{folder}/{template}.j2", **context)
     return placed
 
@@ -112,8 +119,12 @@ def _context(contents: Contents) -> dict[str, Any]:
         "sources": " ".join(f"src/{file}" for file in contents.sources),
         "selftests": " ".join(f"src/{file}" for file in contents.selftests),
         "optimization": OPTIMIZATION,
-        "stack": STACK + serving_bytes(programs[0]),
+        "stack": STACK + max(map(serving_bytes, programs)),
         "headers": ",".join(headers),
+        "header_files": headers,
+        "source_files": contents.sources,
+        "pack": pack_file(contents.name, contents.version),
+        "pack_name": pack_name(contents.name),
         "header_list": json.dumps(headers if len(headers) > 1 else headers[0]),
         "version": contents.version,
         "generator": rnnc.__version__,
@@ -136,6 +147,33 @@ def _rust(contents: Contents) -> dict[str, Any]:
         raise UsageError(f"--package rust: no crate for {what}", hint="A crate holds one network, for one target.")
     files = [*contents.sources, *contents.selftests, "layout.c"]
     return rust_context(contents.programs[0], HEADER_AND_CRC) | {"source_list": files}
+
+
+def _wasm(contents: Contents) -> dict[str, Any]:
+    """What a module of WebAssembly takes besides; raises UsageError for several networks."""
+    program = _only(contents, "wasm", "a module holds one network")
+    return {
+        "model_id": f"0x{model_id(program.qnet):08x}",
+        "inputs": json.dumps([port_numbers(p) for p in program.inputs]),
+        "outputs": json.dumps([port_numbers(p) for p in program.outputs]),
+        "apart": program.apart,
+    }
+
+
+def _only(contents: Contents, layout: Layout, why: str) -> Program:
+    """The network of a package that holds one; raises UsageError for several."""
+    if len(contents.programs) > 1:
+        raise UsageError(f"--package {layout}: {why}", hint="Compile each by itself.")
+    return contents.programs[0]
+
+
+OF_LAYOUT: dict[Layout, Callable[[Contents], dict[str, Any]]] = {
+    "rust": _rust,
+    "wasm": _wasm,
+    "cmsis-pack": lambda contents: cmsis_context(contents.programs),
+    "micropython": lambda contents: micropython_context(_only(contents, "micropython", "a module holds one network")),
+}
+"""What the templates of some take besides."""
 
 
 def _plain(model: str) -> str:

@@ -49,7 +49,7 @@ def pack_telescope(rows: Ints, columns: int) -> Ints:
 
 
 def pack_words(rows: Ints) -> Ints:
-    """As ``pack_telescope``, of eight rows as long as there are, then of four: see runtime_c/isa/rv32.h."""
+    """As ``pack_telescope``, of eight rows as long as there are, then of four: see runtime_c/isa/words.h."""
     return _eights(np.where(np.arange(len(rows))[:, None] % 4 == 3, rows, _raised(rows, 8)))
 
 
@@ -118,7 +118,7 @@ def pack_wide_telescope(rows: Ints, columns: int) -> Ints:
 
 
 def pack_wide_words(rows: Ints) -> Ints:
-    """Every other row raised by 32768, of eight rows as long as there are, then of four: see runtime_c/isa/rv32.h."""
+    """Every other row raised by 32768, of eight rows as long as there are, then of four: see runtime_c/isa/words.h."""
     return int16_bytes(_eights(np.where(np.arange(len(rows))[:, None] % 2, rows, _raised(rows, 16))))
 
 

@@ -16,6 +16,7 @@ TARGET_OF_CORE = {
     "Cortex-M33": "cortex-m33",
     "Cortex-M55": "cortex-m55",
     "RV32IMC": "rv32imc",
+    "LX106": "xtensa",
     "AVR": "avr",
 }
 
@@ -116,6 +117,7 @@ PARTS = {
         TargetPart("imxrt1062", "Cortex-M7", 600, 8 * MB, 1 * MB, XIP, "NXP IMXRT1060CEC, flash of the Teensy 4.1"),
         TargetPart("esp32c3", "RV32IMC", 160, 4 * MB, 400 * KB, XIP, "Espressif ESP32-C3 datasheet"),
         TargetPart("esp32c6", "RV32IMC", 160, 4 * MB, 512 * KB, XIP, "Espressif ESP32-C6 datasheet, HP core"),
+        TargetPart("esp8266", "LX106", 160, 4 * MB, 50 * KB, XIP, "Espressif ESP8266EX datasheet"),
         TargetPart("gd32vf103cb", "RV32IMC", 108, 128 * KB, 32 * KB, "", "GigaDevice GD32VF103 datasheet"),
         TargetPart("atmega328p", "AVR", 16, 32 * KB, 2 * KB, "", "Microchip DS40002061, clock of the Arduino Uno"),
         TargetPart("atmega32u4", "AVR", 16, 32 * KB, 2560, "", "Atmel 7766, clock of the Arduino Leonardo"),

@@ -86,7 +86,7 @@ def avr_operand(columns: int, bits: int) -> tuple[str, int]:
 
 
 def words_operand(columns: int, _: int) -> tuple[str, int]:
-    """What rnnc_prepare of runtime_c/isa/rv32.h writes."""
+    """What rnnc_prepare of runtime_c/isa/words.h writes."""
     return "int32_t", 1 + (columns + 1) // 2
 
 
@@ -108,6 +108,11 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 def _dsp(name: str) -> Target:
     packing = Packing(pack.pack_dsp, pack.pack_wide_dsp)
     return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, intervals=2 << TABLE.knots.bit_length())
+
+
+def _words(name: str, header: str) -> Target:
+    packing = Packing(pack.pack_words, pack.pack_wide_words)
+    return Target(name, 4, packing, (f"isa/{header}",), lanes=2, operand=words_operand)
 
 
 PAIRS = Packing(
@@ -139,14 +144,8 @@ TARGETS = {
             most_constants=2**16 - 512,  # the vectors are before them
         ),
         Target("host", 8, PAIRS, ("isa/x86.h",), lanes=8, operand=even_operand),
-        Target(
-            "rv32imc",
-            4,
-            Packing(pack.pack_words, pack.pack_wide_words),
-            ("isa/rv32.h",),
-            lanes=2,
-            operand=words_operand,
-        ),
+        _words("rv32imc", "rv32.h"),
+        _words("xtensa", "xtensa.h"),
     )
 }
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from rnnc.backend.emit import data_root
-from rnnc.backend.program import Port, Program
-from rnnc.fixed import Format
+from rnnc.backend.emit.numbers import numbers, port_numbers
+from rnnc.backend.program import Program
 from rnnc.report.twin import CODES, Twin, Untraceable, twin
 from rnnc.verification.wasm import build_wasm, missing, shown_states
 
@@ -82,32 +81,12 @@ def _script() -> str:
 def _content(program: Program, wasm: bytes, found: Twin | None, hop: int) -> dict[str, Any]:
     return {
         "wasm": base64.b64encode(wasm).decode(),
-        "inputs": [_port(p) for p in program.inputs],
-        "outputs": [_port(p) for p in program.outputs],
-        "states": [_numbers(m.c_name, m.state.size, m.state.format) for m in shown_states(program)],
+        "inputs": [port_numbers(p) for p in program.inputs],
+        "outputs": [port_numbers(p) for p in program.outputs],
+        "states": [numbers(m.c_name, m.state.size, m.state.format) for m in shown_states(program)],
         "apart": program.apart,
         "hop": hop or sum(p.size for p in program.inputs),
         "twin": _twin(found) if found else None,
-    }
-
-
-def _port(port: Port) -> dict[str, Any]:
-    return _numbers(port.name, port.size, port.format, max(port.ticks, 1))
-
-
-def _numbers(name: str, size: int, form: Format, ticks: int = 1) -> dict[str, Any]:
-    """What integers mean: as ``Format``; scales of one tick are repeated for all."""
-    scale, offset = (np.tile(a, ticks) if a.size > 1 else a for a in (form.scale, form.offset))
-    return {
-        "name": name,
-        "size": size,
-        "ctype": form.ctype,
-        "scale": scale.tolist(),
-        "offset": offset.tolist(),
-        "zero": form.zero,
-        "lo": form.lo,
-        "hi": form.hi,
-        "index": form.index,
     }
 
 

@@ -129,8 +129,10 @@ def _time(part: Mapping[str, Any], cost: Mapping[str, Any]) -> list[list[str]]:
     """How long a step takes on a part, and how much of it the package takes."""
     name, shares = part["name"], [f"flash {part['flash_percent']:g} %", f"RAM {part['ram_percent']:g} % with stack"]
     fits = "fits" if part["fits"] else "TOO SMALL"
-    if cost["milliseconds"] is None:
+    if part["missing"]:
         return [["time", "unknown", part["missing"]], [name, fits, f"{', '.join(shares[:1])} without code"]]
+    if cost["milliseconds"] is None:
+        return [["time", "unknown", f"no table of the cycles of {part['core']}"], [name, fits, ", ".join(shares)]]
     (cycles,) = cost["cycles"]
     if part["busy_percent"] is not None:
         shares.append(f"{part['busy_percent']:g} % of its time at {part['rate_hz']:g} Hz")

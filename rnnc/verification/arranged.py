@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rnnc.backend.emit.cmsis_pack import archive, pack_file
 from rnnc.backend.layouts import Contents, arrange
 from rnnc.backend.program import Program
 from rnnc.options import Layout
 from rnnc.verification.baremetal import IMAGE, bare_metal, firmware_image
 from rnnc.verification.blob import blob_bytes, blob_sources
 from rnnc.verification.emulator import why_uncounted
+from rnnc.verification.wasm import wasm_files
 
 
 def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
     """The files of a package, ``plain`` names given, as a build system wants them, with the binary where there is one.
 
-    Raises UsageError where there is no such layout, or none for the target; NoRoom; VerificationError where it does not build.
+    Raises UsageError where there is no such layout, or none for the target; NoRoom; VerificationError where it does not
+    build; MissingTool without what makes a module of WebAssembly.
     """
     placed = arrange(layout, contents, files)
     if layout == "baremetal":
@@ -24,6 +27,10 @@ def arranged_files(layout: Layout, contents: Contents, files: Mapping[str, str])
     elif layout == "blob":
         placed |= blob_sources(contents)
         image = blob_bytes(contents, placed)
+    elif layout == "wasm":
+        return {**placed, **wasm_files(contents, placed)}
+    elif layout == "cmsis-pack":
+        return {**placed, pack_file(contents.name, contents.version): archive(placed)}
     else:
         return {**placed}
     return {**placed, **({_binary(layout, contents.name): image} if image else {})}

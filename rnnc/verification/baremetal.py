@@ -23,6 +23,8 @@ from rnnc.verification.boards import BOARDS, Board
 from rnnc.verification.emulator import FIRMWARE, PORTABLE_BOARD, build_by, roomy, why_uncounted
 
 IMAGE = "firmware.elf"
+LIBRARY = "libc"
+"""The folder of headers that the compiler lacks."""
 FLAGS = ("-std=gnu99", "-O2", "-Wall", "-Wextra", "-ffunction-sections", "-fdata-sections", "-Isrc")
 
 
@@ -38,7 +40,7 @@ def bare_metal(contents: Contents) -> dict[str, str]:
         "board": f"{board.name}, {_machine(board)}",
         "compiler": board.compiler,
         "flags": shlex.join(board.flags),
-        "cflags": shlex.join(FLAGS),
+        "cflags": shlex.join(_flags(board)),
         "sources": " ".join(_sources(contents)),
         "link": " \\\n    ".join(map(shlex.quote, _linking(board))),
         "emulator": shlex.join(_emulator(board)),
@@ -53,6 +55,7 @@ def bare_metal(contents: Contents) -> dict[str, str]:
         "port.c": board.port,
         "port.h": "port.h",
     }
+    shared |= {f"{LIBRARY}/{f.name}": f"{board.headers}/{f.name}" for f in _headers(board)}
     return {"Makefile": render("packages/baremetal/Makefile.j2", **context)} | {
         name: (FIRMWARE / source).read_text(encoding="utf-8") for name, source in shared.items()
     }
@@ -69,9 +72,18 @@ def firmware_image(contents: Contents, files: Mapping[str, str]) -> bytes | None
     with TemporaryFolder() as folder:
         here = Path(folder)
         write_files(here, files)
-        command = [board.compiler, *board.flags, *FLAGS, *_sources(contents), *_linking(board), "-o", IMAGE]
+        command = [board.compiler, *board.flags, *_flags(board), *_sources(contents), *_linking(board), "-o", IMAGE]
         build_by(command, here, IMAGE)
         return (here / IMAGE).read_bytes()
+
+
+def _headers(board: Board) -> list[Path]:
+    """What a compiler without a C library lacks."""
+    return sorted((FIRMWARE / board.headers).iterdir()) if board.headers else []
+
+
+def _flags(board: Board) -> list[str]:
+    return [*FLAGS, f"-I{LIBRARY}"] if board.headers else [*FLAGS]
 
 
 def _board(programs: Sequence[Program]) -> Board:
@@ -103,8 +115,8 @@ def _sources(contents: Contents) -> list[str]:
 
 
 def _serving(contents: Contents) -> list[str]:
-    """What the firmware that serves a network is made of."""
-    networks = [f"src/{p.name}_serial.c" for p in contents.programs[:1]]
+    """What the firmware that serves the networks is made of."""
+    networks = [f"src/{p.name}_serial.c" for p in contents.programs]
     return ["start.c", "serve.c", "port.c", f"src/{contents.name}.c", *networks]
 
 

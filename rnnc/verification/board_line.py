@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from rnnc.net import Array
 from rnnc.verification.packets import Decoder, Packet
 from rnnc.verification.serial_line import SerialLine
 
-PROTOCOL = 1
+PROTOCOL = 2
 GREETING_SECONDS = 10.0
 """How long a board may take to answer first: opening the port resets many."""
 STEP_SECONDS = 30.0
@@ -102,7 +102,21 @@ class BoardLine:
         return Answer(ticks, wrote, tuple(outputs))
 
     def _greet(self) -> Greeting:
+        """What this network says of itself; another of the same firmware is asked to let it."""
         self.line.drain(QUIET)
+        p, others = self.program, list[Greeting]()
+        own = (model_id(p.qnet), frame_bytes(p.inputs), frame_bytes(p.outputs))
+        while True:
+            found, *sizes = self._hello()
+            if (found.model, *sizes) == own:
+                return found
+            if found in others:
+                raise self._another(others)
+            others.append(found)
+            self._ask("O", found.model.to_bytes(4, "little"), "o")
+
+    def _hello(self) -> tuple[Greeting, int, int]:
+        """What the network that is served says of itself, and the bytes of its inputs and outputs."""
         try:
             content = self._ask("H", b"", "h", GREETING_SECONDS)
         except VerificationError:
@@ -117,19 +131,15 @@ class BoardLine:
             raise MissingTool(
                 f"the firmware on {self.line.device} speaks protocol {content[0]}, this rnnc {PROTOCOL}", hint=FLASH
             )
-        self._check(Greeting(model, name, version, counter, hertz), inputs, outputs)
-        return Greeting(model, name, version, counter, hertz)
+        return Greeting(model, name, version, counter, hertz), inputs, outputs
 
-    def _check(self, found: Greeting, inputs: int, outputs: int) -> None:
-        """Raise VerificationError where the board's network is another."""
+    def _another(self, others: Sequence[Greeting]) -> VerificationError:
+        """The board's networks are others."""
         p = self.program
-        own = model_id(p.qnet)
-        same = (inputs, outputs) == (frame_bytes(p.inputs), frame_bytes(p.outputs))
-        if found.model == own and same:
-            return
-        raise VerificationError(
-            f"the board on {self.line.device} runs another network: {found.name} {found.version}, "
-            f"{found.name.upper()}_MODEL_ID 0x{found.model:08x}; this is {p.name}, 0x{own:08x}",
+        found = " and ".join(f"{g.name} {g.version}, {g.name.upper()}_MODEL_ID 0x{g.model:08x}" for g in others)
+        what = "another network" if len(others) == 1 else "other networks"
+        return VerificationError(
+            f"the board on {self.line.device} runs {what}: {found}; this is {p.name}, 0x{model_id(p.qnet):08x}",
             hint="Flash this one, or give the model, data and options that the board's was compiled with: they stand at the "
             "head of its C.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Machine = Literal["cortex-m", "riscv", "avr", "hosted"]
+Machine = Literal["cortex-m", "riscv", "xtensa", "avr", "hosted"]
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,12 @@ class Board:
     @property
     def start(self) -> str:
         """The file in firmware/ that starts it, prints and ends."""
-        return {"cortex-m": "start_cortex_m.c", "riscv": "start_riscv.c", "avr": "start_avr.c"}.get(
-            self.machine, "start_hosted.c"
-        )
+        return f"start_{self.machine.replace('-', '_')}.c"
 
     @property
     def port(self) -> str:
         """The file in firmware/ with its serial line and its counter of cycles."""
-        return {"cortex-m": "port_cortex_m.c", "riscv": "port_riscv.c", "avr": "port_avr.c"}[self.machine]
+        return f"port_{self.machine.replace('-', '_')}.c"
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -80,7 +78,12 @@ class Board:
     @property
     def script(self) -> str:
         """The linker script in firmware/, "" for the compiler's own."""
-        return {"cortex-m": "cortex_m.ld", "riscv": "riscv.ld", "avr": "avr.ld"}.get(self.machine, "")
+        return f"{self.machine.replace('-', '_')}.ld" if self.counts else ""
+
+    @property
+    def headers(self) -> str:
+        """The folder in firmware/ with headers of the C library that its compiler lacks, "" where it lacks none."""
+        return "xtensa" if self.machine == "xtensa" else ""
 
     def linking(self, script: str) -> list[str]:
         """What links firmware by ``script``, the path of its linker script."""
@@ -199,6 +202,17 @@ BOARDS = {
             core="RV32IMC",
         ),
         Board(
+            "xtensa",
+            "xtensa",
+            "xtensa-lx106-elf-gcc",
+            ("-ffreestanding", "-fbuiltin", "-mtext-section-literals"),
+            ("-nostdlib", "-lgcc"),
+            (
+                *("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-semihosting"),
+                *("-display", "none", "-monitor", "none", "-serial", "stdio"),
+            ),
+        ),
+        Board(
             "avr",
             "avr",
             "avr-gcc",
@@ -215,6 +229,8 @@ PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
     "qemu-system-riscv32": "qemu-system-misc",
+    "xtensa-lx106-elf-gcc": "gcc-xtensa-lx106",
+    "qemu-system-xtensa": "qemu-system-misc",
     "avr-gcc": "gcc-avr avr-libc",
     "simavr": "simavr libsimavr-dev libelf-dev",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",

@@ -261,7 +261,7 @@ def build_image(
     write_files(here, {**files, "wrap.c": _wrapper(program)})
     own = [str(FIRMWARE / "main.c"), str(FIRMWARE / board.start), "wrap.c"]
     frame = ["-maccumulate-args"] if board.machine == "avr" else []
-    common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE)]
+    common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE), *headers(board)]
     for source in (f"{n}.c", f"{n}_selftest.c"):
         _compile(here, source, board, optimize)
     link = board.linking(str(FIRMWARE / board.script))
@@ -278,8 +278,25 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
     avr = board.machine == "avr"
     said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su", "-g"]
     standard = "-std=gnu99" if avr else "-std=c99"
-    command = [board.compiler, *board.flags, *SECTIONS, "-I", ".", standard, *optimize, *said, "-c", source]
+    command = [
+        board.compiler,
+        *board.flags,
+        *SECTIONS,
+        "-I",
+        ".",
+        *headers(board),
+        standard,
+        *optimize,
+        *said,
+        "-c",
+        source,
+    ]
     build_by(command, here, source)
+
+
+def headers(board: Board) -> list[str]:
+    """What names the headers that a board's compiler lacks."""
+    return ["-I", str(FIRMWARE / board.headers)] if board.headers else []
 
 
 def _wrapper(program: Program) -> str:

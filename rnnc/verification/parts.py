@@ -15,6 +15,7 @@ from rnnc.qnet import QNet
 from rnnc.verification.boards import Board
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import TargetMeasurement, find_board, measure, require_tools
+from rnnc.verification.pipelines import PIPELINES
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def find_part(name: str) -> TargetPart:
 
 
 def part_board(part: TargetPart) -> Board:
-    """The board of its target, with the cycles of its core; those of AVR come from its simulator."""
-    return replace(find_board(part.target), core="" if part.core == "AVR" else part.core)
+    """The board of its target, with the cycles of its core where a table has them; those of AVR come from its simulator."""
+    return replace(find_board(part.target), core=part.core if part.core in PIPELINES else "")
 
 
 def on_part(program: Program, files: Mapping[str, str], part: TargetPart, rate: float | None = None) -> OnPart:

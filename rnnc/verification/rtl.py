@@ -6,7 +6,6 @@ cannot be written, in a temporary folder until the process ends. The RTL comes f
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -147,6 +146,8 @@ def simulate_cycles(program: Program, files: Mapping[str, str], core: Core) -> C
 @cache
 def build_simulator(core: Core) -> Path:
     """The program that simulates a core, from the cache or built now; raises VerificationError where it does not build."""
+    import fcntl  # Windows has none, nor Verilator
+
     found = _folder() / f"{core.name}-{_key(core)}"
     with found.with_suffix(".lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # who wants the same one waits for it

@@ -24,6 +24,8 @@ TOOLS = (
     ("qemu-system-arm", "run Cortex-M firmware, count instructions", "qemu-system-arm"),
     ("riscv64-unknown-elf-gcc", "RV32 firmware", "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"),
     ("qemu-system-riscv32", "run RV32 firmware, count instructions", "qemu-system-misc"),
+    ("xtensa-lx106-elf-gcc", "Xtensa firmware", "gcc-xtensa-lx106"),
+    ("qemu-system-xtensa", "run Xtensa firmware, count instructions", "qemu-system-misc"),
     ("verilator", "simulate the RTL of RV32 cores, count cycles", "verilator g++ make"),
     ("avr-gcc", "AVR firmware", "gcc-avr avr-libc"),
     ("simavr", "run AVR firmware", "simavr libsimavr-dev libelf-dev"),

@@ -1,13 +1,15 @@
-"""The generated C as WebAssembly, which report.html runs: the same source, so the same bits."""
+"""The generated C as WebAssembly, in report.html and as a package: the same source, so the same bits."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rnnc.backend.emit import render
+from rnnc.backend.layouts import Contents
 from rnnc.backend.program import Member, Program
-from rnnc.errors import VerificationError
+from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.tools import run_tool
@@ -15,10 +17,12 @@ from rnnc.verification.tools import run_tool
 NEEDED = {"clang": "clang", "wasm-ld": "lld"}
 """Commands, and the Debian packages that hold them."""
 FLAGS = ("--target=wasm32", "-std=c99", "-O2", "-DRNNC_PLAIN", "-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all")
+LICENCE = "/* SPDX-License-Identifier: 0BSD */"
 STRING_H = """
 #include <stddef.h>
 void *memcpy(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
 """
 SHIM = """
 #include <string.h>
@@ -55,6 +59,31 @@ __attribute__((no_builtin)) void *memset(void *to, int byte, size_t n)
 """
 
 
+OF_PACKAGE = """
+/* The state as bytes, and the golden vectors. */
+static uint8_t saved[{upper}_BLOB_LEN];
+
+EXPORT(saved) void *rnnc_saved(void) {{ return saved; }}
+EXPORT(room) int rnnc_room(void) {{ return {upper}_BLOB_LEN; }}
+EXPORT(save) int rnnc_save(void) {{ return (int){name}_save(&s, saved); }}
+EXPORT(restore) int rnnc_restore(int n) {{ return {name}_restore(&s, saved, (size_t)n); }}
+EXPORT(selftest) int rnnc_selftest(void) {{ return {name}_selftest(&s); }}
+
+__attribute__((no_builtin)) int memcmp(const void *a, const void *b, size_t n)
+{{
+    const unsigned char *p = a, *q = b;
+    for (; n; n--, p++, q++) {{
+        if (*p != *q) {{
+            return *p < *q ? -1 : 1;
+        }}
+    }}
+    return 0;
+}}
+"""
+SOURCE, LIBRARY = "module.c", "libc"
+"""Of a package: its shim, and the folder of the header of the C library."""
+
+
 def missing() -> list[str]:
     """The Debian packages without which there is no WebAssembly here."""
     return [package for command, package in NEEDED.items() if not shutil.which(command)]
@@ -69,11 +98,40 @@ def build_wasm(program: Program, files: Mapping[str, str]) -> bytes:
         here = Path(folder)
         write_files(here, {**files, "shim/string.h": STRING_H, "shim.c": _shim(program)})
         sources = [f"{program.name}.c", "shim.c"]
-        done = run_tool(["clang", *FLAGS, "-I", "shim", "-I", ".", *sources, "-o", "net.wasm"], here)
-        if done.returncode:
-            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
-            raise VerificationError(f"the generated C does not compile as WebAssembly: {first}")
+        _compile(here, [*FLAGS, "-I", "shim", "-I", ".", *sources])
         return (here / "net.wasm").read_bytes()
+
+
+def wasm_files(contents: Contents, files: Mapping[str, str]) -> dict[str, str | bytes]:
+    """The module and what builds it, of a package whose C lies in src/.
+
+    Raises MissingTool without clang and wasm-ld, VerificationError where the C does not compile.
+    """
+    absent = missing()
+    if absent:
+        needed = " and ".join(NEEDED)
+        raise MissingTool(f"--package wasm: {needed} make the module", hint=f"apt-get install {' '.join(absent)}")
+    (program,) = contents.programs
+    n, flags = program.name, [*FLAGS, "-Isrc", f"-I{LIBRARY}"]
+    sources = [f"src/{file}" for file in (f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", SOURCE)]
+    context = {"name": contents.name, "cflags": " ".join(flags), "module_sources": " ".join(sources)}
+    added = {
+        "Makefile": render("packages/wasm/Makefile.j2", **context),
+        f"src/{SOURCE}": LICENCE + _shim(program) + OF_PACKAGE.format(name=n, upper=n.upper()),
+        f"{LIBRARY}/string.h": LICENCE + STRING_H,
+    }
+    with TemporaryFolder() as folder:
+        here = Path(folder)
+        write_files(here, {**files, **added})
+        _compile(here, [*flags, *sources])
+        return {**added, f"{contents.name}.wasm": (here / "net.wasm").read_bytes()}
+
+
+def _compile(here: Path, arguments: Sequence[str]) -> None:
+    done = run_tool(["clang", *arguments, "-o", "net.wasm"], here)
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:300])
+        raise VerificationError(f"the generated C does not compile as WebAssembly: {first}")
 
 
 def shown_states(program: Program) -> list[Member]:

@@ -10,6 +10,8 @@
 #if __riscv_xlen == 32 && defined(__riscv_mul) && !defined(__riscv_32e)
 #define RNNC_CORE_RV32IM
 #endif
+#elif defined(__XTENSA_EL__)
+#define RNNC_CORE_XTENSA
 #elif defined(__x86_64__)
 #define RNNC_CORE_X86
 #elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(__ARM_BIG_ENDIAN)

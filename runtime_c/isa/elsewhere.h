@@ -16,6 +16,9 @@
 #elif defined(RNNC_CORE_RV32IM)
 #error \
     "Compiled by rnnc for another core, and this is RV32IM. Take rnnc --target rv32imc, or define RNNC_PLAIN for slow plain C."
+#elif defined(RNNC_CORE_XTENSA)
+#error \
+    "Compiled by rnnc for another core, and this is an Xtensa. Take rnnc --target xtensa, or define RNNC_PLAIN for slow plain C."
 #elif defined(RNNC_CORE_MVE)
 #error \
     "Compiled by rnnc for another core, and this one has MVE (Helium). Take rnnc --target cortex-m55, or define RNNC_PLAIN for slow plain C."

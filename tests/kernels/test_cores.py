@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnnc.backend.targets import TARGETS
+from rnnc.verification.emulator import FIRMWARE
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import WARNINGS, package
@@ -18,6 +19,7 @@ from tests.support.wide import wide_functions, widened
 KERNELS = Path(__file__).parents[2] / "runtime_c"
 ARM = "arm-none-eabi-gcc -mthumb -mcpu="
 RISCV = "riscv64-unknown-elf-gcc --specs=picolibc.specs -march="
+XTENSA = f"xtensa-lx106-elf-gcc -ffreestanding -fbuiltin -mtext-section-literals -I{FIRMWARE / 'xtensa'}"
 AVR = "avr-gcc -mmcu="
 FITS = [
     *(("cortex-m0", ARM + core) for core in ("cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m4")),
@@ -28,6 +30,8 @@ FITS = [
     ("rv32imc", RISCV + "rv32imac -mabi=ilp32"),
     ("rv32imc", RISCV + "rv64gc -mabi=lp64d -DRNNC_PLAIN"),
     ("portable", RISCV + "rv32emc -mabi=ilp32e"),
+    ("xtensa", XTENSA),
+    ("xtensa", XTENSA + " -mabi=windowed -S"),  # of the ESP32; this assembler does not know its instructions
     *(("avr", AVR + part) for part in ("attiny85", "atmega328p", "atmega2560", "atxmega128a1")),
 ]
 LACKS = [
@@ -47,6 +51,7 @@ CORES = {
     AVR + "atmega328p": ({"avr"}, "avr"),
     AVR + "attiny85": ({"avr"}, "avr"),
     RISCV + "rv32imac -mabi=ilp32": ({"rv32imc"}, "rv32imc"),
+    XTENSA: ({"xtensa"}, "xtensa"),
     RISCV + "rv32ec -mabi=ilp32e": (set(), "portable"),
     RISCV + "rv64gc -mabi=lp64d": (set(), "portable"),
     ARM + "cortex-m0plus": (THUMB, "cortex-m0"),
@@ -68,6 +73,7 @@ OWN = {
     "cortex-m4": ARM + "cortex-m4",
     "cortex-m55": ARM + "cortex-m55 -mfloat-abi=hard",
     "rv32imc": RISCV + "rv32imc -mabi=ilp32",
+    "xtensa": XTENSA,
     "avr": AVR + "atmega328p",
 }
 

@@ -13,7 +13,7 @@ QUICK = ("rnnc/cli/", "rnnc/__init__.py", "rnnc/__main__.py")
 """Where a function imports what its command needs, so that others start without it."""
 LARGE = tuple(name for name in HOMES if name not in sys.stdlib_module_names)
 """Libraries that take long to import: functions import them, wherever they are allowed."""
-NOT_EVERYWHERE = ("termios", "tty")
+NOT_EVERYWHERE = ("fcntl", "termios", "tty")
 """Modules of Python that Windows lacks: functions that say so import them."""
 MUTUAL = {("rnnc/ops/time_shift.py", "rnnc.ops.conv")}
 """Ops that take each other in, or become each other; no others may."""
@@ -34,6 +34,12 @@ def test_functions_import_only_what_keeps_the_command_line_quick() -> None:
             mutual = any(file == here and module.startswith(there) for here, there in MUTUAL)
             if module.split(".")[0] not in (*LARGE, *NOT_EVERYWHERE) and not mutual:
                 found.append(f"{file} imports {module} in a function")
+    assert not found
+
+
+def test_nothing_imports_at_the_top_what_windows_lacks() -> None:
+    trees = python_files("rnnc").items()
+    found = [file for file, tree in trees if set(imported(tree, inside=False)) & set(NOT_EVERYWHERE)]
     assert not found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 HOST_MAIN = """
 #include <stdio.h>
 #include <time.h>
-#include "{name}.h"
+{streams}
 
 static int get(void)
 {{
@@ -36,12 +36,19 @@ static uint32_t ticks(void)
 
 int main(void)
 {{
-    static {name}_t s;
-    {name}_serve(&s, get, put, ticks, "{counter}", 1000000u);
+    while ({served}) {{
+    }}
     return 0;
 }}
 """
 """A board that is this machine; a step takes 1,000 ticks."""
+
+
+def host_main(names: Sequence[str], counter: str) -> str:
+    """The main.c of a board that serves these networks."""
+    calls = [f'{n}_serve(&{n}_stream, get, put, ticks, "{counter}", 1000000u)' for n in names]
+    streams = "".join(f'#include "{n}.h"\nstatic {n}_t {n}_stream;\n' for n in names)
+    return HOST_MAIN.format(streams=streams, served=" && ".join(calls))
 
 
 class Noise:

@@ -20,7 +20,7 @@ from tests.support.small import recording, small
 
 CORES = [name for name, board in BOARDS.items() if board.counts]
 AVR_SERIAL = Path(__file__).parents[1] / "support/avr_serial.c"
-COUNTERS = {"cortex-m0": "TIMER0", "rv32imc": "mcycle", "avr": "Timer1"}
+COUNTERS = {"cortex-m0": "TIMER0", "rv32imc": "mcycle", "xtensa": "CCOUNT", "avr": "Timer1"}
 """Of the emulated boards; the others have SysTick, as QEMU has no DWT."""
 
 

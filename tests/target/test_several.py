@@ -33,7 +33,7 @@ def gru(seed: int) -> bytes:
     return model([node], {"x": ["time", 1, 3]}, {"y": [1, 1, 4]}, weights)
 
 
-OF_ONE: tuple[Layout, ...] = ("blob", "rust")
+OF_ONE: tuple[Layout, ...] = ("blob", "rust", "wasm", "micropython")
 """Layouts that hold one network."""
 
 

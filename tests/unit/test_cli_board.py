@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import rnnc
 from rnnc.cli import app
 from tests.conftest import require
-from tests.support.board import HOST_MAIN, PseudoBoard
+from tests.support.board import PseudoBoard, host_main
 from tests.support.packages import run
 from tests.support.small import recording, small
 
@@ -26,7 +26,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     np.save(folder / "data.npy", recording(30))
     package = rnnc.compile_model(folder / "fan.onnx", verify=False)
     package.write(folder)
-    (folder / "main.c").write_text(HOST_MAIN.format(name="fan", counter="DWT"))
+    (folder / "main.c").write_text(host_main(["fan"], "DWT"))
     run(["gcc", "-O1", "-I.", "fan.c", "fan_serial.c", "main.c", "-o", "board"], folder)
     with PseudoBoard([folder / "board"], folder) as name, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -42,6 +42,14 @@ def test_commands_that_build_nothing_need_no_module_of_posix(tmp_path: Path, wor
     assert done.returncode == 0, done.stderr
 
 
+def test_bench_without_posix_names_the_compiler_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(small())
+    command = [sys.executable, "-c", WITHOUT, "bench", "net.onnx", "--target", "cortex-m4"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 5 and "is not installed" in done.stderr, done.stderr
+
+
 @pytest.fixture(scope="module")
 def package() -> Package:
     return rnnc.compile_model(small(), verify=False)
@@ -52,7 +60,7 @@ def package() -> Package:
 def test_the_generated_c_compiles_as_on_windows(package: Package, tmp_path: Path, machine: str, language: str) -> None:
     """As clang-cl compiles for Microsoft's ABI, warnings are errors; there are no headers of Windows here."""
     package.write(tmp_path / "net")
-    (tmp_path / "string.h").write_text(STRING_H + "int memcmp(const void *a, const void *b, size_t n);\n")
+    (tmp_path / "string.h").write_text(STRING_H)
     sources = [f"net/{package.name}{end}.c" for end in ("", "_state", "_selftest")]
     flags = [f"--target={machine}-pc-windows-msvc", "/clang:-ffreestanding", "/W4", "/WX", "/c", f"/T{language}"]
     for source in sources:

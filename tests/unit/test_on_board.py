@@ -18,7 +18,7 @@ from rnnc.verification import board_line, serial_line
 from rnnc.verification.on_board import run_on_board
 from rnnc.verification.packets import Decoder, Packet
 from tests.conftest import require
-from tests.support.board import HOST_MAIN, PseudoBoard
+from tests.support.board import PseudoBoard, host_main
 from tests.support.nets import draw, integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 
@@ -26,7 +26,7 @@ from tests.support.packages import WARNINGS, package, run
 def served(program: Program, files: dict[str, str], folder: Path, counter: str = "DWT") -> list[Path]:
     """A program that serves a network on its stdin and stdout."""
     require("gcc")
-    write_files(folder, {**files, "main.c": HOST_MAIN.format(name=program.name, counter=counter)})
+    write_files(folder, {**files, "main.c": host_main([program.name], counter)})
     sources = [f"{program.name}.c", f"{program.name}_serial.c", "main.c"]
     run(["gcc", *WARNINGS, "-O1", "-I.", *sources, "-o", "board"], folder)
     return [folder / "board"]
@@ -77,6 +77,28 @@ def test_another_network_is_named(tmp_path: Path) -> None:
         run_on_board(other, real(other.qnet, 5), device)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_each_of_a_board_s_networks_is_served_by_its_id(noise: float, tmp_path: Path) -> None:
+    """Whichever was served before; one that is not there is told with those that are."""
+    made = [
+        package(to_integers(draw(seed, ["gru_after"])), name) for seed, name in enumerate(("fan", "pump", "door"), 3)
+    ]
+    sources = [f"{p.name}{part}.c" for p, _ in made for part in ("", "_serial")]
+    for _, files in made:
+        write_files(tmp_path, files)
+    write_files(tmp_path, {"main.c": host_main([p.name for p, _ in made], "DWT")})
+    run(["gcc", *WARNINGS, "-O1", "-I.", *sources, "main.c", "-o", "board"], tmp_path)
+    other, _ = package(to_integers(draw(9, ["gru_after"])), "bell")
+    with PseudoBoard([tmp_path / "board"], tmp_path, noise, seed=3) as device:
+        for k in (2, 0, 0, 1):
+            found = run_on_board(made[k][0], real(made[k][0].qnet, 5), device)
+            assert (found.steps, found.difference) == (5, "")
+        with pytest.raises(
+            VerificationError, match=r"other networks: .*fan 0.1.0, FAN_MODEL_ID 0x\w{8}.*; this is bell"
+        ):
+            run_on_board(other, real(other.qnet, 5), device)
+
+
 @pytest.mark.parametrize(
     ("command", "said"), [("cat /dev/zero", "is not the firmware of a"), ("sleep 9", "nothing answers")]
 )
@@ -93,7 +115,7 @@ def test_a_board_without_the_firmware_is_told(
 @pytest.mark.parametrize(
     ("was", "becomes", "error", "said"),
     [
-        ("RNNC_SERIAL_PROTOCOL 1", "RNNC_SERIAL_PROTOCOL 2", MissingTool, "speaks protocol 2, this rnnc 1"),
+        ("RNNC_SERIAL_PROTOCOL 2", "RNNC_SERIAL_PROTOCOL 3", MissingTool, "speaks protocol 3, this rnnc 2"),
         ("line->begun = 1;", "line->begun = 0;", VerificationError, "has started anew"),
     ],
     ids=["another protocol", "a board that starts anew"],
@@ -137,7 +159,7 @@ def test_no_noise_makes_a_board_read_or_write_where_it_must_not(tmp_path: Path) 
     noise = b""
     for _ in range(2000):
         packet = Packet(
-            str(rng.choice(list("HRSFx"))), int(rng.integers(4)), rng.bytes(int(rng.integers(40)))
+            str(rng.choice(list("HORSFx"))), int(rng.integers(4)), rng.bytes(int(rng.integers(40)))
         ).encoded()
         noise += packet[: int(rng.integers(1, 3 * len(packet)))] + rng.bytes(int(rng.integers(6)))
     done = subprocess.run([tmp_path / "board"], input=noise, check=False, capture_output=True)

@@ -18,6 +18,7 @@ from rnnc.qnet import QNet
 PACKINGS = {
     "avr": "RNNC_CORE_AVR",
     "rv32imc": "RNNC_CORE_RV32IM",
+    "xtensa": "RNNC_CORE_XTENSA",
     "host": "RNNC_CORE_X86",
     "cortex-m55": "RNNC_CORE_MVE",
     "cortex-m4": "RNNC_CORE_DSP",

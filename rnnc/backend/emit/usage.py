@@ -19,6 +19,12 @@ USE: dict[Layout, str] = {
     "computer; for a board of your own change what the head of the `Makefile` names.",
     "rust": "A crate, `no_std`, without dependencies: `rnnc_{name} = {{ path = FOLDER }}` in `Cargo.toml`. `build.rs` compiles "
     "the C; `cargo test` runs the self-test on the computer.",
+    "micropython": "A native module of MicroPython: `make MPY_DIR=FOLDER ARCH=armv7emsp` with its sources builds `{name}.mpy`; "
+    "copied to the board, `import {name}` finds it, and `selftest.py` runs the self-test.",
+    "cmsis-pack": "A CMSIS-Pack: `cpackget add {pack}`, then the component `Machine Learning:rnnc:{name}`. It holds "
+    "`{pack_name}.pdsc` and `src/`.",
+    "wasm": "A module of WebAssembly with its script: `new Stream(await load()).step(frame)` of `index.mjs`, in a page or in "
+    "Node.js. `make` builds `{name}.wasm` anew, `make test` runs the self-test.",
     "blob": "`make` builds `{name}.blob`: the network as bytes that run at any address that is a multiple of 16. Firmware "
     "includes `src/{name}_blob.h` and `src/rnnc/network.h`, which checks and calls it; the caller keeps the state.",
 }

@@ -18,6 +18,8 @@ extern uint16_t stack_most;
 /* Where the caller's frame ends and that of what it calls begins: below this address nothing is in use. */
 #if defined(__riscv)
 #define board_frame(p) __asm__ volatile("mv %0, sp" : "=r"(p))
+#elif defined(__XTENSA__)
+#define board_frame(p) __asm__ volatile("mov %0, a1" : "=r"(p))
 #elif defined(__arm__)
 #define board_frame(p) __asm__ volatile("mov %0, sp" : "=r"(p))
 #elif defined(__AVR__)

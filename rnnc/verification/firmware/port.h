@@ -19,7 +19,7 @@ void board_put(int byte);
 /* Reads the counter, which wraps at 2^32. */
 uint32_t board_ticks(void);
 
-/* Its name: "DWT", "SysTick", "TIMER0", "mcycle" and "Timer1" count clock cycles of the core. */
+/* Its name: "DWT", "SysTick", "TIMER0", "mcycle", "CCOUNT" and "Timer1" count clock cycles of the core. */
 const char *board_counter(void);
 
 #endif
