@@ -4,6 +4,7 @@ package = rnnc.compile_model("fan.onnx", calibration="fan.calib.npz")     # or a
 package.report["verify"]        # what was proven and measured
 package.write("fan")            # the C, and report.json
 package.simulate(x)             # outputs by name, real units
+rnnc.export(module, "fan.onnx", example=x)   # the file of a torch module or a Keras model
 rnnc.evaluate(package, x, labels)   # how well it does on other data
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rnnc.compiler import build, compile_model, load_net
     from rnnc.errors import RnncError
     from rnnc.evaluation import Evaluation, evaluate
+    from rnnc.exporting import export
     from rnnc.linking import compile_linked
     from rnnc.options import Options
     from rnnc.package import Package
@@ -35,6 +37,7 @@ __all__ = [
     "compile_linked",
     "compile_model",
     "evaluate",
+    "export",
     "load_net",
 ]
 
@@ -47,6 +50,7 @@ _HOMES = {
     "compile_model": "rnnc.compiler",
     "evaluate": "rnnc.evaluation",
     "Evaluation": "rnnc.evaluation",
+    "export": "rnnc.exporting",
     "load_net": "rnnc.compiler",
     "Options": "rnnc.options",
     "Package": "rnnc.package",

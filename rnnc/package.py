@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
 from rnnc.report.widths import target_notes, what_limits
 from rnnc.tracing import Graph
+from rnnc.verification.alternatives import Alternatives, alternatives
 from rnnc.verification.arranged import arranged_files
 from rnnc.verification.attribution import Attribution
 from rnnc.verification.axes import FAR, better_axes
+from rnnc.verification.batches import sequences_of
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
 from rnnc.verification.live import Live, LiveEngine, start
@@ -104,11 +107,12 @@ class Package:
         page = escape(self.page(self.report), quote=True)
         return f'<iframe srcdoc="{page}" title="{escape(repr(self))}" style="{NOTEBOOK_FRAME}"></iframe>'
 
-    def page(self, report: Mapping[str, Any], live: InPage | None = None) -> str:
+    def page(self, report: Mapping[str, Any], live: InPage | None = None, beside: Alternatives | None = None) -> str:
         """report.html, with ``report`` (more measured, by rnnc bench) in place of the package's own.
 
         Args:
             live: the network itself, which runs in the page.
+            beside: other builds of it.
         """
         return report_page(
             report,
@@ -120,11 +124,22 @@ class Package:
             attribution=self.attribution,
             notes=self.notes,
             live=live,
+            beside=beside,
         )
 
     def live_page(self, report: Mapping[str, Any] | None = None) -> str:
-        """As ``page``, with the network in it, as ``write`` writes it; without clang and wasm-ld it says how to get that."""
-        return self.page(report or self.report, in_page(self.program, self.files, self.options.wav_hop))
+        """As ``page``, as ``write`` writes it: with ``alternatives``, and with the network in it, or how to get that."""
+        live = in_page(self.program, self.files, self.options.wav_hop)
+        return self.page(report or self.report, live, self.alternatives)
+
+    @cached_property
+    def alternatives(self) -> Alternatives | None:
+        """Other widths of weights and operands, measured when first asked for; None without a verification, or for a network
+        that is too large to find out in passing."""
+        if self.verified is None:
+            return None
+        sequences = sequences_of([run.batch for run in self.verified.measured.runs])
+        return alternatives(self.program, self.options, self.ranges, sequences)
 
     @property
     def name(self) -> str:

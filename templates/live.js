@@ -335,7 +335,8 @@ function drawValues() {
   const rows = data.outputs.flatMap((port, k) => Array.from({length: Math.min(port.size, MOST_ROWS)}, (_, i) => {
     const q = last && last.integers[k] ? last.integers[k][i] : null, v = now && now.integers[k] ? now.integers[k][i] : null;
     const f = now && now.floats[k] ? now.floats[k][i] : null;
-    return `<tr><th scope="row">${esc(port.name)}${port.size > 1 ? `[${i}]` : ""}</th><td class="n">${q === null ? "\u2013" : q}</td>` +
+    const of = now && port.size > 1 && now.integers[k], largest = of && v === Math.max(...of);
+    return `<tr${largest ? ' class="most"' : ""}><th scope="row">${esc(port.name)}${port.size > 1 ? `[${i}]` : ""}${largest ? ", largest" : ""}</th><td class="n">${q === null ? "\u2013" : q}</td>` +
       `<td class="n">${short(v)}</td>${data.twin ? `<td class="n">${short(f)}</td>` : ""}</tr>`;
   }));
   $("values").innerHTML = rows.join("");

@@ -1,10 +1,18 @@
-"""The pictures of the documentation, from a build of the gesture example; `python tools/pictures.py` writes docs/pictures."""
+"""The pictures of the documentation, from a build of the gesture example; `python tools/pictures.py` writes docs/pictures.
+
+That of the report is taken by Chromium, where it is installed and the picture that is there is one of another report.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import re
+import shutil
+import struct
 import sys
+import zlib
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
@@ -20,11 +28,16 @@ from rnnc.report.drawing import picture
 from rnnc.report.page import Bar, flash_by_layer
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 GESTURE = ROOT / "examples/gesture"
 FOLDER = ROOT / "docs/pictures"
 COMMAND = ("compile", "gesture.onnx", "--calib", "calib.npz")
 LINE, LETTER, BAR = 18, 8.43, 26
 STEPS = 200
+REPORT, WIDTH, HEIGHT = "report.png", 960, 1120
+NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?")
+APART = 0.02
+"""What a number may be another on another machine: its share, or as much of a pixel or a last digit."""
 OWN = """svg { font: 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; background: var(--paper); width: auto; }
 .paper { fill: var(--paper); } .terminal { fill: #16191c; } .fill { fill: var(--a); }
 svg .typed { fill: #6cc08f; } svg .shown { fill: #e3e6e8; }
@@ -103,8 +116,71 @@ def _bar(k: int, bar: Bar) -> Markup:
     ).format(y + 10, bar.name, y, 380 * bar.share, 140 + 380 * bar.share, y + 10, bar.text)
 
 
+def report() -> tuple[Package, str]:
+    """The build whose report is pictured, and all that the report says, with a hash of how it looks."""
+    package = rnnc.compile_model(GESTURE / "gesture.onnx", GESTURE / "calib.npz")
+    page = package.page(package.report, None, package.alternatives)
+    words = re.sub(r"<(style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.S)
+    looks = "".join((ROOT / "templates" / name).read_text(encoding="utf-8") for name in ("page.css.j2", "live.js"))
+    letters = hashlib.sha256(looks.encode()).hexdigest().translate(str.maketrans("0123456789", "ghijklmnop"))
+    return package, f"{' '.join(words.split())} {letters}"
+
+
+def photograph(package: Package) -> bytes:
+    """The top of the report, a recording running through it, as Chromium shows it; a PNG."""
+    from tests.support.browser import Browser
+
+    with TemporaryDirectory() as folder:
+        page, recording = Path(folder) / "report.html", Path(folder) / "walk.csv"
+        page.write_text(package.live_page(), encoding="utf-8")
+        np.savetxt(recording, np.load(GESTURE / "test.npz")["x"].reshape(-1, 6)[:STEPS], "%.5f", ",")
+        with Browser(Path(folder)) as browser:
+            browser.resize(WIDTH, HEIGHT)
+            browser.open(page, "document.querySelector('#live-section')?.dataset.ready")
+            browser.choose("#live-file", recording)
+            browser.until(f"document.querySelector('#live-now').textContent.includes('Step {STEPS} of')")
+            return base64.b64decode(browser.picture())
+
+
+def with_words(png: bytes, words: str) -> bytes:
+    """A PNG that holds what its picture says, as compressed text after the header."""
+    header = 8 + 12 + 13
+    content = b"zTXtDescription\0\0" + zlib.compress(words.encode())
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:header] + chunk + png[header:]
+
+
+def words_of(png: bytes) -> str:
+    """What ``with_words`` put into a PNG."""
+    (length,) = struct.unpack(">I", png[33:37])
+    return zlib.decompress(png[41 : 41 + length].partition(b"\0\0")[2]).decode()
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two pictures say the same in the same places; numbers of another machine differ a little."""
+    (words, numbers), (others, theirs) = _words_and_numbers(one), _words_and_numbers(other)
+    return words == others and all(
+        abs(a - b) <= APART * max(abs(a), abs(b)) + APART for a, b in zip(numbers, theirs, strict=True)
+    )
+
+
+def _words_and_numbers(text: str) -> tuple[str, list[float]]:
+    return NUMBER.sub("#", text), [float(n.replace(",", "")) for n in NUMBER.findall(text)]
+
+
+def take_report() -> str:
+    """Write the picture of the report where the one that is there is of another; what was done."""
+    package, words = report()
+    if (FOLDER / REPORT).exists() and alike(words_of((FOLDER / REPORT).read_bytes()), words):
+        return f"{REPORT} is as it was"
+    if not all(map(shutil.which, ("chromium", "clang", "wasm-ld"))):
+        return f"{REPORT} is of another report, and stays: it takes chromium, clang and wasm-ld"
+    (FOLDER / REPORT).write_bytes(with_words(photograph(package), words))
+    return f"{REPORT} is new"
+
+
 def pictures() -> dict[str, str]:
-    """All of them, by file name."""
+    """All that are text, by file name."""
     package = rnnc.compile_model(GESTURE / "gesture.onnx", GESTURE / "calib.npz", verify=False)
     return {
         "terminal.svg": terminal(),
@@ -118,3 +194,4 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, text in pictures().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    print(take_report())

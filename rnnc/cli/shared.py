@@ -99,7 +99,7 @@ class ModelArguments:
         ),
     ] = "portable"
     search: Annotated[int, _option("--search", "K", "Builds to try; the best on the calibration data is kept.")] = 0
-    window: Annotated[int, _option("--window", "T", "Answer windows of T steps, each from reset.")] = 0
+    window: Annotated[int | None, _option("--window", "T", "Answer windows of T steps, each from reset.")] = None
     hop: Annotated[
         int | None,
         _option("--hop", "K", "Steps from one window to the next; alone for windows as long as the file has."),
@@ -154,8 +154,8 @@ class ModelArguments:
             min_sqnr=self.min_sqnr,
             target=self.target,
             search=self.search,
-            window=self.window,
-            hop=0 if self.hop is None else at_least_one("--hop", self.hop),
+            window=at_least_one("--window", self.window, "Leave it out for an endless stream."),
+            hop=at_least_one("--hop", self.hop, "Give --hop K with 1 <= K <= T."),
             bind=pairs("--bind", self.bind, number),
             wav_hop=self.wav_hop,
             states=pairs("--state", self.state, str),

@@ -28,11 +28,11 @@ def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> d
     return result
 
 
-def at_least_one(flag: str, value: int) -> int:
-    """The value; raises UsageError where it is less than 1."""
-    if value < 1:
-        raise UsageError(f"{flag} {value}: must be at least 1", hint="Give --hop K with 1 <= K <= T.")
-    return value
+def at_least_one(flag: str, value: int | None, hint: str) -> int:
+    """The value, 0 where it is not given; raises UsageError, with the hint, where it is less than 1."""
+    if value is not None and value < 1:
+        raise UsageError(f"{flag} {value}: must be at least 1", hint=hint)
+    return value or 0
 
 
 def number(text: str) -> float:

@@ -20,6 +20,7 @@ from rnnc.report.charts import Mark, Point, Series, largest_of_stretches, lines,
 from rnnc.report.drawing import picture
 from rnnc.report.in_page import InPage
 from rnnc.report.scores import score_tables
+from rnnc.verification.alternatives import Alternatives
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.occupancy import Occupancy
 from rnnc.verification.verdict import Verdict
@@ -78,6 +79,7 @@ def report_page(
     attribution: Attribution | None,
     notes: Sequence[str] = (),
     live: InPage | None = None,
+    beside: Alternatives | None = None,
 ) -> str:
     """The page as text.
 
@@ -85,6 +87,7 @@ def report_page(
         report: the content of report.json.
         calibrated: ranges come from data.
         live: the network itself, which runs in the page; None to leave it out.
+        beside: other builds of it; None to leave them out.
     """
     worst = attribution.worst if attribution else None
     return (
@@ -108,6 +111,7 @@ def report_page(
             calibrated=calibrated,
             notes=notes,
             live=live,
+            beside=beside,
             **score_tables(report["verify"] or {}),
         )
     )

@@ -32,6 +32,8 @@ EXAMPLES = {"encoder-decoder": ("seq2seq", ("encoder.onnx", "decoder.onnx", "cal
 """Whose files a page uses, where it is not the gesture example."""
 FRAMEWORKS = {"from-pytorch": ("torch", "onnxscript"), "from-keras": ("keras", "tensorflow", "tf2onnx")}
 """Pages that need what neither rnnc nor its tests install: `make test-frameworks` does."""
+WARNING = r"Warning\b|^W\d{4} |WARNING"
+"""What the libraries of these pages print before a warning of theirs: the pages' blocks show none."""
 RUN = ("sh", "python")
 FILES = ("c", "cpp", "cmake", "make", "ld")
 """Languages of blocks that name a file, which a later block uses."""
@@ -111,6 +113,8 @@ def _run(block: Block, folder: Path, page: Path) -> str:
         command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, f"{page.name}:{block.line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    if page.stem in FRAMEWORKS and block.language == "python":
+        assert not re.search(WARNING, done.stderr, re.M), f"{page.name}:{block.line}: {done.stderr}"
     return done.stdout
 
 

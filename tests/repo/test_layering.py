@@ -35,7 +35,7 @@ LAYERS = (
     "verification",
     "report",
     "package",
-    "judging compiler evaluation",
+    "judging compiler evaluation exporting",
     "linking several",
     "tuning demo",
     "cli",

@@ -5,41 +5,41 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/pictures"
-NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?")
-APART = 0.02
-"""What a number may be another on another machine: its share, or as much of a pixel or a last digit."""
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, str]:
-    return dict(runpy.run_path(str(ROOT / "tools/pictures.py"))["pictures"]())
+def tool() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "tools/pictures.py"))
 
 
-def _words_and_numbers(text: str) -> tuple[str, list[float]]:
-    return NUMBER.sub("#", text), [float(n.replace(",", "")) for n in NUMBER.findall(text)]
+@pytest.fixture(scope="module")
+def made(tool: dict[str, Any]) -> dict[str, str]:
+    return dict(tool["pictures"]())
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two pictures say the same in the same places; numbers of another machine differ a little."""
-    (words, numbers), (others, theirs) = _words_and_numbers(one), _words_and_numbers(other)
-    return words == others and all(
-        abs(a - b) <= APART * max(abs(a), abs(b)) + APART for a, b in zip(numbers, theirs, strict=True)
-    )
-
-
-def test_every_picture_is_what_this_build_makes(made: dict[str, str]) -> None:
+def test_every_picture_is_what_this_build_makes(tool: dict[str, Any], made: dict[str, str]) -> None:
     """`make docs` writes them."""
-    assert sorted(made) == sorted(p.name for p in FOLDER.iterdir())
-    assert [name for name, svg in made.items() if not alike(svg, (FOLDER / name).read_text())] == []
+    assert sorted([*made, tool["REPORT"]]) == sorted(p.name for p in FOLDER.iterdir())
+    assert [name for name, svg in made.items() if not tool["alike"](svg, (FOLDER / name).read_text())] == []
 
 
-def test_a_picture_of_another_build_is_noticed(made: dict[str, str]) -> None:
+def test_the_picture_of_the_report_is_one_of_this_build_s(tool: dict[str, Any]) -> None:
+    """What it says is written into it."""
+    _, words = tool["report"]()
+    pictured = tool["words_of"]((FOLDER / tool["REPORT"]).read_bytes())
+    assert tool["alike"](pictured, words)
+    assert not tool["alike"](pictured.replace("this build 5", "this build 4"), words)
+
+
+def test_a_picture_of_another_build_is_noticed(tool: dict[str, Any], made: dict[str, str]) -> None:
+    alike = tool["alike"]
     assert not alike(made["terminal.svg"], made["terminal.svg"].replace("57.9", "47.9"))
     assert not alike(made["flash.svg"], made["flash.svg"].replace("dense0", "dense1"))
 

@@ -91,6 +91,14 @@ class Browser:
         node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page so many pixels."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def picture(self) -> str:
+        """What is shown, as a PNG in base64."""
+        return str(self._call("Page.captureScreenshot", format="png", optimizeForSpeed=False)["data"])
+
     def press(self, key: str, code: int, text: str = "") -> None:
         """Press and release a key."""
         keys = {"key": key, "code": key, "windowsVirtualKeyCode": code}

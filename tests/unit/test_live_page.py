@@ -96,6 +96,8 @@ def test_a_dropped_recording_runs_to_its_end(browser: Browser, gesture: tuple[Pa
     real = package.simulate({"x": _recording(200)}, engine="c")["logits"][-1]
     shown = browser.run("[...document.querySelectorAll('#live-values tr')].map((r) => r.cells[2].textContent)")
     assert np.allclose(np.array(shown, float), real, rtol=1e-4)
+    largest = f"logits[{int(real.argmax())}], largest"
+    assert browser.run("document.querySelector('#live-values .most th').textContent") == largest
     assert "200 steps" in browser.run("document.querySelector('#live-source').textContent")
     assert browser.run("document.querySelector('#live-chart .line-a').getAttribute('d').length") > 1000
     assert browser.run("document.querySelectorAll('#live-state-0 rect').length") == 32
@@ -166,6 +168,14 @@ def test_it_is_run_by_keyboard_and_read_by_screen_readers(browser: Browser, gest
     assert any(n.startswith("logits[0] over the last 2 steps, now") for n in pictures)
     assert any(n.startswith("gru0_s: 32 numbers") for n in pictures)
     assert not [role for role, n in spoken if role in ("button", "slider", "image", "combobox") and not n]
+
+
+def test_it_fits_a_narrow_window(browser: Browser, gesture: tuple[Package, Path]) -> None:
+    """Only tables and pictures scroll sideways, each by itself."""
+    browser.resize(320, 800)
+    browser.open(gesture[1], READY)
+    assert browser.run("document.documentElement.scrollWidth") <= 320
+    browser.resize(1000, 800)
 
 
 @pytest.mark.parametrize("example", ["heartbeat/heartbeat", "temperature/temperature_rnn", "poet/poet"])

@@ -145,6 +145,15 @@ def test_a_model_that_tells_no_shapes_needs_an_example() -> None:
     assert rnnc.load_net(model, example=recording(9)[None]).inputs[0].shape == (FEATURES,)
 
 
+def test_a_model_is_exported_to_a_file(tmp_path: Path) -> None:
+    file = rnnc.export(Model(1), tmp_path / "fan.onnx")
+    assert file.read_bytes() == small(batch_first=True)
+    with pytest.raises(rnnc.RnncError, match="named after its layers"):
+        rnnc.export(Model(1), file, outputs=["y"])
+    with pytest.raises(rnnc.RnncError, match="a str is no model"):
+        rnnc.export("fan.onnx", file)
+
+
 def test_a_torch_module_is_a_model() -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")

@@ -14,7 +14,7 @@ from rnnc.compiler import load_net
 from rnnc.errors import Refused, UnreadableModel
 from rnnc.frontend.read import running
 from rnnc.frontend.read.load import read_model
-from tests.support.small import small
+from tests.support.small import FEATURES, small
 
 node = helper.make_node
 SECONDS = 10
@@ -126,8 +126,25 @@ def test_what_would_be_spent_is_predicted(bomb: Callable[[], bytes], message: st
 
 def test_a_loop_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MOST_SECONDS", 0.3)
-    with pytest.raises(UnreadableModel, match="does one of its loops never end"):
+    with pytest.raises(UnreadableModel, match="does its Loop end"):
         load_net(loop(None))
+
+
+def test_where_time_runs_out_without_a_loop_none_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Over:
+        """A timer that is over when it starts."""
+
+        def __init__(self, _: float, then: Callable[[], None]) -> None:
+            self.start = then
+
+        def cancel(self) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr(running, "Timer", Over)
+    model = ModelProto.FromString(small())
+    inputs = {"x": np.zeros((5, 1, FEATURES), np.float32)}
+    with pytest.raises(UnreadableModel, match="no Loop, so it is too large, or this machine too busy"):
+        running.run(model, inputs, [o.name for o in model.graph.output])
 
 
 def test_a_short_loop_is_computed() -> None:

@@ -213,6 +213,7 @@ def test_frames_between_two_windows_would_be_lost(hop: int) -> None:
     ("words", "said"),
     [
         (["--hop", "0"], "must be at least 1"),
+        (["--window", "0"], "Leave it out for an endless stream"),
         (["--hop", str(T + 1)], f"a window has {T} steps"),
         (["--window", str(T), "--hop", str(T + 1)], f"1 <= K <= {T}"),
     ],

@@ -41,10 +41,21 @@ def content_of(source: Any, example: Any = None) -> str | Path | bytes:
         return source
     if _is(source, "onnx", "ModelProto"):
         return bytes(source.SerializeToString())
+    return exported(source, example)
+
+
+def exported(source: Any, example: Any = None, outputs: Sequence[str] = ()) -> bytes:
+    """The content of the file that a torch module or a Keras model is exported to; raises as ``content_of``.
+
+    Args:
+        outputs: names of a torch module's outputs; as its exporter calls them where there are none.
+    """
     if _is(source, "keras", "Model"):  # of torch's modules too, where torch is what Keras computes with
+        if outputs:
+            raise UsageError("the outputs of a Keras model are named after its layers", hint="Leave outputs=... out.")
         return _of_keras(source, example)
     if _is(source, "torch", "Module"):
-        return _of_torch(source, example)
+        return _of_torch(source, example, outputs)
     raise UsageError(
         f"a {type(source).__name__} is not a model",
         hint="Give the path or the bytes of an ONNX file, a ModelProto, a torch module with example=..., or a Keras model.",
@@ -63,7 +74,7 @@ def _is(value: Any, package: str, name: str) -> bool:
     return any(c.__name__ == name and c.__module__.partition(".")[0] == package for c in type(value).__mro__)
 
 
-def _of_torch(module: Any, example: Any) -> bytes:
+def _of_torch(module: Any, example: Any, outputs: Sequence[str]) -> bytes:
     torch: Any = import_module("torch")
     if example is None:
         shape = "torch.zeros(1, STEPS, FEATURES)"
@@ -74,7 +85,8 @@ def _of_torch(module: Any, example: Any) -> bytes:
     lengths = tuple(dict.fromkeys(range(min(OPEN_AXES, x.ndim)), torch.export.Dim.AUTO) for x in inputs)
     with _evaluating(module), _quiet():
         try:
-            program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=lengths, verbose=False)
+            names = {"output_names": list(outputs)} if outputs else {}
+            program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=lengths, verbose=False, **names)
         except ImportError as error:
             raise UsageError(f"torch cannot export: {error}", hint="pip install onnx onnxscript") from None
         except torch.onnx.OnnxExporterError as error:
@@ -83,6 +95,8 @@ def _of_torch(module: Any, example: Any) -> bytes:
         given = [x + torch.randn_like(x) if x.is_floating_point() else x for x in inputs]
         with torch.no_grad():
             wanted = _leaves(module(*given))
+    if outputs and len(outputs) != len(wanted):
+        raise UsageError(f"{len(outputs)} names of outputs: {type(module).__name__} has {len(wanted)}")
     _compare(program.model_proto, [x.numpy() for x in given], wanted)
     return bytes(program.model_proto.SerializeToString())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from rnnc.errors import UnreadableModel
-from rnnc.frontend.read.limits import first_line
+from rnnc.frontend.read.limits import first_line, subgraphs
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -47,7 +47,7 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
         return dict(zip(outputs, session.run(outputs, inputs, quiet), strict=True))
     except Exception as error:
         if quiet.terminate:
-            what = f"onnxruntime takes more than {MOST_SECONDS:g} s for one sequence: does one of its loops never end?"
+            what = f"onnxruntime takes more than {MOST_SECONDS:g} s for one sequence{_why_long(model)}"
             raise UnreadableModel(what) from error
         if ARENA in str(error):
             what = f"onnxruntime takes more than {MOST_BYTES >> 20} MiB for one sequence: one of its tensors grows too large"
@@ -55,6 +55,13 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
         raise DoesNotRun(first_line(error)) from error
     finally:
         late.cancel()
+
+
+def _why_long(model: ModelProto) -> str:
+    """What may be the cause."""
+    if any(node.op_type == "Loop" for graph in subgraphs(model.graph, "") for node in graph.node):
+        return ": does its Loop end?"
+    return ": the model has no Loop, so it is too large, or this machine too busy"
 
 
 @cache
