@@ -80,6 +80,7 @@ targets: $(VENV)/.dev
 	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
 
 assurance: $(VENV)/.dev
+	tools/system_packages.sh assurance
 	$(BIN)/python -m assurance --budget $(BUDGET) $(ARGS)
 
 bench: $(VENV)/.dev

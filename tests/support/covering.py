@@ -36,12 +36,14 @@ CHOSEN: dict[int, str] = {
     10: "running",
 }
 """Layers by the seed that they are drawn with."""
+NETWORKS = [f"{layer}-{seed}" for seed, layers in CHOSEN.items() for layer in layers.split()]
+"""What each of the networks is called, in order."""
 
 
 @cache
 def covering() -> Sequence[QNet]:
     """Networks of one layer each."""
-    return [_drawn(seed, layer) for seed, layers in CHOSEN.items() for layer in layers.split()]
+    return [drawn(seed, layer) for seed, layers in CHOSEN.items() for layer in layers.split()]
 
 
 def names(qnet: QNet) -> set[str]:
@@ -60,7 +62,8 @@ def wanted() -> tuple[set[str], set[str]]:
     return kinds, functions & set(re.findall(r'"(rnnc_\w+)"', sources))
 
 
-def _drawn(seed: int, layer: str) -> QNet:
+def drawn(seed: int, layer: str) -> QNet:
+    """A network of one layer; every third seed has int16 weights."""
     qnet = draw_integers(seed, (layer,))
     return widened(qnet, np.random.default_rng(seed)) if seed % 3 == 2 else qnet
 
@@ -70,7 +73,7 @@ def search() -> dict[int, str]:
     found, seen = dict[int, str](), set[str]()
     for seed in range(SEEDS):
         for layer in (*LAYERS, *NAMED):
-            new = names(_drawn(seed, layer)) - seen
+            new = names(drawn(seed, layer)) - seen
             if new:
                 found[seed] = f"{found.get(seed, '')} {layer}".strip()
                 seen |= new
