@@ -1,8 +1,8 @@
 """The certificate derived anew from the text of the emitted C, by a program that shares nothing with the compiler.
 
-Constants, parameter structs and calls are read from NAME.c as text, of the portable target. For each kernel in KERNELS the worst
-case of its accumulators follows from the numbers in the C: the magnitudes of a row's weights, its bias, multiplier and shift,
-and what the kernels before leave in its operand. What is derived must fit 32 bits, and the certificate must not be less.
+Constants, parameter structs and calls are read from NAME.c as text, of the portable target. For each kernel in KERNELS the
+worst case of its accumulators follows from the numbers in the C: the magnitudes of a row's weights, its bias, multiplier and
+shift, and what the kernels before leave in its operand. What is derived must fit 32 bits, and the certificate must not be less.
 """
 
 from __future__ import annotations
