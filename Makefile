@@ -20,7 +20,7 @@ FRAMEWORKS_keras := keras tensorflow tf2onnx
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test test-frameworks check format golden zoo targets assurance bench bench-ops docs docs-version wheel release-check clean
+.PHONY: help demo test test-frameworks check format golden zoo targets assurance eva bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -33,6 +33,7 @@ help:
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
 	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
+	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site, with pictures of this build"
@@ -80,7 +81,12 @@ targets: $(VENV)/.dev
 	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
 
 assurance: $(VENV)/.dev
+	tools/system_packages.sh assurance
 	$(BIN)/python -m assurance --budget $(BUDGET) $(ARGS)
+
+eva: $(VENV)/.dev
+	tools/system_packages.sh assurance
+	$(BIN)/python -m assurance.eva
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

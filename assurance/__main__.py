@@ -33,7 +33,9 @@ def turns(goals: Sequence[Goal], folder: Path = RESULTS) -> Iterator[tuple[Goal,
 def spend(goals: Sequence[Goal], minutes: float, folder: Path = RESULTS) -> None:
     """Run missing shards until the time is over; none is begun after that."""
     end = time.monotonic() + 60 * minutes
-    for goal, shard in turns(goals, folder):
+    for goal in (g for g in goals if g.lacks):
+        print(f"{goal.name} is not run: {', '.join(goal.lacks)} is not installed", file=sys.stderr)
+    for goal, shard in turns([g for g in goals if not g.lacks], folder):
         if time.monotonic() > end:
             print(f"{minutes:g} minutes are over; the rest is run by the next call", file=sys.stderr)
             return

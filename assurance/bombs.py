@@ -41,6 +41,7 @@ MODELS: dict[str, Callable[[], bytes]] = {
     "expand": bombs.expanded,
     "doubling": bombs.doubled,
     "products": lambda: bombs.multiplied(8192),
+    "inputs": bombs.wide_inputs,
     "tile": lambda: _of_length("Tile", ["x1", "n"], x1=ONE, n=np.array([1 << 33])),
     "pad": lambda: _of_length("Pad", ["x1", "n"], x1=ONE, n=np.array([0, 1 << 33])),
     "constant-of-shape": lambda: _of_length("ConstantOfShape", ["n"], n=np.array([1 << 17, 1 << 17])),

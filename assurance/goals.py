@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from assurance import bombs, bugs, corpus, networks, proofs, tables
+from assurance import analysers, bombs, bugs, corpus, coverage, eva, networks, proofs, tables
 from assurance.store import Goal
+from tests.support.covering import NETWORKS
 
 FRONT = ("rnnc/**/*.py", "templates/*", "runtime_c/**/*.h", "tests/support/*.py")
 HEADERS = ("runtime_c/*.h",)
@@ -15,6 +16,9 @@ INTEGERS = (
     "runtime_c/*.h",
     "tests/support/nets.py",
 )
+
+
+COVERED = (*INTEGERS, "tests/support/covering.py", "tests/support/wide.py")
 
 
 def _numbers(count: int) -> list[str]:
@@ -60,6 +64,41 @@ GOALS = [
         1,
         (*FRONT, "tests/**/*.py", "assurance/bugs.py"),
         bugs.run,
+    ),
+    Goal(
+        "analysers",
+        "gcc -fanalyzer, clang-tidy, cppcheck and MISRA C over packages that have every op: nothing that is not listed",
+        list(analysers.ANALYSERS),
+        1,
+        (*COVERED, "docs/misra.md", "assurance/analysers.py"),
+        analysers.run,
+        ("gcc", "clang-tidy", "cppcheck"),
+    ),
+    Goal(
+        "eva",
+        "Frama-C Eva, any state and any input of a step: no undefined behaviour, three machines",
+        [f"{machine} {name}" for name in NETWORKS for machine in eva.MACHINES],
+        1,
+        (*COVERED, "assurance/eva.py"),
+        eva.run,
+        ("frama-c",),
+    ),
+    Goal(
+        "rederived",
+        "certificates derived again from the text of the C, by a program of its own",
+        _numbers(20),
+        networks.SEEDS,
+        (*INTEGERS, "assurance/networks.py", "assurance/rederive.py"),
+        networks.rederived,
+    ),
+    Goal(
+        "coverage",
+        "lines, branches and conditions of the kernels, each target's plain reading: all, or listed with the reason",
+        list(coverage.TARGETS),
+        1,
+        (*COVERED, "runtime_c/isa/*.h", "assurance/coverage.py", "assurance/gaps.txt"),
+        coverage.run,
+        (coverage.CLANG, coverage.COV),
     ),
     Goal(
         "blobs",

@@ -7,9 +7,11 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from assurance.rederive import faults
 from assurance.store import Outcome
 from rnnc.errors import Refused
 from rnnc.qnet import QNet
+from rnnc.quantization.certify import certify
 from tests.property.test_sanitizers import stream_under_sanitizers
 from tests.support.nets import LAYERS, draw_integers
 from tests.support.packages import Built, package
@@ -38,6 +40,20 @@ def sanitized(shard: str) -> Outcome:
         except AssertionError as error:
             return Outcome(len(nets), [f"seeds from {first} on: {str(error)[:200]}"])
     return Outcome(len(nets))
+
+
+def rederived(shard: str) -> Outcome:
+    """The certificates of some networks, derived again from the text of their C."""
+    first = 300_000 + int(shard) * SEEDS
+    failures, done = list[str](), 0
+    for seed in range(first, first + SEEDS):
+        qnet = network(seed)
+        if qnet is not None:
+            done += 1
+            program, files = package(qnet, "net", steps=1)
+            found = faults(files[f"{program.name}.c"], str(certify(qnet)))
+            failures += [f"seed {seed}: {why}" for why in found]
+    return Outcome(done, failures[:20])
 
 
 def blobs(shard: str, count: int = BLOBS) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,7 @@ class Goal:
         cases: of one shard.
         sources: globs of the files whose content decides whether a result still counts.
         run: one shard, given its name.
+        needs: programs without which no shard is run.
     """
 
     name: str
@@ -42,6 +44,12 @@ class Goal:
     cases: int
     sources: Sequence[str]
     run: Callable[[str], Outcome]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> list[str]:
+        """The programs that are not installed."""
+        return [program for program in self.needs if not shutil.which(program)]
 
     @property
     def wanted(self) -> int:

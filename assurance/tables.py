@@ -27,12 +27,20 @@ MAP(sigmoid, rnnc_sigmoid(x[i]))
 MAP(tanh_, rnnc_tanh(x[i]))
 MAP(exp2_, rnnc_exp2((uint32_t)x[i]))
 MAP(log2_, rnnc_log2((uint32_t)x[i]))
-MAP(rsqrt, rnnc_rsqrt((uint32_t)x[i] << 16))
+MAP(rsqrt, rnnc_rsqrt((uint32_t)x[i] << 15))
+MAP(sqrt_, rnnc_sqrt((uint32_t)x[i] >> 1 << 16 | ((x[i] & 1) ? 65535u : 0u)))
 MAP(narrow, rnnc_narrow(x[i]))
 """
 LSB = 2.0**-fixed.GATE_FRACTION
 INT16 = np.arange(-32768, 32768)
 GATES = np.arange(-fixed.GATE_LIMIT - 1, fixed.GATE_LIMIT + 1)
+
+
+def _ends(x: Ints) -> Ints:
+    """The least and the largest 32-bit argument of each upper half: between them all that rnnc_sqrt computes is monotone."""
+    return (x >> 1 << 16) + 65535 * (x & 1)
+
+
 Real = Callable[[Ints], np.ndarray]
 TABLES: dict[str, tuple[str, Ints, Callable[[Ints], Ints], Real, float]] = {
     "sigmoid": ("sigmoid", GATES, fixed.sigmoid, lambda x: 2.0**15 / (1 + np.exp(-x * LSB)), 1.6),
@@ -41,10 +49,17 @@ TABLES: dict[str, tuple[str, Ints, Callable[[Ints], Ints], Real, float]] = {
     "log2": ("log2_", np.arange(1, 65536), functions.log2, lambda x: 65536 * np.log2(x), 3.5),
     "rsqrt": (
         "rsqrt",
-        np.arange(1 << 14, 1 << 16),
-        lambda x: functions.rsqrt(x << 16),
-        lambda x: 2.0**31 / np.sqrt(x * 65536.0),
+        np.arange(1 << 15, 1 << 17),
+        lambda x: functions.rsqrt(x << 15),
+        lambda x: 2.0**31 / np.sqrt(x * 32768.0),
         2.0**16 * 2.0**-14.7,
+    ),
+    "sqrt": (
+        "sqrt_",
+        np.arange(1 << 15, 1 << 17),
+        lambda x: functions.sqrt(_ends(x)),
+        lambda x: np.sqrt(_ends(x)),
+        0.5,
     ),
     "narrow": (
         "narrow",

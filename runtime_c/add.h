@@ -27,7 +27,7 @@ RNNC_KERNEL void rnnc_add_line(const rnnc_add_params *p, const void *a, const vo
         const size_t left = RNNC_LEFT(n, k);
         rnnc_vector u = rnnc_v_get(a, p->a_bits, 0, l->a[2], left);
         rnnc_vector v = rnnc_v_get(b, p->b_bits, 0, l->b[2], left);
-        if (step) {
+        if (step != 0) {
             s = rnnc_v_sums(p->sums, at, step, left);
         }
         u = rnnc_v_add(rnnc_v_mul(u, s.factor_a), rnnc_v_mul(v, s.factor_b));
@@ -35,7 +35,7 @@ RNNC_KERNEL void rnnc_add_line(const rnnc_add_params *p, const void *a, const vo
         rnnc_v_put(y, p->y_bits, 0, 1, rnnc_v_clip(u, p->lo, p->hi), left);
         a = rnnc_v_next(a, p->a_bits, l->a[2]);
         b = rnnc_v_next(b, p->b_bits, l->b[2]);
-        at += RNNC_VECTOR * step;
+        at += RNNC_PAST(step);
         y = rnnc_v_behind(y, p->y_bits);
     }
 }

@@ -27,7 +27,7 @@ RNNC_KERNEL void rnnc_affine(const rnnc_affine_params *p, const void *x, void *y
             for (k = 0; k < n; k += RNNC_VECTOR) {
                 const size_t left = RNNC_LEFT(n, k);
                 rnnc_vector v = rnnc_v_get(x, p->x_bits, at_x + k * l->a[2], l->a[2], left);
-                if (l->scale[2]) {
+                if (l->scale[2] != 0) {
                     s = rnnc_v_lines(p->lines, at + k * l->scale[2], l->scale[2], left);
                 }
                 v = rnnc_v_clip(rnnc_v_on_line(s, v), p->lo, p->hi);

@@ -33,26 +33,29 @@
 #error "contract of a target: RNNC_OPERAND_BYTES(columns, bits) is less than the columns themselves"
 #endif
 
-/* Compiles where `function` is one of the type `type`, and no other. */
+/* Compiles where `function` is one of the type `function`_type, and no other. */
 #ifdef __cplusplus
-#define RNNC_CONTRACT(function, type) \
-    typedef char function##_must_be_as_in_contract_h[sizeof(static_cast<type *>(function)) ? 1 : -1]
+#define RNNC_CONTRACT(function)                                                                  \
+    typedef char                                                                                 \
+        function##_must_be_as_in_contract_h[sizeof(static_cast<function##_type *>(function)) ? 1 \
+                                                                                             : -1]
 #elif defined(__GNUC__)
-#define RNNC_CONTRACT(function, type)                \
+#define RNNC_CONTRACT(function)                      \
     typedef char function##_must_be_as_in_contract_h \
-        [__builtin_types_compatible_p(__typeof__(function), type) ? 1 : -1]
+        [__builtin_types_compatible_p(__typeof__(function), function##_type) ? 1 : -1]
 #else /* declared once more: another type is a conflict */
-#define RNNC_CONTRACT(function, type)                                               \
+#define RNNC_CONTRACT(function)                                                     \
     typedef char function##_must_be_as_in_contract_h[sizeof(&(function)) ? 1 : -1]; \
-    static type function
+    static function##_type function
 #endif
 
 typedef void rnnc_prepare_type(void *v, const void *x, uint8_t bits, uint16_t columns);
 typedef const int8_t *rnnc_product_type(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                         uint16_t columns, uint16_t rows);
-RNNC_CONTRACT(rnnc_prepare, rnnc_prepare_type);
-RNNC_CONTRACT(rnnc_product, rnnc_product_type);
-RNNC_CONTRACT(rnnc_product_wide, rnnc_product_type);
+RNNC_CONTRACT(rnnc_prepare);
+RNNC_CONTRACT(rnnc_product);
+typedef rnnc_product_type rnnc_product_wide_type;
+RNNC_CONTRACT(rnnc_product_wide);
 
 typedef int8_t rnnc_rom_i8_type(const int8_t *p);
 typedef uint8_t rnnc_rom_u8_type(const uint8_t *p);
@@ -61,42 +64,45 @@ typedef uint16_t rnnc_rom_u16_type(const uint16_t *p);
 typedef int32_t rnnc_rom_i32_type(const int32_t *p);
 typedef uint32_t rnnc_rom_u32_type(const uint32_t *p);
 typedef const void *rnnc_rom_bytes_type(void *buffer, const void *p, size_t n);
-RNNC_CONTRACT(rnnc_rom_i8, rnnc_rom_i8_type);
-RNNC_CONTRACT(rnnc_rom_u8, rnnc_rom_u8_type);
-RNNC_CONTRACT(rnnc_rom_i16, rnnc_rom_i16_type);
-RNNC_CONTRACT(rnnc_rom_u16, rnnc_rom_u16_type);
-RNNC_CONTRACT(rnnc_rom_i32, rnnc_rom_i32_type);
-RNNC_CONTRACT(rnnc_rom_u32, rnnc_rom_u32_type);
-RNNC_CONTRACT(rnnc_rom_bytes, rnnc_rom_bytes_type);
+RNNC_CONTRACT(rnnc_rom_i8);
+RNNC_CONTRACT(rnnc_rom_u8);
+RNNC_CONTRACT(rnnc_rom_i16);
+RNNC_CONTRACT(rnnc_rom_u16);
+RNNC_CONTRACT(rnnc_rom_i32);
+RNNC_CONTRACT(rnnc_rom_u32);
+RNNC_CONTRACT(rnnc_rom_bytes);
 
 /* What a target may replace. */
 #ifdef RNNC_PRODUCT_FEW
-RNNC_CONTRACT(rnnc_product_few, rnnc_product_type);
+typedef rnnc_product_type rnnc_product_few_type;
+RNNC_CONTRACT(rnnc_product_few);
 #endif
 #ifdef RNNC_SHIFT
 typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
-RNNC_CONTRACT(rnnc_shift, rnnc_shift_type);
+RNNC_CONTRACT(rnnc_shift);
 #endif
 #ifdef RNNC_RIGHT
 typedef int32_t rnnc_right_type(int32_t x, uint8_t n);
-RNNC_CONTRACT(rnnc_right, rnnc_right_type);
+RNNC_CONTRACT(rnnc_right);
 #endif
 #ifdef RNNC_SCALED
 typedef int32_t rnnc_scaled_type(int32_t a, uint32_t scale);
-RNNC_CONTRACT(rnnc_scaled, rnnc_scaled_type);
+RNNC_CONTRACT(rnnc_scaled);
 #endif
 #ifdef RNNC_MUL15
 typedef int32_t rnnc_mul15_type(int32_t u, int32_t d);
-RNNC_CONTRACT(rnnc_mul15, rnnc_mul15_type);
+RNNC_CONTRACT(rnnc_mul15);
 #endif
 #ifdef RNNC_CURVES
 typedef int32_t rnnc_curve_type(int32_t p, const int32_t *line, const uint16_t *slope);
-RNNC_CONTRACT(rnnc_sigmoid_by, rnnc_curve_type);
-RNNC_CONTRACT(rnnc_tanh_by, rnnc_curve_type);
+typedef rnnc_curve_type rnnc_sigmoid_by_type;
+RNNC_CONTRACT(rnnc_sigmoid_by);
+typedef rnnc_curve_type rnnc_tanh_by_type;
+RNNC_CONTRACT(rnnc_tanh_by);
 #endif
 #ifdef RNNC_LUT_INDEX
 typedef uint32_t rnnc_lut_index_type(uint32_t a);
-RNNC_CONTRACT(rnnc_lut_index, rnnc_lut_index_type);
+RNNC_CONTRACT(rnnc_lut_index);
 #endif
 
 #endif

@@ -32,7 +32,7 @@ RNNC_KERNEL void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void
             int32_t a[block];
             size_t left = p->rows - r;
             size_t n = p->rows % block && left < block ? left : block;
-            uint16_t filled = (uint16_t)((n + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP);
+            uint16_t filled = (uint16_t)RNNC_FILLED(n);
             w = wide ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
                      : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
             rnnc_put_row_results(&results, a, n, r, y, i * p->rows + r, 1);

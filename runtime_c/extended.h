@@ -70,7 +70,7 @@ RNNC_KERNEL void rnnc_extended_sum(const rnnc_extended_sum_params *p, const void
                 int32_t x = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
                 int32_t v = rnnc_mul30(rnnc_rom_i32(&p->gains[g]), x);
                 v = rnnc_by_power(v, rnnc_rom_i8(&p->shifts[g]));
-                if (b) {
+                if (b != NULL) {
                     int32_t w;
                     x = rnnc_lifted(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
                     w = rnnc_mul30(rnnc_rom_i32(&p->gains[g + 1]), x);

@@ -112,7 +112,7 @@ static inline int rnnc_count_down(uint16_t *left)
 /* memcpy. */
 static inline void rnnc_copy(void *to, const void *from, size_t bytes)
 {
-    memcpy(to, from, bytes);
+    (void)memcpy(to, from, bytes);
 }
 #endif
 
@@ -154,7 +154,7 @@ static inline void rnnc_put_units(void *h, uint8_t bits, int16_t *y, uint16_t u,
         if (bits == 8) {
             ((int8_t *)h)[u] = rnnc_narrow(x);
         }
-        if (y) {
+        if (y != NULL) {
             y[u] = x;
         }
     }

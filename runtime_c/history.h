@@ -22,7 +22,7 @@ RNNC_KERNEL void rnnc_history(const rnnc_history_params *p, const void *x, void 
     for (k = 1; k < p->frames; k++, to += bytes) {
         rnnc_copy(to, to + bytes, bytes);
     }
-    if (x) {
+    if (x != NULL) {
         rnnc_copy(to, x, bytes);
         return;
     }

@@ -129,9 +129,10 @@ static inline int32_t rnnc_tanh(int32_t p)
                 (int32_t)rnnc_rom_u16(&rnnc_slope[k]) * (int32_t)(a & ((1u << RNNC_STEP) - 1u));
     return ((y >> (RNNC_STEP + 5)) ^ s) - s;
 }
-#elif RNNC_CURVES != RNNC_KNOTS
-#error "the target's own look-up is of tables with another number of intervals"
 #else /* a target's own rnnc_sigmoid_by and rnnc_tanh_by, which take the tables */
+#if RNNC_CURVES != RNNC_KNOTS
+#error "the target's own look-up is of tables with another number of intervals"
+#endif
 static inline int32_t rnnc_sigmoid(int32_t p)
 {
     return rnnc_sigmoid_by(p, rnnc_sigmoid_line, rnnc_slope);

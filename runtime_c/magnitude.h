@@ -24,7 +24,7 @@ RNNC_KERNEL void rnnc_magnitude_line(const rnnc_magnitude_params *p, const void 
     const rnnc_loops *l = &p->loops;
     const size_t n = l->count[2], step = l->scale[2];
     size_t k;
-    for (k = 0; k < n; k += RNNC_VECTOR, at += RNNC_VECTOR * step) {
+    for (k = 0; k < n; k += RNNC_VECTOR, at += RNNC_PAST(step)) {
         const size_t left = RNNC_LEFT(n, k);
         const rnnc_v_root r = rnnc_v_roots(p->roots, at, step, left);
         rnnc_vector u = rnnc_v_get(a, p->a_bits, k * l->a[2], l->a[2], left);

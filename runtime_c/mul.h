@@ -38,7 +38,7 @@ RNNC_KERNEL void rnnc_mul_line(const rnnc_mul_params *p, const void *a, const vo
             rnnc_v_less(rnnc_v_get(a, p->a_bits, 0, l->a[2], left), p->a_zero, p->a_shift);
         rnnc_vector v =
             rnnc_v_less(rnnc_v_get(b, p->b_bits, 0, l->b[2], left), p->b_zero, p->b_shift);
-        if (step) {
+        if (step != 0) {
             s = rnnc_v_scales(p->scales, at, step, left);
         }
         v = rnnc_v_round(rnnc_v_mul15(s.m, rnnc_v_mul(u, v)), s.p);
@@ -46,7 +46,7 @@ RNNC_KERNEL void rnnc_mul_line(const rnnc_mul_params *p, const void *a, const vo
         rnnc_v_put(y, p->y_bits, 0, 1, v, left);
         a = rnnc_v_next(a, p->a_bits, l->a[2]);
         b = rnnc_v_next(b, p->b_bits, l->b[2]);
-        at += RNNC_VECTOR * step;
+        at += RNNC_PAST(step);
         y = rnnc_v_behind(y, p->y_bits);
     }
 }

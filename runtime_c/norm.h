@@ -59,7 +59,7 @@ RNNC_KERNEL rnnc_norm_spread rnnc_norm_look(const rnnc_norm_params *p, const voi
         least = rnnc_v_min(least, v, RNNC_LEFT(n, j));
         sum = rnnc_v_total(sum, v);
     }
-    if (p->centred) {
+    if (p->centred != 0) {
         s.times = (int32_t)n;
         s.less = sum;
     }

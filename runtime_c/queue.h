@@ -16,7 +16,7 @@ static inline void rnnc_queue_push(const rnnc_queue_params *p, const void *x, vo
 {
     size_t bytes = (size_t)p->size * (p->bits / 8u);
     if (*count < (int16_t)p->capacity) {
-        memcpy((uint8_t *)queue + (size_t)*count * bytes, x, bytes);
+        (void)memcpy((uint8_t *)queue + (size_t)*count * bytes, x, bytes);
         ++*count;
     }
 }
@@ -27,12 +27,12 @@ static inline void rnnc_queue_pop(const rnnc_queue_params *p, void *queue, int16
     size_t bytes = (size_t)p->size * (p->bits / 8u);
     uint8_t *to = (uint8_t *)queue;
     int16_t k;
-    memcpy(y, to, bytes);
+    (void)memcpy(y, to, bytes);
     for (k = 1; k < *count; k++, to += bytes) {
-        memcpy(to, to + bytes, bytes);
+        (void)memcpy(to, to + bytes, bytes);
     }
     if (*count > 0) {
-        memset(to, 0, bytes);
+        (void)memset(to, 0, bytes);
         --*count;
     }
 }
@@ -45,7 +45,7 @@ static inline void rnnc_queue_pop_newest(const rnnc_queue_params *p, const void 
     if (*count > 0) {
         --*count;
     }
-    memcpy(y, (const uint8_t *)queue + (size_t)*count * bytes, bytes);
+    (void)memcpy(y, (const uint8_t *)queue + (size_t)*count * bytes, bytes);
 }
 
 /* Of a queue that was full, and from which only this takes, the next oldest leaves.  y: [size]. */
@@ -54,7 +54,7 @@ static inline void rnnc_queue_next(const rnnc_queue_params *p, const void *queue
 {
     size_t bytes = (size_t)p->size * (p->bits / 8u);
     size_t at = (size_t)p->capacity - (size_t)*count;
-    memcpy(y, (const uint8_t *)queue + (*count > 0 ? at * bytes : 0), bytes);
+    (void)memcpy(y, (const uint8_t *)queue + (*count > 0 ? at * bytes : 0), bytes);
     if (*count > 0) {
         --*count;
     }

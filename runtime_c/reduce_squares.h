@@ -68,7 +68,7 @@ RNNC_KERNEL void rnnc_reduce_squares(const rnnc_reduce_squares_params *p, const 
             uint8_t shift;
             uint32_t squares = rnnc_sum_of_squares(p, x, rnnc_first(&p->along, i, k), &shift);
             int32_t v;
-            if (p->root) {
+            if (p->root != 0) {
                 v = rnnc_scaled_root(squares + (p->epsilon >> (2 * shift)), shift, p->m, p->p);
             } else {
                 v = rnnc_scaled_squares(squares, (uint8_t)(2 * shift), p->m, p->p);

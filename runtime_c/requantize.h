@@ -25,7 +25,7 @@ RNNC_KERNEL void rnnc_requantize(const rnnc_requantize_params *p, const void *x,
         const size_t left = RNNC_LEFT(n, k);
         rnnc_vector v = rnnc_v_get(x, p->x_bits, k, 1, left);
         v = p->x_bits == 32 ? rnnc_v_round(v, rnnc_v_of(14)) : rnnc_v_plus(v, -p->x_zero);
-        if (step) {
+        if (step != 0) {
             s = rnnc_v_scales(p->scale, k, step, left);
         }
         v = rnnc_v_plus(rnnc_v_round(rnnc_v_mul(v, s.m), s.p), p->y_zero);

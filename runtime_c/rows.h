@@ -28,7 +28,7 @@
 /* v = x [columns] of 8 or 16 bits, as rnnc_product reads it. */
 static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
-    memcpy(v, x, (size_t)columns * (bits / 8u));
+    (void)memcpy(v, x, (size_t)columns * ((size_t)bits / 8u));
 }
 
 static inline const int8_t *rnnc_product16(int32_t *acc, const int8_t *w, const int16_t *v,
@@ -180,6 +180,9 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
 #define RNNC_UNITS(rows) (RNNC_GROUP / RNNC_COMMON(rows))
 /* The same for layers whose gates work on RNNC_LANES units at once; their rows and constants are ordered gate by gate. */
 #define RNNC_BATCH(rows) (RNNC_UNITS(rows) < RNNC_LANES ? RNNC_LANES : RNNC_UNITS(rows))
+
+/* Rows that fill whole groups, at least n. */
+#define RNNC_FILLED(n) (((n) + RNNC_GROUP - 1) / RNNC_GROUP * RNNC_GROUP)
 
 /* Units of a batch of which `left` >= 1 remain. */
 static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)

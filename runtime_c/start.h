@@ -22,8 +22,8 @@ static inline void rnnc_start(const rnnc_start_params *p, const void *x, int8_t 
                               void *h)
 {
     uint16_t i;
-    if (started) {
-        if (*started) {
+    if (started != NULL) {
+        if (*started != 0) {
             return;
         }
         *started = 1;
@@ -40,7 +40,7 @@ static inline void rnnc_start(const rnnc_start_params *p, const void *x, int8_t 
             continue;
         }
         ((int32_t *)y)[i] = v;
-        if (p->h_bits) {
+        if (p->h_bits != 0) {
             rnnc_put_hidden(h, p->h_bits, i, rnnc_upper(v));
         }
     }

@@ -14,7 +14,7 @@ typedef struct {
 static inline void rnnc_unstack_keep(const rnnc_unstack_params *p, const void *x, void *frames,
                                      int16_t *at)
 {
-    memcpy(frames, x, (size_t)p->count * p->size * (p->bits / 8u));
+    (void)memcpy(frames, x, (size_t)p->count * p->size * (p->bits / 8u));
     *at = 0;
 }
 
@@ -23,7 +23,7 @@ static inline void rnnc_unstack_next(const rnnc_unstack_params *p, const void *f
                                      void *y)
 {
     size_t bytes = (size_t)p->size * (p->bits / 8u);
-    memcpy(y, (const uint8_t *)frames + (size_t)*at * bytes, bytes);
+    (void)memcpy(y, (const uint8_t *)frames + (size_t)*at * bytes, bytes);
     if (*at + 1 < (int16_t)p->count) {
         ++*at;
     }

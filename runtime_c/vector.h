@@ -188,25 +188,28 @@ RNNC_KERNEL rnnc_vector rnnc_v_plus(rnnc_vector x, int32_t n)
     return n ? rnnc_v_add(x, rnnc_v_of(n)) : x;
 }
 
+/* How far a whole vector of elements that lie `step` apart reaches. */
+#define RNNC_PAST(step) (RNNC_VECTOR * (step))
+
 /* The address of an element, and that of the one behind a whole vector. */
 RNNC_KERNEL const void *rnnc_v_from(const void *x, uint8_t bits, size_t at)
 {
-    return (const uint8_t *)x + at * (bits / 8u);
+    return (const uint8_t *)x + at * ((size_t)bits / 8u);
 }
 
 RNNC_KERNEL const void *rnnc_v_next(const void *x, uint8_t bits, size_t step)
 {
-    return RNNC_KEPT((const uint8_t *)x + RNNC_VECTOR * step * (bits / 8u));
+    return RNNC_KEPT((const uint8_t *)x + RNNC_PAST(step) * (bits / 8u));
 }
 
 RNNC_KERNEL void *rnnc_v_to(void *y, uint8_t bits, size_t at)
 {
-    return (uint8_t *)y + at * (bits / 8u);
+    return (uint8_t *)y + at * ((size_t)bits / 8u);
 }
 
 RNNC_KERNEL void *rnnc_v_behind(void *y, uint8_t bits)
 {
-    return RNNC_KEPT((uint8_t *)y + RNNC_VECTOR * (bits / 8u));
+    return RNNC_KEPT((uint8_t *)y + RNNC_PAST(bits / 8u));
 }
 
 /* Before a loop over elements: two in a turn, where they are not taken together anyway. */

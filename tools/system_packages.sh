@@ -3,6 +3,7 @@
 #
 #   tools/system_packages.sh venv   what `python3 -m venv` needs           exit 1 if it stays missing
 #   tools/system_packages.sh test   cross compilers and emulators          exit 0 whatever is missing, except with CI set
+#   tools/system_packages.sh assurance   analysers of make assurance       exit 0 whatever is missing: their goals say so
 set -eu
 
 PYTHON=${PYTHON:-python3}
@@ -15,6 +16,7 @@ g++: the generated header as C++, and cycles of RV32 cores
 clang: the generated C on the host, its own warnings and sanitizers
 lld: the network in its report, as WebAssembly
 cargo: the network as a crate of Rust
+cppcheck: what analysers find in the generated C, MISRA C's rules
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
 strace: that nothing leaves the machine
@@ -35,6 +37,17 @@ libelf-dev: AVR
 gcc-powerpc-linux-gnu: big-endian
 libc6-dev-powerpc-cross: big-endian
 qemu-user-static: big-endian
+END
+}
+
+# What goals of assurance/ need beside the tests' packages; 0.9 GB.
+assurance_packages() {
+    cat <<'END'
+frama-c-base: a proof that the generated C has no undefined behaviour
+clang-tidy: what clang's analyser finds in the generated C
+clang-19: coverage of conditions (MC/DC)
+llvm-19: coverage of conditions (MC/DC)
+libclang-rt-19-dev: coverage of conditions (MC/DC)
 END
 }
 
@@ -104,6 +117,18 @@ test_tools() {
     [ -z "${CI:-}" ] || { echo "CI is set: missing tools are failures" >&2; exit 1; }
 }
 
+assurance_tools() {
+    command -v dpkg-query >/dev/null || return 0
+    missing=$(assurance_packages | missing_of)
+    [ -n "$missing" ] || return 0
+    if can_install; then
+        apt-get update -qq || true
+        one_by_one "$missing"
+        missing=$(printf '%s\n' "$missing" | missing_of)
+    fi
+    [ -z "$missing" ] || { echo "not installed, so their goals are not run:"; printf '%s\n' "$missing" | sed 's/^/  /'; }
+}
+
 # When one package is not to be had, the others are still wanted.
 one_by_one() {
     for package in $(printf '%s\n' "$1" | names); do
@@ -114,5 +139,6 @@ one_by_one() {
 case ${1:-} in
     venv) venv ;;
     test) test_tools ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    assurance) assurance_tools ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -8,31 +8,26 @@ network of few small layers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-import rnnc.ops
 from rnnc.backend.program import Program
 from rnnc.errors import Refused
 from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.streams import start_qnet
-from tests.support.nets import LAYERS, NAMED, draw, draw_integers, integers, noise, to_integers
+from tests.support.covering import NOT_DRAWN, covering, names, wanted
+from tests.support.nets import draw, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets
-from tests.support.wide import widened
 
 PARTS, EXAMPLES, BATCH, STEPS = 10, 3, 12, 200
-SEEDS, COVERING_PARTS = 12, 4
+COVERING_PARTS = 4
 FORGED, FORGED_TICKS = 4, 90
-OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 
 MAIN = """
@@ -140,40 +135,12 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
     assert not output
 
 
-@cache
-def covering() -> Sequence[QNet]:
-    """Networks of one layer each, the same at every run: those with an op or a kernel function that none before has."""
-    found, seen = list[QNet](), set[str]()
-    for seed_of_all in range(SEEDS):
-        for layer in (*LAYERS, *NAMED):
-            qnet = draw_integers(seed_of_all, (layer,))
-            if seed_of_all % 3 == 2:
-                qnet = widened(qnet, np.random.default_rng(seed_of_all))
-            if (names := _names(qnet)) - seen:
-                found.append(qnet)
-                seen |= names
-    return found
-
-
-def _names(qnet: QNet) -> set[str]:
-    return {op.op.kind for op in qnet.ops} | {call.function for op in qnet.ops for call in op.calls()}
-
-
-NOT_DRAWN = {"unstack", "rnnc_unstack_keep", "rnnc_unstack_next"}
-"""Ops past the end of a window: tests/unit/test_windows.py and tests/target/test_windows.py run their C."""
-
-
 def test_every_kind_of_op_is_covered() -> None:
     """Every op and every kernel function that ops call is in some of the networks that cover."""
-    names = set().union(*map(_names, covering()))
-    sources = "".join(path.read_text() for path in OPS.glob("*.py"))
-    headers = "".join(path.read_text() for path in KERNELS.glob("*.h"))
-    kinds = set(re.findall(r'kind: ClassVar\[str\] = "(\w+)"', sources))
-    functions = set(
-        re.findall(r"(?:static inline|RNNC_KERNEL) \w+ \**(rnnc_\w+)\(const rnnc_\w+_params \*p, ", headers)
-    )
-    used = functions & set(re.findall(r'"(rnnc_\w+)"', sources))
-    assert len(kinds) > 40 and len(used) > 40 and (kinds | used) - names == NOT_DRAWN
+    found = set().union(*map(names, covering()))
+    kinds, used = wanted()
+    assert len(kinds) > 40 and len(used) > 40
+    assert (kinds | used) - found == NOT_DRAWN, "python -m tests.support.covering searches for networks anew"
 
 
 @pytest.mark.parametrize("part", range(COVERING_PARTS))

@@ -102,6 +102,15 @@ def multiplied(side: int) -> bytes:
     return in_front(*nodes, constants=constants, result="sum")
 
 
+def wide_inputs() -> bytes:
+    """Three inputs, each of which is as large as a tensor may be."""
+    wide = [helper.make_tensor_value_info(f"wide{k}", TensorProto.FLOAT, [1 << 26]) for k in range(3)]
+    nodes = [node("Sum", [v.name for v in wide], ["all"]), node("ReduceMax", ["all"], ["sum"], keepdims=0)]
+    model = ModelProto.FromString(in_front(*nodes, constants=[], result="sum"))
+    model.graph.input.extend(wide)
+    return bytes(model.SerializeToString())
+
+
 BOMBS: list[tuple[Callable[[], bytes], str]] = [
     (lambda: loop(10_000_000), "nodes that a loop runs through"),
     (range_of_a_constant, "elements"),
@@ -109,11 +118,12 @@ BOMBS: list[tuple[Callable[[], bytes], str]] = [
     (expanded, "elements are more than"),
     (doubled, "elements are more than"),
     (lambda: multiplied(4096), "multiplications for one sequence are more than"),
+    (wide_inputs, "MiB for one sequence of the inputs are more than 128 MiB"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("bomb", "message"), BOMBS, ids=["loop", "range", "computed range", "expand", "doubling", "products"]
+    ("bomb", "message"), BOMBS, ids=["loop", "range", "computed range", "expand", "doubling", "products", "inputs"]
 )
 def test_what_would_be_spent_is_predicted(bomb: Callable[[], bytes], message: str) -> None:
     content = bomb()

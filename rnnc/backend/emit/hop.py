@@ -29,7 +29,7 @@ def _side_by_side(program: Program, overlap: Overlap) -> list[str]:
         "int k;",
         f"for (k = 0; k < {overlap.lanes}; k++) {{",
         f"    {n}_window_t *w = &s->w[k];",
-        "    if (rnnc_count_down(&w->wait)) {",
+        "    if (rnnc_count_down(&w->wait) != 0) {",
         "        continue;",
         "    }",
         f"    if (w->{frames} + 1 >= {overlap.window}) {{",
@@ -55,7 +55,7 @@ def _kept_frames(program: Program, overlap: Overlap) -> list[str]:
     lines = ["int32_t due;", "int wrote = 0;"]
     for r in overlap.rings:
         size = size_of(r.port.size, r.port.format.ctype)
-        lines.append(f"memcpy(&s->{r.c_name}[{_offset('at', r.port.size)}], {r.port.c_name}, {size});")
+        lines.append(f"(void)memcpy(&s->{r.c_name}[{_offset('at', r.port.size)}], {r.port.c_name}, {size});")
     return [
         *lines,
         f"s->at = (uint16_t)(s->at + 1 < {end} ? s->at + 1 : 0);",

@@ -38,11 +38,11 @@ def address(program: Program, place: Place) -> str:
 
 def _argument(program: Program, argument: Argument) -> str:
     if isinstance(argument, Literal):
-        return str(argument.value)
+        return str(argument.value) if argument.value else "NULL"
     if isinstance(argument, ActivationCode):
         return f"RNNC_{argument.activation.upper()}"
     if isinstance(argument, Guarded):
-        return f"{condition(argument.guard)} ? {address(program, argument.place)} : 0"
+        return f"{condition(argument.guard)} ? {address(program, argument.place)} : NULL"
     if isinstance(argument, Strided):
         moves = [times(i, n) for i, n in zip(TURNS, argument.strides, strict=False) if n]
         return " + ".join([address(program, argument.place), *moves])
@@ -63,7 +63,7 @@ def region_lines(program: Program, region: Region) -> list[str]:
     lines = [line for nest in nests(region.work) for line in _nest_lines(program, nest)]
     if isinstance(region.guard, Always):
         return lines
-    return [f"if ({condition(region.guard)}) {{", *(f"    {line}" for line in lines), "}"]
+    return [f"if ({condition(region.guard)} != 0) {{", *(f"    {line}" for line in lines), "}"]
 
 
 def _nest_lines(program: Program, nest: Sequence[Call | Copy]) -> list[str]:

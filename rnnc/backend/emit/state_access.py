@@ -22,8 +22,8 @@ def _accessor(program: Program, accessor: Accessor) -> dict[str, Any]:
     for m, runs in accessor.runs:
         for run in runs:
             field, user = _at(f"s->{m.c_name}", run.at), _at(accessor.name, run.start)
-            get.append(f"memcpy({user}, {field}, {size_of(run.size, f.ctype)});")
-            set_.append(f"memcpy({field}, {user}, {size_of(run.size, f.ctype)});")
+            get.append(f"(void)memcpy({user}, {field}, {size_of(run.size, f.ctype)});")
+            set_.append(f"(void)memcpy({field}, {user}, {size_of(run.size, f.ctype)});")
         set_ += _clamp(m, "s")
         for follower in program.members:
             if follower.state.follows == m.state.name:

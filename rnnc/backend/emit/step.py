@@ -112,7 +112,7 @@ def _tick_head(program: Program) -> str:
 def _tick(program: Program, live: bool, outputs: Sequence[str] = ()) -> str:
     """A call of tick, with a frame or past the last one."""
     args = ["s", *(["w"] if program.overlap else []), *([str(int(live))] if program.live else [])]
-    args += [p.c_name if live else "0" for p in program.inputs]
+    args += [p.c_name if live else "NULL" for p in program.inputs]
     args += outputs or [p.c_name for p in program.outputs]
     return f"{program.name}_tick({', '.join(args)})"
 
@@ -125,9 +125,9 @@ def _stream_step(program: Program) -> CFunction:
 def _flush(program: Program) -> CFunction:
     assert program.flush is not None
     lines = [
-        f"while (rnnc_count_down(&s->{program.flush.c_name})) {{",
+        f"while (rnnc_count_down(&s->{program.flush.c_name}) != 0) {{",
         f"    const int wrote = {_tick(program, live=False)};",
-        "    if (wrote) {",
+        "    if (wrote != 0) {",
         "        return wrote;",
         "    }",
         "}",
@@ -145,7 +145,7 @@ def _window_head(program: Program) -> str:
 
 def start_of_window(program: Program) -> CFunction:
     """What starts a window anew, where each window has states of its own."""
-    lines = ["memset(w, 0, sizeof *w);", *initial_lines(program)]
+    lines = ["(void)memset(w, 0, sizeof *w);", *initial_lines(program)]
     return CFunction(f"static void {program.name}_start({program.name}_window_t *w)", tuple(lines))
 
 
@@ -195,7 +195,7 @@ def _next(program: Program) -> CFunction:
         "}",
         f"while ({frames} < {program.window + program.drain_steps}) {{",
         f"    {frames}++;",
-        f"    if ({_tick(program, live=False, outputs=[p.c_name for p in program.outputs])}) {{",
+        f"    if ({_tick(program, live=False, outputs=[p.c_name for p in program.outputs])} != 0) {{",
         "        return 1;",
         "    }",
         "}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -24,6 +25,8 @@ TOLERANCE = 1e-5
 LISTS = {"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence"}
 """Operators that give no tensor."""
 ROUNDS = 4
+MAX_INPUT_BYTES = 1 << 27
+"""Of one sequence of all inputs: they are kept while the file and what becomes of it run on them."""
 RUNS_NOT = "onnxruntime does not run the file"
 PLAIN = {
     *("LSTM", "GRU", "RNN", "MatMul", "Gemm", "Add", "Sub", "Mul", "Relu", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
@@ -202,18 +205,29 @@ def _difference(reference: Arrays | str, slim: ModelProto, inputs: Arrays) -> st
 
 
 def random_inputs(model: ModelProto, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """Normally distributed numbers, and 0 or 1 for integers, for each input without a default; shapes must be known."""
+    """Normally distributed numbers, and 0 or 1 for integers, for each input without a default; shapes must be known.
+
+    Raises UnreadableModel where they would take more memory than a network of a microcontroller has use for.
+    """
     rng = np.random.default_rng(seed)
     defaults = {i.name for i in model.graph.initializer}
-    return {v.name: _random(v, rng) for v in model.graph.input if v.name not in defaults}
+    drawn = [v for v in model.graph.input if v.name not in defaults]
+    total = sum(math.prod(dims(v)) * _dtype(v).itemsize for v in drawn)
+    if total > MAX_INPUT_BYTES:
+        what = f"{total >> 20:,} MiB for one sequence of the inputs are more than {MAX_INPUT_BYTES >> 20:,} MiB"
+        raise UnreadableModel(f"{what}: the largest is {max(drawn, key=lambda v: math.prod(dims(v))).name!r}")
+    return {v.name: _random(v, rng) for v in drawn}
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    from onnx import helper
+
+    return np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
 
 
 def _random(value: Any, rng: np.random.Generator) -> NDArray[Any]:
-    from onnx import helper
-
-    kind = value.type.tensor_type
-    shape = dims(value)
-    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    """Drawn in the type that they stay in, or in float32: a second copy of float64 is the peak of memory."""
+    shape, dtype = dims(value), _dtype(value)
     if np.issubdtype(dtype, np.floating):
-        return np.asarray(rng.standard_normal(shape)).astype(dtype)
-    return np.asarray(rng.integers(0, 2, shape)).astype(dtype)
+        return np.asarray(rng.standard_normal(shape, dtype=np.float32)).astype(dtype, copy=False)
+    return np.asarray(rng.integers(0, 2, shape, dtype=np.int8)).astype(dtype, copy=False)

@@ -62,11 +62,11 @@ static const rnnc_cell_params RNNC_ROM tiny_gru0_p = {
 
 void tiny_reset(tiny_t *s)
 {
-    memset(s, 0, sizeof *s);
+    (void)memset(s, 0, sizeof *s);
 }
 
 void tiny_step(tiny_t *s, const int16_t x[TINY_X_LEN], int16_t y[TINY_Y_LEN])
 {
-    rnnc_gru_after(RNNC_PARAMS(rnnc_cell_params, tiny_gru0_p), x, s->gru0_h, s->gru0_s, 0, s->work16, 0, RNNC_TANH);
+    rnnc_gru_after(RNNC_PARAMS(rnnc_cell_params, tiny_gru0_p), x, s->gru0_h, s->gru0_s, NULL, s->work16, NULL, RNNC_TANH);
     rnnc_copy(y, s->gru0_h, 4 * sizeof(int16_t));
 }

@@ -30,7 +30,7 @@ int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
     if (!rnnc_blob_sealed(blob, TINY_BLOB_LEN)) {
         return TINY_CORRUPT;
     }
-    memset(s, 0, sizeof *s);
+    (void)memset(s, 0, sizeof *s);
     p = blob + RNNC_BLOB_HEADER;
     p = rnnc_read32(s->gru0_s, p, 4);
     (void)p;
