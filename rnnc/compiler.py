@@ -37,6 +37,7 @@ from rnnc.quantization.choice import Choice, Size, choose
 from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
 from rnnc.quantization.search import search
+from rnnc.quantization.settled import settle
 from rnnc.quantization.slow import prolonged
 from rnnc.quantization.starts import make_room, room_for_starts
 from rnnc.quantization.survey import survey
@@ -121,8 +122,8 @@ def compile_stages(
     lasting, repeated = prolonged(centred, sequences) if sequences else (None, [])
     found = calibrate(centred, lasting, options, progress)
     found = make_room(centred, room_for_starts(centred, found, sequences) if sequences else found, starts)
-    centred, ranges = centre_outputs(centred, found, options)
-    finished("calibrate", ranges)
+    settled = settle(*centre_outputs(centred, found, options), lasting, options)
+    centred, ranges = settled.net, finished("calibrate", settled.ranges)
     qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)
     searched = qnet
     if options.search:
@@ -131,7 +132,7 @@ def compile_stages(
     certificate: Certificate = finished("certify", certify(qnet))
     program: Program = finished("lower", lower(qnet, options.target))
     data = given or Data({k: list(v) for k, v in noise_sequences(centred, ranges).items()}, "one")
-    data.notes.extend(repeated)
+    data.notes.extend([*repeated, *settled.notes])
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)
 
 

@@ -30,6 +30,7 @@ class Dense(Op):
         bias: ``[rows]``.
         relu: clip at 0.
         shape: of the output: ``[*positions, rows]``, axes of length 1 left out.
+        whole: read all bits of extended values, with weights of 32 bits.
 
     Inputs: x, ``columns`` elements at each position.
     """
@@ -38,6 +39,7 @@ class Dense(Op):
     bias: Floats
     shape: tuple[int, ...]
     relu: bool = False
+    whole: bool = False
     kind: ClassVar[str] = "dense"
     linear: ClassVar[bool] = True
 
@@ -48,6 +50,10 @@ class Dense(Op):
     @property
     def extends(self) -> bool:
         return True
+
+    @property
+    def reads_extended(self) -> bool:
+        return self.whole
 
     @property
     def rows(self) -> int:

@@ -49,12 +49,37 @@ class Ranges:
     highs: dict[str, Floats] = field(default_factory=dict)
     extremes: dict[str, Floats] = field(default_factory=dict)
     samples: dict[str, Floats] = field(default_factory=dict)
+    usual: dict[str, Floats] = field(default_factory=dict)
+    """Of values for which starts are given no room (``settled``): the largest magnitude once a stream has started."""
     factors: frozenset[str] = frozenset()
     """Inputs that noise keeps within 0..1: they multiply a fed-back state, which grew without end else."""
 
     def reach(self, name: str) -> Floats:
         """The largest magnitude of each element of a value, on constant inputs as well where there are no data."""
         return self.peaks[name] if self.measured else np.maximum(self.peaks[name], self.extremes[name])
+
+    def copied(self) -> Ranges:
+        """The same, to be changed by itself."""
+        return replace(
+            self,
+            bounds=dict(self.bounds),
+            peaks=dict(self.peaks),
+            lows=dict(self.lows),
+            highs=dict(self.highs),
+            extremes=dict(self.extremes),
+            samples=dict(self.samples),
+            usual=dict(self.usual),
+        )
+
+    def also(self, fresh: str, name: str) -> None:
+        """Know what is known of a value under another name too."""
+        self.bounds[fresh] = self.bounds[name]
+        for known in (self.peaks, self.lows, self.highs, self.extremes, self.samples, self.usual):
+            known.update({fresh: known[name]} if name in known else {})
+
+    def kept(self, name: str) -> Floats:
+        """The magnitude that int16 of each element have room for, before any headroom."""
+        return self.usual[name] if name in self.usual else self.reach(name)
 
     def __str__(self) -> str:
         source = "calibration data" if self.measured else "noise (no calibration data)"
@@ -87,6 +112,19 @@ def calibrate(
     _observe(net, _constant_sequences(net, ranges), probe)
     ranges.extremes, ranges.samples = probe.peaks, {}
     return ranges
+
+
+def later_ranges(net: Net, calibration: Sequences) -> Ranges:
+    """What values reach in the sequences where each follows itself: no stream starts there. No samples."""
+    twice = {name: [np.concatenate([s, s]) for s in all_] for name, all_ in calibration.items()}
+    found, lengths = Ranges(True, {}, {}), np.array([len(s) for s in next(iter(calibration.values()))])
+    view = _Valid(net, 2 * lengths, _Notes(found, 2 * int(lengths.sum())), lengths)
+    stream = start_net(net, len(lengths), view)
+    for t in range(0, 2 * int(lengths.max()), CHUNK):
+        count = min(CHUNK, 2 * int(lengths.max()) - t)
+        with np.errstate(over="ignore", invalid="ignore"):  # past the end of a sequence
+            stream.advance({v.name: _padded(twice[v.name], t, count) for v in net.inputs})
+    return found
 
 
 def _grows(net: Net, ranges: Ranges) -> DataError | None:
@@ -259,10 +297,13 @@ class _Notes:
 
 
 class _Valid:
-    """Notes what belongs to a sequence, and leaves out what lanes give past their ends."""
+    """Notes what belongs to a sequence, from step ``first`` of each on, and leaves out what lanes give past their ends."""
 
-    def __init__(self, net: Net, lengths: NDArray[np.int64], notes: _Notes) -> None:
+    def __init__(
+        self, net: Net, lengths: NDArray[np.int64], notes: _Notes, first: NDArray[np.int64] | None = None
+    ) -> None:
         self.lengths, self.notes = lengths, notes
+        self.first = np.zeros_like(lengths) if first is None else first
         self.seen: dict[str, int] = {}
         self.clocks = {name: v.clock for name, v in net.values.items()}
         self.clocks |= {f"{op.name}.": net.values[op.outputs[0]].clock for op in net.ops}
@@ -272,7 +313,7 @@ class _Valid:
         self.seen[name] = count + len(ticks)
         clock = self.clocks[name] if name in self.clocks else self.clocks[name.split(".", maxsplit=1)[0] + "."]
         at = clock.phase + max(clock.rate, 1) * (count + np.arange(len(ticks)))
-        valid = at[:, None] < self.lengths[None, :]
+        valid = (at[:, None] >= self.first[None, :]) & (at[:, None] < self.lengths[None, :])
         size = int(np.prod(ticks.shape[2:], dtype=np.int64))
         self.notes.note(name, ticks.reshape(*ticks.shape[:2], size)[valid].astype(np.float64))
 

@@ -15,6 +15,8 @@ from rnnc.fixed import Floats
 from rnnc.interval import Interval
 from rnnc.net import Array, Feedback, Net, Op, Value
 from rnnc.ops.affine import Affine, TakesAffine
+from rnnc.ops.conv import Conv
+from rnnc.ops.edges import split_padding
 from rnnc.ops.offset import Offset
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges
@@ -24,6 +26,8 @@ from rnnc.quantization.heads import class_scores, free_name, shown
 FAR, NEAR = 4.0, 0.25
 """A channel whose middle is so many times further from zero than its ends are from the middle has an offset of its own; of
 inputs that have one such channel, all whose middle is as far as ``NEAR`` says."""
+FAR_FROM_PADDING = 64.0
+"""A channel that is so many times further from zero than it moves keeps fewer than 9 of 16 bits beside padding."""
 ZERO_POINT_MAX = 2.0**16
 """The most LSBs from zero that a zero point says."""
 
@@ -35,8 +39,20 @@ def centre_inputs(net: Net, calibration: Mapping[str, Sequence[Array]] | None, o
             continue
         offset = _input_offset(value, calibration, options)
         if offset.any():
-            net = _without(net, value, offset, options)
+            net = _without(net, value, offset, options, far=_is_far(value, offset, calibration, options))
     return net
+
+
+def _is_far(value: Value, offset: Floats, calibration: Mapping[str, Sequence[Array]] | None, options: Options) -> bool:
+    """Whether a channel moves so little about its offset that beside 0 it would have few of 16 bits."""
+    half = np.zeros(value.size)
+    if value.name in options.input_affine:
+        half = 32768 * by_channel("--input-affine", value, options.input_affine[value.name][0])
+    elif value.name in options.input_range:
+        half = by_channel("--input-range", value, options.input_range[value.name][1]) - offset
+    elif calibration is not None:
+        half = np.max([np.abs(s.reshape(len(s), -1) - offset).max(0) for s in calibration[value.name] if len(s)], 0)
+    return bool(np.any(np.abs(offset) > FAR_FROM_PADDING * np.abs(half)))
 
 
 def _input_offset(value: Value, calibration: Mapping[str, Sequence[Array]] | None, options: Options) -> Floats:
@@ -76,7 +92,7 @@ def middle(low: Floats, high: Floats, least: float = FAR) -> Floats:
 
 
 @dataclass
-class _Carrier:
+class Carrier:
     """The ops of a net, rewritten one after the other, with what each value is less.
 
     Args:
@@ -84,6 +100,7 @@ class _Carrier:
         less: what values are less, by name, ``[elements]``.
         zero_lsb: of each value that ops which cannot fold its offset may read with a zero point, the LSB.
         folded: whether something but copies came of it.
+        far: whether 16 bits hold little of what varies where they have to hold 0 as well.
     """
 
     net: Net
@@ -92,6 +109,7 @@ class _Carrier:
     ops: list[Op] = field(default_factory=list)
     zero_lsb: dict[str, float] = field(default_factory=dict)
     folded: bool = False
+    far: bool = False
     restored: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def add(self, op: Op) -> None:
@@ -102,13 +120,23 @@ class _Carrier:
         offsets = [self.less.get(name, np.zeros(int(np.prod(self.shapes[name])))) for name in op.inputs]
         found = op.less(offsets)
         if found is None:
-            self.ops.append(replace(op, inputs=tuple(self.restore(name) for name in op.inputs)))
+            parts = self._apart(op, offsets[0]) if isinstance(op, Conv) and self.far else None
+            self.folded |= parts is not None
+            self.ops += parts or [replace(op, inputs=tuple(self.restore(name) for name in op.inputs))]
             return
         changed, left = found
         self.ops.append(changed)
         self.folded |= changed is not op
         if left is not None:
             self.less[op.outputs[0]] = np.asarray(left, np.float64).ravel()
+
+    def _apart(self, conv: Conv, offset: Floats) -> list[Op] | None:
+        """A padded convolution with what its padding is, less the offset, added at the edges."""
+        names = [self._free(kind) for kind in ("edges", "add", "clip", "affine")]
+        parts = split_padding(conv, offset, names)
+        for op in parts or ():
+            self.shapes.update(dict.fromkeys(op.outputs, conv.shape))
+        return parts
 
     def restore(self, name: str, *, at_edge: bool = False) -> str:
         """The value as it was: of an output a format with an offset, for an op a zero point or a copy."""
@@ -139,13 +167,13 @@ class _Carrier:
         return replace(self.net, ops=tuple(self.ops), outputs=outputs, feedback=restored)
 
 
-def _without(net: Net, value: Value, offset: Floats, options: Options) -> Net:
+def _without(net: Net, value: Value, offset: Floats, options: Options, *, far: bool) -> Net:
     """The net with an input read less its offset; as it is where nothing can use that and nobody asked for it."""
     x, less = value.name, f"{value.name}.less"
     feedback = tuple(replace(f, next=less if f.next == x else f.next) for f in net.feedback)
     first = Offset(free_name("offset", net.ops), (x,), (less,), offset=-offset.reshape(value.shape))
     shapes = {name: v.shape for name, v in net.values.items()} | {less: value.shape}
-    carrier = _Carrier(net, shapes, {less: offset}, [first])
+    carrier = Carrier(net, shapes, {less: offset}, [first], far=far)
     if x in options.input_affine:
         scale = by_channel("--input-affine", value, options.input_affine[x][0])
         carrier.zero_lsb = {less: float(scale[0])} if np.all(scale == scale[0]) else {}
@@ -190,7 +218,7 @@ def _raised(net: Net, ranges: Ranges, lower: Op, offset: Floats) -> tuple[Net, R
     """The net with an op that computes its output less an offset, which comes back where outputs show it."""
     name = lower.outputs[0]
     shapes = {n: v.shape for n, v in net.values.items()}
-    carrier = _Carrier(net, shapes, {})
+    carrier = Carrier(net, shapes, {})
     for op in net.ops:
         if op.name == lower.name:
             carrier.ops.append(lower)
@@ -198,25 +226,16 @@ def _raised(net: Net, ranges: Ranges, lower: Op, offset: Floats) -> tuple[Net, R
         else:
             carrier.add(op)
     done = carrier.finished(net.feedback)
-    return done, _shifted(ranges, carrier.less, {n: fresh for (n, _), fresh in carrier.restored.items()})
+    return done, shifted(ranges, carrier.less, {n: fresh for (n, _), fresh in carrier.restored.items()})
 
 
-def _shifted(ranges: Ranges, less: Mapping[str, Floats], restored: Mapping[str, str]) -> Ranges:
+def shifted(ranges: Ranges, less: Mapping[str, Floats], restored: Mapping[str, str]) -> Ranges:
     """What was seen of values that come less an offset now; what shows them as they were has what they had."""
-    changed = replace(
-        ranges,
-        bounds=dict(ranges.bounds),
-        peaks=dict(ranges.peaks),
-        lows=dict(ranges.lows),
-        highs=dict(ranges.highs),
-        extremes=dict(ranges.extremes),
-        samples=dict(ranges.samples),
-    )
+    changed = ranges.copied()
     for name, fresh in restored.items():
-        changed.bounds[fresh] = ranges.bounds[name]
-        for known in (changed.peaks, changed.lows, changed.highs, changed.extremes, changed.samples):
-            known.update({fresh: known[name]} if name in known else {})
+        changed.also(fresh, name)
     for name, offset in less.items():
+        changed.usual.pop(name, None)
         bound, low, high = ranges.bounds[name], ranges.lows[name] - offset, ranges.highs[name] - offset
         changed.bounds[name] = Interval(bound.lo - offset, bound.hi - offset)
         changed.lows[name], changed.highs[name] = low, high

@@ -34,7 +34,8 @@ def extended_values(net: Net) -> set[str]:
     )
     less = (op.outputs[0] for op in net.ops if _takes_offset(op) and derived.issuperset(op.inputs))
     seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
-    return _moved(net, leading | states | (seen & derived))
+    whole = {op.outputs[0] for op in net.ops if op.kind == "dense" and op.reads_extended and op.inputs[0] in derived}
+    return _moved(net, leading | states | (seen & derived) | whole)
 
 
 def _takes_offset(op: Op) -> bool:

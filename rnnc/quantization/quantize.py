@@ -200,7 +200,7 @@ class _Builder:
         kept = any(source in (f.state.name, *self.net.passed(f.next)) for f in self.net.feedback)
         kept = kept or any(source in op.outputs and op.states() for op in self.net.ops)
         headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
-        reach = headroom * self.ranges.reach(source)
+        reach = headroom * self.ranges.kept(source)
         held = have.scale_for(reach.size) * have.hi
         limit = np.minimum(np.maximum(reach, max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE)), held)
         if accept == "channel":
@@ -372,7 +372,7 @@ class _OpQuantizer:
     def _limit(self, name: str, headroom: float, floor: float) -> Floats:
         """The magnitude that each element has room for."""
         ranges = self.builder.ranges
-        peak, bound = ranges.peaks[name], ranges.bounds[name].magnitude
+        peak, bound = ranges.usual.get(name, ranges.peaks[name]), ranges.bounds[name].magnitude
         if not ranges.measured:
             headroom = NOISE_HEADROOM
         return np.asarray(np.minimum(bound, headroom * np.maximum(peak, peak.max() * floor)) + 1e-9)

@@ -53,3 +53,23 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
         return total
 
     return min(builds, key=error)
+
+
+def channel_errors(net: Net, build: QNet, sequences: Sequences) -> list[float]:
+    """Of each channel that varies in real outputs: the mean square of the integers' error over the variance."""
+    lanes, lengths = lanes_of(net, sequences)
+    reference = run_net(net, lanes)
+    got = run_qnet(build, {v.name: build.formats[v.name].quantize(lanes[v.name]) for v in build.inputs})
+    found: list[float] = []
+    for o, q in zip(net.outputs, build.outputs, strict=True):
+        if net.values[o.value].dtype == "index":
+            continue
+        valid = within(net, o, len(reference[o.name]), lengths)
+        r, y = (
+            x[valid].reshape(int(valid.sum()), -1)
+            for x in (reference[o.name], build.formats[q.value].dequantize(got[o.name]))
+        )
+        if len(r):
+            error, power = ((y - r) ** 2).mean(0), r.var(0)
+            found += (error[power > 0] / power[power > 0]).tolist()
+    return found

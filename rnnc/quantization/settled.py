@@ -1,0 +1,228 @@
+"""What values reach once streams have started.
+
+A filter of raw units that starts at 0 comes from there to 101325 +- 15 Pa, and what reads it is used to the 15. Room for the
+start would leave 16 bits little of what follows it for ever: values are kept within what they reach later, and rows read
+extended values less their middle, where the calibration data come out nearer to the net that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnc.errors import Refused
+from rnnc.fixed import Floats
+from rnnc.interval import Interval
+from rnnc.net import Array, Net, Op
+from rnnc.ops.affine import Affine
+from rnnc.ops.dense import Dense
+from rnnc.options import Options
+from rnnc.quantization.calibrate import Ranges, Sequences, later_ranges
+from rnnc.quantization.centre import Carrier, middles, shifted
+from rnnc.quantization.extend import MOST_WEIGHTS, extended_values
+from rnnc.quantization.heads import free_name
+from rnnc.quantization.quantize import quantize
+from rnnc.quantization.search import channel_errors
+
+FAR_START = 16.0
+"""A value whose range is so many times what it is once a stream has started, starts far away."""
+ROOM = 4.0
+"""For it, around the middle of what it reaches later."""
+LEAST = 1 / 64
+"""Of its largest element: the room of one that hardly moves later."""
+USUAL = 0.5, 0.95
+"""Quantiles of the samples between which a value lies once it has settled, whatever came before."""
+MOST_STEPS, MOST_SEQUENCES = 4096, 8
+"""Of the calibration data, on which builds are compared."""
+NEARER = 0.8
+"""The error of the build without room for the start, at the worst channel, beside that of the other: 1 dB less."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A net and its ranges, and what there is to say of them."""
+
+    net: Net
+    ranges: Ranges
+    notes: Sequence[str] = ()
+
+
+def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options) -> Settled:
+    """The net and ranges without room for starts where that serves the calibration data; as they are elsewhere, and without."""
+    plain = Settled(net, ranges)
+    if not calibration or net.window or not net.states() or not _may_start_far(net, ranges):
+        return plain
+    later = later_ranges(net, calibration)
+    starting = _starting(net, ranges, later)
+    usual = _without_starts(ranges, later, starting)
+    exact = _exactly(net, later, starting)
+    tried = [Settled(*_read_less(n, usual, later), _said(n, starting, ranges, usual)) for n in (exact, net)]
+    if not starting and all(other.net is net for other in tried):
+        return plain
+    part = _shortened(calibration)
+    best, least = plain, _worst(net, plain, part, options)
+    for other in tried:
+        error = _worst(net, other, part, options)
+        if error < NEARER * least:
+            best, least = other, error
+    return best
+
+
+def _shortened(calibration: Sequences) -> Sequences:
+    """The begins of the longest sequences."""
+    lengths = [len(s) for s in next(iter(calibration.values()))]
+    longest = np.argsort(lengths, kind="stable")[::-1][:MOST_SEQUENCES]
+    return {name: [all_[i][:MOST_STEPS] for i in longest] for name, all_ in calibration.items()}
+
+
+def _worst(net: Net, other: Settled, calibration: Sequences, options: Options) -> float:
+    """The error of another net in integers at the worst channel, beside its variance; infinite where it cannot be built."""
+    try:
+        return max(channel_errors(net, quantize(other.net, other.ranges, options), calibration), default=0.0)
+    except Refused:
+        return np.inf
+
+
+def _exactly(net: Net, later: Ranges, starting: Sequence[str]) -> Net:
+    """The net in which small layers read all bits of extended values that start or settle far away."""
+    names = {n for n in later.lows if n in starting or middles(later.lows[n], later.highs[n]).any()}
+    plain = extended_values(net)
+    small = {
+        op.outputs[0]
+        for op in net.ops
+        if isinstance(op, Dense) and op.weights.size <= MOST_WEIGHTS and op.inputs[0] in names
+    } - plain
+    chosen = small & extended_values(_reading_all(net, small))
+    return _reading_all(net, chosen) if chosen else net
+
+
+def _reading_all(net: Net, outputs: Collection[str]) -> Net:
+    """The net whose layers of some outputs read all bits."""
+    ops = (replace(op, whole=True) if isinstance(op, Dense) and op.outputs[0] in outputs else op for op in net.ops)
+    return replace(net, ops=tuple(ops))
+
+
+def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges) -> list[str]:
+    """What the user is told of the value that is kept within least of what it reaches."""
+    extended = extended_values(net)
+    kept = {n: (float(ranges.peaks[n].max()), float(found.usual[n].max())) for n in starting if n not in extended}
+    kept = {n: ends for n, ends in kept.items() if ends[1] < ends[0]}
+    if not kept:
+        return []
+    name, (peak, usual) = max(kept.items(), key=lambda item: item[1][0] / item[1][1])
+    where = f"value {name!r} reaches {peak:.3g} where a stream starts, and {usual / ROOM:.3g} later"
+    return [f"{where}: its format has room for the latter, so that the first answers after a reset are less accurate"]
+
+
+def _may_start_far(net: Net, ranges: Ranges) -> bool:
+    """Whether some value may have a start far from where it settles, or settles far from zero."""
+    extended = extended_values(net)
+    for op in net.ops:
+        for name in op.outputs:
+            seen = ranges.samples.get(name)
+            if seen is None or not len(seen):
+                continue
+            low, high = np.quantile(seen, USUAL, axis=0)
+            wide = ranges.highs[name] - ranges.lows[name] > FAR_START * (high - low)
+            if np.any(wide & (high > low)) or (name in extended and middles(low, high).any()):
+                return True
+    return False
+
+
+def _starting(net: Net, ranges: Ranges, later: Ranges) -> list[str]:
+    """The values that start far from where they are later: no outputs, and no layer's own state."""
+    shown = {n for o in net.outputs for n in net.passed(o.value)}
+    extended = extended_values(net)
+    found = []
+    for op in net.ops:
+        if op.states() and not op.forgets:
+            continue
+        for name in op.outputs:
+            if (name in shown and name not in extended) or name not in later.lows:
+                continue
+            if any(f.next in net.passed(name) for f in net.feedback) and name not in extended:
+                continue
+            whole, usual = ranges.highs[name] - ranges.lows[name], later.highs[name] - later.lows[name]
+            if np.any((whole > FAR_START * usual) & (usual > 0)):
+                found.append(name)
+    return found
+
+
+def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str]) -> Ranges:
+    """The ranges in which what starts far away has a usual peak, and samples within it."""
+    found = ranges.copied()
+    for name in starting:
+        low, high = _around(ranges, later, name)
+        found.usual[name] = np.maximum(np.abs(low), np.abs(high))
+        if name in found.samples:
+            found.samples[name] = np.clip(found.samples[name], low, high)
+    return found
+
+
+def _around(ranges: Ranges, later: Ranges, name: str) -> tuple[Floats, Floats]:
+    """What an element that starts far away is kept within; what another reached."""
+    low, high = later.lows[name], later.highs[name]
+    centre, half = (low + high) / 2, (high - low) / 2
+    room = ROOM * np.maximum(half, LEAST * half.max(initial=0.0))
+    return np.maximum(ranges.lows[name], centre - room), np.minimum(ranges.highs[name], centre + room)
+
+
+def _read_less(net: Net, ranges: Ranges, later: Ranges) -> tuple[Net, Ranges]:
+    """The net in which rows read extended values that are far from zero less their middle."""
+    extended = extended_values(net)
+    names = [n for n in extended if n in later.lows]
+    offsets = {n: middles(later.lows[n], later.highs[n]) for n in names}
+    offsets = {n: offset for n, offset in offsets.items() if offset.any()}
+    takes = _takers(net, extended, offsets)
+    if not takes:
+        return net, ranges
+    carrier = Carrier(net, {n: v.shape for n, v in net.values.items()}, {})
+    source: dict[str, str] = {}
+    for op in net.ops:
+        read = [n for n in op.inputs if n in offsets] if op in takes else []
+        for name in read:
+            if f"{name}.less" in carrier.less:
+                continue
+            fresh, shape = f"{name}.less", net.values[name].shape
+            ones, offset = np.ones(shape), offsets[name].reshape(shape)
+            kind = free_name("affine", (*net.ops, *carrier.ops))
+            carrier.ops.append(Affine(kind, (name,), (fresh,), ones, -offset, operand=shape, shape=shape))
+            carrier.less[fresh], carrier.shapes[fresh], source[fresh] = offsets[name], shape, name
+        carrier.add(replace(op, inputs=tuple(f"{n}.less" if n in read else n for n in op.inputs)))
+    return carrier.finished(net.feedback), shifted(_named(ranges, source, later), carrier.less, {})
+
+
+def _named(ranges: Ranges, source: Mapping[str, str], later: Ranges) -> Ranges:
+    """The ranges with those of values under other names as well; what is far from zero has none that is usual."""
+    found = ranges.copied()
+    for fresh, name in source.items():
+        found.also(fresh, name)
+        low, high = _around(ranges, later, name)
+        found.lows[fresh], found.highs[fresh] = low, high
+        found.bounds[fresh] = Interval(
+            *(np.clip(side, low, high) for side in (ranges.bounds[name].lo, ranges.bounds[name].hi))
+        )
+        if fresh in found.samples:
+            found.samples[fresh] = np.clip(found.samples[fresh], low, high)
+        found.usual.pop(fresh, None)
+    return found
+
+
+def _takers(net: Net, extended: set[str], offsets: Mapping[str, Array]) -> list[Op]:
+    """The ops that read such values and take their offsets, or pass them on to ops that do."""
+    shown = {o.value for o in net.outputs} | {f.next for f in net.feedback}
+
+    def takes(op: Op) -> bool:
+        if extended.intersection(op.outputs):
+            return False
+        nothing = [np.zeros(net.values[n].size) for n in op.inputs]
+        if op.less(nothing) is None:
+            return False
+        if any(op.column_weights(i) is not None for i in range(len(op.inputs))):
+            return True
+        readers = [r for r, _ in net.readers(op.outputs[0])]
+        return op.kind == "layout" and not shown.intersection(op.outputs) and bool(readers) and all(map(takes, readers))
+
+    return [op for op in net.ops if set(op.inputs).intersection(offsets) and takes(op)]

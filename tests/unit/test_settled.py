@@ -1,0 +1,61 @@
+"""States that start at 0 and live far from it: what reads them has all bits of what varies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnc
+from rnnc.compiler import compile_stages
+from rnnc.ops.dense import Dense
+from rnnc.options import Options
+from tests.support.graphs import Builder
+
+Array = np.ndarray[Any, Any]
+MIDDLE, SPREAD = np.array([101325.0, 293.0]), np.array([15.0, 1.5])
+STEPS = 400
+
+
+def _recording(seed: int = 0, middle: Array = MIDDLE) -> dict[str, Array]:
+    g, t = np.random.default_rng(seed), np.arange(STEPS)[:, None]
+    slow = np.sin(t / np.array([23.0, 31.0]) + g.uniform(0, 6, 2)) + 0.3 * g.standard_normal((STEPS, 2))
+    return {"x": (middle + SPREAD * slow).astype(np.float32)}
+
+
+def _small_network(b: Builder, x: str, middle: Array) -> None:
+    weights = b.weights(len(middle), 8) / np.resize(SPREAD, len(middle))[:, None]
+    hidden = b.op("Tanh", b.op("Add", b.op("MatMul", x, b.const(weights)), b.const(-middle @ weights)))
+    b.op("MatMul", hidden, b.const(b.weights(8, 2)), out="y")
+
+
+def average(form: str) -> bytes:
+    """A moving average of raw units that starts at 0, and a small network over it."""
+    b = Builder(1)
+    kept, new = b.op("Mul", "s", b.const(np.array(0.95))), b.op("Mul", "x", b.const(np.array(0.05)))
+    s = b.op("Add", kept, new, out="s_next")
+    if form == "average":
+        _small_network(b, s, MIDDLE)
+    elif form == "beside the input":
+        _small_network(b, b.op("Concat", "x", s, axis=1), np.tile(MIDDLE, 2))
+    else:
+        _small_network(b, b.op("Sub", "x", s), 0 * MIDDLE)
+    return b.model({"x": [1, 2], "s": [1, 2]}, ["y", "s_next"])
+
+
+@pytest.mark.parametrize("form", ["average", "beside the input", "difference"])
+def test_what_reads_an_average_of_raw_units_is_accurate_from_the_start(form: str) -> None:
+    package = rnnc.compile_model(average(form), _recording(), states={"s": "s_next"})
+    verify = package.report["verify"]
+    assert verify["c_equals_oracle"] and verify["verdict"] == "good"
+    assert min(verify["outputs"][0]["channel_sqnr_db"]) > 50
+    first = next(q.op for q in package.program.qnet.ops if isinstance(q.op, Dense))
+    assert first.whole and package.program.qnet.formats[first.inputs[0]].bits == 32
+
+
+def test_an_average_of_what_is_near_zero_is_read_in_16_bits() -> None:
+    options = Options(states={"s": "s_next"})
+    done = compile_stages(average("difference"), _recording(middle=0 * MIDDLE), options)
+    assert not any(op.whole for op in done.qnet.net.ops if isinstance(op, Dense))
+    assert done.ranges.usual == {}
