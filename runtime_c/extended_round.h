@@ -12,13 +12,14 @@ typedef struct {
     int16_t lo, hi;
 } rnnc_extended_round_params;
 
-/* y: x, within +-2^29, as whole numbers.  |x + add| < 2^31 by certificate "sum". */
+/* y: x, within +-2^29, as whole numbers of 16 bits, or row numbers.  |x + add| < 2^31 by certificate "sum". */
 static inline void rnnc_extended_round(const rnnc_extended_round_params *p, const int32_t *x,
-                                       int16_t *y)
+                                       void *y)
 {
+    int16_t *to = (int16_t *)y;
     uint16_t i;
     for (i = 0; i < p->size; i++) {
-        y[i] = (int16_t)rnnc_clip((x[i] + p->add) >> p->fraction, p->lo, p->hi);
+        to[i] = (int16_t)rnnc_clip((x[i] + p->add) >> p->fraction, p->lo, p->hi);
     }
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.interval import Interval
-from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
+from rnnc.net import Accept, Array, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.elementwise import Combination, Loops, Pointwise, Shape, broadcast_scale, operands, reach_of
 from rnnc.ops.extended import is_extended
 from rnnc.ops.extended_round import QExtendedRound
@@ -25,12 +25,16 @@ WHOLE = Format(16, np.ones(1))
 
 @dataclass(frozen=True, eq=False)
 class Round(Pointwise):
-    """``y = function(x)``; ``what`` is a key of FUNCTIONS, ``shape`` that of x."""
+    """``y = function(x)``; ``what`` is a key of FUNCTIONS, ``shape`` that of x; below ``rows`` where they are row numbers."""
 
     what: str
     shape: Shape
+    rows: int = 0
     kind: ClassVar[str] = "round"
     jumps: ClassVar[bool] = True
+
+    def infer(self, inputs: Sequence[Value]) -> list[Value]:
+        return [Value("", inputs[0].shape, dtype="index" if self.rows else "real", rows=self.rows)]
 
     @property
     def reads_extended(self) -> bool:
@@ -40,16 +44,19 @@ class Round(Pointwise):
         return "common"
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        return [FUNCTIONS[self.what](inputs[0])]
+        y = FUNCTIONS[self.what](inputs[0])
+        return [np.clip(y, 0, self.rows - 1) if self.rows else y]
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         function = FUNCTIONS[self.what]
-        return [Interval(function(inputs[0].lo), function(inputs[0].hi))]
+        ends = function(inputs[0].lo), function(inputs[0].hi)
+        return [Interval(*(np.clip(end, 0, self.rows - 1) if self.rows else end for end in ends))]
 
     def quantize(self, q: Quantizer) -> QOp:
+        form = Format.rows(self.rows) if self.rows else WHOLE
         if is_extended(q.input(0)):
-            return QExtendedRound(self, self.inputs, (WHOLE,), self.what, q.input(0), int(np.size(q.peak(0))))
-        return QRound(self, self.inputs, (WHOLE,), q.input(0))
+            return QExtendedRound(self, self.inputs, (form,), self.what, q.input(0), int(np.size(q.peak(0))))
+        return QRound(self, self.inputs, (form,), q.input(0))
 
     def describe(self) -> str:
         return self.what.lower()
@@ -73,7 +80,8 @@ class QRound(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x: Ints = inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape)
-        return [np.clip(self.combination(x), WHOLE.lo, WHOLE.hi)]
+        y = self.formats[0]
+        return [np.clip(self.combination(x), y.lo, y.hi)]
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "sum", self.combination.worst([reach_of(self.x)]))]
@@ -87,8 +95,8 @@ class QRound(QOp):
             ("lines", table),
             ("x_bits", self.x.bits),
             ("y_bits", 16),
-            ("lo", WHOLE.lo),
-            ("hi", WHOLE.hi),
+            ("lo", self.formats[0].lo),
+            ("hi", self.formats[0].hi),
         )
         args = (Arg("input", "0"), Arg("output", "0"))
         return [KernelCall("rnnc_affine", "affine.h", "rnnc_affine_params", fields, args)]

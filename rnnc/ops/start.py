@@ -1,6 +1,6 @@
 """Started: a recurrent layer whose initial state is computed.
 
-The layer is the one of lstm.py, gru.py or rnn.py. Its states are set once, before its first tick after a reset, where they
+The layer is the one of lstm.py, gru.py or rnn.py, or such a one on bands with a state each (inner.py). Its states are set once, before its first tick after a reset, where they
 are computed from inputs that the file has once for a whole sequence. In a file of one step they are set at every tick: the
 file works on its state before the layer takes it, as where an episode starts and the state is multiplied by 0.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rnnc.ops.lstm import Lstm
     from rnnc.ops.rnn import Rnn
 
-Layer: TypeAlias = "Gru | Lstm | Rnn"
+Layer: TypeAlias = "Gru | Lstm | Rnn | Inner"
 
 FLAG = Format(8, np.ones(1), 0, 0, 1)
 """Whether a state has been set."""
@@ -94,8 +94,11 @@ class Started(Op):
     def _with_room(self, reach: Sequence[float]) -> Layer:
         """The layer with a hidden state that holds the magnitudes ``reach`` of what the given states start from."""
         start = dict(zip(self.given, reach, strict=True)).get("h", 0.0)
-        width = self.layer.initial_h.value.size
-        return replace(self.layer, initial_h=InitialState(np.full(width, start))) if start > 1 else self.layer
+        inner = self.layer.layer if isinstance(self.layer, Inner) else self.layer
+        if start <= 1:
+            return self.layer
+        roomy = replace(inner, initial_h=InitialState(np.full(inner.initial_h.value.size, start)))
+        return replace(self.layer, layer=roomy) if isinstance(self.layer, Inner) else roomy
 
     def quantize(self, q: Quantizer) -> QOp:
         sources = tuple(q.input(1 + k) for k in range(len(self.given)))
@@ -264,18 +267,16 @@ def add_layer(node: Node, trace: Tracer, read: RecurrentNode, make: type[Layer],
     starts = {suffix: s for suffix, s in zip(SUFFIXES, read.initial, strict=False) if s.given}
     given = {suffix: s.given for suffix, s in starts.items()}
     every = any(s.every for s in starts.values())
-    if read.along or read.bands > 1:
-        if given or outputs > 1:
-            what = (
-                "its cell state is read" if outputs > 1 else "its initial state is computed from the network's inputs"
-            )
-            trace.refuse(node, f"{what}, and it runs over {read.bands} bands of {read.count} elements")
-        layer = make("", ("",), ("",), **fields)
-        shape = {"bands": read.bands, "count": read.count, "kept": not read.along, "bands_first": bool(read.layout)}
-        return trace.add(node, Inner, [read.x.value], layer=layer, **shape)
-    if not given:
+    banded = read.along or read.bands > 1
+    shape = {"bands": read.bands, "count": read.count, "kept": not read.along, "bands_first": bool(read.layout)}
+    if banded and outputs > 1:
+        trace.refuse(node, f"its cell state is read, and it runs over {read.bands} bands of {read.count} elements")
+    if not given and not banded:
         return trace.add(node, make, [read.x.value], outputs, **fields)
-    layer = make("", ("",), ("",) * outputs, **fields)
+    layer: Op = make("", ("",), ("",) * outputs, **fields)
+    if banded and not given:
+        return trace.add(node, Inner, [read.x.value], layer=layer, **shape)
+    layer = Inner("", ("",), ("",), layer=cast("Any", layer), **shape) if banded else layer
     return trace.add(
         node, Started, [read.x.value, *given.values()], outputs, layer=layer, given=tuple(given), every=every
     )

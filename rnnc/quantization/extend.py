@@ -10,6 +10,8 @@ import numpy as np
 from rnnc.net import Net, Op
 from rnnc.ops.affine import Affine
 
+MOVING = ("layout", "putat")
+"""Ops that give elements of their inputs as they are."""
 MOST_WEIGHTS = 4096
 """Of a matrix in 32 bits: 16 KB."""
 
@@ -22,7 +24,7 @@ def extended_values(net: Net) -> set[str]:
     reached = _forward(net, {f.state.name for f in net.feedback}, lambda op: op.passes or op.extends)
 
     def plain(op: Op) -> bool:
-        if op.kind in ("dense", "layout") or (op.kind == "curve" and not op.reads_extended):
+        if op.kind in ("dense", "pickat", *MOVING) or (op.kind == "curve" and not op.reads_extended):
             return op.outputs[0] in (following if op.kind == "dense" else reached)
         return op.extends or (op.passes and _source(op, makers).extends)
 
@@ -49,7 +51,7 @@ def moved_states(net: Net) -> set[str]:
     for f in net.feedback:
         after = _forward(net, {f.state.name}, lambda op: True, around=True)
         before = _before(net, f.state.name)
-        computed = (op for op in net.ops if not (op.passes or op.kind == "layout"))
+        computed = (op for op in net.ops if not (op.passes or op.kind in MOVING))
         if not any(after.intersection(op.inputs) and before.intersection(op.outputs) for op in computed):
             moving.add(f.state.name)
     return moving
@@ -61,7 +63,7 @@ def moved_values(net: Net) -> dict[str, str]:
     kept, found = moved_states(net), {}
     for f in net.feedback:
         if f.state.name in kept:
-            moved = _backward([f.next], makers, lambda op: op.passes or op.kind == "layout")
+            moved = _backward([f.next], makers, lambda op: op.passes or op.kind in MOVING)
             found.update(dict.fromkeys(moved, f.state.name))
     return found
 

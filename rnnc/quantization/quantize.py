@@ -19,7 +19,7 @@ from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
-from rnnc.quantization.extend import extended_values, moved_values
+from rnnc.quantization.extend import MOVING, extended_values, moved_values
 from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
 from rnnc.quantization.formats import same, satisfies
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
@@ -106,6 +106,8 @@ class _Builder:
             self.formats[name] = state.format
         for op in net.ops:
             adapted = [self._adapt(op, i, name) for i, name in enumerate(op.inputs)]
+            if op.kind == "putat":
+                adapted[1] = self._convert(adapted[1], self.formats[adapted[0]], f"{adapted[1]}.{op.name}")
             try:
                 q = replace(op.quantize(_OpQuantizer(self, op, adapted)), inputs=tuple(adapted))
                 check_states(q)
@@ -174,7 +176,7 @@ class _Builder:
             return self._convert(name, self.extended_form(op.inputs[index]), f"{name}.extended")
         if op.kind == "layout" and op.outputs[0] in self.lines and op.inputs[index] in self.lines:
             return self._convert(name, Format(16, self.lines[op.inputs[index]]), f"{name}.kept")
-        if op.kind == "layout" and op.outputs[0] in self.moved:
+        if op.kind in MOVING and op.outputs[0] in self.moved and not have.index:
             state = self.moved[op.outputs[0]]
             return self._convert(name, self.formats[state], f"{name}.{state}")
         if satisfies(have, accept, self.values[name].shape):

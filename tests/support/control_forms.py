@@ -9,6 +9,7 @@ from rnnc.options import Options
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.rewritings import written
+from tests.support.rings import counter, ring
 from tests.support.supported import Form
 
 STEPS = 12
@@ -26,6 +27,12 @@ def control() -> list[Form]:
         Form("inputs fed by outputs", "--state h=none", lambda: _cell("Tanh"), Options(states={"h": "none"})),
         Form("inputs fed by outputs", "h (1 - done) before a layer, in a file of one step", _masked),
         Form("inputs fed by outputs", "rows of a state set by ScatterND", _scattered),
+        Form(
+            "inputs fed by outputs", "a ring set by ScatterND at a place, (place + 1) mod N", lambda: ring("ScatterND")
+        ),
+        Form("inputs fed by outputs", "a ring set by Where, read in order", lambda: ring("Where", "in order")),
+        Form("inputs fed by outputs", "a ring set by a one-hot code", lambda: ring("OneHot")),
+        Form("inputs fed by outputs", "a counter: its remainders, limits and table", counter),
         Form("QuantizeLinear, DequantizeLinear", "a pair of one constant scale: what it clips", _rounded),
         Form("ai.onnx.ml::ZipMap", "the scores themselves", _mapped),
         Form("com.microsoft::FusedMatMul", "any operator of another domain", _foreign),

@@ -124,3 +124,27 @@ def test_the_reference_goes_on_from_one_step_to_the_next(kind: str, mask: str) -
 def test_verify_compares_one_stream() -> None:
     package = compile_model(policy("GRU"), time_axis={})
     assert package.report["verify"]["compared"] == "one stream of 1024 steps"
+
+
+def banded(op_type: str) -> bytes:
+    """x ``[1, 1, B X]`` in bands, each with its state h (and c) ``[1, B, H]``, set to 0 where done ``[1, 1, 1]``."""
+    b, bands = Builder(6), 3
+    rows = b.op("Reshape", "x", b.const(np.array([1, bands, X])))
+    states = ["h", "c"] if op_type == "LSTM" else ["h"]
+    kept = b.op("Sub", b.const(1.0), b.op("Clip", "done", b.const(0.0), b.const(1.0)))
+    weights = [b.const(b.weights(1, GATES[op_type] * H, n)) for n in (X, H)]
+    starts = [b.op("Mul", state, kept) for state in states]
+    y, *finals = b.ops(op_type, 1 + len(states), rows, *weights, "", "", *starts, hidden_size=H)
+    for state, final in zip(states, finals, strict=True):
+        b.op("Identity", final, out=f"{state}_n")
+    b.op("ReduceMean", y, b.const(np.array([2])), out="y")
+    shapes = {"x": [1, 1, bands * X], **dict.fromkeys(states, [1, bands, H]), "done": [1, 1, 1]}
+    return b.model(shapes, ["y", *(f"{s}_n" for s in states)])
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_states_of_bands_are_set_as_well(kind: str, tmp_path: Path) -> None:
+    error, net = import_error(banded(kind))
+    assert error < LIMIT and kinds(net).count("started") == 1
+    net = step(banded(kind))
+    check_c(quantized(net, sequence(net, steps=60)), tmp_path, 20)

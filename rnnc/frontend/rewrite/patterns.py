@@ -260,6 +260,8 @@ class Build:
         if node.op_type == "SoftmaxPool":
             whole = np.broadcast_shapes(*known)
             return tuple(1 if i == node.attributes["axis"] else n for i, n in enumerate(whole))
+        if node.op_type == "PickAt":
+            return tuple(node.attributes["shape"])
         if node.op_type == "Embedding":
             return (*known[1], *known[0][1:])
         if node.op_type not in (*VIEWS, "Pad", "MatMul") and not node.op_type.startswith(("Reduce", "Arg")):

@@ -62,7 +62,8 @@ def whole_numbers(graph: Graph, tensor: Tensor) -> tuple[str, str]:
         return what, f"Give it the length of a whole sequence: {_length_of_sequence(graph, tensor)}."
     if np.prod(tensor.shape, dtype=np.int64) == 1:
         what = "it is a single integer that looks up no table"
-        return what, f"If it is a setting, --bind {tensor.name}=VALUE makes it a constant; else export it as floats."
+        setting = f"If it is a setting, --bind {tensor.name}=VALUE makes it a constant; else export it as floats."
+        return what, f"If an output is its next value: --state {tensor.name}=OUTPUT. {setting}"
     what = "it holds integers that look up no table"
     return what, "Export the network with an input of floats; --input-affine takes raw counts."
 

@@ -22,6 +22,7 @@ from rnnc.frontend.recurrence.sums import linear_recurrences
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.masks import check_finite, finite_masks
+from rnnc.frontend.rewrite.places import whole_states
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.frontend.stream.lines import split_states
 from rnnc.frontend.stream.recordings import check_recording, check_relations
@@ -166,7 +167,9 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph = linear_recurrences(finite_masks(complete_shapes(without_lengths(graph))))
+    graph, kept = whole_states(complete_shapes(without_lengths(graph)), options.states)
+    options = replace(options, states={**kept, **options.states})
+    graph = linear_recurrences(finite_masks(complete_shapes(graph)))
     check_finite(graph)
     timeless = _timeless(options) | _kept(graph, options)
     graph = roll_up(graph, timeless)
