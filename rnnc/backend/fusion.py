@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnc.backend.loop_text import ARRAYS, LoopText
 from rnnc.fixed import Format
+from rnnc.loop_text import ARRAYS, LoopText
 from rnnc.net import Array, Probe, States, no_probe
 from rnnc.ops.element import ByElement
 from rnnc.ops.extended import is_extended

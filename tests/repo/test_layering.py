@@ -27,7 +27,7 @@ LAYERS = (
     "activations net",
     "language",
     "ctext",
-    "unit_kernels",
+    "loop_text unit_kernels",
     "qnet options order",
     "streams tracing data",
     "views lines",
