@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from rnnc.backend.fusion import QFused, fused
 from rnnc.language import Arrays, Intervals, Quantity, Range
 from rnnc.ops.element import ByElement
 from rnnc.qnet import QNet
+from rnnc.streams import run_qnet
 from tests.support.modern import step_file
-from tests.support.nets import LAYERS, draw_integers, noise, to_integers
+from tests.support.nets import LAYERS, draw_integers, integers, noise, to_integers
+from tests.support.packages import Built, package
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 CELLS = ["minGRU", "minLSTM", "sLSTM", "RWKV 4", "LTC", "LIF", "SRU", "S5, LRU"]
@@ -88,3 +91,15 @@ def test_the_elementwise_ops_of_a_cell_are_few_loops_that_compute_the_same(name:
         results = op.step([before[n] for n in op.inputs], {}, 0)
         for n, r in zip(op.given, results, strict=True):
             assert np.array_equal(np.ravel(r), np.ravel(before[n])), n
+
+
+@pytest.mark.parametrize("name", CELLS[:5])
+def test_the_loops_in_c_give_the_bits_of_the_separate_ops(name: str, tmp_path: Path) -> None:
+    """Over inputs that are mostly at the ends of what int16 holds, with every shift and sum watched."""
+    qnet = cell(name)
+    flags = ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-fsanitize-undefined-trap-on-error"]
+    built = Built(*package(qnet, "one"), tmp_path, flags)
+    given = integers(qnet, STEPS)
+    wanted = run_qnet(qnet, given)
+    got = built.new().run({k: v[:, 0] for k, v in given.items()})
+    assert all(np.array_equal(got[k], w.reshape(STEPS, -1)) for k, w in wanted.items())
