@@ -1,4 +1,4 @@
-"""Texts of rnnc/language.py as C: the loop over units with the range and format of every variable, and the kernel around it.
+"""Texts of rnnc/language.py as C expressions: the body of a loop, with the range and format of every variable.
 
 What the ranges show to be idle is left out: a clip within its limits, a shift by 0, a product in two halves where one fits.
 So the text of a plain layer, whatever its options could have been, is the plain kernel. Intervals are those of the domain (any
@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
-from rnnc.activations import TABLES_OF, IntegerActivation
-from rnnc.language import Intervals, Quantity, Range, run
-from rnnc.rows import runs, together
+from rnnc.activations import IntegerActivation
+from rnnc.language import Intervals, Quantity, Range
 
 WIDTH = 96
 FORMS = {
@@ -35,8 +34,19 @@ FORMS = {
     "tanh_fine": "rnnc_tanh_fine({})",
     "curve": "rnnc_chord({1}, {0})",
     "output": "rnnc_activate(activation, {})",
+    "right": "rnnc_right({}, {})",
+    "mul30": "rnnc_mul30({}, {})",
+    "by_power": "rnnc_by_power({}, {})",
+    "power_of_two": "rnnc_fine_power_of_two({})",
+    "fine_quotient": "rnnc_fine_quotient({}, {}, {}, {})",
+    "least": "rnnc_picked(2, {}, {})",
+    "most": "rnnc_picked(1, {}, {})",
+    "within": "({0} >= {1} && {0} <= {2})",
 }
-CALLS = ("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "curve", "output")
+CALLS = (
+    *("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "curve", "output"),
+    *("right", "mul30", "by_power", "power_of_two", "fine_quotient", "least", "most", "within"),
+)
 """Whose operands stand between commas, and need no parentheses."""
 SHIFTS = ("rounded", "short15")
 """Calls as well, of a sum."""
@@ -109,7 +119,7 @@ class CText(Intervals):
         x, y = args[0], args[-1] if len(args) == 1 else args[1]
         if r.lo == r.hi:
             return Written(r.lo, r.lo, str(r.lo))
-        if op in ("add", "sub", "shl", "rounded") and y == self.constant(0):
+        if op in ("add", "sub", "shl", "rounded", "right") and y == self.constant(0):
             return self._as(x, r)
         if op == "clip" and x.within(y.lo, args[2].lo):
             return self._as(x, r)
@@ -159,241 +169,7 @@ class CText(Intervals):
         self.phases[-1].append(line)
 
 
-# --------------------------------------------------------------------------- rows
-
-
-@dataclass(frozen=True)
-class Row:
-    """Where a preactivation comes from: the sum of a row over x and over h, or one of the two.
-
-    Args:
-        index: of the row among those of a unit.
-        bias: of its constant among those of a unit.
-        shift: after the multiplication.
-        exponent: of the preactivation.
-    """
-
-    operand: Literal["both", "x", "h"]
-    index: int
-    bias: int
-    shift: int
-    exponent: int
-
-    @property
-    def reach(self) -> int:
-        """What 32 bits before the shift leave."""
-        return 1 << (31 - self.shift)
-
-    @property
-    def text(self) -> str:
-        """In C, of unit k."""
-        i, b = _at(self.index), _at(self.bias)
-        if self.operand == "both" and self.shift == 8:
-            return f"rnnc_gate(&b[{b}], &x[{i}], &y[{i}], ax[{i}], ah[{i}])"
-        if self.operand == "both":
-            return f"rnnc_gate_by(&b[{b}], &x[{i}], &y[{i}], ax[{i}], ah[{i}], {self.shift})"
-        a, scale = ("ax", "x") if self.operand == "x" else ("ah", "y")
-        return f"rnnc_row(&b[{b}], &{scale}[{i}], {a}[{i}], {self.shift})"
-
-
-def _at(j: int) -> str:
-    return f"k{j or ''}"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One loop over units of a kernel.
-
-    Args:
-        rows: the preactivations in order.
-        count: rows of weights of a unit, and constants of a unit in the bias.
-        two: the rows are over x and h; else over h alone.
-        apart: the result does not go where h lies, and may have another size.
-        wide: of each operand, which rows hold int16 weights; () where none do.
-    """
-
-    rows: tuple[Row, ...]
-    count: int
-    constants: int
-    two: bool = True
-    apart: bool = False
-    wide: tuple[tuple[bool, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class CKernel:
-    """The C of one phase with the name @, and what its call has to give.
-
-    Args:
-        each: the loop over the units of a batch.
-        driver: the kernel: all batches, with the products of their rows.
-        state: whether it takes the state.
-        kept: arrays that it writes or reads, name and C type.
-        activation: the name of the activation that it is told, "" for none.
-        curves: tables that it is given, by number.
-        tables: those of runtime_c/lut.h that it reads.
-    """
-
-    each: str
-    driver: str
-    state: bool
-    kept: tuple[tuple[str, str], ...]
-    activation: str
-    curves: tuple[tuple[int, IntegerActivation], ...]
-    tables: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return f"{self.each}\n\n{self.driver}"
-
-    @property
-    def code(self) -> str:
-        """The text without comments: a candidate of ReLU has another LSB, and the same integers."""
-        return re.sub(r"\s*/\*.*?\*/", "", self.text, flags=re.S)
-
-
-def kernels(
-    cell: Any, phases: Sequence[Phase], state: tuple[str, int, int] | None, numbers: Sequence[int], library: str = ""
-) -> list[CKernel]:
-    """The C of each phase of a text.
-
-    Args:
-        cell: called with preactivations, state and numbers; a text.
-        state: name, exponent and largest magnitude of the state, None for none.
-        numbers: the exponents of int16 numbers of each unit, behind its biases.
-        library: prefix of functions that a target may replace, "" for a package's own.
-    """
-    k = CText()
-    leaves = [[k.leaf(r.text, r.reach, r.exponent) for r in phase.rows] for phase in phases]
-    first = phases[0]
-    given = [
-        k.leaf(f"rnnc_rom_i32(&b[{_at(first.constants - len(numbers) + j)}])", 32768, e) for j, e in enumerate(numbers)
-    ]
-    name, exponent, limit = state or ("", 0, 0)
-
-    def rows(operand: Quantity) -> Quantity:
-        k.store("h[k]", operand, "int16_t")
-        k.phases.append([])
-        return leaves[len(k.phases) - 1][0]
-
-    h, s = run(cell(leaves[0], k.leaf(f"{name}[k]", limit, exponent) if state else None, given), rows)
-    if s is not None:
-        k.store(f"{name}[k]", s)
-    k.store("h[k]", h, "int16_t")
-    return [_kernel(k, i, phase, name, library) for i, phase in enumerate(phases)]
-
-
-def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel:
-    body = "\n".join(k.phases[i])
-    has_state = bool(state) and f"{state}[k]" in body
-    kept = tuple((f"kept_{n}", t) for n, t in k.kept.items() if f"kept_{n}[k]" in body)
-    named = k.named_activation if "(activation, " in body else None
-    curves = tuple((j, f) for j, f in enumerate(k.curves) if f"rnnc_chord(curve{j}, " in body)
-    used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body or f"rnnc_{kind}_fine(" in body] + (
-        [named.kind] if named else []
-    )
-    tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
-    own = CKernel("", "", has_state, kept, named.kind if named else "", curves, tables)
-    each, driver = _each(own, phase, k.phases[i], state, library), _driver(own, phase, state, library)
-    return replace(own, each="\n".join(each), driver="\n".join(driver))
-
-
-def _each(own: CKernel, phase: Phase, statements: Sequence[str], state: str, library: str) -> list[str]:
-    """The loop over the units of a batch."""
-    operands = ["ax", "ah"] if phase.two else ["ah"]
-    scales = ["x", "y"] if phase.two else ["y"]
-    arguments = ["const int32_t *b", *(f"const uint32_t *{s}" for s in scales)]
-    arguments += [f"const int32_t *{a}" for a in operands]
-    arguments += [f"int32_t *{state}"] if own.state else []
-    arguments += ["int16_t *h", *(f"{t} *{n}" for n, t in own.kept)]
-    arguments += [f"const rnnc_chords *curve{j}" for j, _ in own.curves]
-    arguments += ["uint16_t batch", "uint16_t n"] + (["uint8_t activation"] if own.activation else [])
-    body = "\n".join(statements)
-    used = [j for j in range(1, phase.constants) if re.search(rf"\b{_at(j)}\b", body)]
-    at = [f"{_at(j)} = (uint16_t)(k + {_times(j)}batch)" for j in used]
-    over = "x, y: scales of rows over x and h, ax, ah: their sums" if phase.two else "y: scales of rows, ah: their sums"
-    lines = [
-        f"/* The n <= batch units of a batch. b: constants, {over}, [each][batch].",
-        f" * {f'{state}, ' if own.state else ''}h: [n]. */",
-    ]
-    lines += _wrapped(f"static inline void {library or '@'}_each({', '.join(arguments)})", 0)
-    lines += ["{", "    uint16_t k;"]
-    lines += [] if used else ["    (void)batch;"]
-    lines += ["    for (k = 0; k < n; k++) {"]
-    lines += _wrapped(f"uint16_t {', '.join(at)};", 8) if used else []
-    for statement in statements:
-        lines += _wrapped(statement, 8)
-    return [*lines, "    }", "}"]
-
-
-def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
-    """The kernel: all units in batches, rows by the target."""
-    rows, two = phase.count, phase.two
-    struct = "rnnc_curved_cell_params" if own.curves else "rnnc_cell_params"
-    arguments = [
-        f"const {struct} *p",
-        *(["const void *x"] if two else []),
-        *(["const void *h", "void *next"] if phase.apart else ["void *h"]),
-    ]
-    to, width = ("next", "width") if phase.apart else ("h", "units")
-    arguments += [f"int32_t *{state}"] if own.state else []
-    arguments += ["void *vx", "void *vh"] if two else ["void *vh"]
-    arguments += [f"{t} *{n}" for n, t in own.kept]
-    arguments += ["int16_t *out"] + (["uint8_t activation"] if own.activation else [])
-    given = [f"&p->bias[{_times(phase.constants)}u]"]
-    given += [f"&p->scale_{s}[{_times(rows)}u]" for s in ("xh" if two else "h")]
-    given += ["ax", "ah"] if two else ["ah"]
-    given += [f"&{state}[u]"] if own.state else []
-    given += ["value", *(f"&{n}[u]" for n, _ in own.kept)]
-    given += [f"&p->curve{j}" for j, _ in own.curves]
-    given += ["batch", "n"] + (["activation"] if own.activation else [])
-    units = f"{library}_units" if library else "@_each"
-    batch = f"RNNC_BATCH({together(rows, phase.wide)})"
-    operand = "    const void *operand = rnnc_prepared(vx, x, p->x_bits, p->columns);"
-    prepare = [operand, "    uint16_t u;", f"    rnnc_prepare(vh, h, p->h_bits, p->{width});"]
-    if not two:
-        prepare = [f"    const void *operand = rnnc_prepared(vh, h, p->h_bits, p->{width});", "    uint16_t u;"]
-    products = _products("ax", "operand", "p->x_bits", "p->columns", phase, 0) if two else []
-    products += _products("ah", "vh" if two else "operand", "p->h_bits", f"p->{width}", phase, -1)
-    return [
-        f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
-        f" * out: [units] int16, or 0 where {to} is the output. */",
-        *_wrapped(f"static inline void @({', '.join(arguments)})", 0),
-        "{",
-        f"    enum {{ batch = {batch}, block = {_times(rows)}batch }};",
-        "    const int8_t *w = p->weights;",
-        *prepare,
-        "    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {",
-        f"        int32_t {'ax[block], ' if two else ''}ah[block];",
-        f"        int16_t narrow[batch], *value = rnnc_units_at({to}, p->{to}_bits, u, narrow);",
-        "        uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));",
-        *products,
-        *_wrapped(f"{units}({', '.join(given)});", 8),
-        f"        rnnc_put_units({to}, p->{to}_bits, out, u, value, n);",
-        "    }",
-        "}",
-    ]
-
-
-def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int) -> list[str]:
-    """The rows of a batch times an operand: a call for each run of rows of one width."""
-    wide = phase.wide[block] if phase.wide else (False,) * phase.count
-    narrow = "rnnc_product_few" if phase.wide else "rnnc_product"
-    calls = []
-    for first, count, same in runs(wide):
-        to = f"{acc} + {_times(first)}batch" if first else acc
-        rows = "block" if count == phase.count else f"{_times(count)}batch"
-        product = "rnnc_product_wide" if same else narrow
-        calls += _wrapped(f"w = {product}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
-    return calls
-
-
-def _times(n: int) -> str:
-    return f"{n} * " if n > 1 else ""
-
-
-def _wrapped(line: str, indent: int) -> list[str]:
+def wrapped(line: str, indent: int) -> list[str]:
     """Lines of at most WIDTH columns, broken behind commas and operators."""
     glued = re.sub(r"(?<![,=+*?:]) ", "\0", line)
     lines = textwrap.wrap(glued, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4))

@@ -127,3 +127,25 @@ def fine_power_of_two(t: Ints) -> Ints:
 def fine_power_of_two_16(t: Ints) -> Ints:
     """The same of an exponent with 16 fraction bits; beyond +-63 taken as that."""
     return fine_power_of_two(np.clip(t, -63 << 16, 63 << 16) * 256)
+
+
+def fine_quotient(u: Ints, v: Ints, constant: Ints, hi: int | Ints) -> Ints:
+    """u / v 2^(constant / 2^16), |result| <= hi; by 0 the largest number, and 0 / 0 = 0."""
+    t = int32(log2(np.maximum(np.abs(u), 1)) - log2(np.maximum(np.abs(v), 1)) + constant, "exponent")
+    y = np.minimum(np.where(u == 0, 0, np.where(v == 0, hi, fine_power_of_two_16(t))), hi)
+    return np.where((u < 0) != (v < 0), -y, y)
+
+
+def mul30(m: Ints, x: Ints) -> Ints:
+    """m x / 2^30 rounded, for |m| and |x| <= 2^30, in 32-bit products; exact where m is a power of two."""
+    high = mul15(m >> 15, x)
+    low = int32((m & 32767) * shift_round(x, 15) + 16384, "mul30 low product") >> 15
+    return int32(high + low, "mul30 sum")
+
+
+def by_power(y: Ints, k: Ints) -> Ints:
+    """``y 2^k``, rounded where k < 0, clipped to +-2^29 before it is shifted left."""
+    right, left = np.clip(-k, 0, 31), np.maximum(k, 0)
+    down = int32(y + ((np.int64(1) << right) >> 1), "rounding") >> right
+    room = FINE_MAX >> left
+    return np.where(k < 0, down, np.clip(y, -room, room) << left)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnc import fixed
+from rnnc import fixed, functions
 from rnnc.activations import IntegerActivation, Piece
 from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, Ints, int32
 
@@ -45,8 +45,16 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "tanh_fine": lambda p: fixed.tanh(p, FINER),
     "curve": lambda p, f: f.interpolate(p),
     "output": lambda p, f: np.clip(f(p), -32767, 32767),
+    "right": lambda x, n: x >> n,
+    "mul30": functions.mul30,
+    "by_power": functions.by_power,
+    "power_of_two": functions.fine_power_of_two,
+    "least": np.minimum,
+    "most": np.maximum,
+    "fine_quotient": functions.fine_quotient,
+    "within": lambda x, lo, hi: ((x >= lo) & (x <= hi)).astype(np.int64),
 }
-"""What each operation means. All but where_less, toward, curve and output are monotone along every argument."""
+"""What each operation means. All but where_less, toward, curve, output, mul30, fine_quotient, within: monotone by argument."""
 
 
 # --------------------------------------------------------------------------- the language
@@ -61,16 +69,16 @@ class Quantity:
     exponent: int
 
     def __add__(self, other: Quantity | int) -> Quantity:
-        return _do("add", self, other, exponent=self._like(other))
+        return do("add", self, other, exponent=self._like(other))
 
     def __sub__(self, other: Quantity | int) -> Quantity:
-        return _do("sub", self, other, exponent=self._like(other))
+        return do("sub", self, other, exponent=self._like(other))
 
     def __rsub__(self, other: int) -> Quantity:
-        return _do("sub", other, self, exponent=self.exponent)
+        return do("sub", other, self, exponent=self.exponent)
 
     def __mul__(self, other: Quantity) -> Quantity:
-        return _do("mul", self, other, exponent=self.exponent + other.exponent)
+        return do("mul", self, other, exponent=self.exponent + other.exponent)
 
     def _like(self, other: Quantity | int) -> int:
         assert isinstance(other, int) or other.exponent == self.exponent, "a sum of unlike formats"
@@ -85,7 +93,7 @@ Cell = Generator[Quantity, Quantity, "tuple[Quantity, Quantity | None]"]
 """A running text: what it yields is multiplied by rows; it returns h and the new state."""
 
 
-def _do(op: str, *args: Any, exponent: int) -> Quantity:
+def do(op: str, *args: Any, exponent: int) -> Quantity:
     """Apply an operation in the reading of its operands; integers and activations are constants."""
     reading = next(a.reading for a in args if isinstance(a, Quantity))
     raws = [a.raw if isinstance(a, Quantity) else reading.constant(a) for a in args]
@@ -99,29 +107,29 @@ def let(name: str, meaning: str, x: Quantity) -> Quantity:
 
 def rounded(x: Quantity, exponent: int) -> Quantity:
     """x in units of 2^exponent, which are not finer: rounded half up."""
-    return _do("rounded", x, exponent - x.exponent, exponent=exponent)
+    return do("rounded", x, exponent - x.exponent, exponent=exponent)
 
 
 def raised(x: Quantity, exponent: int, limit: int) -> Quantity:
     """x in finer units of 2^exponent, clipped first so that the result is within +-limit."""
     n = x.exponent - exponent
-    return _do("shl", clip(x, limit >> n), n, exponent=exponent)
+    return do("shl", clip(x, limit >> n), n, exponent=exponent)
 
 
 def clip(x: Quantity, hi: int, lo: int | None = None) -> Quantity:
     """x within lo .. hi, within +-hi where lo is left out."""
-    return _do("clip", x, -hi if lo is None else lo, hi, exponent=x.exponent)
+    return do("clip", x, -hi if lo is None else lo, hi, exponent=x.exponent)
 
 
 def mul15(u: Quantity | int, d: Quantity, exponent: int | None = None) -> Quantity:
     """u d / 2^15, rounded; u of 15 bits and a sign, or 2^15. ``exponent``: of the result, where u is a number."""
-    return _do("mul15", u, d, exponent=u.exponent + d.exponent + 15 if isinstance(u, Quantity) else (exponent or 0))
+    return do("mul15", u, d, exponent=u.exponent + d.exponent + 15 if isinstance(u, Quantity) else (exponent or 0))
 
 
 def toward(s: Quantity, t: Quantity, share: Quantity) -> Quantity:
     """s + share (t - s): between s and t, for a share within 0 .. 1 with LSB 2^-15."""
     assert s.exponent == t.exponent and share.exponent == -15
-    return _do("toward", s, t, share, exponent=s.exponent)
+    return do("toward", s, t, share, exponent=s.exponent)
 
 
 def upper(s: Quantity) -> Quantity:
@@ -134,15 +142,15 @@ def activation(f: IntegerActivation, p: Quantity) -> Quantity:
     fine = "_fine" if p.exponent == FINE else ""
     assert p.exponent == GATE or (fine and f.kind in ("tanh", "sigmoid"))
     if f.kind == "tanh":
-        y = rounded(_do(f"tanh{fine}", clip(p, fixed.TANH_MAX), exponent=-15), f.exponent - 15)
+        y = rounded(do(f"tanh{fine}", clip(p, fixed.TANH_MAX), exponent=-15), f.exponent - 15)
     elif f.kind == "sigmoid":
-        y = rounded(_do(f"sigmoid{fine}", p, exponent=-15), f.exponent - 15)
+        y = rounded(do(f"sigmoid{fine}", p, exponent=-15), f.exponent - 15)
     elif f.kind == "pieces":
         p = Quantity(p.reading, p.reading.kept_once(p), p.exponent)
         below, above = (_line(piece, p, f.exponent - 15) for piece in f.pieces)
-        y = _do("where_less", p, f.threshold, below, above, exponent=f.exponent - 15)
+        y = do("where_less", p, f.threshold, below, above, exponent=f.exponent - 15)
     else:
-        y = _do("curve", p, f, exponent=f.exponent - 15)
+        y = do("curve", p, f, exponent=f.exponent - 15)
     return clip(y, f.hi, f.lo)
 
 
@@ -154,7 +162,7 @@ def _line(piece: Piece, p: Quantity, exponent: int) -> Quantity:
 def output(f: IntegerActivation, p: Quantity) -> Quantity:
     """f as an int16 that a layer gives out; of those in runtime_c/lut.h, the C takes any by its name."""
     if f.named and (f.kind == "relu" or p.exponent == GATE):
-        return _do("output", clip(p, fixed.TANH_MAX) if f.kind == "tanh" else p, f, exponent=f.exponent - 15)
+        return do("output", clip(p, fixed.TANH_MAX) if f.kind == "tanh" else p, f, exponent=f.exponent - 15)
     return clip(activation(f, p), 32767)
 
 
@@ -178,6 +186,14 @@ class Reading:
     def constant(self, n: Any) -> Any:
         """An integer, or an activation."""
         return n
+
+    def numbers(self, values: Ints) -> Any:
+        """A constant of each element."""
+        return self.constant(int(values.flat[0])) if np.all(values == values.flat[0]) else self.differing(values)
+
+    def differing(self, values: Ints) -> Any:
+        """Constants that are not the same for all elements."""
+        return values
 
     def named(self, name: str, meaning: str, x: Quantity) -> Any:
         """A value that the text gives a name."""
@@ -263,6 +279,9 @@ class Intervals(Reading):
     def constant(self, n: Any) -> Any:
         return Range(n, n) if isinstance(n, int) else n
 
+    def differing(self, values: Ints) -> Any:
+        return Range(int(values.min()), int(values.max()))
+
     def named(self, name: str, meaning: str, x: Quantity) -> Any:
         self._record(name, x.raw.worst)
         if self.terms > x.raw.worst:
@@ -291,6 +310,14 @@ class Intervals(Reading):
             found = _hull(v for r in args[2:] for v in (r.lo, r.hi))
         elif op == "toward":
             found = self._toward(*args)
+        elif op == "within":
+            found = Range(0, 1)
+        elif op == "fine_quotient":
+            u, v, _, hi = args
+            found = Range(0 if min(u.lo, v.lo) >= 0 else -hi.hi, hi.hi)
+        elif op == "mul30":
+            ends = [m * x >> 30 for m, x in product(*((a.lo, a.hi) for a in args))]
+            found = Range(min(ends) - 1, max(ends) + 2)
         else:
             self._inside(op, *args)
             found = _corners(op, *args)

@@ -180,6 +180,7 @@ class KernelCall:
         source: C that defines the function under the name @; equal sources become one function.
         times: turns of the loops that the call is in, the outermost first; () for none. Calls of an op that follow each other
             and have the same ``times`` are in one nest of loops.
+        more_headers: of runtime_c that ``source`` needs besides.
     """
 
     function: str
@@ -193,6 +194,7 @@ class KernelCall:
     when: Literal["input", "tick", "output"] = "output"
     source: str = ""
     times: tuple[int, ...] = ()
+    more_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,19 @@
 
 #define RNNC_EXTENDED_MAX 536870912 /* 2^29 */
 
-/* Element i of an operand; one of 8 or 16 bits is shifted left by 14: |result| <= 2^29. */
-RNNC_KERNEL int32_t rnnc_lifted(const void *v, uint8_t bits, int16_t zero, size_t i)
+/* Element i of an operand; one of 8 or 16 bits less its zero point: |result| <= 2^15. */
+RNNC_KERNEL int32_t rnnc_less_zero(const void *v, uint8_t bits, int16_t zero, size_t i)
 {
     if (bits == 32) {
         return ((const int32_t *)v)[i];
     }
-    return rnnc_clip(rnnc_get(v, bits, i) - zero, -32768, 32768) * 16384;
+    return rnnc_clip(rnnc_get(v, bits, i) - zero, -32768, 32768);
+}
+
+/* The same, one of 8 or 16 bits shifted left by 14: |result| <= 2^29. */
+RNNC_KERNEL int32_t rnnc_lifted(const void *v, uint8_t bits, int16_t zero, size_t i)
+{
+    return rnnc_less_zero(v, bits, zero, i) * (bits == 32 ? 1 : 16384);
 }
 
 /* m x / 2^30, rounded.  |m|, |x| <= 2^30: both parts <= 2^30 + 2^15, and the second is below 2^15 beside |m| = 2^30. */
@@ -92,7 +98,16 @@ typedef struct {
     int32_t lo, hi;
 } rnnc_extended_product_params;
 
-/* y = gain a b, elementwise.  |a|, |b| <= 2^29: the product <= 2^28 + 2. */
+/* The product of two operands: exact where both are short, else without its last 15 or 30 bits.  |product| <= 2^30. */
+RNNC_KERNEL int32_t rnnc_extended_times(int32_t u, uint8_t u_bits, int32_t v, uint8_t v_bits)
+{
+    if (u_bits == 32) {
+        return v_bits == 32 ? rnnc_mul30(u, v) : rnnc_mul15(v, u);
+    }
+    return v_bits == 32 ? rnnc_mul15(u, v) : u * v;
+}
+
+/* y = gain a b, elementwise. */
 RNNC_KERNEL void rnnc_extended_product(const rnnc_extended_product_params *p, const void *a,
                                        const void *b, void *y)
 {
@@ -102,9 +117,10 @@ RNNC_KERNEL void rnnc_extended_product(const rnnc_extended_product_params *p, co
         for (j = 0; j < l->count[1]; j++) {
             for (k = 0; k < l->count[2]; k++) {
                 size_t at = rnnc_offset(l->scale, i, j, k);
-                int32_t u = rnnc_lifted(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
-                int32_t v = rnnc_lifted(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
-                v = rnnc_mul30(rnnc_rom_i32(&p->gains[at]), rnnc_mul30(u, v));
+                int32_t u = rnnc_less_zero(a, p->a_bits, p->a_zero, rnnc_offset(l->a, i, j, k));
+                int32_t v = rnnc_less_zero(b, p->b_bits, p->b_zero, rnnc_offset(l->b, i, j, k));
+                v = rnnc_extended_times(u, p->a_bits, v, p->b_bits);
+                v = rnnc_mul30(rnnc_rom_i32(&p->gains[at]), v);
                 v = rnnc_by_power(v, rnnc_rom_i8(&p->shifts[at]));
                 rnnc_put(y, p->y_bits, n++, rnnc_clip(v, p->lo, p->hi));
             }

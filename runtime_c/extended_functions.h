@@ -63,6 +63,15 @@ static inline int32_t rnnc_fine_log2_size(int32_t v)
     return rnnc_log2(size > 0 ? size : 1);
 }
 
+/* u / v 2^(c / 2^16), |result| <= hi; by 0 the largest number, 0 / 0 = 0.  The exponent by certificate. */
+static inline int32_t rnnc_fine_quotient(int32_t u, int32_t v, int32_t c, int32_t hi)
+{
+    int32_t t = rnnc_fine_log2_size(u) - rnnc_fine_log2_size(v) + c;
+    int32_t value = u == 0 ? 0 : v == 0 ? hi : rnnc_fine_power_of_two_16(t);
+    value = value < hi ? value : hi;
+    return (u < 0) != (v < 0) ? -value : value;
+}
+
 typedef struct {
     rnnc_loops loops;         /* scale: constants */
     const int32_t *constants; /* to LSBs of y, 16 fraction bits */
@@ -71,7 +80,7 @@ typedef struct {
     int32_t hi; /* |y| <= hi */
 } rnnc_extended_div_params;
 
-/* y = a / b, elementwise; by 0 the largest number, 0 / 0 = 0.  The exponent by certificate. */
+/* y = a / b, elementwise. */
 static inline void rnnc_extended_div(const rnnc_extended_div_params *p, const void *a,
                                      const void *b, void *y)
 {
@@ -82,11 +91,8 @@ static inline void rnnc_extended_div(const rnnc_extended_div_params *p, const vo
             for (k = 0; k < l->count[2]; k++) {
                 int32_t u = rnnc_read(a, p->a_bits, rnnc_offset(l->a, i, j, k)) - p->a_zero;
                 int32_t v = rnnc_read(b, p->b_bits, rnnc_offset(l->b, i, j, k)) - p->b_zero;
-                int32_t t = rnnc_fine_log2_size(u) - rnnc_fine_log2_size(v), value;
-                t += rnnc_rom_i32(&p->constants[rnnc_offset(l->scale, i, j, k)]);
-                value = u == 0 ? 0 : v == 0 ? p->hi : rnnc_fine_power_of_two_16(t);
-                value = value < p->hi ? value : p->hi;
-                rnnc_put(y, p->y_bits, n++, (u < 0) != (v < 0) ? -value : value);
+                int32_t c = rnnc_rom_i32(&p->constants[rnnc_offset(l->scale, i, j, k)]);
+                rnnc_put(y, p->y_bits, n++, rnnc_fine_quotient(u, v, c, p->hi));
             }
         }
     }

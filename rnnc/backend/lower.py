@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.folding import fold
+from rnnc.backend.fusion import fused
 from rnnc.backend.guards import Counter, Guard, Guards, counters_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
@@ -62,9 +63,10 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
 
     Raises UsageError for an unknown target, Refused where what it can do does not reach so far.
     """
-    program = _Lowering(qnet, find_target(target), prefix(name or qnet.net.name)).lower()
+    chosen = find_target(target)
+    program = _Lowering(fused(qnet, vectors=chosen.vectors), chosen, prefix(name or qnet.net.name)).lower()
     check_reach(program)
-    return program
+    return replace(program, qnet=qnet)
 
 
 @dataclass
@@ -266,7 +268,7 @@ class _Lowering:
         return guards.source(op) if call.when == "input" else guards.ticks[op.name]
 
     def _call(self, op: QOp, call: KernelCall, states: Mapping[str, StatePlace], pool: Pool, source: Guard) -> Call:
-        self.headers.add(call.header)
+        self.headers.update((call.header, *call.more_headers))
         self.tables.update(call.tables)
         self.macs += call.macs
         params = self._params(op, call) if call.struct else None

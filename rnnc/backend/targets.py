@@ -31,6 +31,7 @@ class Target:
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
+        vectors: kernels of elementwise ops compute several elements at once.
         operand: C type and length of a prepared operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
@@ -44,6 +45,7 @@ class Target:
     rom: tuple[str, ...] = ()
     lanes: int = 1
     direct: bool = False
+    vectors: bool = False
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
     intervals: int = TABLE.knots + 1
     most_constant: int = 0
@@ -131,7 +133,13 @@ TARGETS = {
         _dsp("cortex-m7"),
         _dsp("cortex-m33"),
         Target(
-            "cortex-m55", 4, Packing(pack.pack_mve, pack.pack_wide_mve), ("isa/mve.h",), lanes=4, operand=mve_operand
+            "cortex-m55",
+            4,
+            Packing(pack.pack_mve, pack.pack_wide_mve),
+            ("isa/mve.h",),
+            lanes=4,
+            vectors=True,
+            operand=mve_operand,
         ),
         Target(
             "avr",

@@ -11,8 +11,10 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.affine import apply_affine
+from rnnc.ops.element import ByElement, combined
 from rnnc.ops.elementwise import (
     Binary,
     Combination,
@@ -75,7 +77,7 @@ class Add(Binary):
 
 
 @dataclass(frozen=True, eq=False)
-class QAdd(QOp):
+class QAdd(ByElement):
     """``y = clip((a factor_a + b factor_b + offset) >> shift)``: both with 15-bit factors to the output's LSB."""
 
     op: Add
@@ -98,6 +100,9 @@ class QAdd(QOp):
         a, b = self.op.operands(inputs)
         y = self.formats[0]
         return [np.clip(self.combination(a, b), y.lo, y.hi)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        return clip(combined(self.combination, *x), self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "sum", self.combination.worst(self._reach))]

@@ -14,8 +14,10 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, round_half_up
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.clip import Clip
+from rnnc.ops.element import ByElement, combined
 from rnnc.ops.elementwise import (
     Combination,
     Loops,
@@ -135,7 +137,7 @@ class Affine(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class QAffine(QOp):
+class QAffine(ByElement):
     """``y = clip((x factor + offset) >> shift)``, a 15-bit factor and a shift for each scale."""
 
     op: Affine
@@ -160,6 +162,10 @@ class QAffine(QOp):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x: Ints = broadcast(inputs[0], self.op.operand)
         return [np.clip(self.combination(x), *self.limits)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        lo, hi = self.limits
+        return clip(combined(self.combination, *x), hi, lo)
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "sum", self.combination.worst([reach_of(self.x)]))]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rnnc.activations import SIGMOID, TANH, IntegerActivation
-from rnnc.ctext import CKernel, Phase, kernels
 from rnnc.fixed import GATE_LIMIT
 from rnnc.language import Cell, Quantity, activation, clip, let, mul15, output, raised, rounded, toward, upper
+from rnnc.unit_kernels import CKernel, Phase, kernels
 
 Reset = Literal["own", "z", "1 - z", "none"]
 CELL_MAX = 2**30

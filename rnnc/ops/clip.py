@@ -11,7 +11,9 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, round_half_up
 from rnnc.interval import Interval
+from rnnc.language import Quantity
 from rnnc.net import Array, Probe, Quantizer, States, no_probe
+from rnnc.ops.element import ByElement, least, most, numbers
 from rnnc.ops.elementwise import Pointwise
 from rnnc.ops.extended import QExtendedSum, with_room
 from rnnc.qnet import Arg, Constant, KernelCall, QOp
@@ -60,7 +62,7 @@ class Clip(Pointwise):
 
 
 @dataclass(frozen=True, eq=False)
-class QClip(QOp):
+class QClip(ByElement):
     """``y = min(max(x, lo), hi)`` on integers, limits of length 1 or one for each element."""
 
     op: Clip
@@ -79,6 +81,10 @@ class QClip(QOp):
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x = inputs[0].reshape(*inputs[0].shape[:2], -1)
         return [np.clip(x, *self.limits).reshape(inputs[0].shape)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        lo, hi = self.limits
+        return least(most(x[0], numbers(x[0], lo)), numbers(x[0], hi))
 
     def calls(self) -> list[KernelCall]:
         lo, hi = self.limits

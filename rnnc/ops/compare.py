@@ -14,10 +14,12 @@ import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, round_half_up
 from rnnc.interval import Interval
+from rnnc.language import Quantity
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.ops.element import ByElement, left, within
 from rnnc.ops.elementwise import Loops, Shape, aligned_constant, broadcast_scale, shrink, table_shape
 from rnnc.ops.expand import repeated
-from rnnc.qnet import Arg, Constant, Field, KernelCall, QOp
+from rnnc.qnet import Arg, Constant, Field, KernelCall
 from rnnc.tracing import Node, Traced, Tracer, handles, join
 
 TRUE = 1 << 14
@@ -64,7 +66,7 @@ class Compare(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class QCompare(QOp):
+class QCompare(ByElement):
     """``y = lo <= x <= hi ? 2^14 : 0`` on integers, or the other way round."""
 
     op: Compare
@@ -84,6 +86,10 @@ class QCompare(QOp):
         x = inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape)
         lo, hi = self.limits
         return [TRUE * (((x >= lo) & (x <= hi)) != self.op.outside).astype(np.int64)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        inside = within(x[0], *self.limits)
+        return left(1 - inside if self.op.outside else inside, TRUE.bit_length() - 1)
 
     def calls(self) -> list[KernelCall]:
         lo, hi = self.limits

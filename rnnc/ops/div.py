@@ -14,10 +14,13 @@ from typing import ClassVar
 import numpy as np
 
 from rnnc.fixed import Format, Ints, int32
-from rnnc.functions import fine_power_of_two_16, log2, power_of_two
+from rnnc.functions import fine_quotient, log2, power_of_two
 from rnnc.interval import Interval
+from rnnc.language import Quantity
 from rnnc.net import Array, Probe, Quantizer, States, no_probe
+from rnnc.ops import element
 from rnnc.ops.affine import apply_affine
+from rnnc.ops.element import ByElement
 from rnnc.ops.elementwise import (
     Binary,
     Loops,
@@ -32,7 +35,7 @@ from rnnc.ops.elementwise import (
     table_shape,
 )
 from rnnc.ops.extended import is_extended
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall
 from rnnc.tracing import Node, Tracer, handles
 
 
@@ -72,7 +75,7 @@ class Div(Binary):
 
 
 @dataclass(frozen=True, eq=False)
-class QDiv(QOp):
+class QDiv(ByElement):
     """The sign aside, a power of two of a difference of logarithms."""
 
     op: Div
@@ -93,11 +96,20 @@ class QDiv(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         a, b = (x - f.zero_point for x, f in zip(self.op.operands(inputs), self.sources, strict=True))
+        if self.fine:
+            return [fine_quotient(a, b, self.constant, self.formats[0].hi)]
         logs = [log2(np.maximum(np.abs(x), 1)) for x in (a, b)]
         y, hi = int32(logs[0] - logs[1] + self.constant, "exponent"), self.formats[0].hi
-        y = fine_power_of_two_16(y) if self.fine else power_of_two(y)
-        y = np.minimum(np.where(a == 0, 0, np.where(b == 0, hi, y)), hi)
+        y = np.minimum(np.where(a == 0, 0, np.where(b == 0, hi, power_of_two(y))), hi)
         return [np.where((a < 0) != (b < 0), -y, y)]
+
+    @property
+    def joins(self) -> bool:
+        return self.fine
+
+    def text(self, *x: Quantity) -> Quantity:
+        a, b = (q - f.zero_point for q, f in zip(x, self.sources, strict=True))
+        return element.fine_quotient(a, b, self.constant, self.formats[0].hi)
 
     def bounds(self) -> list[Bound]:
         a, b = (int(log2(np.asarray(reach_of(f) + abs(f.zero_point)))) for f in self.sources)

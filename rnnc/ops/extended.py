@@ -14,10 +14,14 @@ from typing import Literal
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32, mul15, round_half_up, shift_round
+from rnnc.fixed import Floats, Format, Ints, int32, mul15, round_half_up
+from rnnc.functions import by_power, mul30
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, States, no_probe
+from rnnc.ops import element
+from rnnc.ops.element import ByElement, least, left, less_zero, most, numbers, uniform
 from rnnc.ops.elementwise import Loops, Shape, broadcast, broadcast_scale, shrink, table_shape
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
+from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall
 
 LIFT = 14
 EXTENDED_BITS = 29
@@ -53,29 +57,17 @@ def with_room(form: Format, *reaches: Floats) -> Format:
 
 def lift(x: Ints, form: Format) -> Ints:
     """An operand with 14 more fraction bits, |result| <= 2^29."""
-    if form.bits == 32:
-        return x
-    return np.clip(x - form.zero_point, -32768, 32768) << LIFT
+    return x if form.bits == 32 else shorten(x, form) << LIFT
+
+
+def shorten(x: Ints, form: Format) -> Ints:
+    """An operand of 8 or 16 bits less its zero point, |result| <= 2^15."""
+    return np.clip(x - form.zero_point, -32768, 32768)
 
 
 def lifted_scale(form: Format, operand: Shape, shape: Shape) -> Floats:
     """The LSB of ``lift`` for each element of the result, ``[*shape]``."""
     return broadcast_scale(form, operand, shape) / (1 if form.bits == 32 else 2**LIFT)
-
-
-def mul30(m: Ints, x: Ints) -> Ints:
-    """m x / 2^30 rounded, for |m| and |x| <= 2^30, in 32-bit products; exact where m is a power of two."""
-    high = mul15(m >> 15, x)
-    low = int32((m & 32767) * shift_round(x, 15) + 16384, "mul30 low product") >> 15
-    return int32(high + low, "mul30 sum")
-
-
-def shifted(y: Ints, k: Ints) -> Ints:
-    """``y 2^k``, rounded where k < 0, clipped to +-2^29 before it is shifted left."""
-    right, left = np.clip(-k, 0, 31), np.maximum(k, 0)
-    down = int32(y + ((np.int64(1) << right) >> 1), "rounding") >> right
-    room = EXTENDED_MAX >> left
-    return np.where(k < 0, down, np.clip(y, -room, room) << left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +87,7 @@ class Gain:
         return Gain(np.clip(m, -limit, limit).astype(np.int64), np.clip(k, -30, EXTENDED_BITS).astype(np.int64))
 
     def __call__(self, x: Ints) -> Ints:
-        return shifted(mul30(self.m, x), self.k)
+        return by_power(mul30(self.m, x), self.k)
 
     def reach(self, x: int) -> Ints:
         """The largest magnitude of a term of |x|."""
@@ -105,8 +97,23 @@ class Gain:
         return np.where(self.k < 0, down, np.minimum(y, EXTENDED_MAX >> left) << left)
 
 
+def lifted(x: Quantity, form: Format) -> Quantity:
+    """The text of ``lift``."""
+    return x if form.bits == 32 else left(less_zero(x, form), LIFT)
+
+
+def gained(gain: Gain, x: Quantity) -> Quantity:
+    """The text of a ``Gain``: one that is a power of two is a shift."""
+    m = uniform(gain.m)
+    if m is None or abs(m) != 1 << GAIN_BITS:
+        x = element.mul30(numbers(x, gain.m), x)
+    elif m < 0:
+        x = 0 - x
+    return element.by_power(x, gain.k)
+
+
 @dataclass(frozen=True, eq=False)
-class QExtendedSum(QOp):
+class QExtendedSum(ByElement):
     """``y = clip(gain_a a + gain_b b + offset)``, or the larger or smaller of the two terms; y extended or narrower.
 
     Args:
@@ -171,6 +178,15 @@ class QExtendedSum(QOp):
             total = int32(total + term, self._accumulator)
         return [np.clip(total, *self.clip)]
 
+    def text(self, *x: Quantity) -> Quantity:
+        given = [x[min(i, len(x) - 1)] for i in range(len(self.sources))]
+        terms = [gained(t, lifted(q, f)) for t, q, f in zip(self.terms, given, self.sources, strict=True)]
+        if self.pick != "sum":
+            terms = [(most if self.pick == "max" else least)(*terms)]
+        total = terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        lo, hi = self.clip
+        return clip(total + numbers(total, self.offsets), hi, lo)
+
     def bounds(self) -> list[Bound]:
         reaches = [t.reach(EXTENDED_MAX) for t in self.terms]
         terms = np.sum(reaches, 0) if self.pick == "sum" else np.max(reaches, 0)
@@ -210,27 +226,51 @@ class QExtendedSum(QOp):
 
 
 @dataclass(frozen=True, eq=False)
-class QExtendedProduct(QOp):
-    """``y = clip(gain (a b / 2^30))`` of two lifted operands."""
+class QExtendedProduct(ByElement):
+    """``y = clip(gain p)``, p the product of both operands less their zero points: exact where both are short, ``a b / 2^15``
+    where one is, else ``a b / 2^30``."""
 
     sources: tuple[Format, Format]
     shapes: tuple[Shape, Shape]
     shape: Shape
 
+    @property
+    def dropped(self) -> int:
+        """The bits of the product that p does not have."""
+        return 15 * sum(f.bits == 32 for f in self.sources)
+
     @cached_property
     def gain(self) -> Gain:
         """From the product's LSB to the result's, ``[*shape]``."""
-        a, b = (lifted_scale(f, o, self.shape) for f, o in zip(self.sources, self.shapes, strict=True))
-        return Gain.of(a * b * 2.0**30 / broadcast_scale(self.formats[0], self.shape, self.shape))
+        a, b = (broadcast_scale(f, o, self.shape) for f, o in zip(self.sources, self.shapes, strict=True))
+        return Gain.of(a * b * 2.0**self.dropped / broadcast_scale(self.formats[0], self.shape, self.shape))
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         parts = zip(inputs, self.sources, self.shapes, strict=True)
-        a, b = (broadcast(lift(x, f), shape) for x, f, shape in parts)
+        a, b = (broadcast(x if f.bits == 32 else shorten(x, f), shape) for x, f, shape in parts)
+        if self.dropped == 30:
+            p = mul30(a, b)
+        elif self.dropped:
+            p = mul15(a, b) if self.sources[1].bits == 32 else mul15(b, a)
+        else:
+            p = int32(a * b, "short product")
         y = self.formats[0]
-        return [np.clip(int32(self.gain(mul30(a, b)), "product"), y.lo, y.hi)]
+        return [np.clip(int32(self.gain(p), "product"), y.lo, y.hi)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        a, b = (less_zero(q, f) for q, f in zip(x, self.sources, strict=True))
+        if self.dropped == 30:
+            p = element.mul30(a, b)
+        elif self.dropped:
+            p = element.mul15(a, b) if self.sources[1].bits == 32 else element.mul15(b, a)
+        else:
+            p = a * b
+        return clip(gained(self.gain, p), self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:
-        return [Bound(self.name, "product", int(self.gain.reach(EXTENDED_MAX // 2).max()))]
+        reach = {0: 1 << 30, 15: EXTENDED_MAX, 30: EXTENDED_MAX // 2}[self.dropped]
+        found = [Bound(self.name, "product", int(self.gain.reach(reach).max()))]
+        return found if self.dropped else [*found, Bound(self.name, "short product", reach)]
 
     def calls(self) -> list[KernelCall]:
         small = table_shape(self.shape, self.gain.m, self.gain.k)

@@ -11,8 +11,9 @@ from itertools import groupby
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32
+from rnnc.functions import mul30
 from rnnc.net import Array, Probe, States, no_probe
-from rnnc.ops.extended import EXTENDED_BITS, EXTENDED_MAX, GAIN_BITS, LIFT, lift, mul30
+from rnnc.ops.extended import EXTENDED_BITS, EXTENDED_MAX, GAIN_BITS, LIFT, lift
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 
 MOST_CHORDS = 256

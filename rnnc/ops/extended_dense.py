@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints, int32, round_half_up
+from rnnc.functions import by_power, mul30
 from rnnc.net import Array, Op, Probe, States, no_probe
-from rnnc.ops.extended import EXTENDED_MAX, GAIN_BITS, LIFT, lift, mul30, shifted
+from rnnc.ops.extended import EXTENDED_MAX, GAIN_BITS, LIFT, lift
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, QOp
 
 
@@ -32,7 +33,7 @@ class ExtendedRows:
 
     def __call__(self, x: Ints, what: str) -> Ints:
         products = mul30(self.m, x[..., None, :])
-        return shifted(int32(products.sum(-1), what), self.k)
+        return by_power(int32(products.sum(-1), what), self.k)
 
     def worst(self) -> Ints:
         """The largest |sum| of each row."""
@@ -106,7 +107,7 @@ class QExtendedDense(QOp):
 def rows_bounds(op: str, rows: ExtendedRows, offsets: Ints) -> list[Bound]:
     """The worst cases of a row's sum, and of it in the output's LSB with what is added."""
     sums = rows.worst()
-    down = shifted(sums, np.minimum(rows.k, 0))
+    down = by_power(sums, np.minimum(rows.k, 0))
     result = np.where(rows.k < 0, down, EXTENDED_MAX) + np.abs(offsets)
     return [Bound(op, "sum", int(sums.max())), Bound(op, "result", int(result.max()))]
 

@@ -9,16 +9,18 @@ from functools import cached_property
 import numpy as np
 
 from rnnc.fixed import Format, int32
-from rnnc.functions import FINE_FRACTION, fine_power_of_two
+from rnnc.functions import FINE_FRACTION, by_power, fine_power_of_two, mul30
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Probe, States, no_probe
-from rnnc.ops.extended import EXTENDED_MAX, LIFT, Gain, lift, mul30, shifted
-from rnnc.qnet import Arg, Bound, KernelCall, QOp
+from rnnc.ops.element import ByElement, power_of_two
+from rnnc.ops.extended import EXTENDED_MAX, LIFT, Gain, gained, lift, lifted
+from rnnc.qnet import Arg, Bound, KernelCall
 
 EXPONENT_MAX = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
-class QExtendedExp(QOp):
+class QExtendedExp(ByElement):
     """``y = 2^((gain x + constant) / 2^24)``, relative error below 2^-20; exp(0) is exact where the LSB is a power of two."""
 
     x: Format
@@ -37,9 +39,13 @@ class QExtendedExp(QOp):
         return int(np.clip(np.round(exponent * 2.0**FINE_FRACTION), -EXPONENT_MAX, EXPONENT_MAX))
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        t = shifted(mul30(self.gain.m, lift(inputs[0], self.x)), self.gain.k)
+        t = by_power(mul30(self.gain.m, lift(inputs[0], self.x)), self.gain.k)
         t = int32(t + self.constant, "exponent")
         return [np.minimum(fine_power_of_two(np.clip(t, -EXPONENT_MAX, EXPONENT_MAX)), self.formats[0].hi)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        t = gained(self.gain, lifted(x[0], self.x)) + self.constant
+        return clip(power_of_two(clip(t, EXPONENT_MAX)), self.formats[0].hi)
 
     def bounds(self) -> list[Bound]:
         return [Bound(self.name, "exponent", int(self.gain.reach(EXTENDED_MAX).max()) + abs(self.constant))]

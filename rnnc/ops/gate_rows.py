@@ -12,12 +12,12 @@ from itertools import chain
 
 import numpy as np
 
-from rnnc.ctext import Phase, Row
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.language import FINE, GATE, Range
 from rnnc.net import Quantizer
 from rnnc.qnet import Bound, Field, UnitRows, WeightRows
 from rnnc.rows import Block, OneBlock, TwoBlock, together
+from rnnc.unit_kernels import Phase, Row
 
 
 @dataclass(frozen=True, eq=False)

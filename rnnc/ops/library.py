@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from rnnc.ctext import CKernel, Phase, Row
 from rnnc.language import GATE
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, STATE_MAX, Unit, gru, lstm
+from rnnc.unit_kernels import CKernel, Phase, Row
 
 
 def rows(*operands: Literal["both", "x", "h"]) -> Phase:

@@ -11,8 +11,10 @@ import numpy as np
 
 from rnnc.fixed import Format
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.clip import apply_clip
+from rnnc.ops.element import ByElement, combined, least, most
 from rnnc.ops.elementwise import (
     Binary,
     Combination,
@@ -68,7 +70,7 @@ class MinMax(Binary):
 
 
 @dataclass(frozen=True, eq=False)
-class QMinMax(QOp):
+class QMinMax(ByElement):
     """Both operands in the output's LSB, then compared."""
 
     op: MinMax
@@ -90,6 +92,10 @@ class QMinMax(QOp):
         a, b = (line(x, what=f"sum {n}") for n, line, x in lines)
         y = self.formats[0]
         return [np.clip(self.op.of(a, b), y.lo, y.hi)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        a, b = (combined(line, q) for line, q in zip(self.combinations, x, strict=True))
+        return clip((least if self.op.smaller else most)(a, b), self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:
         pairs = zip("ab", self.combinations, self.sources, strict=True)

@@ -11,8 +11,11 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, mul15, multiplier
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
+from rnnc.ops import element
 from rnnc.ops.affine import Affine, apply_affine
+from rnnc.ops.element import ByElement, numbers, right
 from rnnc.ops.elementwise import (
     Binary,
     Loops,
@@ -74,7 +77,7 @@ class Mul(Binary):
 
 
 @dataclass(frozen=True, eq=False)
-class QMul(QOp):
+class QMul(ByElement):
     """``y = clip(round(mul15(m, a b) / 2^p))``: the exact 31-bit product times a 15-bit multiplier."""
 
     op: Mul
@@ -104,6 +107,14 @@ class QMul(QOp):
         y, form = mul15(m, int32(a * b, f"{self.name} product")), self.formats[0]
         y = int32(y + ((np.int64(1) << p) >> 1), f"{self.name} rounding") >> p
         return [np.clip(y + form.zero_point, form.lo, form.hi)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        parts = zip(x, self.sources, self.shifts, strict=True)
+        a, b = (right(q - f.zero_point, np.array([n])) for q, f, n in parts)
+        m, p = self.scales
+        y = element.mul15(numbers(a, m), a * b)
+        y = right(y + numbers(y, (np.int64(1) << p) >> 1), p) + self.formats[0].zero_point
+        return clip(y, self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:
         reach = [(reach_of(f) + abs(f.zero_point)) >> s for f, s in zip(self.sources, self.shifts, strict=True)]

@@ -11,7 +11,9 @@ import numpy as np
 
 from rnnc.fixed import Format, Ints, int32, multiplier, shift_round
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
+from rnnc.ops.element import ByElement, numbers, right, rounded
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
 
 
@@ -36,7 +38,7 @@ class Requantize(Op):
 
 
 @dataclass(frozen=True, eq=False)
-class QRequantize(QOp):
+class QRequantize(ByElement):
     """``y = clip(((x - zero) m + round) >> s) + zero``, with a 15-bit m for each scale; of an extended x the upper half."""
 
     source: Format
@@ -72,6 +74,15 @@ class QRequantize(QOp):
         half = (1 << s) >> 1
         y = int32(x * m + half, f"{self.name} product") >> s
         return [np.clip(y + self.target.zero_point, self.target.lo, self.target.hi).reshape(shape)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        if self.idle:
+            return x[0]
+        m, s = self.scales
+        short = rounded(x[0], 14) if self.source.bits == 32 else x[0] - self.source.zero_point
+        y = short * numbers(short, m)
+        y = right(y + numbers(y, (np.int64(1) << s) >> 1), s) + self.target.zero_point
+        return clip(y, self.target.hi, self.target.lo)
 
     def bounds(self) -> list[Bound]:
         m, s = self.scales

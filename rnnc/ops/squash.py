@@ -12,9 +12,11 @@ from rnnc import fixed
 from rnnc.activations import SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import HIDDEN
 from rnnc.interval import Interval
+from rnnc.language import Quantity, clip
 from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
+from rnnc.ops.element import ByElement, squash
 from rnnc.ops.elementwise import Pointwise, operands
-from rnnc.qnet import Arg, KernelCall, QOp
+from rnnc.qnet import Arg, KernelCall
 from rnnc.tracing import Node, Tracer, handles
 
 
@@ -46,7 +48,7 @@ class Squash(Pointwise):
 
 
 @dataclass(frozen=True, eq=False)
-class QSquash(QOp):
+class QSquash(ByElement):
     """The table of ``fixed.py``; a sigmoid of 32768 becomes 32767."""
 
     op: Squash
@@ -56,6 +58,9 @@ class QSquash(QOp):
         if self.op.function == "tanh":
             return [fixed.tanh(inputs[0])]
         return [np.minimum(fixed.sigmoid(inputs[0]), 32767)]
+
+    def text(self, *x: Quantity) -> Quantity:
+        return clip(squash(self.op.function, x[0]), 32767, -32768)
 
     def calls(self) -> list[KernelCall]:
         function = self.op.function

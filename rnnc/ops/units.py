@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rnnc.activations import IntegerActivation
-from rnnc.ctext import CKernel
 from rnnc.fixed import Format, Ints
 from rnnc.language import Arrays, Intervals, Quantity, Range, Reading, run
 from rnnc.net import Array, Op, Probe, States, no_probe
@@ -19,6 +18,7 @@ from rnnc.ops.gate_rows import GateRows
 from rnnc.ops.library import HEADERS, library_header
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
+from rnnc.unit_kernels import CKernel
 
 
 @dataclass(frozen=True, eq=False)

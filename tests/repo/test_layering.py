@@ -27,6 +27,7 @@ LAYERS = (
     "activations net",
     "language",
     "ctext",
+    "loop_text unit_kernels",
     "qnet options order",
     "streams tracing data",
     "views lines",

@@ -10,9 +10,9 @@ import pytest
 from rnnc.fixed import mul15
 from rnnc.frontend.read.load import load
 from rnnc.frontend.stream.streaming import to_stream
-from rnnc.functions import fine_exp2, fine_power_of_two
+from rnnc.functions import fine_exp2, fine_power_of_two, mul30
 from rnnc.net import Net
-from rnnc.ops.extended import EXTENDED_MAX, Gain, extended_format, is_extended, mul30
+from rnnc.ops.extended import EXTENDED_MAX, Gain, extended_format, is_extended
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet

@@ -1,0 +1,119 @@
+"""Ops whose integers are a text over single elements (rnnc/language.py): several in a row become one loop of the C.
+
+The text stands beside the op's ``step``; a test compares the two. Values are raw integers: formats are Python's, and gone
+when the text has run.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from rnnc import fixed
+from rnnc.fixed import Format, Ints
+from rnnc.functions import FINE_MAX
+from rnnc.language import Quantity, clip, do
+from rnnc.ops.elementwise import Combination
+from rnnc.qnet import QOp
+
+
+class ByElement(QOp):
+    """An op in integers that computes each element of its output from the same element of each input."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether its text may be part of a loop."""
+        return True
+
+    @abstractmethod
+    def text(self, *x: Quantity) -> Quantity:
+        """The integer of an element, given those of the inputs."""
+
+
+def uniform(values: Ints) -> int | None:
+    """The number that all elements share, None where they differ."""
+    return int(values.flat[0]) if np.all(values == values.flat[0]) else None
+
+
+def numbers(like: Quantity, values: Ints) -> Quantity:
+    """A constant of each element, in the reading of ``like``."""
+    return Quantity(like.reading, like.reading.numbers(values), 0)
+
+
+def less_zero(x: Quantity, form: Format) -> Quantity:
+    """The distance from the format's zero point, within +-2^15; an extended value as it is."""
+    return x if form.bits == 32 else clip(x - form.zero_point, 32768)
+
+
+def right(x: Quantity, n: Ints) -> Quantity:
+    """x >> n."""
+    shift = uniform(n)
+    return do("right", x, numbers(x, n) if shift is None else shift, exponent=0)
+
+
+def left(x: Quantity, n: int) -> Quantity:
+    """x 2^n."""
+    return do("shl", x, n, exponent=0)
+
+
+def rounded(x: Quantity, n: int) -> Quantity:
+    """x / 2^n, rounded half up."""
+    return do("rounded", x, n, exponent=0)
+
+
+def mul15(u: Quantity, d: Quantity) -> Quantity:
+    """u d / 2^15, rounded; u of 15 bits and a sign, or 2^15."""
+    return do("mul15", u, d, exponent=0)
+
+
+def mul30(m: Quantity, x: Quantity) -> Quantity:
+    """m x / 2^30, rounded."""
+    return do("mul30", m, x, exponent=0)
+
+
+def by_power(x: Quantity, k: Ints) -> Quantity:
+    """x 2^k, rounded where k < 0, clipped to +-2^29 before it is shifted left."""
+    shift = uniform(k)
+    if shift is None:
+        return do("by_power", x, numbers(x, k), exponent=0)
+    return rounded(x, -shift) if shift < 0 else left(clip(x, FINE_MAX >> shift), shift)
+
+
+def power_of_two(x: Quantity) -> Quantity:
+    """2^(x / 2^24), rounded, at most 2^29."""
+    return do("power_of_two", x, exponent=0)
+
+
+def least(x: Quantity, y: Quantity) -> Quantity:
+    """The smaller of the two."""
+    return do("least", x, y, exponent=0)
+
+
+def most(x: Quantity, y: Quantity) -> Quantity:
+    """The larger of the two."""
+    return do("most", x, y, exponent=0)
+
+
+def fine_quotient(u: Quantity, v: Quantity, constant: Ints, hi: int) -> Quantity:
+    """u / v 2^(constant / 2^16), within +-hi."""
+    return do("fine_quotient", u, v, numbers(u, constant), hi, exponent=0)
+
+
+def within(x: Quantity, lo: Ints, hi: Ints) -> Quantity:
+    """1 where lo <= x <= hi, 0 else."""
+    x = Quantity(x.reading, x.reading.kept_once(x), 0)
+    return do("within", x, numbers(x, lo), numbers(x, hi), exponent=0)
+
+
+def squash(function: str, p: Quantity) -> Quantity:
+    """sigmoid or tanh of a preactivation, LSB 2^-15."""
+    return do(function, clip(p, fixed.TANH_MAX) if function == "tanh" else p, exponent=0)
+
+
+def combined(c: Combination, *x: Quantity) -> Quantity:
+    """The weighted sum of a ``Combination``."""
+    total = x[0] * numbers(x[0], c.factors[0])
+    for factor, y in zip(c.factors[1:], x[1:], strict=True):
+        total = total + y * numbers(y, factor)
+    return right(total + numbers(total, c.offset), c.shift)

@@ -1,0 +1,105 @@
+"""Ops whose integers are a text as well: the text, its ranges and the op's ``step`` agree, and one loop computes several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnc
+from rnnc.backend.fusion import QFused, fused
+from rnnc.language import Arrays, Intervals, Quantity, Range
+from rnnc.ops.element import ByElement
+from rnnc.qnet import QNet
+from rnnc.streams import run_qnet
+from tests.support.modern import step_file
+from tests.support.nets import LAYERS, draw_integers, integers, noise, to_integers
+from tests.support.packages import Built, package
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+CELLS = ["minGRU", "minLSTM", "sLSTM", "RWKV 4", "LTC", "LIF", "SRU", "S5, LRU"]
+STEPS = 40
+
+
+@cache
+def cell(name: str) -> QNet:
+    """One step of a cell in integers, calibrated on noise."""
+    net = rnnc.load_net(step_file(name))
+    return to_integers(net, noise(net, STEPS))
+
+
+def by_element(qnet: QNet) -> Iterator[ByElement]:
+    """The ops of a network that have a text and read no operand that is broadcast."""
+    for op in qnet.ops:
+        sizes = {qnet.values[n].size for n in (*op.inputs, *op.outputs)}
+        if isinstance(op, ByElement) and op.joins and len(sizes) == 1:
+            yield op
+
+
+def check(qnet: QNet, op: ByElement, rng: np.random.Generator) -> None:
+    """Compare on integers of which half are at the ends of their formats."""
+    limits = []
+    for name in op.inputs:
+        f = qnet.formats[name]
+        limits.append((-f.amax, f.amax - (f.bits < 32)) if f.bits < 32 else (f.lo, f.hi))
+    shape = getattr(op.op, "shape", qnet.values[op.outputs[0]].shape)
+    x = [rng.integers(lo, hi + 1, (STEPS, 1, *shape)) for lo, hi in limits]
+    ends = [np.array([lo, hi, 0, 1])[rng.integers(0, 4, a.shape)] for (lo, hi), a in zip(limits, x, strict=True)]
+    x = [np.where(rng.random(a.shape) < 0.5, a, e) for a, e in zip(x, ends, strict=True)]
+    arrays, ranges = Arrays(op.name, repeat(False)), Intervals()
+    got = op.text(*(Quantity(arrays, a, 0) for a in x)).raw
+    (wanted,) = op.step(x, {}, 0) or [None]
+    assert wanted is not None and np.array_equal(np.broadcast_to(got, x[0].shape).ravel(), np.ravel(wanted)), op.name
+    within = op.text(*(Quantity(ranges, Range(lo, hi), 0) for lo, hi in limits)).raw
+    assert within.lo <= wanted.min() and wanted.max() <= within.hi, op.name
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_text_and_step_of_every_op_of_a_cell_agree(name: str) -> None:
+    found = list(by_element(cell(name)))
+    assert found
+    for op in found:
+        check(cell(name), op, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_text_and_step_of_random_networks_agree(seed: int) -> None:
+    qnet = draw_integers(seed, list(LAYERS)[seed::6][:3])
+    for op in by_element(qnet):
+        check(qnet, op, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_elementwise_ops_of_a_cell_are_few_loops_that_compute_the_same(name: str) -> None:
+    """Loops are as many as the rows of weights between them ask for."""
+    qnet = cell(name)
+    one = fused(qnet)
+    loops = [op for op in one.ops if isinstance(op, QFused)]
+    assert 1 <= len(loops) <= 4 and len(one.ops) < len(qnet.ops)
+    rng = np.random.default_rng(0)
+    values: dict[str, Array] = {n: rng.integers(-9999, 9999, (1, 1, *v.shape)) for n, v in one.values.items()}
+    before = dict(values)
+    for op in qnet.ops:
+        if not op.states():
+            results = op.step([before[n] for n in op.inputs], {}, 0) or []
+            before |= {n: r.reshape(1, 1, *qnet.values[n].shape) for n, r in zip(op.outputs, results, strict=True)}
+    for op in loops:
+        results = op.step([before[n] for n in op.inputs], {}, 0)
+        for n, r in zip(op.given, results, strict=True):
+            assert np.array_equal(np.ravel(r), np.ravel(before[n])), n
+
+
+@pytest.mark.parametrize("name", CELLS[:5])
+def test_the_loops_in_c_give_the_bits_of_the_separate_ops(name: str, tmp_path: Path) -> None:
+    """Over inputs that are mostly at the ends of what int16 holds, with every shift and sum watched."""
+    qnet = cell(name)
+    flags = ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-fsanitize-undefined-trap-on-error"]
+    built = Built(*package(qnet, "one"), tmp_path, flags)
+    given = integers(qnet, STEPS)
+    wanted = run_qnet(qnet, given)
+    got = built.new().run({k: v[:, 0] for k, v in given.items()})
+    assert all(np.array_equal(got[k], w.reshape(STEPS, -1)) for k, w in wanted.items())
