@@ -116,6 +116,11 @@ def fused(qnet: QNet, *, vectors: bool = False) -> QNet:
     return replace(qnet, ops=ops)
 
 
+def maker(op: QOp, value: str) -> str:
+    """The name of the op that computes a value: of a loop, one of those that are in it."""
+    return next(m.name for m in op.members if value in m.outputs) if isinstance(op, QFused) else op.name
+
+
 def _is_extended(qnet: QNet, ops: Sequence[QOp]) -> bool:
     """Whether any of the ops reads or computes an extended value."""
     return any(is_extended(qnet.formats[n]) for op in ops for n in (*op.inputs, *op.outputs))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.backend.folding import fold
-from rnnc.backend.fusion import fused
+from rnnc.backend.fusion import fused, maker
 from rnnc.backend.guards import Counter, Guard, Guards, counters_of
 from rnnc.backend.memory import Pool, Request, allocate
 from rnnc.backend.names import Namer, prefix
@@ -143,7 +143,7 @@ class _Lowering:
             operands=tuple(sorted(self.operands)),
             cost=self._cost(members, counters, pool, overlap),
             computed=tuple(
-                Computed(op.name, value, self._place(value, pool), guards.values[value])
+                Computed(maker(op, value), value, self._place(value, pool), guards.values[value], op.name)
                 for op in q.ops
                 if self.calls_of[op.name]
                 for value in op.outputs

@@ -246,12 +246,16 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Computed:
-    """Where a value is stored after the calls of its op, and the guard that says whether it is new."""
+    """Where a value of ``op`` is stored after the calls of ``call``, and the guard that says whether it is new.
+
+    The two are one op, or one loop computes several and ``call`` is the last of them.
+    """
 
     op: str
     value: str
     place: Place
     guard: Guard
+    call: str
 
 
 @dataclass(frozen=True, order=True)

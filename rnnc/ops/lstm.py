@@ -5,7 +5,7 @@
     h' = o h(c')                       f, g, h = sigmoid, tanh, tanh by default
 
 Peepholes P (Gers and Schmidhuber 2000), coupled gates f = 1 - i, clipping of what goes into f and g, and a projection
-h' = Wp (o h(c')) + bp (Sak et al. 2014) are options; the integers of a layer that uses one are in lstm_general.py.
+h' = Wp (o h(c')) + bp (Sak et al. 2014) are options. The integers of a unit are in cells.py.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def looked_at(program: Program, source: str, looks: Sequence[Computed]) -> str:
     calls = program.calls
     after: dict[int, list[str]] = {}
     for number, look in enumerate(looks):
-        own = [k for k, c in enumerate(calls) if c.op == look.op]
+        own = [k for k, c in enumerate(calls) if c.op == look.call]
         k = max((k for k in own if look.place in map(place_of, calls[k].args)), default=own[-1])
         after.setdefault(k, []).append(_look(program, number, look))
     lines, due, at, loops = list[str](), list[str](), 0, 0

@@ -22,7 +22,7 @@ static void planted({ctype} *p)
 def planted(program: Program, files: dict[str, str], value: Computed, element: int, tick: int = TICK) -> dict[str, str]:
     """The package with the last bit of one element of a value flipped, from its tick-th tick on."""
     name = f"{program.name}.c"
-    own = [c for c in program.calls if c.op == value.op]
+    own = [c for c in program.calls if c.op == value.call]
     call = next((c for c in reversed(own) if value.place in c.args), own[-1])
     text, ctype = statement(program, call), program.qnet.formats[value.value].ctype
     assert files[name].count(text) == 1
