@@ -93,7 +93,7 @@ def _append_to(editor: Editor, node: Node) -> bool:
 
 
 def _appended(editor: Editor, node: Node, k: int) -> str | None:
-    """What a Loop's body appends to its carried list ``k``; None where that is no list, or is used otherwise."""
+    """What a Loop's body appends to its carried list ``k``; None where that is not a list, or is used in another way."""
     body: Graph = node.attributes["body"]
     start, name, after = editor.producer(node.inputs[2 + k]), body.inputs[2 + k].name, body.outputs[1 + k].name
     if start is None or start.op_type != "SequenceEmpty":

@@ -86,7 +86,7 @@ def rows_of_table(graph: Graph, name: str) -> int:
 
 
 def without_input(traced: Traced, where: str) -> Refused:
-    """Why a constant or an initial state is no output."""
+    """Why a constant or an initial state cannot be an output."""
     if traced.kind == "static":
         return Refused("it is the same in every step, whatever the inputs are", where=where)
     hint = "Let the file give what the step makes of it; the firmware can read it before the step (NAME_get_...)."
