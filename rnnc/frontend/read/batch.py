@@ -109,7 +109,7 @@ def _replace(graph: GraphProto, tensor: Any) -> None:
 
 
 def check_not_swapped(given: ModelProto, bound: ModelProto, shapes: list[tuple[int, int]], where: str) -> None:
-    """Refuse a file all of whose layers take one step of several sequences, each from a state that nobody hands in.
+    """Refuse a file all of whose layers take one step of several sequences, each from a state that is not an input.
 
     Args:
         given: the model as it is in the file, whose axes messages name.

@@ -21,6 +21,11 @@ LEFT = (*RECURRENT, "Loop", "Scan", "If")
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
+def scanned_axis(node: Node) -> int:
+    """The axis of its input that a recurrent node scans."""
+    return 1 if node.attributes.get("layout", 0) else 0
+
+
 def fold(node: Node, inputs: Sequence[NDArray[Any] | None], opset: int) -> list[NDArray[Any]] | None:
     """Compute a node with onnx.reference; None where that cannot be done."""
     from onnx import helper, numpy_helper

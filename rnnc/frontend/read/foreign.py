@@ -55,7 +55,7 @@ ENDINGS = {
     ".pb": "graph",
     ".ort": "ort",
 }
-"""What a file that is no ONNX probably is."""
+"""What a file that is not ONNX probably is."""
 
 
 def refuse_foreign(path: Path) -> None:

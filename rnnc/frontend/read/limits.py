@@ -61,7 +61,7 @@ def check_limits(model: ModelProto, where: str) -> None:
 
 
 def _check_arity(graphs: Iterable[GraphProto], model: ModelProto, where: str) -> None:
-    """Raise UnreadableModel where a node of the standard has fewer inputs or outputs than its operator: nobody asks again."""
+    """Raise UnreadableModel where a standard node has fewer inputs or outputs than its operator; nothing checks it later."""
     from onnx import defs
 
     opset = opset_of(model)

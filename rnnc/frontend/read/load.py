@@ -14,6 +14,7 @@ from rnnc.frontend.read.blocks import has_empty, longest_block
 from rnnc.frontend.read.convert import convert
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
+from rnnc.frontend.read.fold import scanned_axis
 from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
 from rnnc.frontend.read.inference import inferred
 from rnnc.frontend.read.lengths import without_lengths_inputs
@@ -250,7 +251,7 @@ def _restarts(graph: Graph) -> tuple[str, ...]:
             continue
         names = node.inputs[5:7] if node.op_type != "Loop" else node.inputs[2:]
         shape = graph.shapes.get(node.inputs[0], (0,)) if node.op_type != "Loop" else ()
-        steps = shape[1 if node.attributes.get("layout", 0) else 0] if shape else graph.constants.get(node.inputs[0], 0)
+        steps = shape[scanned_axis(node)] if shape else graph.constants.get(node.inputs[0], 0)
         built_in = all(not name or name in graph.constants for name in names)
         if steps == 1 and built_in:
             what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"

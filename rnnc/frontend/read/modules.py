@@ -127,7 +127,7 @@ def _compare(model: Any, given: Sequence[NDArray[Any]], wanted: Sequence[NDArray
 
 @contextmanager
 def _evaluating(module: Any) -> Iterator[None]:
-    """A module as it answers, not as it learns; each of its parts goes on as before."""
+    """Put a module into evaluation mode, and each of its parts back into its own mode at the end."""
     learning = [part for part in module.modules() if part.training]
     module.eval()
     try:
@@ -139,7 +139,7 @@ def _evaluating(module: Any) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of exporters, which are about what they were not asked for."""
+    """Silence exporters, whose warnings say nothing about the network."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

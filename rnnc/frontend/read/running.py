@@ -1,4 +1,4 @@
-"""onnxruntime on a model that nobody has looked at: within a time and a memory of its own."""
+"""Running an untrusted model in onnxruntime, within limits of time and memory."""
 
 from __future__ import annotations
 

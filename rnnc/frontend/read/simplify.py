@@ -58,7 +58,7 @@ def simplify(model: ModelProto, where: str) -> Simplified:
 
 def _simplify(model: ModelProto, where: str) -> Simplified:
     inputs = random_inputs(model)
-    reference = _reference(model, inputs)  # first: what has no end is not handed on
+    reference = _reference(model, inputs)  # first, so that a loop without end stops here
     folded = _fold(copied(model))
     plain = all(n.op_type in PLAIN for n in folded.graph.node)
     slim, notes = (folded, []) if plain else _slim(folded)

@@ -136,7 +136,7 @@ def _plausible(editor: Editor, cell: Cell, feeds: Mapping[str, Sequence[str]]) -
 
 
 def _replace(editor: Editor, vectors: Vectors, cell: Cell) -> bool:
-    """Put the node in, x as ``[1, 1, columns]``; False where a vector that it needs is no tensor of the graph."""
+    """Put the node in, x as ``[1, 1, columns]``; False where a vector that it needs is not a tensor of the graph."""
     old = [n for n in (editor.producer(cell.h), editor.producer(cell.c) if cell.c else None) if n is not None]
     build = Build(editor, replace(old[0], name=cell.h))
     products = [*cell.operands, *(Product((leaf,)) for leaf in (cell.old_h, cell.old_c) if leaf is not None)]

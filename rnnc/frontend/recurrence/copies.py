@@ -144,7 +144,7 @@ class Copies:
                 self._pair(a, b)
 
     def _alone(self, block: list[Node], keys: dict[str, int]) -> dict[int, Node]:
-        """The nodes of a step that no other node of it looks like, as far as one sees in that step."""
+        """The nodes of a step that differ from all others of it, judged by that step alone."""
         found: dict[int, list[Node]] = {}
         for node in block:
             key = self._number((kind(node), *(self._look(n, node, keys) for n in node.inputs)))

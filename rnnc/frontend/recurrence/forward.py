@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnc.activations import parameters_used
-from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.fold import RECURRENT, scanned_axis
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
 from rnnc.frontend.rewrite.moves import backwards
 from rnnc.frontend.rewrite.patterns import Build, op, rule, tensor
@@ -105,7 +105,7 @@ def _shorten(editor: Editor, node: Node) -> bool:
     if len(node.inputs) <= LENGTHS:
         return False
     number, shape = scalar_of(editor.constant(node.inputs[LENGTHS])), editor.shape(node.inputs[0])
-    time = 1 if node.attributes.get("layout", 0) else 0
+    time = scanned_axis(node)
     if number is None or shape is None or not 0 < number <= shape[time]:
         return False
     length = int(number)

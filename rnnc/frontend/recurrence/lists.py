@@ -13,20 +13,14 @@ import numpy as np
 from rnnc.frontend.read.fold import complete_shapes
 from rnnc.frontend.recurrence.scans import along
 from rnnc.frontend.rewrite.editor import Editor, scalar_of
-from rnnc.frontend.rewrite.patterns import put, tensor
+from rnnc.frontend.rewrite.patterns import put, rule, tensor
+from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node, Tensor
 
 
 def without_lists(graph: Graph) -> Graph:
     """The graph without the lists that are a sequence cut into steps, and those that a Loop appends to."""
-    editor = Editor(graph)
-    for node in editor.nodes:
-        if node.op_type == "SplitToSequence":
-            _select_from(editor, node)
-    for node in editor.nodes:
-        if node.op_type == "Loop":
-            _append_to(editor, node)
-    return complete_shapes(editor.finish())
+    return complete_shapes(apply(apply(graph, READ), MADE))
 
 
 def joined(editor: Editor, node: Node) -> bool:
@@ -42,13 +36,13 @@ def joined(editor: Editor, node: Node) -> bool:
 # --------------------------------------------------------------------------- lists that are read
 
 
-def _select_from(editor: Editor, node: Node) -> None:
+def _select_from(editor: Editor, node: Node) -> bool:
     """Let what reads single elements of a list take them out of the tensor that was cut into it."""
     x, axis = node.inputs[0], int(node.attributes.get("axis", 0))
     shape = editor.shape(x)
     sizes = editor.constant(node.inputs[1]) if len(node.inputs) > 1 else np.asarray(1)
     if shape is None or scalar_of(sizes) != 1.0:
-        return
+        return False
     kept = editor.add_constant(np.asarray([axis]), "axes") if node.attributes.get("keepdims", 1) else ""
     for reader in editor.uses(node.outputs[0]):
         if reader.op_type == "SequenceLength":
@@ -56,6 +50,7 @@ def _select_from(editor: Editor, node: Node) -> None:
             editor.constants[reader.outputs[0]] = np.asarray(shape[axis], np.int64)
             continue
         editor.replace([reader], _taking(reader, node.outputs[0], x, axis % len(shape), kept))
+    return True
 
 
 def _taking(node: Node, items: str, x: str, axis: int, kept: str) -> list[Node]:
@@ -75,12 +70,12 @@ def _taking(node: Node, items: str, x: str, axis: int, kept: str) -> list[Node]:
 # --------------------------------------------------------------------------- lists that are made
 
 
-def _append_to(editor: Editor, node: Node) -> None:
+def _append_to(editor: Editor, node: Node) -> bool:
     """Let a Loop stack up what it appends to lists that are empty at first."""
     body: Graph = node.attributes["body"]
     lists = [k for k in range(len(node.inputs) - 2) if _appended(editor, node, k) is not None]
     if not lists:
-        return
+        return False
     kept = [k for k in range(len(node.inputs) - 2) if k not in lists]
     carried = len(node.inputs) - 2
     values = [Tensor(str(_appended(editor, node, k)), (), "float32") for k in lists]
@@ -94,10 +89,11 @@ def _append_to(editor: Editor, node: Node) -> None:
     inputs = (*node.inputs[:2], *(node.inputs[2 + k] for k in kept))
     attributes = {**node.attributes, "body": Editor(inner).finish()}
     editor.replace([node], [replace(node, inputs=inputs, outputs=outputs, attributes=attributes)])
+    return True
 
 
 def _appended(editor: Editor, node: Node, k: int) -> str | None:
-    """What a Loop's body appends to its carried list ``k``; None where that is no list, or is used otherwise."""
+    """What a Loop's body appends to its carried list ``k``; None where that is not a list, or is used in another way."""
     body: Graph = node.attributes["body"]
     start, name, after = editor.producer(node.inputs[2 + k]), body.inputs[2 + k].name, body.outputs[1 + k].name
     if start is None or start.op_type != "SequenceEmpty":
@@ -107,3 +103,8 @@ def _appended(editor: Editor, node: Node, k: int) -> str | None:
     if insert is None or insert.op_type != "SequenceInsert" or insert.inputs[0] != name or len(insert.inputs) > 2:
         return None
     return insert.inputs[1] if inner.uses(name) == [insert] else None
+
+
+READ = (rule("steps of a list = steps of a tensor", _select_from, "SplitToSequence"),)
+MADE = (rule("list that a loop appends to = values that it stacks up", _append_to, "Loop"),)
+"""After those: what a loop appends may be made of what it reads."""

@@ -18,7 +18,7 @@ from rnnc.tracing import Graph, Node, Tensor
 
 
 def complete(editor: Editor, node: Node) -> Node:
-    """A Scan with its outside constants inside, shapes known, attributes in full, states without a purpose left out."""
+    """A Scan with its outside constants inside, shapes known, attributes in full, states without effect left out."""
     body, scans = node.attributes["body"], int(node.attributes["num_scan_inputs"])
     count = len(node.inputs) - scans
     if len(node.inputs) != len(body.inputs):

@@ -90,7 +90,7 @@ class Body:
         """What that step reads in the place of each state."""
         self.uses: list[Use] = []
         self.trouble: tuple[Node, str] | None = None
-        """Where and why it is no loop."""
+        """Where and why it is not a loop."""
         self.inside: set[int] = set()
         """The nodes of all steps from the first on that looks like the others."""
         self.late: list[str] = []

@@ -62,7 +62,7 @@ class Vectors:
         self.depth = 0
 
     def of(self, name: str) -> Parts | None:
-        """The expressions of a tensor's pieces; None where it is no vector."""
+        """The expressions of a tensor's pieces; None where it is not a vector."""
         if name not in self.parts:
             self.parts[name] = self._make(name)
         return self.parts[name]

@@ -113,7 +113,7 @@ class Editor:
                 queue += all_inputs(node)
 
     def note(self, rule: str, node: Node) -> None:
-        """Remember that a rule rewrote a node."""
+        """Record that a rule rewrote a node."""
         self.rewritings.append(Rewriting(rule, node.name or node.outputs[0], node.op_type))
 
     def finish(self) -> Graph:
@@ -145,7 +145,7 @@ def enclose(editor: Editor, body: Graph) -> Graph:
 
 
 def prune(graph: Graph, outputs: Iterable[str]) -> Graph:
-    """The graph with only these of its outputs, and without what they do not need; outputs nobody reads are ""."""
+    """The graph with only these of its outputs, and without what they do not need; outputs that are not read are ""."""
     wanted = set(outputs)
     kept = tuple(o for o in graph.outputs if o.name in wanted)
     graph = Editor(replace(graph, outputs=kept)).finish()

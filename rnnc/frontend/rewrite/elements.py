@@ -12,7 +12,7 @@ from rnnc.views import FIRST_ONLY, VIEWS, Constants, Elements, moved_inputs, vie
 
 
 class Origins:
-    """Every element of a source, a tensor that is no view of others, has a number of its own.
+    """Numbers for elements: every element of a source, a tensor that is not a view of others, has its own.
 
     Args:
         stops: tensors that are taken as sources whatever they are made of.

@@ -183,7 +183,7 @@ def as_product(editor: Editor, node: Node) -> bool:
 
 
 def _turned(x: Term, labels: str, order: Sequence[str]) -> Term:
-    """A tensor with its axes in an order, those that it has not of length 1."""
+    """A tensor with its axes in the given order; axes that it lacks get length 1."""
     perm = [labels.index(label) for label in order if label in labels]
     missing = [i for i, label in enumerate(order) if label not in labels]
     x = x if perm == sorted(perm) else op("Transpose", x, perm=perm)

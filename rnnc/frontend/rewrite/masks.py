@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.frontend.rewrite.editor import all_inputs
+from rnnc.frontend.rewrite.editor import Editor
 from rnnc.tracing import Graph, Node
 from rnnc.views import FIRST_ONLY
 
@@ -41,16 +41,12 @@ def finite_masks(graph: Graph) -> Graph:
 
 def _scores(graph: Graph) -> set[str]:
     """The tensors that only softmaxes read, through views, sums and choices."""
-    readers: dict[str, list[Node]] = {o.name: [] for o in graph.outputs}
-    results, scores = set(readers), set[str]()
-    for node in graph.nodes:
-        for name in all_inputs(node):
-            readers.setdefault(name, []).append(node)
+    editor, scores = Editor(graph), set[str]()
     for node in reversed(graph.nodes):
-        for name in set(node.outputs) & readers.keys() - results:
-            if all(
-                r.op_type in SOFTMAX or (r.op_type in PASSING and scores.issuperset(r.outputs)) for r in readers[name]
-            ):
+        for name in set(filter(None, node.outputs)) - editor.results:
+            readers = editor.uses(name)
+            passed = (r.op_type in SOFTMAX or (r.op_type in PASSING and scores.issuperset(r.outputs)) for r in readers)
+            if readers and all(passed):
                 scores.add(name)
     return scores
 

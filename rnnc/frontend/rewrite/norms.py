@@ -24,7 +24,7 @@ INVERSES = {ROOT: INVERSE, INVERSE: ROOT}
 SAME = ("Identity", "Cast", "Expand", "Dropout")
 MEANS = ("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2")
 NO_LIMIT = 1e30
-"""What is above is no upper limit."""
+"""Upper limits above this count as none."""
 
 
 def _number(name: str, above: float = -np.inf) -> Term:

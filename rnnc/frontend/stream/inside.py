@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnnc.frontend.read.fold import INITIAL, RECURRENT
+from rnnc.frontend.read.fold import INITIAL, RECURRENT, scanned_axis
 from rnnc.frontend.recurrence.forward import forward_nodes
 from rnnc.tracing import Node, Traced
 
@@ -18,7 +18,7 @@ def along_frame(trace: Trace, node: Node, x: Traced) -> bool:
     It does so where time, whose axis the file leaves open, is on its batch axis; or where the file is one step, as its
     states or the user say, and the axis has more than one element.
     """
-    axis = 1 if node.attributes.get("layout", 0) else 0
+    axis = scanned_axis(node)
     if x.kind != "stream" or x.flat is not None or x.time == axis or x.shape[axis] == 1:
         return False
     if any(trace.tensors[name].kind != "static" for name in node.inputs[INITIAL] if name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.frontend.read.fold import RANDOM, RECURRENT
+from rnnc.frontend.read.fold import RANDOM, RECURRENT, scanned_axis
 from rnnc.frontend.read.lengths import LENGTHS
 from rnnc.frontend.rewrite.editor import reached
 from rnnc.tracing import Graph, Tensor, Traced
@@ -76,11 +76,7 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
         return f"--bind {tensor.name}=T --bind {open_axes[0]}=T, T a number of steps"
     layers = [n for n in graph.nodes if n.op_type in RECURRENT]
     readers = [n for n in layers if len(n.inputs) > LENGTHS and n.inputs[LENGTHS]] or layers
-    steps = [
-        graph.shapes[n.inputs[0]][1 if n.attributes.get("layout", 0) else 0]
-        for n in readers
-        if n.inputs[0] in graph.shapes
-    ]
+    steps = [graph.shapes[n.inputs[0]][scanned_axis(n)] for n in readers if n.inputs[0] in graph.shapes]
     return f"--bind {tensor.name}={steps[0]}" if steps else f"--bind {tensor.name}=T"
 
 
@@ -91,7 +87,7 @@ def rows_of_table(graph: Graph, name: str) -> int:
 
 
 def without_input(traced: Traced, where: str) -> Refused:
-    """Why a constant or an initial state is no output."""
+    """Why a constant or an initial state cannot be an output."""
     if traced.kind == "static":
         return Refused("it is the same in every step, whatever the inputs are", where=where)
     hint = "Let the file give what the step makes of it; the firmware can read it before the step (NAME_get_...)."

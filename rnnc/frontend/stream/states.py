@@ -140,7 +140,7 @@ def without_caches(graph: Graph, states: States) -> Uncached | None:
 
 
 def _replace(editor: Editor, name: str, output: str) -> int | None:
-    """Replace the Concat of a cache and the frames by a Pad of the frames; the axis of time, None where it is no cache."""
+    """Replace the Concat of a cache and the frames by a Pad of the frames; the axis of time, None where it is not a cache."""
     concat = editor.only_reader(name)
     cache = editor.shape(name)
     if concat is None or concat.op_type != "Concat" or len(concat.inputs) != 2 or concat.inputs[0] != name or not cache:

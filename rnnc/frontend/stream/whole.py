@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.frontend.read.fold import RECURRENT
+from rnnc.frontend.read.fold import RECURRENT, scanned_axis
 from rnnc.ops.layout import Layout
 from rnnc.ops.reshape import Reshape
 from rnnc.ops.stack import Stack
@@ -95,7 +95,7 @@ def reopen(trace: Trace, node: Node) -> None:
 def _scanned(node: Node) -> list[tuple[int, int]]:
     """Which inputs a node scans, each with the axis."""
     if node.op_type in RECURRENT:
-        return [(0, 1 if node.attributes.get("layout", 0) else 0)]
+        return [(0, scanned_axis(node))]
     first = len(node.inputs) - int(node.attributes["num_scan_inputs"])
     axes = node.attributes.get("scan_input_axes") or [0] * (len(node.inputs) - first)
     return [(first + k, int(axis)) for k, axis in enumerate(axes)]
