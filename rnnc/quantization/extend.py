@@ -17,7 +17,7 @@ MOST_WEIGHTS = 4096
 def extended_values(net: Net) -> set[str]:
     """The values that have 32 bits with a scale of their own, fed-back states included."""
     makers = {name: op for op in net.ops for name in op.outputs}
-    following = _following(net)
+    following = _following(net) | _whole_states(net)
 
     reached = _forward(net, {f.state.name for f in net.feedback}, lambda op: op.passes or op.extends)
 
@@ -36,6 +36,13 @@ def extended_values(net: Net) -> set[str]:
     seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
     whole = {op.outputs[0] for op in net.ops if op.kind == "dense" and op.reads_extended and op.inputs[0] in derived}
     return _moved(net, leading | states | (seen & derived) | whole)
+
+
+def _whole_states(net: Net) -> set[str]:
+    """The next values of states that layers compute in 32 bits."""
+    nexts = {f.next for f in net.feedback}
+    whole = (op for op in net.ops if op.kind == "dense" and op.reads_extended)
+    return {op.outputs[0] for op in whole if nexts.intersection(net.passed(op.outputs[0]))}
 
 
 def _takes_offset(op: Op) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from rnnc.errors import Refused
 from rnnc.fixed import Floats
 from rnnc.interval import Interval
-from rnnc.net import Array, Net, Op
+from rnnc.net import Array, Feedback, Net, Op
 from rnnc.ops.affine import Affine
 from rnnc.ops.dense import Dense
 from rnnc.options import Options
@@ -86,16 +86,23 @@ def _worst(net: Net, other: Settled, calibration: Sequences, options: Options) -
 
 
 def _exactly(net: Net, later: Ranges, starting: Sequence[str]) -> Net:
-    """The net in which small layers read all bits of extended values that start or settle far away."""
+    """The net in which small layers read all bits of extended values that start or settle far away, or compute such states."""
     names = {n for n in later.lows if n in starting or middles(later.lows[n], later.highs[n]).any()}
     plain = extended_values(net)
-    small = {
-        op.outputs[0]
-        for op in net.ops
-        if isinstance(op, Dense) and op.weights.size <= MOST_WEIGHTS and op.inputs[0] in names
-    } - plain
+    names |= {n for f in net.feedback if f.next in names or _starts_away(f, later) for n in (f.next, f.state.name)}
+    layers = [op for op in net.ops if isinstance(op, Dense) and op.weights.size <= MOST_WEIGHTS]
+    states = {f.next for f in net.feedback if f.next in names}
+    small = {op.outputs[0] for op in layers if op.inputs[0] in names or states.intersection(net.passed(op.outputs[0]))}
+    small -= plain
     chosen = small & extended_values(_reading_all(net, small))
     return _reading_all(net, chosen) if chosen else net
+
+
+def _starts_away(feedback: Feedback, later: Ranges) -> bool:
+    """Whether a state starts far outside of the range in which it is later."""
+    low, high = later.lows[feedback.next], later.highs[feedback.next]
+    away = np.abs(feedback.state.initial.ravel() - (low + high) / 2)
+    return bool(np.any((away > FAR_START * (high - low)) & (high > low)))
 
 
 def _reading_all(net: Net, outputs: Collection[str]) -> Net:
@@ -118,7 +125,7 @@ def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges) -> l
 
 def _may_start_far(net: Net, ranges: Ranges) -> bool:
     """Whether some value may have a start far from where it settles, or settles far from zero."""
-    extended = extended_values(net)
+    extended = extended_values(net) | {f.next for f in net.feedback}
     for op in net.ops:
         for name in op.outputs:
             seen = ranges.samples.get(name)
