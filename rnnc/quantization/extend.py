@@ -19,8 +19,24 @@ MOST_WEIGHTS = 4096
 def extended_values(net: Net) -> set[str]:
     """The values that have 32 bits with a scale of their own, fed-back states included."""
     makers = {name: op for op in net.ops for name in op.outputs}
-    following = _following(net)
+    leading, states, derived = _by_plain_arithmetic(net, makers)
+    read = (
+        n for op in net.ops if op.reads_extended and op.outputs[0] not in leading for n in op.inputs if n in derived
+    )
+    less = (op.outputs[0] for op in net.ops if _takes_offset(op) and derived.issuperset(op.inputs))
+    seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
+    whole = {op.outputs[0] for op in net.ops if op.kind == "dense" and op.reads_extended and op.inputs[0] in derived}
+    return _moved(net, leading | states | (seen & derived) | whole)
 
+
+def derived_values(net: Net) -> set[str]:
+    """The values that plain arithmetic makes of such states, and those: they are extended where something reads all bits."""
+    return _by_plain_arithmetic(net, {name: op for op in net.ops for name in op.outputs})[2]
+
+
+def _by_plain_arithmetic(net: Net, makers: Mapping[str, Op]) -> tuple[set[str], set[str], set[str]]:
+    """What leads to states of plain arithmetic, these, and what is derived from them."""
+    following = _following(net) | _whole_states(net)
     reached = _forward(net, {f.state.name for f in net.feedback}, lambda op: op.passes or op.extends)
 
     def plain(op: Op) -> bool:
@@ -30,14 +46,14 @@ def extended_values(net: Net) -> set[str]:
 
     leading = _leading(net, makers, plain)
     states = {f.state.name for f in net.feedback if f.next in leading}
-    derived = _forward(net, states, lambda op: op.passes or plain(op))
-    read = (
-        n for op in net.ops if op.reads_extended and op.outputs[0] not in leading for n in op.inputs if n in derived
-    )
-    less = (op.outputs[0] for op in net.ops if _takes_offset(op) and derived.issuperset(op.inputs))
-    seen = _backward([*read, *less], makers, lambda op: op.outputs[0] in derived)
-    whole = {op.outputs[0] for op in net.ops if op.kind == "dense" and op.reads_extended and op.inputs[0] in derived}
-    return _moved(net, leading | states | (seen & derived) | whole)
+    return leading, states, _forward(net, states, lambda op: op.passes or plain(op))
+
+
+def _whole_states(net: Net) -> set[str]:
+    """The next values of states that layers compute in 32 bits."""
+    nexts = {f.next for f in net.feedback}
+    whole = (op for op in net.ops if op.kind == "dense" and op.reads_extended)
+    return {op.outputs[0] for op in whole if nexts.intersection(net.passed(op.outputs[0]))}
 
 
 def _takes_offset(op: Op) -> bool:

@@ -15,21 +15,21 @@ import numpy as np
 from rnnc.errors import Refused
 from rnnc.fixed import Floats
 from rnnc.interval import Interval
-from rnnc.net import Array, Net, Op
+from rnnc.net import Array, Feedback, Net, Op
 from rnnc.ops.affine import Affine
 from rnnc.ops.dense import Dense
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges, Sequences, later_ranges
 from rnnc.quantization.centre import Carrier, middles, shifted
-from rnnc.quantization.extend import MOST_WEIGHTS, extended_values
+from rnnc.quantization.extend import MOST_WEIGHTS, derived_values, extended_values
 from rnnc.quantization.heads import free_name
 from rnnc.quantization.quantize import quantize
 from rnnc.quantization.search import channel_errors
 
 FAR_START = 16.0
 """A value whose range is so many times what it is once a stream has started, starts far away."""
-ROOM = 4.0
-"""For it, around the middle of what it reaches later."""
+ROOMS = 4.0, 64.0
+"""For it, around the middle of what it reaches later: little, or so much that what saturates does so as in the net."""
 LEAST = 1 / 64
 """Of its largest element: the room of one that hardly moves later."""
 USUAL = 0.5, 0.95
@@ -56,9 +56,8 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
         return plain
     later = later_ranges(net, calibration)
     starting = _starting(net, ranges, later)
-    usual = _without_starts(ranges, later, starting)
     exact = _exactly(net, later, starting)
-    tried = [Settled(*_read_less(n, usual, later), _said(n, starting, ranges, usual)) for n in (exact, net)]
+    tried = [_given_room(n, ranges, later, starting, room) for n in (exact, net) for room in ROOMS]
     if not starting and all(other.net is net for other in tried):
         return plain
     part = _shortened(calibration)
@@ -68,6 +67,12 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
         if error < NEARER * least:
             best, least = other, error
     return best
+
+
+def _given_room(net: Net, ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Settled:
+    """The net that reads values less their middle, with so much room for each."""
+    usual = _without_starts(ranges, later, starting, room)
+    return Settled(*_read_less(net, usual, later, room), _said(net, starting, ranges, usual, room))
 
 
 def _shortened(calibration: Sequences) -> Sequences:
@@ -86,16 +91,23 @@ def _worst(net: Net, other: Settled, calibration: Sequences, options: Options) -
 
 
 def _exactly(net: Net, later: Ranges, starting: Sequence[str]) -> Net:
-    """The net in which small layers read all bits of extended values that start or settle far away."""
+    """The net in which small layers read all bits of extended values that start or settle far away, or compute such states."""
     names = {n for n in later.lows if n in starting or middles(later.lows[n], later.highs[n]).any()}
     plain = extended_values(net)
-    small = {
-        op.outputs[0]
-        for op in net.ops
-        if isinstance(op, Dense) and op.weights.size <= MOST_WEIGHTS and op.inputs[0] in names
-    } - plain
+    names |= {n for f in net.feedback if f.next in names or _starts_away(f, later) for n in (f.next, f.state.name)}
+    layers = [op for op in net.ops if isinstance(op, Dense) and op.weights.size <= MOST_WEIGHTS]
+    states = {f.next for f in net.feedback if f.next in names}
+    small = {op.outputs[0] for op in layers if op.inputs[0] in names or states.intersection(net.passed(op.outputs[0]))}
+    small -= plain
     chosen = small & extended_values(_reading_all(net, small))
     return _reading_all(net, chosen) if chosen else net
+
+
+def _starts_away(feedback: Feedback, later: Ranges) -> bool:
+    """Whether a state starts far outside of the range in which it is later."""
+    low, high = later.lows[feedback.next], later.highs[feedback.next]
+    away = np.abs(feedback.state.initial.ravel() - (low + high) / 2)
+    return bool(np.any((away > FAR_START * (high - low)) & (high > low)))
 
 
 def _reading_all(net: Net, outputs: Collection[str]) -> Net:
@@ -104,7 +116,7 @@ def _reading_all(net: Net, outputs: Collection[str]) -> Net:
     return replace(net, ops=tuple(ops))
 
 
-def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges) -> list[str]:
+def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges, room: float) -> list[str]:
     """What the user is told of the value that is kept within least of what it reaches."""
     extended = extended_values(net)
     kept = {n: (float(ranges.peaks[n].max()), float(found.usual[n].max())) for n in starting if n not in extended}
@@ -112,13 +124,13 @@ def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges) -> l
     if not kept:
         return []
     name, (peak, usual) = max(kept.items(), key=lambda item: item[1][0] / item[1][1])
-    where = f"value {name!r} reaches {peak:.3g} where a stream starts, and {usual / ROOM:.3g} later"
-    return [f"{where}: its format has room for the latter, so that the first answers after a reset are less accurate"]
+    where = f"value {name!r} reaches {peak:.3g} where a stream starts, and about {usual / room:.3g} later"
+    return [f"{where}: its format has room for {usual:.3g}, so that the first answers after a reset are less accurate"]
 
 
 def _may_start_far(net: Net, ranges: Ranges) -> bool:
     """Whether some value may have a start far from where it settles, or settles far from zero."""
-    extended = extended_values(net)
+    extended = extended_values(net) | derived_values(net) | {f.next for f in net.feedback}
     for op in net.ops:
         for name in op.outputs:
             seen = ranges.samples.get(name)
@@ -150,29 +162,29 @@ def _starting(net: Net, ranges: Ranges, later: Ranges) -> list[str]:
     return found
 
 
-def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str]) -> Ranges:
+def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Ranges:
     """The ranges in which what starts far away has a usual peak, and samples within it."""
     found = ranges.copied()
     for name in starting:
-        low, high = _around(ranges, later, name)
+        low, high = _around(ranges, later, name, room)
         found.usual[name] = np.maximum(np.abs(low), np.abs(high))
         if name in found.samples:
             found.samples[name] = np.clip(found.samples[name], low, high)
     return found
 
 
-def _around(ranges: Ranges, later: Ranges, name: str) -> tuple[Floats, Floats]:
+def _around(ranges: Ranges, later: Ranges, name: str, room: float) -> tuple[Floats, Floats]:
     """What an element that starts far away is kept within; what another reached."""
     low, high = later.lows[name], later.highs[name]
     centre, half = (low + high) / 2, (high - low) / 2
-    room = ROOM * np.maximum(half, LEAST * half.max(initial=0.0))
-    return np.maximum(ranges.lows[name], centre - room), np.minimum(ranges.highs[name], centre + room)
+    most = room * np.maximum(half, LEAST * half.max(initial=0.0))
+    return np.maximum(ranges.lows[name], centre - most), np.minimum(ranges.highs[name], centre + most)
 
 
-def _read_less(net: Net, ranges: Ranges, later: Ranges) -> tuple[Net, Ranges]:
-    """The net in which rows read extended values that are far from zero less their middle."""
+def _read_less(net: Net, ranges: Ranges, later: Ranges, room: float) -> tuple[Net, Ranges]:
+    """The net in which rows read what is derived from extended states, and far from zero, less its middle."""
     extended = extended_values(net)
-    names = [n for n in extended if n in later.lows]
+    names = [n for n in extended | derived_values(net) if n in later.lows]
     offsets = {n: middles(later.lows[n], later.highs[n]) for n in names}
     offsets = {n: offset for n, offset in offsets.items() if offset.any()}
     takes = _takers(net, extended, offsets)
@@ -191,15 +203,15 @@ def _read_less(net: Net, ranges: Ranges, later: Ranges) -> tuple[Net, Ranges]:
             carrier.ops.append(Affine(kind, (name,), (fresh,), ones, -offset, operand=shape, shape=shape))
             carrier.less[fresh], carrier.shapes[fresh], source[fresh] = offsets[name], shape, name
         carrier.add(replace(op, inputs=tuple(f"{n}.less" if n in read else n for n in op.inputs)))
-    return carrier.finished(net.feedback), shifted(_named(ranges, source, later), carrier.less, {})
+    return carrier.finished(net.feedback), shifted(_named(ranges, source, later, room), carrier.less, {})
 
 
-def _named(ranges: Ranges, source: Mapping[str, str], later: Ranges) -> Ranges:
+def _named(ranges: Ranges, source: Mapping[str, str], later: Ranges, room: float) -> Ranges:
     """The ranges with those of values under other names as well; what is far from zero has none that is usual."""
     found = ranges.copied()
     for fresh, name in source.items():
         found.also(fresh, name)
-        low, high = _around(ranges, later, name)
+        low, high = _around(ranges, later, name, room)
         found.lows[fresh], found.highs[fresh] = low, high
         found.bounds[fresh] = Interval(
             *(np.clip(side, low, high) for side in (ranges.bounds[name].lo, ranges.bounds[name].hi))
