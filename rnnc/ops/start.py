@@ -269,7 +269,12 @@ def add_layer(node: Node, trace: Tracer, read: RecurrentNode, make: type[Layer],
     given = {suffix: s.given for suffix, s in starts.items()}
     every = any(s.every for s in starts.values())
     banded = read.along or read.bands > 1
-    shape = {"bands": read.bands, "count": read.count, "kept": not read.along, "bands_first": bool(read.layout)}
+    shape: dict[str, Any] = {
+        "bands": read.bands,
+        "count": read.count,
+        "kept": not read.along,
+        "bands_first": bool(read.layout),
+    }
     if read.along and (given or outputs > 1):
         what = "its cell state is read" if outputs > 1 else "its initial state is computed from the network's inputs"
         trace.refuse(node, f"{what}, and it scans {read.count} elements of each frame")

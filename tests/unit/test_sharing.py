@@ -11,7 +11,9 @@ from tests.support.graphs import Builder
 
 
 def model(b: Builder, outputs: list[str]) -> ModelProto:
-    return ModelProto.FromString(b.model({"x": [1, 4]}, outputs))
+    proto = ModelProto()
+    proto.ParseFromString(b.model({"x": [1, 4]}, outputs))
+    return proto
 
 
 def copies(b: Builder) -> list[str]:
