@@ -40,7 +40,8 @@ class Inner(Op):
         kept: whether its states are kept from frame to frame; then ``count`` is 1.
         bands_first: whether the values are ``[bands, count, elements]``, not ``[count, bands, elements]``.
 
-    Inputs: x, ``columns`` elements of each step and band. Outputs: h, ``width`` elements of each.
+    Inputs: x, ``columns`` elements of each step and band. Outputs: h, ``width`` elements of each; where states are kept also
+    the cell of an LSTM, of each band.
     """
 
     layer: Layer
@@ -84,14 +85,17 @@ class Inner(Op):
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         assert inputs[0].size == self.turns * self.layer.columns, f"{self.name}: {inputs[0].shape}"
-        return [Value("", self.shape, clock=inputs[0].clock)]
+        h = Value("", self.shape, clock=inputs[0].clock)
+        cells = [s.shape for s in self.layer.states()[1 : len(self.outputs)]]
+        return [h, *(replace(h, shape=(self.bands, int(np.prod(shape)) // self.bands)) for shape in cells)]
 
     def states(self) -> tuple[State, ...]:
         return self.layer.states() if self.kept else ()
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         starts = {s.name: s.initial for s in self.layer.states()}
-        return [self.run(self.layer, inputs[0], state if self.kept else starts, probe)]
+        y = self.run(self.layer, inputs[0], state if self.kept else starts, probe)
+        return [y, *(state[s.name] for s in self.layer.states()[1 : len(self.outputs)])]
 
     def run(self, layer: Op | QOp, x: Array, state: States, probe: Probe = no_probe) -> Array:
         """Run the layer, in real numbers or in integers, over frames; update ``state`` where it is kept.
@@ -125,8 +129,8 @@ class Inner(Op):
 
     def range(self, inputs: Sequence[Interval]) -> list[Interval]:
         lo, hi = (side.reshape(self.turns, -1) for side in (inputs[0].lo, inputs[0].hi))
-        (h,) = self.layer.range([Interval(lo.min(0), hi.max(0))])[:1]
-        return [Interval(np.tile(h.lo, self.turns), np.tile(h.hi, self.turns))]
+        ends = self.layer.range([Interval(lo.min(0), hi.max(0))])
+        return [Interval(np.tile(end.lo, self.turns), np.tile(end.hi, self.turns)) for end in ends]
 
     def accepts(self, index: int) -> Accept:
         return "common"
@@ -143,7 +147,7 @@ class Inner(Op):
 
     def quantize(self, q: Quantizer) -> QOp:
         layer = self.layer.quantize(q.in_turns(self.turns))
-        return QInner(self, self.inputs, layer.formats[:1], layer)
+        return QInner(self, self.inputs, layer.formats, layer)
 
     def describe(self) -> str:
         layer = self.layer.describe()
@@ -174,7 +178,8 @@ class QInner(QOp):
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         starts = {s.name: s.initial for s in self.layer.states()}
-        return [self.op.run(self.layer, inputs[0], state if self.op.kept else starts)]
+        y = self.op.run(self.layer, inputs[0], state if self.op.kept else starts)
+        return [y, *(state[self.output_state(k)] for k in range(1, len(self.outputs)))]
 
     def bounds(self) -> list[Bound]:
         return self.layer.bounds()

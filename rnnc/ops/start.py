@@ -1,8 +1,9 @@
 """Started: a recurrent layer whose initial state is computed.
 
-The layer is the one of lstm.py, gru.py or rnn.py, or such a one on bands with a state each (inner.py). Its states are set once, before its first tick after a reset, where they
-are computed from inputs that the file has once for a whole sequence. In a file of one step they are set at every tick: the
-file works on its state before the layer takes it, as where an episode starts and the state is multiplied by 0.
+The layer is the one of lstm.py, gru.py or rnn.py, or such a one on bands with a state each (inner.py). Its states are set
+once, before its first tick after a reset, where they are computed from inputs that the file has once for a whole sequence.
+In a file of one step they are set at every tick: the file works on its state before the layer takes it, as where an episode
+starts and the state is multiplied by 0.
 """
 
 from __future__ import annotations
@@ -268,15 +269,21 @@ def add_layer(node: Node, trace: Tracer, read: RecurrentNode, make: type[Layer],
     given = {suffix: s.given for suffix, s in starts.items()}
     every = any(s.every for s in starts.values())
     banded = read.along or read.bands > 1
-    shape = {"bands": read.bands, "count": read.count, "kept": not read.along, "bands_first": bool(read.layout)}
-    if banded and outputs > 1:
-        trace.refuse(node, f"its cell state is read, and it runs over {read.bands} bands of {read.count} elements")
+    shape: dict[str, Any] = {
+        "bands": read.bands,
+        "count": read.count,
+        "kept": not read.along,
+        "bands_first": bool(read.layout),
+    }
+    if read.along and (given or outputs > 1):
+        what = "its cell state is read" if outputs > 1 else "its initial state is computed from the network's inputs"
+        trace.refuse(node, f"{what}, and it scans {read.count} elements of each frame")
     if not given and not banded:
         return trace.add(node, make, [read.x.value], outputs, **fields)
     layer: Op = make("", ("",), ("",) * outputs, **fields)
     if banded and not given:
-        return trace.add(node, Inner, [read.x.value], layer=layer, **shape)
-    layer = Inner("", ("",), ("",), layer=cast("Any", layer), **shape) if banded else layer
+        return trace.add(node, Inner, [read.x.value], outputs, layer=layer, **shape)
+    layer = Inner("", ("",), ("",) * outputs, layer=cast("Any", layer), **shape) if banded else layer
     return trace.add(
         node, Started, [read.x.value, *given.values()], outputs, layer=layer, given=tuple(given), every=every
     )

@@ -124,6 +124,27 @@ def test_shapes_that_do_not_fit() -> None:
     assert "do not fit together" in refusal(b.model({"x": [1, 4, X]}, ["y"]))
 
 
+def test_a_length_that_an_exporter_left_in_an_open_axis_is_named() -> None:
+    """As torch leaves it in the Reshape behind a recurrent layer."""
+    b = Builder()
+    before = b.op("MatMul", "x", b.const(b.weights(X, X)))
+    steps = b.op("Slice", b.op("Shape", "x"), b.const(np.array([1])), b.const(np.array([2])))
+    before = b.op("Reshape", before, b.op("Concat", b.const(np.array([1])), steps, b.const(np.array([-1])), axis=0))
+    h = b.ops(
+        "RNN",
+        1,
+        b.op("Transpose", before, perm=[1, 0, 2]),
+        b.const(b.weights(1, X, X)),
+        b.const(b.weights(1, X, X)),
+        hidden_size=X,
+    )[0]
+    frozen = b.op("Reshape", b.op("Transpose", h, perm=[0, 2, 1, 3]), b.const(np.array([20, 1, X])))
+    b.op("Add", before, b.op("Transpose", frozen, perm=[1, 0, 2]), out="y")
+    with pytest.raises(UnreadableModel) as refused:
+        load(b.model({"x": [1, "T", X]}, ["y"]), Options())
+    assert "--bind T=20" in refused.value.hint
+
+
 def test_custom_domain() -> None:
     model = lstm([1, "time", X])
     model.graph.node[1].domain = "com.microsoft"

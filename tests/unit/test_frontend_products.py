@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,30 @@ def test_a_product_is_the_same_in_fewer_operators(
     assert by in [n.op_type for n in rewritten.nodes]
     got = evaluate(rewritten.nodes, {**arrays, **rewritten.constants}, 18)["y"]
     np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+EINSUMS = [
+    ("bthi,bthj,bth->bthij", (1, 4, 2, 3), (1, 4, 2, 5), (1, 4, 2)),
+    ("clhn,cshn,hcls,cshp->clhp", (2, 3, 2, 4), (2, 3, 2, 4), (2, 2, 3, 3), (2, 3, 2, 5)),
+    ("bclhn,bhcl,bclhp->bchpn", (1, 2, 3, 2, 4), (1, 2, 2, 3), (1, 2, 3, 2, 5)),
+    ("hzc,chpn->zhpn", (2, 3, 3), (3, 2, 4, 5)),
+    ("abc,cd->d", (2, 3, 4), (4, 5)),
+    ("abc->ca", (2, 3, 4)),
+]
+"""Equations with what MatMul alone does not compute, and the shapes of their tensors."""
+
+
+@pytest.mark.parametrize("case", EINSUMS, ids=[str(case[0]) for case in EINSUMS])
+def test_einsum_of_any_tensors_is_products_of_two(case: tuple[Any, ...]) -> None:
+    equation, *shapes = case
+    rng = np.random.default_rng(0)
+    arrays = {f"x{i}": rng.standard_normal(shape).astype(np.float32) for i, shape in enumerate(shapes)}
+    wanted = np.einsum(equation, *arrays.values())
+    node = Node("n", "Einsum", "", tuple(arrays), ("y",), {"equation": equation})
+    inputs = tuple(Tensor(name, x.shape, "float32") for name, x in arrays.items())
+    known = {name: x.shape for name, x in arrays.items()}
+    graph = Graph("g", (node,), inputs, (Tensor("y", wanted.shape, "float32"),), {}, known, 18)
+    rewritten = canonical(complete_shapes(graph))
+    assert "Einsum" not in {n.op_type for n in rewritten.nodes}
+    got = evaluate(rewritten.nodes, {**arrays, **rewritten.constants}, 18)["y"]
+    np.testing.assert_allclose(got, wanted, atol=1e-4)

@@ -62,6 +62,7 @@ def test_an_entry_is_set_in_place_of_a_choice_or_a_scatter() -> None:
     for write in ("ScatterElements", "ScatterND", "ScatterND by full indices", "Where"):
         assert "putat" in kinds(step(ring(write)))
     assert "putat" not in kinds(step(ring("OneHot")))
+    assert "pickat" in kinds(step(ring("ScatterND", "GatherND")))
 
 
 def test_a_choice_by_a_counter_without_end_leaves_the_ring_as_it_is_once_it_has_passed() -> None:

@@ -138,7 +138,7 @@ def banded(op_type: str) -> bytes:
     for state, final in zip(states, finals, strict=True):
         b.op("Identity", final, out=f"{state}_n")
     b.op("ReduceMean", y, b.const(np.array([2])), out="y")
-    shapes = {"x": [1, 1, bands * X], **dict.fromkeys(states, [1, bands, H]), "done": [1, 1, 1]}
+    shapes = {"x": [1, 1, bands * X], **{state: [1, bands, H] for state in states}, "done": [1, 1, 1]}
     return b.model(shapes, ["y", *(f"{s}_n" for s in states)])
 
 

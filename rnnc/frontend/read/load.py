@@ -16,7 +16,7 @@ from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
 from rnnc.frontend.read.fold import scanned_axis
 from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
-from rnnc.frontend.read.inference import inferred
+from rnnc.frontend.read.frozen import check_shapes
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
@@ -74,7 +74,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     wanted = select_outputs(model, options.outputs, file)
     bound, slim, deduced = _bound(model, options, file)
     if slim.broken:
-        inferred(slim.model, file, strict=True)
+        check_shapes(model, slim.model, options, file)
     name = options.name or (Path(file).stem if file else "model")
     graph = convert(slim.model, name, file, wanted, bound.time, slim.notes)
     notes = [f"the file computes in {other}: it was converted to float32, for onnxruntime as well"] if other else []

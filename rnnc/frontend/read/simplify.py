@@ -16,6 +16,7 @@ from rnnc.frontend.read.fold import RANDOM
 from rnnc.frontend.read.inference import dims, infer_shapes, inferred
 from rnnc.frontend.read.limits import copied, first_line
 from rnnc.frontend.read.running import DoesNotRun, run
+from rnnc.frontend.read.sharing import share
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -61,8 +62,8 @@ def _simplify(model: ModelProto, where: str) -> Simplified:
     reference = _reference(model, inputs)  # first, so that a loop without end stops here
     folded = _fold(copied(model))
     plain = all(n.op_type in PLAIN for n in folded.graph.node)
-    slim, notes = (folded, []) if plain else _slim(folded)
-    slim = _fold(slim)
+    slim, notes = (folded, []) if plain else _slim(share(folded))
+    slim = _fold(slim) if plain else share(_fold(slim))
     difference = _difference(reference, slim, inputs)
     if difference.startswith("simplification changes"):
         notes.append(f"{difference}: the graph is used as it is")
@@ -82,7 +83,11 @@ def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:
 
     try:
         with redirect_stdout(StringIO()):
-            slim = onnxslim.slim(copied(model), skip_fusion_patterns=["FusionGemm"])
+            slim = onnxslim.slim(
+                copied(model),
+                skip_fusion_patterns=["FusionGemm"],
+                skip_optimizations=["subexpression_elimination", "weight_tying"],
+            )
     except Exception as error:
         return copied(model), [f"onnxslim could not simplify the graph: {first_line(error)}"]
     return (slim, []) if isinstance(slim, ModelProto) else (copied(model), ["onnxslim returned no model"])

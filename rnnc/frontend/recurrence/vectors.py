@@ -227,6 +227,14 @@ def _selected(pieces: Parts, elements: Indices) -> Parts:
 
 def _aligned(left: Parts, right: Parts) -> Iterator[tuple[Expression, Expression]]:
     """Two vectors cut at the same places."""
-    ends = (np.cumsum([p.size for p in parts]).tolist() for parts in (left, right))
+    ends = [np.cumsum([p.size for p in parts]).tolist() for parts in (left, right)]
+    places = [0, 0]
     for a, b in pairwise(sorted({0}.union(*ends))):
-        yield _selected(left, np.arange(a, b))[0], _selected(right, np.arange(a, b))[0]
+        cut: Parts = []
+        for k, parts in enumerate((left, right)):
+            while ends[k][places[k]] <= a:
+                places[k] += 1
+            piece, end = parts[places[k]], ends[k][places[k]]
+            first = end - piece.size
+            cut.append(piece if (first, end) == (a, b) else piece.take(np.arange(a - first, b - first)))
+        yield cut[0], cut[1]

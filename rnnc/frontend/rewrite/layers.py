@@ -46,8 +46,8 @@ def with_matrix(editor: Editor, node: Node) -> bool:
         kept = own.replace(columns, "")
         plain = columns in own and columns not in result and len({*own, rows}) == len(own) + 1
         if plain and set(kept + rows) <= set(result):
-            product = dense(_turned(tensor(x), own, kept + columns), matrix)
-            return put(editor, node, _turned(product, kept + rows, result))
+            product = dense(turned(tensor(x), own, kept + columns), matrix)
+            return put(editor, node, turned(product, kept + rows, result))
     return False
 
 
@@ -159,7 +159,7 @@ def with_vector(editor: Editor, node: Node) -> bool:
     if repeated or (all(own) and adds_up) or np.prod(list(lengths.values()), dtype=np.int64) > MOST_ELEMENTS:
         return False
     order = [*result, *(x for x in lengths if x not in result)]
-    a, b = (_turned(tensor(name), term, order) for name, term in zip(node.inputs, operands, strict=True))
+    a, b = (turned(tensor(name), term, order) for name, term in zip(node.inputs, operands, strict=True))
     axes = list(range(len(result), len(order)))
     return put(editor, node, op("ReduceSum", a * b, axes, keepdims=0) if axes else a * b)
 
@@ -175,14 +175,14 @@ def as_product(editor: Editor, node: Node) -> bool:
     inner = "".join(x for x in a if x in b and x not in result)
     if len(rows) > 1 or len(columns) > 1 or len(inner) != 1 or set(a + b) != set(groups + rows + columns + inner):
         return False
-    sides = (_turned(tensor(node.inputs[0]), a, groups + (rows or "\0") + inner), groups + inner + (columns or "\0"))
-    product = op("MatMul", sides[0], _turned(tensor(node.inputs[1]), b, sides[1]))
+    sides = (turned(tensor(node.inputs[0]), a, groups + (rows or "\0") + inner), groups + inner + (columns or "\0"))
+    product = op("MatMul", sides[0], turned(tensor(node.inputs[1]), b, sides[1]))
     missing = [len(groups)] * (not rows) + [len(groups) + 1] * (not columns)
     product = op("Squeeze", product, missing) if missing else product
-    return put(editor, node, _turned(product, groups + rows + columns, result))
+    return put(editor, node, turned(product, groups + rows + columns, result))
 
 
-def _turned(x: Term, labels: str, order: Sequence[str]) -> Term:
+def turned(x: Term, labels: str, order: Sequence[str]) -> Term:
     """A tensor with its axes in the given order; axes that it lacks get length 1."""
     perm = [labels.index(label) for label in order if label in labels]
     missing = [i for i, label in enumerate(order) if label not in labels]

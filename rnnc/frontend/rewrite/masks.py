@@ -6,6 +6,7 @@ low as ``MASKED`` leaves nothing of a score either.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -20,14 +21,15 @@ MASKED = -64.0
 LOW = -1000.0
 """No score: an element of a constant that masks."""
 SOFTMAX = ("Softmax", "LogSoftmax")
+EXPONENTIAL = (*SOFTMAX, "Exp")
 PASSING = (*FIRST_ONLY, "Add", "Where")
 
 
-def finite_masks(graph: Graph) -> Graph:
-    """The graph whose masks are finite numbers: those of scores that nothing but a softmax reads."""
+def finite_masks(graph: Graph, readers: Collection[str] = SOFTMAX) -> Graph:
+    """The graph whose masks are finite numbers: those of scores that nothing but a softmax, or what ``readers`` name, reads."""
     constants, shapes, nodes = dict(graph.constants), dict(graph.shapes), list[Node]()
-    scores = _scores(graph)
-    for node in map(_finite_bodies, graph.nodes):
+    scores = _scores(graph, readers)
+    for node in (_finite_bodies(node, readers) for node in graph.nodes):
         inputs = list(node.inputs)
         if node.op_type in ("Add", "Where") and node.outputs[0] in scores:
             for k in range(int(node.op_type == "Where"), len(inputs)):
@@ -39,20 +41,20 @@ def finite_masks(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes)
 
 
-def _scores(graph: Graph) -> set[str]:
-    """The tensors that only softmaxes read, through views, sums and choices."""
+def _scores(graph: Graph, last: Collection[str]) -> set[str]:
+    """The tensors that only some operators read, through views, sums and choices."""
     editor, scores = Editor(graph), set[str]()
     for node in reversed(graph.nodes):
         for name in set(filter(None, node.outputs)) - editor.results:
             readers = editor.uses(name)
-            passed = (r.op_type in SOFTMAX or (r.op_type in PASSING and scores.issuperset(r.outputs)) for r in readers)
+            passed = (r.op_type in last or (r.op_type in PASSING and scores.issuperset(r.outputs)) for r in readers)
             if readers and all(passed):
                 scores.add(name)
     return scores
 
 
-def _finite_bodies(node: Node) -> Node:
-    bodies = {key: finite_masks(body) for key, body in node.attributes.items() if isinstance(body, Graph)}
+def _finite_bodies(node: Node, readers: Collection[str]) -> Node:
+    bodies = {key: finite_masks(body, readers) for key, body in node.attributes.items() if isinstance(body, Graph)}
     return replace(node, attributes={**node.attributes, **bodies})
 
 

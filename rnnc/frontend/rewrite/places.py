@@ -25,6 +25,10 @@ from rnnc.views import VIEWS
 COMPARISONS = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Clip", "Where")
 TRUTHS = (*COMPARISONS, "Not", "And", "Or", "Xor")
+BOOL = 9
+"""Its element type in ONNX."""
+INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
+"""Those of the integers."""
 MOST = 32_767
 """The largest whole number that is told apart from its neighbours."""
 
@@ -103,7 +107,7 @@ class _Numbers:
         """A cast of whole numbers, and of truth values to integers."""
         *_, source = sources(self.editor, node.inputs[0])
         maker = self.editor.producer(source)
-        integers = _kind(node) in "iu"
+        integers = _kind(node) == "i"
         truth = maker is not None and maker.op_type in TRUTHS
         if node.inputs[0] in self.whole | self.real and _kind(node) != "b":
             (self.whole if integers else self.real).update(node.outputs)
@@ -282,10 +286,9 @@ class _Numbers:
 
 
 def _kind(cast: Node) -> str:
-    """What a Cast gives: "b" truth values, "i" or "u" integers, "f" real numbers."""
-    from onnx import helper
-
-    return helper.tensor_dtype_to_np_dtype(int(cast.attributes["to"])).kind
+    """What a Cast gives: "b" truth values, "i" integers, "f" real numbers."""
+    to = int(cast.attributes["to"])
+    return "b" if to == BOOL else "i" if to in INTEGERS else "f"
 
 
 def _floored(x: Term, divisor: float) -> Term:

@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from rnnc.frontend.rewrite import convolutions, layers, moves, norms, pooling, tables
+from rnnc.frontend.rewrite import convolutions, einsum, layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
@@ -108,6 +108,7 @@ RULES = (
     rule("Einsum with a constant = Dense", layers.with_matrix, "Einsum"),
     rule("Einsum with a vector = sum of products", layers.with_vector, "Einsum"),
     rule("Einsum of two tensors = MatMul", layers.as_product, "Einsum"),
+    rule("Einsum = products of two tensors", einsum.einsum, "Einsum"),
     rule("Gemm = Dense", layers.gemm, "Gemm"),
     rule("ConvTranspose = Conv with the kernel turned around", convolutions.transposed, "ConvTranspose"),
     rule("BatchNormalization = scale and shift", layers.batch_normalization, "BatchNormalization"),

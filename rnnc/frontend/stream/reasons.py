@@ -80,6 +80,22 @@ def _length_of_sequence(graph: Graph, tensor: Tensor) -> str:
     return f"--bind {tensor.name}={steps[0]}" if steps else f"--bind {tensor.name}=T"
 
 
+def unrecognised_sums(graph: Graph) -> str:
+    """What to do about a file that takes exponentials of running sums; "" for others.
+
+    So a recurrence is written that is computed for a whole sequence at once; what is recognised is none of it any more.
+    """
+    sums = [o for n in graph.nodes if n.op_type == "CumSum" for o in n.outputs]
+    made = reached(graph.nodes, sums) if sums else set()
+    if not any(n.op_type == "Exp" and made.intersection(n.inputs) for n in graph.nodes):
+        return ""
+    return (
+        "The file takes exponentials of running sums: a linear recurrence, computed for all steps or for chunks of them at "
+        "once, in a form that is not recognised (docs/supported.md, Linear recurrences). Export the step with its state as "
+        "input and output, or a loop over the steps."
+    )
+
+
 def rows_of_table(graph: Graph, name: str) -> int:
     """How many rows the table has that a graph input of integers looks up; 0 where it is not found."""
     rows, names = (n for n in graph.nodes if n.op_type == "Embedding"), reached(graph.nodes, [name])

@@ -21,10 +21,11 @@ from rnnc.frontend.recurrence.loops import unloop
 from rnnc.frontend.recurrence.sums import linear_recurrences
 from rnnc.frontend.recurrence.unroll import roll_up
 from rnnc.frontend.rewrite.editor import prune
-from rnnc.frontend.rewrite.masks import check_finite, finite_masks
+from rnnc.frontend.rewrite.masks import EXPONENTIAL, check_finite, finite_masks
 from rnnc.frontend.rewrite.places import whole_states
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.frontend.stream.lines import split_states
+from rnnc.frontend.stream.reasons import unrecognised_sums
 from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
 from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
@@ -48,6 +49,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
         net = _stream(graph, options)
     except RnncError as error:
         if isinstance(error, Refused) and not graph.broken:
+            error.hint = unrecognised_sums(graph) or error.hint
             _advise_window(error, graph, options)
         if graph.guessed:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
@@ -169,7 +171,7 @@ def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
     graph, kept = whole_states(complete_shapes(without_lengths(graph)), options.states)
     options = replace(options, states={**kept, **options.states})
-    graph = linear_recurrences(finite_masks(complete_shapes(graph)))
+    graph = finite_masks(linear_recurrences(finite_masks(complete_shapes(graph))), EXPONENTIAL)
     check_finite(graph)
     timeless = _timeless(options) | _kept(graph, options)
     graph = roll_up(graph, timeless)
