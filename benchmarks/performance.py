@@ -106,7 +106,7 @@ def sections() -> Iterator[str]:
                     yield from (
                         f"| *{p.name}* | {' | '.join(map(str, p.instructions))} | |" for p in peers(cell, target)
                     )
-                    if cell == "lstm" and target == "cortex-m4":
+                    if cell == "rnn" and target == "cortex-m4":
                         kernel = _kernel_alone(row[2])
                     footprints += [_footprint(title, target, row[2])] if cell != "rnn" else []
             yield ""
@@ -198,8 +198,8 @@ def _host() -> Iterator[str]:
 
 def _kernel_alone(m: TargetMeasurement | None) -> str:
     columns, hidden = SIZES[2]
-    per_mac = m.profile["rnnc_dsp_block"] / (4 * hidden * (columns + hidden)) if m else 0.0
-    return f"The rows' kernel alone on Cortex-M4, 256 rows by 96 columns, a16: {per_mac:.3f} instructions per MAC.\n"
+    per_mac = m.profile["rnnc_dsp_block"] / (hidden * (columns + hidden)) if m else 0.0
+    return f"The rows' kernel alone on Cortex-M4, {hidden} rows by {columns} and {hidden} columns, a16: {per_mac:.3f} a MAC.\n"
 
 
 def _per_mac(cell: Cell, m: TargetMeasurement | None) -> str:
