@@ -76,6 +76,7 @@ def library_headers() -> dict[str, str]:
 
 
 def _header(guard: str, plain: Plain) -> str:
+    """A header. The kernel's name is in parentheses: a target may have a macro of that name which takes what it can itself."""
     (kernel,) = plain.unit.kernels([plain.phase], plain.units)
     return f"""/* SPDX-License-Identifier: 0BSD */
 #ifndef {guard}
@@ -89,9 +90,7 @@ def _header(guard: str, plain: Plain) -> str:
 
 {kernel.each.replace("@", plain.name)}
 
-#ifndef {plain.name.upper()} /* of a target's own */
-{kernel.driver.replace("@", plain.name)}
-#endif
+{kernel.driver.replace("@", f"({plain.name})")}
 
 #endif
 """

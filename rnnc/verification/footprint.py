@@ -17,6 +17,7 @@ NAKED_FRAMES = {
     "rnnc_dsp_blocks": 56,
     "rnnc_dsp_wide": 36,
     "rnnc_dsp_lstm_units": 112,
+    "rnnc_dsp_gru_units": 164,
     "rnnc_telescope_block": 44,
     "rnnc_telescope_wide": 48,
     "rnnc_mve_blocks8": 28,

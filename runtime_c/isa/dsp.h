@@ -200,8 +200,8 @@ static inline void rnnc_copy(void *to, const void *from, size_t bytes)
     memcpy(to, from, bytes);
 }
 
+#include "dsp_cells.h"
 #include "dsp_curves.h"
-#include "dsp_lstm.h"
 #else
 #include "../rom.h"
 #include "elsewhere.h"

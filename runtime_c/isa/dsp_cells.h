@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: 0BSD */
+#ifndef RNNC_ISA_DSP_CELLS_H
+#define RNNC_ISA_DSP_CELLS_H
+/* The loops of lstm.h and gru.h over units for dsp.h, of int8 rows alone: rows, rescaling and gates are one piece of assembly. */
+#include <stdint.h>
+#include <string.h>
+
+#include "../fixed.h"
+
+/* Of the units that are left, as the assembly reads it. */
+typedef struct {
+    const int8_t *weights;         /* of each batch the rows over x, then over h */
+    const int32_t *bias;           /* [batch][4][units of a batch] */
+    const uint32_t *scale_x;       /* [batch][rows of a unit][units of a batch], m << 16 | p */
+    const uint32_t *scale_h;       /* the same */
+    uint32_t units;                /* at least 1 */
+    int32_t *state;                /* [units]: the cell, LSB 2^-23, or h, LSB 2^-29 */
+    int16_t *h;                    /* [units], LSB 2^-15: the new one */
+    const int32_t *sigmoid, *tanh; /* lines, at 0 */
+    const uint16_t *slope;         /* at 0 */
+    const int32_t *vx, *vh;        /* operands */
+} rnnc_dsp_frame;
+
+/* clang-format off */
+/* Begin, skip and end of the operands r4 and r5 to sp on. */
+#define RNNC_DSP_OPERANDS \
+    " ldmia r4!, {r6, r7}\n add r7, r7, r4\n strd r4, r6, [sp]\n str r7, [sp, #8]\n" \
+    " ldmia r5!, {r6, r7}\n add r7, r7, r5\n strd r5, r6, [sp, #12]\n str r7, [sp, #20]\n"
+/* Rows times the operand whose begin, skip and end are at sp + `at`. */
+#define RNNC_DSP_ROWS(at, end) \
+    " ldrd r12, r6, [sp, #" at "]\n" RNNC_DSP_START \
+    " ldr r8, [sp, #" end "]\n cmp r12, r8\n bne.w 1b\n" RNNC_DSP_FINISH
+/* Constants of the four rows added to their sums. */
+#define RNNC_DSP_ADD(a, b, c, d) \
+    " add r0, r0, " a "\n add r2, r2, " b "\n add r3, r3, " c "\n add r5, r5, " d "\n"
+/* (sum >> p) m of a row. */
+#define RNNC_DSP_SCALED(sum, scale) \
+    " asr " sum ", " sum ", " scale "\n lsr " scale ", " scale ", #16\n mul " sum ", " sum ", " scale "\n"
+/* The same added to what is there. */
+#define RNNC_DSP_SCALED_TO(sum, scale, x) \
+    " asr " sum ", " sum ", " scale "\n lsr " scale ", " scale ", #16\n mla " sum ", " sum ", " scale ", " x "\n"
+/* Of the four rows by r8 .. r11. */
+#define RNNC_DSP_FOUR \
+    RNNC_DSP_SCALED("r0", "r8") RNNC_DSP_SCALED("r2", "r9") \
+    RNNC_DSP_SCALED("r3", "r10") RNNC_DSP_SCALED("r5", "r11")
+#define RNNC_DSP_FOUR_TO(a, b, c, d) \
+    RNNC_DSP_SCALED_TO("r0", "r8", a) RNNC_DSP_SCALED_TO("r2", "r9", b) \
+    RNNC_DSP_SCALED_TO("r3", "r10", c) RNNC_DSP_SCALED_TO("r5", "r11", d)
+/* Four rows over x, rescaled. */
+#define RNNC_DSP_OVER_X \
+    RNNC_DSP_ROWS("0", "8") \
+    " ldrd r6, r7, [sp, #24]\n ldmia r6!, {r8-r11}\n" RNNC_DSP_ADD("r8", "r9", "r10", "r11") \
+    " ldmia r7!, {r8-r11}\n strd r6, r7, [sp, #24]\n" RNNC_DSP_FOUR
+/* Four rows over h, and their scales. */
+#define RNNC_DSP_OVER_H \
+    RNNC_DSP_ROWS("12", "20") " ldr r7, [sp, #32]\n ldmia r7!, {r8-r11}\n str r7, [sp, #32]\n"
+/* A look-up: `index` bits are below an interval's number, `rest` is what is left of p in 2^-8 of it. */
+#define RNNC_DSP_LOOK_UP(p, index, rest, line, shift) \
+    " ssat r1, #9, " p ", asr #" index "\n " rest "\n ldr r4, [" line ", r1, lsl #2]\n" \
+    " ldrh r1, [r9, r1, lsl #1]\n mla " p ", " p ", r1, r4\n asr " p ", " p ", #" shift "\n"
+/* Of a preactivation before its shift by 8. */
+#define RNNC_DSP_SIGMOID(p) RNNC_DSP_LOOK_UP(p, "16", "ubfx " p ", " p ", #8, #8", "r8", "14")
+/* Of a number with `bits` more fraction bits than 12; index: bits + 7. */
+#define RNNC_DSP_TANH(p, index, bits) \
+    RNNC_DSP_LOOK_UP(p, index, "ubfx " p ", " p ", #" bits ", #7\n lsl " p ", " p ", #1", "r10", "13")
+/* i, f, o in r0, r3, r2; g in r5. */
+#define RNNC_DSP_LSTM_GATES \
+    RNNC_DSP_SIGMOID("r0") RNNC_DSP_TANH("r5", "15", "8") \
+    " mul r0, r0, r5\n add r0, r0, #64\n" \
+    RNNC_DSP_SIGMOID("r3") \
+    " ldr r4, [r6]\n smull r1, r5, r3, r4\n adds r1, r1, #16384\n adc r5, r5, #0\n" \
+    " lsr r1, r1, #15\n orr r1, r1, r5, lsl #17\n add r1, r1, r0, asr #7\n" \
+    " ssat r11, #31, r1\n cmp r1, #0x40000000\n it ge\n movge r11, #0x40000000\n str r11, [r6], #4\n" \
+    RNNC_DSP_SIGMOID("r2") \
+    " add r11, r11, #1024\n" RNNC_DSP_TANH("r11", "18", "11") \
+    " mul r2, r2, r11\n add r2, r2, #16384\n asr r2, r2, #15\n strh r2, [r7], #2\n"
+/* r; n over h within +-65535, less 1; the candidate; z; (z - 1) (state - candidate), whose factor is below 2^30. */
+#define RNNC_DSP_GRU_GATES \
+    " ldr r0, [r12, #16]\n" RNNC_DSP_SIGMOID("r0") \
+    " ldr r3, [r12, #48]\n ssat r3, #17, r3, asr #8\n sub r3, r3, #1\n ssat r3, #17, r3\n" \
+    " add r1, r0, #16384\n mla r3, r3, r0, r1\n asr r3, r3, #15\n" \
+    " ldr r5, [r12, #32]\n add r5, r3, r5, asr #8\n" RNNC_DSP_TANH("r5", "7", "0") \
+    " ldr r0, [r12], #4\n" RNNC_DSP_SIGMOID("r0") \
+    " ldr r4, [r6]\n sub r5, r4, r5, lsl #14\n lsl r5, r5, #1\n" \
+    " sub r0, r0, #32768\n lsl r0, r0, #16\n smmulr r0, r0, r5\n add r0, r0, r4\n str r0, [r6], #4\n" \
+    " add r0, r0, #8192\n asr r0, r0, #14\n strh r0, [r7], #2\n"
+/* clang-format on */
+
+/* Pushes 112 bytes, of which the last 76 are, from sp on: begin, skip and end of x; the same of h; bias, scale_x, scale_h; units;
+ * state, h; what is over x, i o f g; sigmoid, slope, tanh. lr weights.
+ * Sums and preactivations i o f g in r0 r2 r3 r5; then r1 r4 r11 scratch, r6 r7 state and h, r8 r9 r10 tables. */
+__attribute__((naked, noinline, unused)) static void
+rnnc_dsp_lstm_units(RNNC_UNUSED const rnnc_dsp_frame *frame)
+{
+    __asm__ volatile(".syntax unified\n"
+                     " push {r4-r11, lr}\n"
+                     " sub sp, #76\n"
+                     " ldmia r0!, {r1-r7}\n"
+                     " mov lr, r1\n"
+                     " strd r2, r3, [sp, #24]\n"
+                     " strd r4, r5, [sp, #32]\n"
+                     " strd r6, r7, [sp, #40]\n"
+                     " ldmia r0, {r1-r5}\n"
+                     " strd r1, r3, [sp, #64]\n"
+                     " str r2, [sp, #72]\n" RNNC_DSP_OPERANDS "0:\n" RNNC_DSP_OVER_X
+                     " strd r0, r2, [sp, #48]\n"
+                     " strd r3, r5, [sp, #56]\n" RNNC_DSP_OVER_H " ldrd r1, r4, [sp, #48]\n"
+                     " ldrd r6, r7, [sp, #56]\n" RNNC_DSP_FOUR_TO(
+                         "r1", "r4", "r6", "r7") " ldrd r8, r9, [sp, #64]\n"
+                                                 " ldr r10, [sp, #72]\n"
+                                                 " ldrd r6, r7, [sp, #40]\n" RNNC_DSP_LSTM_GATES
+                                                 " strd r6, r7, [sp, #40]\n"
+                                                 " ldr r0, [sp, #36]\n"
+                                                 " subs r0, r0, #1\n"
+                                                 " str r0, [sp, #36]\n"
+                                                 " bne.w 0b\n"
+                                                 " add sp, #76\n"
+                                                 " pop {r4-r11, pc}\n");
+}
+
+/* Pushes 164 bytes, of which the last 128 are, from sp on: begin, skip and end of x; the same of h; bias, scale_x, scale_h; units;
+ * state, h; sigmoid, slope, tanh; where preactivations go; those of z, r and n of four units, [64 .. 111]; n over h, [112 .. 127].
+ * lr weights. Sums of a row's four units in r0 r2 r3 r5; in the loop over units r0 r1 r3 r4 r5 scratch, r2 r12 end and place of
+ * preactivations, r6 r7 state and h, r8 r9 r10 tables. */
+__attribute__((naked, noinline, unused)) static void
+rnnc_dsp_gru_units(RNNC_UNUSED const rnnc_dsp_frame *frame)
+{
+    __asm__ volatile(
+        ".syntax unified\n"
+        " push {r4-r11, lr}\n"
+        " sub sp, #128\n"
+        " ldmia r0!, {r1-r7}\n"
+        " mov lr, r1\n"
+        " strd r2, r3, [sp, #24]\n"
+        " strd r4, r5, [sp, #32]\n"
+        " strd r6, r7, [sp, #40]\n"
+        " ldmia r0, {r1-r5}\n"
+        " strd r1, r3, [sp, #48]\n"
+        " str r2, [sp, #56]\n" RNNC_DSP_OPERANDS "0: add r0, sp, #64\n"
+        " str r0, [sp, #60]\n"
+        "2:\n" RNNC_DSP_OVER_X " ldr r6, [sp, #60]\n"
+        " stmia r6!, {r0, r2, r3, r5}\n"
+        " str r6, [sp, #60]\n"
+        " add r7, sp, #112\n"
+        " cmp r6, r7\n"
+        " bne.w 2b\n"
+        " add r0, sp, #64\n"
+        " str r0, [sp, #60]\n"
+        "3:\n" RNNC_DSP_OVER_H " ldr r6, [sp, #60]\n"
+        " add r7, sp, #96\n"
+        " cmp r6, r7\n"
+        " beq 4f\n"
+        " ldmia r6, {r1, r4, r7, r12}\n" RNNC_DSP_FOUR_TO(
+            "r1", "r4", "r7", "r12") " stmia r6!, {r0, r2, r3, r5}\n"
+                                     " str r6, [sp, #60]\n"
+                                     " b.w 3b\n"
+                                     "4: ldr r6, [sp, #24]\n"
+                                     " ldmia r6!, {r1, r4, r7, r12}\n"
+                                     " str r6, [sp, #24]\n" RNNC_DSP_ADD("r1", "r4", "r7", "r12")
+                                         RNNC_DSP_FOUR
+        " add r6, sp, #112\n stmia r6, {r0, r2, r3, r5}\n"
+        " ldrd r8, r9, [sp, #48]\n ldr r10, [sp, #56]\n ldrd r6, r7, [sp, #40]\n"
+        " ldr r1, [sp, #36]\n mov r0, r1\n cmp r0, #4\n it hs\n movhs r0, #4\n"
+        " sub r1, r1, r0\n str r1, [sp, #36]\n add r12, sp, #64\n add r2, r12, r0, lsl #2\n"
+        "5:\n" RNNC_DSP_GRU_GATES " cmp r12, r2\n"
+        " bne.w 5b\n"
+        " strd r6, r7, [sp, #40]\n"
+        " ldr r0, [sp, #36]\n"
+        " cmp r0, #0\n"
+        " bne.w 0b\n"
+        " add sp, #128\n pop {r4-r11, pc}\n");
+}
+
+#define RNNC_DSP_NARROW 8 /* units whose h is made int8 together: whole batches */
+
+/* All units, of so many rows each. An h of 8 bits is made of an int16 one. out: [units], or 0. */
+static inline __attribute__((always_inline)) void rnnc_dsp_cell(rnnc_dsp_frame *frame,
+                                                                void (*run)(const rnnc_dsp_frame *),
+                                                                uint16_t rows, void *h,
+                                                                uint8_t bits, int16_t *out)
+{
+    uint16_t u, units = (uint16_t)frame->units;
+    if (bits == 16) {
+        frame->h = (int16_t *)h;
+        run(frame);
+        if (out) {
+            rnnc_copy(out, h, units * sizeof *out);
+        }
+        return;
+    }
+    for (u = 0; u < units; u = (uint16_t)(u + RNNC_DSP_NARROW)) {
+        int16_t narrow[RNNC_DSP_NARROW];
+        uint16_t left = (uint16_t)(units - u), n = left < RNNC_DSP_NARROW ? left : RNNC_DSP_NARROW;
+        frame->h = narrow;
+        frame->units = n;
+        run(frame);
+        rnnc_put_units(h, bits, out, u, narrow, n);
+        /* a byte a row and column; an operand has 2 a column */
+        frame->weights += rows * RNNC_DSP_NARROW / 2 * (frame->vx[1] + frame->vh[1]);
+        frame->bias += 4 * RNNC_DSP_NARROW;
+        frame->scale_x += rows * RNNC_DSP_NARROW;
+        frame->scale_h += rows * RNNC_DSP_NARROW;
+        frame->state += RNNC_DSP_NARROW;
+    }
+}
+
+#define RNNC_DSP_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out)                 \
+    do {                                                                                        \
+        rnnc_dsp_frame frame_ = {                                                               \
+            (p)->weights,      (p)->bias,      (p)->scale_x, (p)->scale_h, (p)->units, kept, 0, \
+            rnnc_sigmoid_line, rnnc_tanh_line, rnnc_slope,   operand_x,    operand_h};          \
+        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                  \
+        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                               \
+        rnnc_dsp_cell(&frame_, run, rows, hidden, (p)->h_bits, out);                            \
+    } while (0)
+#define rnnc_lstm(p, x, h, c, vx, vh, out) \
+    RNNC_DSP_CELL(rnnc_dsp_lstm_units, 4, p, x, h, c, vx, vh, out)
+#define rnnc_gru_after(p, x, h, s, vx, vh, out, activation)                \
+    do {                                                                   \
+        if ((activation) == 0) { /* RNNC_TANH */                           \
+            RNNC_DSP_CELL(rnnc_dsp_gru_units, 3, p, x, h, s, vx, vh, out); \
+        } else {                                                           \
+            (rnnc_gru_after)(p, x, h, s, vx, vh, out, activation);         \
+        }                                                                  \
+    } while (0)
+
+#endif
