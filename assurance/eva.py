@@ -30,22 +30,29 @@ PATIENCE = 120
 """Seconds of CPU after which an analysis is given up."""
 OPTIONS = "-eva -eva-precision 3 -eva-auto-loop-unroll 300 -eva-print-callstacks -eva-no-show-progress"
 COUNT = "volatile uint16_t count"
+ROOTS = "arguments have been shifted to 2^30 and above; both ends of each upper half are run under UBSan (goal tables: sqrt)"
+SHARE = (
+    "a term is part of the total, which is not 0: certificates total, difference and change; forged states under UBSan"
+)
 EXPLAINED = (
-    ("rnnc_rsqrt <- ", "", "all arguments are run (goal tables: rsqrt): what they reach is run under UBSan"),
-    (
-        "rnnc_sqrt <- ",
-        "",
-        "arguments have been shifted to 2^30 and above; both ends of each upper half are run (goal tables: sqrt)",
-    ),
+    ("rnnc_rsqrt <- ", "overflow", "all arguments that it tells apart are run under UBSan (goal tables: rsqrt)"),
+    ("rnnc_sqrt <- ", "overflow", ROOTS),
+    ("rnnc_rom_u16 <- rnnc_sqrt <- ", "out of bounds", ROOTS),
     (
         "rnnc_v_squares <- rnnc_norm_vector",
         "x * x",
-        'certificate "sum of squares": the shift is chosen by the largest |d|',
+        "certificate sum of squares: the shift is chosen by the largest |d|",
     ),
-    ("rnnc_v_mul <- rnnc_norm_vector", "a * b", 'certificate "direction": |d| <= 2^15 by the same choice'),
-    ("rnnc_v_round <- rnnc_norm_vector", "x + ", 'certificate "direction": as the product before'),
+    ("rnnc_v_mul <- rnnc_norm_vector", "a * b", "certificate direction: |d| <= 2^15 by the same choice"),
+    ("rnnc_v_round <- rnnc_norm_vector", "x + ", "certificate direction: as the product before"),
+    ("rnnc_pool_share <- rnnc_pool_weigh", "divisor", SHARE),
+    ("rnnc_pool_share <- rnnc_pool_weigh", "overflow", SHARE),
+    ("rnnc_pool_weigh <- rnnc_softmax_pool", "sum + term", SHARE),
+    ("rnnc_mul15 <- rnnc_pool_share", "overflow", SHARE),
+    ("rnnc_mul15 <- rnnc_softmax_pool", "overflow", SHARE),
+    ("rnnc_softmax_pool <- ", "overflow", SHARE),
 )
-"""What Eva cannot prove because numbers depend on each other: part of the stack, part of the condition, and why it holds."""
+"""What Eva cannot prove because numbers depend on each other: the innermost functions, part of the condition, why it holds."""
 MAIN = """
 #include "NAME.c"
 #include "NAME_state.c"
@@ -97,8 +104,10 @@ class Alarm:
 
     @property
     def explained(self) -> str:
-        """The reason in EXPLAINED, "" where it has none."""
-        return next((why for name, part, why in EXPLAINED if name in self.function and part in self.condition), "")
+        """The reason in EXPLAINED; "" where there is none."""
+        return next(
+            (why for name, part, why in EXPLAINED if self.function.startswith(name) and part in self.condition), ""
+        )
 
 
 def alarms(text: str) -> list[Alarm]:
