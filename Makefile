@@ -20,7 +20,7 @@ FRAMEWORKS_keras := keras tensorflow tf2onnx
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test test-frameworks check format golden zoo targets assurance eva bench bench-ops docs docs-version wheel release-check clean
+.PHONY: help demo test test-frameworks check format golden zoo targets assurance eva mutation bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -34,6 +34,7 @@ help:
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
 	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
+	@echo "mutation  mutants of the kernels that the last commit changed"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site, with pictures of this build"
@@ -87,6 +88,9 @@ assurance: $(VENV)/.dev
 eva: $(VENV)/.dev
 	tools/system_packages.sh assurance
 	$(BIN)/python -m assurance.eva
+
+mutation: $(VENV)/.dev
+	$(BIN)/python -m assurance.mutation
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assurance.goals import GOALS
-from assurance.store import RESULTS, ROOT, Goal, figures, keep, key_of, missing, read, table
+from assurance.store import RESULTS, ROOT, Goal, current, figures, keep, key_of, missing, table
 
 PAGE = ROOT / "docs" / "assurance.md"
 ABOUT = """# Assurance
@@ -39,7 +39,7 @@ def spend(goals: Sequence[Goal], minutes: float, folder: Path = RESULTS) -> None
         if time.monotonic() > end:
             print(f"{minutes:g} minutes are over; the rest is run by the next call", file=sys.stderr)
             return
-        key = key_of(goal)
+        key = key_of(goal, shard)
         outcome = goal.run(shard)
         keep(goal, shard, key, outcome, folder)
         said = f"{goal.name} {shard}: {outcome.done} done, {len(outcome.failures)} failed"
@@ -52,10 +52,13 @@ def page(goals: Sequence[Goal], folder: Path = RESULTS) -> str:
     for goal in goals:
         measured = ", ".join(f"{name} {value:g}" for name, value in sorted(figures(goal, folder).items()))
         lines.append(f"| {goal.name} | {goal.what} | {measured or '-'} |")
-    failed = [
-        f"- {why}" for g in goals for s in read(g, folder).values() if s.key == key_of(g) for why in s.outcome.failures
-    ]
-    return ABOUT + "\n".join([*lines, *(["", "Failures:", "", *failed] if failed else [])]) + "\n"
+    now = [s.outcome for g in goals for s in current(g, folder).values()]
+    for title, texts in (
+        ("Failures", [w for o in now for w in o.failures]),
+        ("Survivors", [w for o in now for w in o.notes]),
+    ):
+        lines += ["", f"{title}:", "", *(f"- `{text}`" for text in texts)] if texts else []
+    return ABOUT + "\n".join(lines) + "\n"
 
 
 def main() -> int:
@@ -68,7 +71,7 @@ def main() -> int:
     spend(chosen, given.budget)
     print(table(GOALS))
     PAGE.write_text(page(GOALS))
-    failures = [why for g in chosen for s in read(g).values() if s.key == key_of(g) for why in s.outcome.failures]
+    failures = [why for g in chosen for s in current(g).values() for why in s.outcome.failures]
     return int(bool(failures))
 
 

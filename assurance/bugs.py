@@ -92,6 +92,18 @@ BUGS = {
         "if b.worst >= 1 << b.bits:",
         "tests/unit/test_assurance.py::test_a_bound_past_31_bits_is_refused",
     ),
+    "bound-twice-too-small": Bug(
+        "rnnc/rows.py",
+        "np.abs(self.weights).sum(1) * self.operand_max",
+        "np.abs(self.weights).sum(1) * self.operand_max // 2",
+        "tests/unit/test_rederived.py::test_the_certificate_follows_from_the_c",
+    ),
+    "condition-that-is-a-number": Bug(
+        "runtime_c/norm.h",
+        "if (p->centred != 0) {",
+        "if (p->centred) {",
+        "tests/kernels/test_analysers.py::test_misra_and_cppcheck_find_nothing_that_is_not_listed",
+    ),
     "loop-budget-gone": Bug(
         "rnnc/frontend/read/inference.py",
         "        if spent > limit:",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assurance import analysers, bombs, bugs, corpus, coverage, eva, networks, proofs, tables
+from assurance import analysers, bombs, bugs, corpus, coverage, eva, mutation, networks, proofs, tables
 from assurance.store import Goal
 from tests.support.covering import NETWORKS
 
@@ -99,6 +99,21 @@ GOALS = [
         (*COVERED, "runtime_c/isa/*.h", "assurance/coverage.py", "assurance/gaps.txt"),
         coverage.run,
         (coverage.CLANG, coverage.COV),
+    ),
+    Goal(
+        "mutation",
+        "mutants of the kernels, killed by the networks that use them: 95 of 100; survivors are listed",
+        mutation.headers(),
+        1,
+        (
+            "runtime_c/{shard}",
+            "tests/support/nets.py",
+            "tests/support/covering.py",
+            "assurance/mutation.py",
+            "assurance/equivalent.txt",
+        ),
+        mutation.run,
+        ("gcc",),
     ),
     Goal(
         "blobs",

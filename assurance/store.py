@@ -24,6 +24,8 @@ class Outcome:
     done: int
     failures: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What is listed although it is no failure."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Goal:
     Args:
         shards: the name of each; it decides what the shard runs, seeds included.
         cases: of one shard.
-        sources: globs of the files whose content decides whether a result still counts.
+        sources: globs of the files whose content decides whether a result still counts; "{shard}" stands for the shard's name.
         run: one shard, given its name.
         needs: programs without which no shard is run.
     """
@@ -68,10 +70,11 @@ class Shard:
     outcome: Outcome
 
 
-def key_of(goal: Goal, root: Path = ROOT) -> str:
-    """A hash of all that a goal tests."""
+def key_of(goal: Goal, shard: str, root: Path = ROOT) -> str:
+    """A hash of all that a shard tests."""
     found = hashlib.sha256(repr((goal.name, goal.cases)).encode())
-    for path in sorted({p for pattern in goal.sources for p in root.glob(pattern) if p.is_file()}):
+    patterns = [pattern.replace("{shard}", shard) for pattern in goal.sources]
+    for path in sorted({p for pattern in patterns for p in root.glob(pattern) if p.is_file()}):
         found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:16]
 
@@ -104,16 +107,26 @@ def keep(goal: Goal, shard: str, key: str, outcome: Outcome, folder: Path = RESU
     (folder / f"{goal.name}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 
-def missing(goal: Goal, folder: Path = RESULTS) -> list[str]:
+def missing(goal: Goal, folder: Path = RESULTS, root: Path = ROOT) -> list[str]:
     """The shards that have no result of the code as it is."""
-    key, results = key_of(goal), read(goal, folder)
-    return [name for name in goal.shards if name not in results or results[name].key != key]
+    run = current(goal, folder, root)
+    return [name for name in goal.shards if name not in run]
+
+
+def current(goal: Goal, folder: Path = RESULTS, root: Path = ROOT) -> dict[str, Shard]:
+    """The results of the code as it is, by shard."""
+    results = {name: found for name, found in read(goal, folder).items() if name in goal.shards}
+    if any("{shard}" in pattern for pattern in goal.sources):
+        return {name: found for name, found in results.items() if found.key == key_of(goal, name, root)}
+    key = key_of(goal, "", root)
+    return {name: found for name, found in results.items() if found.key == key}
 
 
 def row(goal: Goal, folder: Path = RESULTS) -> tuple[str, ...]:
     """What the table says of a goal: only what was run."""
-    key, results = key_of(goal), [s for s in read(goal, folder).values() if s.shard in goal.shards]
-    now, older = [s for s in results if s.key == key], [s for s in results if s.key != key]
+    run = current(goal, folder)
+    now = list(run.values())
+    older = [s for s in read(goal, folder).values() if s.shard in goal.shards and s.shard not in run]
     commits = sorted({s.commit for s in now})
     numbers = (_cases(now), goal.wanted, sum(len(s.outcome.failures) for s in now), _cases(older))
     at = commits[0] if len(commits) == 1 else f"{len(commits)} commits" if commits else "-"
@@ -126,9 +139,9 @@ def _cases(shards: Iterable[Shard]) -> int:
 
 def figures(goal: Goal, folder: Path = RESULTS) -> dict[str, float]:
     """The largest of each figure over the results of the code as it is."""
-    key, found = key_of(goal), dict[str, float]()
-    for shard in read(goal, folder).values():
-        for name, value in shard.outcome.figures.items() if shard.key == key else ():
+    found = dict[str, float]()
+    for shard in current(goal, folder).values():
+        for name, value in shard.outcome.figures.items():
             found[name] = max(value, found.get(name, value))
     return found
 

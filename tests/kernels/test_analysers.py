@@ -9,6 +9,7 @@ import pytest
 
 from assurance import analysers
 from assurance.analysers import DEVICE
+from assurance.store import ROOT
 from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw_integers
@@ -49,7 +50,7 @@ def test_few_required_rules_are_deviated_from() -> None:
 
 def test_nothing_in_the_c_silences_an_analyser(folder: Path) -> None:
     silent = ("cppcheck-suppress", "NOLINT", "LINTED", "coverity")
-    for path in [*folder.rglob("*.[ch]"), *(analysers.ROOT / "runtime_c").rglob("*.h")]:
+    for path in [*folder.rglob("*.[ch]"), *(ROOT / "runtime_c").rglob("*.h")]:
         assert not any(word in path.read_text() for word in silent), path.name
 
 

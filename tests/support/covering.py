@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import rnnc.ops
+from rnnc.options import Options
 from rnnc.qnet import QNet
-from tests.support.nets import LAYERS, NAMED, draw_integers
+from tests.support.nets import LAYERS, NAMED, draw, draw_integers, noise, to_integers
 from tests.support.wide import widened
 
 SEEDS = 12
@@ -66,6 +67,12 @@ def drawn(seed: int, layer: str) -> QNet:
     """A network of one layer; every third seed has int16 weights."""
     qnet = draw_integers(seed, (layer,))
     return widened(qnet, np.random.default_rng(seed)) if seed % 3 == 2 else qnet
+
+
+def large(seed: int, layer: str) -> QNet:
+    """One of more columns and units than a kernel takes at once, in the profile of its seed; raises Refused."""
+    net = draw(seed, (layer,), 23, 45, rows=False)
+    return to_integers(net, noise(net, 48, seed), Options(precision="a8" if seed % 2 else "a16"))
 
 
 def search() -> dict[int, str]:

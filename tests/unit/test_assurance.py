@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from assurance import corpus, networks, proofs, store, tables, worker
+from assurance import corpus, coverage, eva, mutation, networks, proofs, store, tables, worker
 from assurance.__main__ import spend, turns
 from assurance.goals import GOALS
 from assurance.store import Goal, Outcome, missing, row, table
@@ -100,6 +101,64 @@ def test_results_of_other_code_count_no_longer(tmp_path: Path) -> None:
     assert row(other, tmp_path) == ("some", "0", "30", "0", "30", "-", "-")
 
 
+def test_a_result_counts_as_long_as_its_own_file_is_what_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("1")
+    each = Goal("some", "something", ["a", "b"], 1, ("{shard}",), lambda shard: Outcome(1))
+    for shard in each.shards:
+        store.keep(each, shard, store.key_of(each, shard, tmp_path), Outcome(1), tmp_path)
+    (tmp_path / "b").write_text("2")
+    assert missing(each, tmp_path, tmp_path) == ["b"]
+
+
+def test_a_goal_whose_programs_are_missing_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run: list[str] = []
+    spend([replace(goal(run), needs=("no-such-program",))], 1, tmp_path)
+    assert run == [] and "some is not run: no-such-program is not installed" in capsys.readouterr().err
+
+
+def test_alarms_are_read_with_the_functions_that_lead_there() -> None:
+    said = """[eva:alarm] fixed.h:37: Warning:
+  signed overflow.
+  assert u * 2 <= 2147483647;
+  stack: rnnc_sqrt :: functions.h:97 <-
+         rnnc_scaled_root :: functions.h:9 <-
+         main
+[eva:alarm] main.c:1: Warning:
+  out of bounds read. assert valid;
+  stack: main
+"""
+    first, second = eva.alarms(said)
+    assert first.function == "rnnc_sqrt <- rnnc_scaled_root <- main" and "u * 2 <=" in first.condition
+    assert first.explained and not second.explained
+
+
+def test_mutants_leave_comments_directives_and_tables_alone() -> None:
+    text = """/* a + b */
+#define A (1 + 2)
+static const int16_t RNNC_ROM t[2] = {
+    1, 2,
+};
+static inline int f(int x)
+{
+    for (; x < 3; x++) { /* 4 */
+    }
+    return x + t[1];
+}
+"""
+    changes = [(text[m.start : m.end], m.put) for m in mutation.mutants(text)]
+    assert changes == [("<", "<="), ("3", "4"), ("++", "--"), ("+", "-"), ("1", "2")]
+
+
+def test_gaps_of_coverage_and_equivalent_mutants_name_lines_that_are_there() -> None:
+    """What is excused is excused as long as the line stands there."""
+    for listed in (coverage.listed(), mutation.equivalents()):
+        for where in listed:
+            header, _, line = where.partition(": ")
+            text = " ".join((store.ROOT / "runtime_c" / header).read_text().split())
+            assert line.partition(" [")[0] in text, where
+
+
 def test_nothing_is_begun_after_the_time(tmp_path: Path) -> None:
     run: list[str] = []
     spend([goal(run)], 0, tmp_path)
@@ -113,7 +172,7 @@ def test_goals_take_turns(tmp_path: Path) -> None:
 
 def test_every_goal_has_sources() -> None:
     for each in GOALS:
-        assert all(list(store.ROOT.glob(pattern)) for pattern in each.sources), each.name
+        assert all(list(store.ROOT.glob(p.replace("{shard}", "*"))) for p in each.sources), each.name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,198 @@
+"""Mutants of the kernels: an operator or a constant of a header is changed, and the networks that use it must notice.
+
+A mutant is killed where the program no longer compiles, gives other bytes than the sound one, or does not end. The bytes of the
+sound one are the oracle's (tests/property/test_sanitizers.py). Those that cannot be noticed are in assurance/equivalent.txt.
+
+``python -m assurance.mutation`` runs the headers that the last commit changed.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from assurance.store import ROOT, Outcome
+from assurance.tables import SOURCE, TABLES
+from rnnc.errors import Refused
+from rnnc.files import write_files
+from rnnc.qnet import QNet
+from tests.property.test_sanitizers import MAIN, STEPS, driver
+from tests.support.covering import NETWORKS, SEEDS, covering, drawn, large
+from tests.support.nets import integers
+from tests.support.packages import dtype, package
+
+EQUIVALENT = ROOT / "assurance" / "equivalent.txt"
+WANTED = 0.95
+ELSEWHERE = {"network.h", "serial.h", "unstack.h", "rom.h", "contract.h"}
+"""Not in these networks' steps: tests of serving, of windows and of targets run them."""
+MOST_NETWORKS, ENOUGH_MUTANTS, PATIENCE = 10, 60, 10
+LARGE = 3
+"""Below this seed the networks beside those that cover are large."""
+SWAPS = {
+    "+": "-", "-": "+", "*": "+", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
+    "&&": "||", "||": "&&", "<<": ">>", ">>": "<<", "&": "|", "++": "--", "--": "++", "+=": "-=", "-=": "+=",
+}  # fmt: skip
+PLACE = re.compile(
+    r"(?<=[\w)\]] )(\+=|-=|<<|>>|<=|>=|==|!=|&&|\|\||[-+*<>&])(?= )|(?<![\w.])(\d+)(?=u?\b(?![.x]))|(\+\+|--)"
+)
+NOT_CODE = re.compile(
+    r"/\*.*?\*/|^[ \t]*#(?:[^\n\\]|\\.|\\\n)*|^static const[^;{]*\{.*?\n\};|\"[^\"]*\"", re.DOTALL | re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: where in the header's text, and what stands there instead."""
+
+    line: str
+    start: int
+    end: int
+    put: str
+
+    def __str__(self) -> str:
+        return f"{self.line} -> {self.put}"
+
+
+def headers() -> list[str]:
+    """The portable kernels that have code."""
+    paths = sorted((ROOT / "runtime_c").glob("*.h"))
+    return [p.name for p in paths if p.name not in ELSEWHERE and next(mutants(p.read_text()), None)]
+
+
+def mutants(text: str) -> Iterator[Mutant]:
+    """All mutants of a header, in order: comments, directives and tables stay."""
+    code = NOT_CODE.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+    for m in PLACE.finditer(code):
+        if code[: m.start()].count("{") == code[: m.start()].count("}"):
+            continue
+        put = SWAPS.get(m[0], "") or str(int(m[0]) + 1)
+        begin, end = text.rfind("\n", 0, m.start()) + 1, text.find("\n", m.end())
+        column = len(text[begin : m.start()]) - len(text[begin : m.start()].lstrip())
+        shown = f"{' '.join(text[begin:end].split())} [{m.start() - begin - column}: {m[0]}]"
+        yield Mutant(shown, m.start(), m.end(), put)
+
+
+@cache
+def _headers() -> list[set[str]]:
+    """The headers of each of the networks that cover."""
+    emitted = (package(qnet, "net", steps=1)[1] for qnet in covering())
+    return [{name.removeprefix("rnnc/") for name in files if name.startswith("rnnc/")} for files in emitted]
+
+
+def _networks(header: str) -> list[QNet]:
+    """Networks whose package holds a header: those that cover, and of their layers those of other seeds."""
+    found = [k for k, names in enumerate(_headers()) if header in names]
+    found = found[:: max(1, 2 * len(found) // MOST_NETWORKS)]
+    layers = sorted({NETWORKS[k].rpartition("-")[0] for k in found})
+    others: list[QNet] = []
+    for seed, layer in product(range(1, SEEDS), layers):
+        if len(found) + len(others) >= MOST_NETWORKS:
+            break
+        with suppress(Refused):
+            others.append(large(seed, layer) if seed < LARGE else drawn(seed, layer))
+    return [*(covering()[k] for k in found), *others]
+
+
+def _program(header: str, folder: Path) -> None:
+    """A program that streams through networks whose package holds the header."""
+    source, calls, fed = [MAIN], list[str](), b""
+    for k, qnet in enumerate(_networks(header)):
+        program, files = package(qnet, f"net{k}", steps=1)
+        write_files(folder, files)
+        source += [f'#include "{program.name}.c"\n#include "{program.name}_state.c"\n', driver(program)]
+        calls.append(f"    run_{program.name}(stdin, stdout);\n")
+        fed += integers(qnet, STEPS)["x"].astype(dtype(program.inputs[0])).tobytes()
+    write_files(folder, {"main.c": "".join([*source, "int main(void)\n{\n", *calls, "    return 0;\n}\n"])})
+    (folder / "input").write_bytes(fed)
+    write_files(folder, {"tables.c": SOURCE.replace('#include "', '#include "rnnc/') + _table_main()})
+
+
+def _table_main() -> str:
+    """Every table on its inputs, to stdout."""
+    calls = []
+    for function, inputs, *_ in TABLES.values():
+        first, last = int(inputs[0]), int(inputs[-1])
+        calls.append(f"    for (x = {first}; x <= {last}; x++) {{ {function}(&x, &y, 1); WRITE(y); }}\n")
+    write = "#include <stdio.h>\n#define WRITE(v) fwrite(&v, 4, 1, stdout)\n"
+    return f"{write}int main(void)\n{{\n    int32_t x, y;\n{''.join(calls)}    return 0;\n}}\n"
+
+
+def _output(folder: Path, header: str) -> bytes | None:
+    """What the program writes; None where it does not compile, ends badly or not at all."""
+    found = b""
+    programs = ["main", *(["tables"] if f'"{header}"' in SOURCE else [])]
+    for name in programs:
+        build = [
+            "gcc",
+            "-std=c99",
+            "-O0",
+            "-w",
+            "-I.",
+            "-fsanitize=bounds",
+            "-fno-sanitize-recover=all",
+            f"{name}.c",
+            "-o",
+            name,
+        ]
+        if subprocess.run(build, cwd=folder, capture_output=True, check=False).returncode:
+            return None
+        limits = f"ulimit -t {PATIENCE}; ulimit -f 400000; ./{name} < input > output"
+        if subprocess.run(["sh", "-c", limits], cwd=folder, capture_output=True, check=False).returncode:
+            return None
+        found += (folder / "output").read_bytes()
+    return found
+
+
+def equivalents() -> set[str]:
+    """The mutants that nobody can notice, as "header: mutant"; each paragraph of the list says why."""
+    return {line for line in EQUIVALENT.read_text().splitlines() if line and not line.startswith("# ")}
+
+
+def run(header: str) -> Outcome:
+    """The mutants of one header; where there are more than ENOUGH_MUTANTS, some at equal distances."""
+    text = (ROOT / "runtime_c" / header).read_text()
+    known = equivalents()
+    every = [m for m in mutants(text) if f"{header}: {m}" not in known]
+    chosen = every[:: -(-len(every) // ENOUGH_MUTANTS)] if every else []
+    survivors = []
+    with TemporaryDirectory(prefix="rnnc-assurance-") as name:
+        folder = Path(name)
+        _program(header, folder)
+        target = folder / "rnnc" / header
+        if not target.exists():
+            return Outcome(0, [f"{header}: no network uses it"])
+        sound = _output(folder, header)
+        if sound is None:
+            return Outcome(0, [f"{header}: the sound program does not run"])
+        for mutant in chosen:
+            target.write_text(text[: mutant.start] + mutant.put + text[mutant.end :])
+            if _output(folder, header) == sound:
+                survivors.append(f"{header}: {mutant}")
+    killed = len(chosen) - len(survivors)
+    said = f"{header}: {killed} of {len(chosen)} mutants are killed"
+    return Outcome(1, [said] if killed < WANTED * len(chosen) else [], {}, [said, *survivors])
+
+
+def main() -> int:
+    """The headers that differ from the commit before."""
+    git = ["git", "-C", str(ROOT), "diff", "--name-only", "HEAD~1", "--", "runtime_c/*.h"]
+    changed = subprocess.run(git, capture_output=True, text=True, check=False).stdout.split()
+    names = [
+        Path(path).name for path in changed if Path(path).name in headers() and Path(path).parent.name == "runtime_c"
+    ]
+    outcomes = [run(name) for name in names]
+    for name, outcome in zip(names, outcomes, strict=True):
+        print("\n  ".join([name, *outcome.notes]))
+    return int(any(outcome.failures for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
