@@ -33,7 +33,7 @@ EXAMPLES = {"encoder-decoder": ("seq2seq", ("encoder.onnx", "decoder.onnx", "cal
 FRAMEWORKS = {"from-pytorch": ("torch", "onnxscript"), "from-keras": ("keras", "tensorflow", "tf2onnx")}
 """Pages that need what neither rnnc nor its tests install: `make test-frameworks` does."""
 RUN = ("sh", "python")
-FILES = ("c", "cpp", "cmake", "make", "ld")
+FILES = ("c", "cpp", "cmake", "make", "ld", "js")
 """Languages of blocks that name a file, which a later block uses."""
 TOOLS = {
     "arm-none-eabi-gcc": "arm-none-eabi-gcc",
@@ -41,6 +41,8 @@ TOOLS = {
     "cmake -B": "cmake",
     "make ": "make",
     "make -C": "qemu-system-arm",
+    "node ": "node",
+    "wasm": "wasm-ld",
 }
 
 
