@@ -58,5 +58,5 @@ def test_esp_s_component_tool_packs_the_component_without_a_warning(tmp_path: Pa
 def test_cmsis_pack_manager_reads_the_description(target: str, tmp_path: Path) -> None:
     require("pack-manager")
     folder = written("cmsis-pack", tmp_path / "fan", target)
-    cache = ["--data-path", tmp_path / "data", "--json-path", tmp_path / "json"]
+    cache = ["--data-path", str(tmp_path / "data"), "--json-path", str(tmp_path / "json")]
     run(["pack-manager", "add-packs", *cache, folder / "rnnc.fan.pdsc"], tmp_path)

@@ -19,7 +19,14 @@ def built_sketch(libraries: Path, sketch: Path, folder: Path) -> Path:
     """The program that a sketch becomes, with the libraries of a sketchbook."""
     require("arduino-builder")
     folder.mkdir()
-    words = ["arduino-builder", "-compile", "-hardware", HARDWARE, "-hardware", "/usr/share/arduino-builder"]
+    words: list[str | Path] = [
+        "arduino-builder",
+        "-compile",
+        "-hardware",
+        HARDWARE,
+        "-hardware",
+        "/usr/share/arduino-builder",
+    ]
     words += ["-tools", "/usr/share/arduino-builder", "-libraries", libraries, "-fqbn", BOARD, "-build-path", folder]
     run([*words, *(f"-prefs={p}" for p in PREFERENCES), "-warnings", "all", sketch], folder)
     return folder / f"{sketch.name}.elf"

@@ -39,7 +39,7 @@ def test_the_sketch_of_the_self_test_says_that_every_bit_is_right(tmp_path: Path
     image = built_sketch(library.parent, library / "examples/fan_selftest/fan_selftest.ino", tmp_path / "build")
     require("simavr")
     run(["gcc", "-O2", AVR_SERIAL, "-o", "avr_serial", "-lsimavr", "-lelf"], tmp_path)
-    command = [tmp_path / "avr_serial", image, MCU]
+    command = [str(tmp_path / "avr_serial"), str(image), MCU]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as board:  # it ends with its stdin
         assert board.stdin and board.stdout
         said = board.stdout.readline()
