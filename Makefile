@@ -11,6 +11,8 @@ BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST  := $(BIN)/python -m pytest
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
+# What the packages are given to, in an environment of their own: their dependencies are not ours.
+BUILD_TOOLS := platformio idf-component-manager cmsis-pack-manager
 BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchmarks/*.py))
 
 # What the pages from-pytorch and from-keras need beside rnnc.
@@ -20,12 +22,13 @@ FRAMEWORKS_keras := keras tensorflow tf2onnx
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py
 
-.PHONY: help demo test test-frameworks check format golden zoo targets assurance eva mutation bench bench-ops docs docs-version wheel release-check clean
+.PHONY: help demo test packages test-frameworks check format golden zoo targets assurance eva mutation bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
 	@echo "test     the test suite (ARGS='tests/unit -x' for a part); as root, installs missing system packages"
 	@echo "test-frameworks  the tutorials for PyTorch and Keras, in environments of their own in build/; minutes"
+	@echo "packages  what the tools of build systems say of packages; minutes, the first time"
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
@@ -49,6 +52,19 @@ demo: $(VENV)/.installed
 test: $(VENV)/.dev
 	tools/system_packages.sh test
 	$(PYTEST) -n $(JOBS) $(ARGS)
+
+packages: $(VENV)/.dev build/packages/.installed
+	tools/system_packages.sh test
+	CI=true PATH="$(CURDIR)/build/packages/bin:$$PATH" $(PYTEST) -m "not slow" tests/packages tests/target/test_arduino.py \
+	    tests/unit/test_cmake_package.py tests/unit/test_rust_package.py tests/unit/test_wasm_package.py $(ARGS)
+	@echo "built by Arduino's builder, PlatformIO, ESP's component tool, cmsis-pack-manager, CMake, cargo, Node.js"
+	@echo "not built by a system of its own here, as its sources are in no registry: zephyr, esp-idf, micropython;"
+	@echo "with their folders: tools/real_systems.sh"
+
+build/packages/.installed: $(VENV)/.created
+	$(PYTHON) -m venv build/packages
+	build/packages/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_TOOLS)
+	@touch $@
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -80,7 +80,7 @@ BUGS = {
         "rnnc/backend/structs.py", "return self.least <= self.value <= self.most", "return True", REACH
     ),
     "table-typed-wrong": Bug("runtime_c/lut.h", "4127, 8392735, 16764959", "4127, 8392734, 16764959", TABLES),
-    "checksum-not-looked-at": Bug("templates/state.c.j2", "!rnnc_blob_sealed(blob, {{ upper }}_BLOB_LEN)", "0", BLOBS),
+    "checksum-not-looked-at": Bug("templates/state.c.j2", "!rnnc_blob_sealed(saved, {{ upper }}_BLOB_LEN)", "0", BLOBS),
     "length-not-looked-at": Bug("templates/state.c.j2", " || n > {{ upper }}_BLOB_LEN", "", BLOBS),
     "wrong-polynomial": Bug("runtime_c/blob.h", "0xedb88320u", "0xedb88321u", "tests/kernels/test_core.py"),
     "bytes-swapped": Bug(

@@ -21,8 +21,9 @@
 #define RNNC_SERIAL_ROOM(bytes) (RNNC_SERIAL_LEAST + ((bytes) < 4 ? 4 : (bytes)))
 
 /* Types of packets. */
-#define RNNC_SERIAL_HELLO 'H'   /* who is there; answered by 'h' */
-#define RNNC_SERIAL_OTHER 'O' /* not this network; content: its id; answered by 'o' before the next one is served */
+#define RNNC_SERIAL_HELLO 'H' /* who is there; answered by 'h' */
+#define RNNC_SERIAL_OTHER \
+    'O' /* not this network; content: its id; answered by 'o' before the next one is served */
 #define RNNC_SERIAL_RESET 'R'   /* starts a stream; answered by 'r' */
 #define RNNC_SERIAL_STEP 'S'    /* content: the inputs; answered by 'a' */
 #define RNNC_SERIAL_FLUSH 'F'   /* what the network owes at the end; answered by 'a' */
@@ -170,7 +171,8 @@ static inline uint8_t rnnc_serial_request(rnnc_serial *line, uint8_t *packet, si
         if (n > 0) {
             (void)rnnc_read_u16(&number, packet + 1);
         }
-        if (n > 0 && (type == RNNC_SERIAL_HELLO || (type == RNNC_SERIAL_OTHER && n == RNNC_SERIAL_HEAD + 4))) {
+        if (n > 0 && (type == RNNC_SERIAL_HELLO ||
+                      (type == RNNC_SERIAL_OTHER && n == RNNC_SERIAL_HEAD + 4))) {
             line->number = number;
             return type;
         }

@@ -31,6 +31,9 @@ gcc-avr: AVR
 avr-libc: AVR
 verilator: cycles of RV32 cores
 make: cycles of RV32 cores
+arduino-builder: sketches of Arduino
+arduino-core-avr: sketches of Arduino
+nodejs: the network as a module of WebAssembly
 simavr: AVR
 libsimavr-dev: AVR
 libelf-dev: AVR

@@ -96,7 +96,7 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
     if layout == "plain":
         return dict(files)
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
-    context = _context(contents) | OF_LAYOUT.get(layout, lambda _: {})(contents)
+    context = _context(contents) | (OF_LAYOUT[layout](contents) if layout in OF_LAYOUT else {})
     context["use"] = USE[layout].format(**context)
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:

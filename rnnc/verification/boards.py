@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Machine = Literal["cortex-m", "riscv", "xtensa", "avr", "hosted"]
@@ -84,6 +85,11 @@ class Board:
     def headers(self) -> str:
         """The folder in firmware/ with headers of the C library that its compiler lacks, "" where it lacks none."""
         return "xtensa" if self.machine == "xtensa" else ""
+
+    @property
+    def includes(self) -> tuple[str, ...]:
+        """What names these headers to the compiler."""
+        return ("-I", str(Path(__file__).parent / "firmware" / self.headers)) if self.headers else ()
 
     def linking(self, script: str) -> list[str]:
         """What links firmware by ``script``, the path of its linker script."""

@@ -261,7 +261,7 @@ def build_image(
     write_files(here, {**files, "wrap.c": _wrapper(program)})
     own = [str(FIRMWARE / "main.c"), str(FIRMWARE / board.start), "wrap.c"]
     frame = ["-maccumulate-args"] if board.machine == "avr" else []
-    common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE), *headers(board)]
+    common = [board.compiler, *board.flags, *frame, *SECTIONS, "-I", ".", "-I", str(FIRMWARE), *board.includes]
     for source in (f"{n}.c", f"{n}_selftest.c"):
         _compile(here, source, board, optimize)
     link = board.linking(str(FIRMWARE / board.script))
@@ -284,7 +284,7 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
         *SECTIONS,
         "-I",
         ".",
-        *headers(board),
+        *board.includes,
         standard,
         *optimize,
         *said,
@@ -292,11 +292,6 @@ def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> 
         source,
     ]
     build_by(command, here, source)
-
-
-def headers(board: Board) -> list[str]:
-    """What names the headers that a board's compiler lacks."""
-    return ["-I", str(FIRMWARE / board.headers)] if board.headers else []
 
 
 def _wrapper(program: Program) -> str:

@@ -34,7 +34,18 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
         write_files(here, files)
         asked = ["-fstack-usage", *([] if is_avr else ["-fcallgraph-info=su"])]
         standard = "-std=gnu99" if is_avr else "-std=c99"
-        command = [board.compiler, *board.flags, standard, "-O2", *asked, "-I", ".", "-c", f"{program.name}.c"]
+        command = [
+            board.compiler,
+            *board.flags,
+            *board.includes,
+            standard,
+            "-O2",
+            *asked,
+            "-I",
+            ".",
+            "-c",
+            f"{program.name}.c",
+        ]
         done = run_tool(command, here)
         frames = None if done.returncode else stack_frames(here, f"{program.name}_step", is_avr)
         if frames is None:

@@ -35,7 +35,7 @@ FRAMEWORKS = {"from-pytorch": ("torch", "onnxscript"), "from-keras": ("keras", "
 WARNING = r"Warning\b|^W\d{4} |WARNING"
 """What the libraries of these pages print before a warning of theirs: the pages' blocks show none."""
 RUN = ("sh", "python")
-FILES = ("c", "cpp", "cmake", "make", "ld")
+FILES = ("c", "cpp", "cmake", "make", "ld", "js")
 """Languages of blocks that name a file, which a later block uses."""
 TOOLS = {
     "arm-none-eabi-gcc": "arm-none-eabi-gcc",
@@ -43,6 +43,8 @@ TOOLS = {
     "cmake -B": "cmake",
     "make ": "make",
     "make -C": "qemu-system-arm",
+    "node ": "node",
+    "wasm": "wasm-ld",
 }
 
 

@@ -1,4 +1,4 @@
-/* Runs an AVR program in simavr with its USART0 on stdin and stdout: avr_serial PROGRAM.elf */
+/* Runs an AVR program in simavr with its USART0 on stdin and stdout: avr_serial PROGRAM.elf [MCU] */
 #include <fcntl.h>
 #include <poll.h>
 #include <simavr/avr_uart.h>
@@ -38,12 +38,12 @@ static void full(avr_irq_t *irq, uint32_t value, void *user)
 int main(int argc, char **argv)
 {
     elf_firmware_t firmware;
-    avr_t *avr = avr_make_mcu_by_name("atmega1284p");
+    avr_t *avr = avr_make_mcu_by_name(argc == 3 ? argv[2] : "atmega1284p");
     avr_irq_t *input;
     uint32_t flags = 0;
     int state = cpu_Running, k = 0;
     memset(&firmware, 0, sizeof firmware);
-    if (argc != 2 || !avr || elf_read_firmware(argv[1], &firmware) != 0) {
+    if ((argc != 2 && argc != 3) || !avr || elf_read_firmware(argv[1], &firmware) != 0) {
         return 2;
     }
     avr_init(avr);

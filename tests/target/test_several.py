@@ -17,7 +17,9 @@ from rnnc.options import Layout, Options
 from rnnc.several import NetworkRequest, Several, compile_several
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
+from rnnc.verification.on_board import run_on_board
 from tests.conftest import require
+from tests.support.board import PseudoBoard
 from tests.support.models import model
 from tests.support.packages import WARNINGS, run
 from tests.support.small import recording, small
@@ -81,8 +83,22 @@ def test_they_run_in_one_firmware_on_each_core(target: str, folder: Path, tmp_pa
     assert all(f"{name}_selftest: 0" in said for name in ("lift", "door", "bell"))
 
 
+@pytest.mark.target
+def test_a_board_serves_each_of_them_by_its_id(folder: Path, tmp_path: Path) -> None:
+    board = BOARDS["cortex-m4"]
+    for tool in ("make", *missing_tools(board)):
+        require(tool)
+    made = compiled(folder, board.name)
+    where = made.write(tmp_path / "firmware", "baremetal")
+    run(["make", "serve.elf", f"CC={board.compiler} -Werror"], where)
+    command = [*("stdio" if word == "pty" else word for word in board.served), "-kernel", str(where / "serve.elf")]
+    with PseudoBoard(command, tmp_path) as device:
+        for package in reversed(made.packages):
+            found = run_on_board(package.program, {"x": [recording(5)]}, device)
+            assert (found.steps, found.difference) == (5, "")
+
+
 def test_every_layout_names_every_source(folder: Path) -> None:
-    """Firmware that serves a network over a serial line serves the first of them."""
     made = compiled(folder)
     for layout in LAYOUTS:
         if layout in OF_ONE:
@@ -90,8 +106,7 @@ def test_every_layout_names_every_source(folder: Path) -> None:
         placed = made.arranged(layout)
         assert {Path(name).name for name in placed} >= {Path(name).name for name in made.files}
         recipe = next((str(placed[name]) for name in ("CMakeLists.txt", "Makefile") if name in placed), "")
-        unserved = {f"{name}_serial.c" for name in ("door", "bell")} if layout == "baremetal" else set()
-        wanted = {*made.contents.sources, *made.contents.selftests} - unserved
+        wanted = {*made.contents.sources, *made.contents.selftests}
         assert not recipe or all(f"src/{file}" in recipe for file in wanted)
 
 

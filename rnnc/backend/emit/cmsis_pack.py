@@ -49,8 +49,8 @@ def cmsis_context(programs: tuple[Program, ...]) -> dict[str, Any]:
         raise UsageError(
             f"--package cmsis-pack: target {target!r} is no Cortex-M", hint=f"Take one of {', '.join(CORES)}."
         )
-    parts = (("selftest", "Golden vectors: returns 0 on a board that computes right"),)
-    parts += (("serial", "Serves the network over a serial line, to rnnc verify --port"),)
+    parts = [("selftest", "Golden vectors: returns 0 on a board that computes right")]
+    parts += [("serial", "Serves the network over a serial line, to rnnc verify --port")]
     return {
         "url": URL,
         "target": target,

@@ -35,7 +35,7 @@ def micropython_context(program: Program) -> dict[str, Any]:
         "returns": program.returns,
         "flush": program.flush is not None,
         "arch": ARCHITECTURES.get(program.target.name, "armv7m"),
-        "module_sources": f"src/{program.name}_selftest.c src/module.c",
+        "module_sources": f"src/module.c src/{program.name}_selftest.c",
     }
 
 

@@ -64,20 +64,21 @@ enum {
 };
 
 /* tiny_state.c: writes the state, little-endian with a header and a CRC; returns TINY_BLOB_LEN. */
-size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN]);
+size_t tiny_save(const tiny_t *s, uint8_t saved[TINY_BLOB_LEN]);
 
 /* Returns TINY_OK, or a negative number and leaves s as it was. */
-int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n);
+int tiny_restore(tiny_t *s, const uint8_t *saved, size_t n);
 
 /* tiny_selftest.c: streams golden frames through s and compares bit for bit; returns 0, or the number of the first step
  * that differs, from 1. */
 int tiny_selftest(tiny_t *s);
 
-/* tiny_serial.c: answers `rnnc verify --port` and `rnnc bench --port` until the serial line ends.
+/* tiny_serial.c: answers `rnnc verify --port` and `rnnc bench --port` until the serial line ends; returns 0
+ * then, and 1 where the computer asks for another network of this firmware.
  *
  * get waits for a byte and returns it, or a negative number where the line has ended; put sends one. ticks reads a counter that
  * wraps at 2^32: its name is shown, hertz is its rate, 0 where that is not known. 20 B of frames are on the stack. */
-void tiny_serve(tiny_t *s, int (*get)(void), void (*put)(int), uint32_t (*ticks)(void), const char *counter,
+int tiny_serve(tiny_t *s, int (*get)(void), void (*put)(int), uint32_t (*ticks)(void), const char *counter,
     uint32_t hertz);
 
 #ifdef __cplusplus

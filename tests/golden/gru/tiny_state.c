@@ -11,27 +11,27 @@
 #include "rnnc/blob.h"
 #include "rnnc/fixed.h"
 
-size_t tiny_save(const tiny_t *s, uint8_t blob[TINY_BLOB_LEN])
+size_t tiny_save(const tiny_t *s, uint8_t saved[TINY_BLOB_LEN])
 {
-    uint8_t *p = rnnc_blob_header(blob, TINY_MODEL_ID);
+    uint8_t *p = rnnc_blob_header(saved, TINY_MODEL_ID);
     p = rnnc_write32(p, s->gru0_s, 4);
-    return rnnc_blob_seal(blob, p);
+    return rnnc_blob_seal(saved, p);
 }
 
-int tiny_restore(tiny_t *s, const uint8_t *blob, size_t n)
+int tiny_restore(tiny_t *s, const uint8_t *saved, size_t n)
 {
     const uint8_t *p;
     if (n < TINY_BLOB_LEN) {
         return TINY_TRUNCATED;
     }
-    if (!rnnc_blob_is(blob, TINY_MODEL_ID) || n > TINY_BLOB_LEN) {
+    if (!rnnc_blob_is(saved, TINY_MODEL_ID) || n > TINY_BLOB_LEN) {
         return TINY_FOREIGN;
     }
-    if (!rnnc_blob_sealed(blob, TINY_BLOB_LEN)) {
+    if (!rnnc_blob_sealed(saved, TINY_BLOB_LEN)) {
         return TINY_CORRUPT;
     }
     (void)memset(s, 0, sizeof *s);
-    p = blob + RNNC_BLOB_HEADER;
+    p = saved + RNNC_BLOB_HEADER;
     p = rnnc_read32(s->gru0_s, p, 4);
     (void)p;
     for (int i = 0; i < 4; i++) { s->gru0_s[i] = rnnc_clip(s->gru0_s[i], -536854528, 536854528); }
