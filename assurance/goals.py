@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assurance import bombs, bugs, corpus, networks, proofs, tables
+from assurance import bombs, bugs, corpus, fuzzing, networks, proofs, tables
 from assurance.store import Goal
 
 FRONT = ("rnnc/**/*.py", "templates/*", "runtime_c/**/*.h", "tests/support/*.py")
@@ -76,6 +76,22 @@ GOALS = [
         networks.NETWORKS,
         (*INTEGERS, "assurance/networks.py", "tests/property/test_sanitizers.py"),
         networks.sanitized,
+    ),
+    Goal(
+        "memory",
+        "random networks x 200 steps under MSan, bits equal to the oracle",
+        _numbers(125),
+        networks.NETWORKS,
+        (*INTEGERS, "assurance/networks.py", "tests/property/test_sanitizers.py"),
+        networks.written,
+    ),
+    Goal(
+        "fuzz",
+        "runs of libFuzzer on step and restore of random networks, under ASan and UBSan",
+        _numbers(50),
+        fuzzing.RUNS,
+        (*INTEGERS, "assurance/networks.py", "assurance/fuzzing.py"),
+        fuzzing.fuzz,
     ),
     Goal(
         "corpus",

@@ -24,6 +24,7 @@ from rnnc.errors import Refused
 from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.streams import start_qnet
+from tests.conftest import require
 from tests.support.nets import LAYERS, NAMED, draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets
@@ -34,11 +35,19 @@ SEEDS, COVERING_PARTS = 12, 4
 FORGED, FORGED_TICKS = 4, 90
 OPS, KERNELS = Path(rnnc.ops.__file__).parent, Path(__file__).parents[2] / "runtime_c"
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+MEMORY = ("clang", *"-std=c99 -O0 -g1 -DMEMORY -fsanitize=memory -fno-sanitize-recover=all".split())
+"""MemorySanitizer: no value depends on memory that was not written."""
 
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
 #define READ(a) do { if (fread(a, sizeof a, 1, in) != 1) { exit(2); } } while (0)
+#ifdef MEMORY
+#include <sanitizer/msan_interface.h>
+#define POISON(s) __msan_poison(s, sizeof *(s)) /* memory that nobody has written yet */
+#else
+#define POISON(s)
+#endif
 #define WRITE(a) do { if (fwrite(a, sizeof a, 1, out) != 1) { exit(3); } } while (0)
 """
 RUN = """
@@ -51,6 +60,7 @@ static void run_NAME(FILE *in, FILE *out)
     XTYPE x[NAME_X_LEN];
     YTYPE y[NAME_Y_LEN];
     memset(s, 0xA5, sizeof *s);
+    POISON(s);
     NAME_reset(s);
     for (int t = 0; t < STEPS; t++) {
         int wrote = 1;
@@ -60,6 +70,7 @@ static void run_NAME(FILE *in, FILE *out)
         if (t == STEPS / 2) {
             NAME_save(s, blob);
             memset(s, 0x5A, sizeof *s);
+            POISON(s);
             if (NAME_restore(s, blob, NAME_BLOB_LEN)) { exit(4); }
         }
     }
@@ -109,7 +120,7 @@ def test_random_networks(part: int, tmp_path: Path) -> None:
     give(part, lambda nets: stream_under_sanitizers(nets, tmp_path / str(next(number))))
 
 
-def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
+def stream_under_sanitizers(nets: Sequence[QNet], folder: Path, compiler: Sequence[str] = ("gcc", *FLAGS)) -> None:
     """One program streams through all of the networks; its output is the oracle's."""
     built = [package(qnet, f"net{k}", steps=1) for k, qnet in enumerate(nets)]
     source, calls, fed = [MAIN], [], b""
@@ -122,7 +133,7 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
     write_files(folder, {"main.c": "".join(source), "input": ""})
     (folder / "input").write_bytes(fed)
     states = [f"{program.name}_state.c" for program, _ in built]
-    run(["gcc", *FLAGS, "main.c", *states, "-o", "run"], folder)
+    run([*compiler, "main.c", *states, "-o", "run"], folder)
     run(["sh", "-c", "./run < input > output"], folder)
 
     output = (folder / "output").read_bytes()
@@ -179,6 +190,12 @@ def test_every_kind_of_op_is_covered() -> None:
 @pytest.mark.parametrize("part", range(COVERING_PARTS))
 def test_networks_that_cover(part: int, tmp_path: Path) -> None:
     stream_under_sanitizers(covering()[part::COVERING_PARTS], tmp_path)
+
+
+def test_no_value_depends_on_memory_that_was_not_written(tmp_path: Path) -> None:
+    """Also where the state is reset or restored into memory with anything in it; `make assurance` runs more networks."""
+    require("clang")
+    stream_under_sanitizers(covering()[:6], tmp_path, MEMORY)
 
 
 def test_few_random_networks_are_refused() -> None:
