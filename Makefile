@@ -81,13 +81,13 @@ golden: $(VENV)/.dev
 	RNNC_UPDATE_GOLDEN=1 $(PYTEST) -m "slow or not slow" tests/golden $(ARGS)
 	$(BIN)/python tools/pictures.py
 
-test-frameworks:
+test-frameworks: frameworks-pytorch frameworks-keras
+
+frameworks-%:
 	PYTHON=$(PYTHON) tools/system_packages.sh venv
-	for each in pytorch keras; do \
-	    $(PYTHON) -m venv build/$$each; \
-	    build/$$each/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest hypothesis $(FRAMEWORKS_$$each) || exit 1; \
-	    RNNC_UPDATE_RUNS=1 build/$$each/bin/python -m pytest tests/repo/test_docs.py -k "in_order and from-$$each" || exit 1; \
-	done
+	$(PYTHON) -m venv build/$*
+	build/$*/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest hypothesis $(FRAMEWORKS_$*)
+	RNNC_UPDATE_RUNS=1 build/$*/bin/python -m pytest tests/repo/test_docs.py -k "in_order and from-$*"
 
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assurance import analysers, bombs, bugs, corpus, coverage, eva, mutation, networks, proofs, tables
+from assurance import analysers, bombs, bugs, corpus, coverage, eva, fuzzing, mutation, networks, proofs, tables
 from assurance.store import Goal
 from tests.support.covering import NETWORKS
 
@@ -130,6 +130,22 @@ GOALS = [
         networks.NETWORKS,
         (*INTEGERS, "assurance/networks.py", "tests/property/test_sanitizers.py"),
         networks.sanitized,
+    ),
+    Goal(
+        "memory",
+        "random networks x 200 steps under MSan, bits equal to the oracle",
+        _numbers(125),
+        networks.NETWORKS,
+        (*INTEGERS, "assurance/networks.py", "tests/property/test_sanitizers.py"),
+        networks.written,
+    ),
+    Goal(
+        "fuzz",
+        "runs of libFuzzer on step and restore of random networks, under ASan and UBSan",
+        _numbers(50),
+        fuzzing.RUNS,
+        (*INTEGERS, "assurance/networks.py", "assurance/fuzzing.py"),
+        fuzzing.fuzz,
     ),
     Goal(
         "corpus",

@@ -22,6 +22,10 @@ WIDE = ((0, ("",)), (0, ("c",)), (2, ("",)))
 """Of these cases with int16 weights: all, an LSTM's candidate."""
 MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
 ALLOWED = 0.01
+SPREAD = {"cortex-m0": 0.0}
+"""How far the most instructions may be from the least, whatever the inputs: 2 % but where one count is promised."""
+LOOSE = {"avr": 1.8}
+"""How far the bound of the stack may be above what is used: 1.25 but where the compiler writes no call graph."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,10 @@ def test_instructions_of_a_step(target: str, cells: Any) -> None:
         program, files = cells.package(cells.cell_qnet(*case, wide=wide), target)
         measured = measure(program, files, BOARDS[target])
         assert measured.equal and measured.instructions
+        least, most = measured.instructions.least, measured.instructions.most
+        assert most - least <= SPREAD.get(target, 0.02) * least
+        assert measured.stack_bound is not None
+        assert measured.stack <= measured.stack_bound <= LOOSE.get(target, 1.25) * measured.stack
         which = f", wide {' '.join(wide)}".rstrip() if wide else ""
         counted[f"{cell} {columns},{hidden} {precision}{which}"] = measured.instructions.most
     if os.environ.get("RNNC_UPDATE_GOLDEN"):

@@ -20,8 +20,9 @@ from rnnc.errors import Refused
 from rnnc.files import write_files
 from rnnc.qnet import QNet
 from rnnc.streams import start_qnet
+from tests.conftest import require
 from tests.support.covering import NOT_DRAWN, covering, names, wanted
-from tests.support.nets import draw, integers, noise, to_integers
+from tests.support.nets import draw, draw_integers, integers, noise, to_integers
 from tests.support.packages import HEADER, blob_of, dtype, package, run
 from tests.support.strategies import batches, integer_nets
 
@@ -29,11 +30,19 @@ PARTS, EXAMPLES, BATCH, STEPS = 10, 3, 12, 200
 COVERING_PARTS = 4
 FORGED, FORGED_TICKS = 4, 90
 FLAGS = "-std=c99 -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all".split()
+MEMORY = ("clang", *"-std=c99 -O0 -g1 -DMEMORY -fsanitize=memory -fno-sanitize-recover=all".split())
+"""MemorySanitizer: no value depends on memory that was not written."""
 
 MAIN = """
 #include <stdio.h>
 #include <stdlib.h>
 #define READ(a) do { if (fread(a, sizeof a, 1, in) != 1) { exit(2); } } while (0)
+#ifdef MEMORY
+#include <sanitizer/msan_interface.h>
+#define POISON(s) __msan_poison(s, sizeof *(s)) /* memory that nobody has written yet */
+#else
+#define POISON(s)
+#endif
 #define WRITE(a) do { if (fwrite(a, sizeof a, 1, out) != 1) { exit(3); } } while (0)
 """
 RUN = """
@@ -46,6 +55,7 @@ static void run_NAME(FILE *in, FILE *out)
     XTYPE x[NAME_X_LEN];
     YTYPE y[NAME_Y_LEN];
     memset(s, 0xA5, sizeof *s);
+    POISON(s);
     NAME_reset(s);
     for (int t = 0; t < STEPS; t++) {
         int wrote = 1;
@@ -55,6 +65,7 @@ static void run_NAME(FILE *in, FILE *out)
         if (t == STEPS / 2) {
             NAME_save(s, blob);
             memset(s, 0x5A, sizeof *s);
+            POISON(s);
             if (NAME_restore(s, blob, NAME_BLOB_LEN)) { exit(4); }
         }
     }
@@ -104,7 +115,7 @@ def test_random_networks(part: int, tmp_path: Path) -> None:
     give(part, lambda nets: stream_under_sanitizers(nets, tmp_path / str(next(number))))
 
 
-def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
+def stream_under_sanitizers(nets: Sequence[QNet], folder: Path, compiler: Sequence[str] = ("gcc", *FLAGS)) -> None:
     """One program streams through all of the networks; its output is the oracle's."""
     built = [package(qnet, f"net{k}", steps=1) for k, qnet in enumerate(nets)]
     source, calls, fed = [MAIN], [], b""
@@ -117,7 +128,7 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path) -> None:
     write_files(folder, {"main.c": "".join(source), "input": ""})
     (folder / "input").write_bytes(fed)
     states = [f"{program.name}_state.c" for program, _ in built]
-    run(["gcc", *FLAGS, "main.c", *states, "-o", "run"], folder)
+    run([*compiler, "main.c", *states, "-o", "run"], folder)
     run(["sh", "-c", "./run < input > output"], folder)
 
     output = (folder / "output").read_bytes()
@@ -146,6 +157,13 @@ def test_every_kind_of_op_is_covered() -> None:
 @pytest.mark.parametrize("part", range(COVERING_PARTS))
 def test_networks_that_cover(part: int, tmp_path: Path) -> None:
     stream_under_sanitizers(covering()[part::COVERING_PARTS], tmp_path)
+
+
+def test_no_value_depends_on_memory_that_was_not_written(tmp_path: Path) -> None:
+    """Also where the state is reset or restored into memory with anything in it; `make assurance` runs more networks."""
+    require("clang")
+    nets = [draw_integers(1, (layer,)) for layer in ("lstm", "gru_after", "conv", "pool", "running", "norm")]
+    stream_under_sanitizers(nets, tmp_path, MEMORY)
 
 
 def test_few_random_networks_are_refused() -> None:
