@@ -40,7 +40,7 @@ def _net(width: int, act: str, groups: int = 1, **attributes: Any) -> bytes:
     return b.model({"x": (1, "T", 2) + (width,) * (width > 1)}, ["y"])
 
 
-FORMS = {
+FORMS: dict[str, tuple[int, str, dict[str, Any]]] = {
     "causal": (1, "Tanh", {"kernel": (3,), "pads": [2, 0]}),
     "same, dilated": (1, "Relu", {"kernel": (3,), "pads": [2, 2], "dilations": [2]}),
     "every second, in groups": (1, "Tanh", {"kernel": (4,), "pads": [3, 1], "strides": [2], "groups": 2}),
