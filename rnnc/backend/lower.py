@@ -50,7 +50,7 @@ from rnnc.errors import Refused
 from rnnc.qnet import Arg, Constant, KernelCall, Operand, QNet, QOp, Scratch, UnitRows, WeightRows
 
 POOLS = {"int8_t": "work8", "uint8_t": "work8", "int16_t": "work16", "uint16_t": "work16", "int32_t": "work32"}
-RESERVED = frozenset("s i k n saved memcpy memset work8 work16 work32 real q step wrote count".split())
+RESERVED = frozenset("s i k n blob saved memcpy memset work8 work16 work32 real q step wrote count".split())
 OF_WINDOWS = frozenset("w wait at read left due last".split())
 """What the C of overlapping windows names besides."""
 

@@ -59,6 +59,7 @@ NAMES = [
         "fan_lstm0_w",
         "FAN_X_LEN",
     ),
+    *("saved",),
     *("s", "i", "k", "n", "step", "STEPS", "wrote", "count", "count_y", "in_x", "out_y", "q", "real", "blob", "work16"),
     *("lstm0_h", "lstm0_c", "gru0_s", "VERSION", "MODEL_ID", "errno", "linux", "y1", "index", "main", "frames", "left"),
 ]
