@@ -29,8 +29,8 @@ def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> d
 
 
 def at_least_one(flag: str, value: int | None, hint: str) -> int:
-    """The value, 0 where it is not given; raises UsageError, with the hint, where it is less than 1."""
-    if value is not None and value < 1:
+    """The value, 0 where it is not given; raises UsageError, with the hint, where it is given as 0. Options refuse what is less."""
+    if value == 0:
         raise UsageError(f"{flag} {value}: must be at least 1", hint=hint)
     return value or 0
 
