@@ -72,6 +72,12 @@ def triangle(editor: Editor, node: Node) -> bool:
     return put(editor, node, tensor(node.inputs[0]) * mask)
 
 
+def global_mean(editor: Editor, node: Node) -> bool:
+    """GlobalAveragePool as the mean over the axes behind the first two."""
+    axes = list(range(2, len(editor.shape(node.inputs[0]) or ())))
+    return bool(axes) and put(editor, node, op("ReduceMean", tensor(node.inputs[0]), axes, keepdims=1))
+
+
 def chain(editor: Editor, node: Node) -> bool:
     """Sum, Mean, Max or Min of any number of tensors, two at a time."""
     if any(editor.shape(name) is None for name in node.inputs):
@@ -131,6 +137,7 @@ RULES = (
     *layers.ABSORBED,
     rule("sum of softmax times values = SoftmaxPool", pooling.softmax_pool, "ReduceSum"),
     rule("Trilu = product with a mask", triangle, "Trilu"),
+    rule("GlobalAveragePool = ReduceMean", global_mean, "GlobalAveragePool"),
     rule("LpNormalization = quotient", share, "LpNormalization"),
     rule("two operands at a time", chain, "Sum", "Mean", "Max", "Min"),
 )
