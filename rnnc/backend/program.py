@@ -340,11 +340,11 @@ class Program:
     def continues(self) -> bool:
         """Whether NAME_next gives the answer of a window, which has several values, one a call."""
         several = bool(self.outputs) and all(o.ticks for o in self.outputs)
-        return several and bool(self.drain_steps) and not (self.overlap or self.apart_in_window)
+        return several and bool(self.drain_steps) and not self.apart_in_window
 
     @property
     def macs_by_call(self) -> tuple[int, int]:
-        """The multiply-accumulates of a frame of a window, and of a step past its last one."""
+        """The most multiply-accumulates of a call that takes a frame, and those of a step past the last one of a window."""
         q, ends = self.qnet, dict.fromkeys(self.qnet.values, 0)
         frame = late = 0
         for op in q.ops:
@@ -354,7 +354,7 @@ class Program:
             ends.update(dict.fromkeys(op.outputs, end))
             frame += macs * any(q.values[n].clock.phase < self.window for n in op.inputs)
             late += macs * (end > 0)
-        return frame, late
+        return frame * (self.overlap.steps if self.overlap else 1), late
 
     @property
     def calls(self) -> list[Call]:

@@ -23,13 +23,18 @@ class Instructions:
 
 
 def apart(program: Program, regions: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The counts of step and of NAME_next, which the self-test calls for every other window, until it returns 0."""
+    """The counts of step and of NAME_next, which the self-test calls for every other answer, until it returns 0."""
     if not program.continues:
         return list(regions), []
-    window, values = program.window, program.outputs[0].ticks
-    calls = [*["step"] * 2 * window, *["next"] * (values + 1)]
-    kinds = [calls[k % len(calls)] for k in range(len(regions))]
-    steps, nexts = ([n for n, k in zip(regions, kinds, strict=True) if k == kind] for kind in ("step", "next"))
+    window, every, values = program.window, program.qnet.net.every, program.outputs[0].ticks
+    steps, nexts, at = list[int](), list[int](), 0
+    while at < len(regions):
+        step = len(steps)
+        steps.append(regions[at])
+        answers = step + 1 >= window and (step + 1 - window) % every == 0
+        taken = values + 1 if answers and step // every % 2 else 0
+        nexts += regions[at + 1 : at + 1 + taken]
+        at += 1 + taken
     return steps, nexts
 
 

@@ -321,13 +321,13 @@ def _driver(program: Program) -> str:
 
 
 def _step_by_step(program: Program, frame: list[str], counted: str) -> str:
-    """C that takes the answer of every other window of a lane one value a call."""
+    """C that takes every other answer of a lane one value a call."""
     ports, n = list(enumerate(program.outputs)), program.name
     at = ", ".join(f"now{k} + i * {p.size // p.ticks}" for k, p in ports)
     left = f"wrote = {n}_step(&s, {', '.join([*frame, *['0' for _ in ports]])}); wrong += wrote != ({_due(program)});"
     steps, again = program.outputs[0].ticks, ", ".join(f"now{k}" for k, _ in ports)
     rest = f"int i = 0; while (i < {steps} && {n}_next(&s, {at})) {{ i++; }} wrong += i < {steps} || {n}_next(&s, {again});"
-    return f"if ((t / {program.window} + lane) % 2) {{ {left} if (wrote) {{ {rest} }} }} else {{ {counted} }}"
+    return f"if ((t / {program.qnet.net.every} + lane) % 2) {{ {left} if (wrote) {{ {rest} }} }} else {{ {counted} }}"
 
 
 def _store(program: Program, k: int, port: Port) -> str:

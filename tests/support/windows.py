@@ -205,13 +205,13 @@ def summed_and_rolled() -> bytes:
 # --------------------------------------------------------------------------- a second recurrence
 
 
-def autoencoder() -> bytes:
+def autoencoder(columns: int = 3) -> bytes:
     """The last state repeated, and a decoder over it."""
     b = Builder()
-    last = b.op("Reshape", layer(b, "x", "LSTM", outputs=2)[1], b.const(np.array([1, 1, 4])))
+    last = b.op("Reshape", layer(b, "x", "LSTM", columns, outputs=2)[1], b.const(np.array([1, 1, 4])))
     repeated = b.op("Expand", b.op("Tanh", last), b.const(np.array([1, T, 4])))
     b.op("MatMul", by_step(b, layer(b, repeated, "LSTM", 4)[0]), b.const(b.weights(4, 3)), out="y")
-    return b.model({"x": (1, T, 3)}, ["y"])
+    return b.model({"x": (1, T, columns)}, ["y"])
 
 
 def forecast() -> bytes:

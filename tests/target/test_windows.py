@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from rnnc.backend.program import Program
+from rnnc.net import Net
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import measure
 from tests.support.operators import quantized, sequence
 from tests.support.packages import package
 from tests.support.sequences import imported
-from tests.support.windows import KINDS, T, both_ways, many_to_one
+from tests.support.windows import KINDS, T, autoencoder, both_ways, many_to_one
 from tests.target.test_targets import need
 
 BOARD = "cortex-m4"
@@ -60,10 +62,23 @@ def test_what_runs_when_the_window_is_full(kind: str, board: str) -> None:
 def test_an_answer_one_value_a_call(kind: str, board: str) -> None:
     """NAME_next gives the bits that step gives at once, and no call of it takes longer than its share."""
     need(board)
-    net = imported(KINDS[kind](), window=T)
+    answered_step_by_step(imported(KINDS[kind](), window=T), board)
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(("columns", "kept"), [(3, "frames"), (24, "states")])
+def test_an_answer_of_windows_that_overlap_one_value_a_call(columns: int, kept: str) -> None:
+    need(BOARD)
+    program = answered_step_by_step(imported(autoencoder(columns), window=T, hop=5), BOARD)
+    assert program.overlap and bool(program.overlap.rings) == (kept == "frames")
+
+
+def answered_step_by_step(net: Net, board: str) -> Program:
+    """Holds a package's answers, every other of them taken by NAME_next, against the oracle, and what the calls cost."""
     program, files = package(quantized(net, sequence(net, steps=STEPS)), target=board, steps=4 * T)
     measured = measure(program, files, BOARDS[board])
     assert program.continues and measured.equal
     assert measured.instructions and measured.next_instructions
     at_once, share = measured.instructions.most, measured.next_instructions.most
     assert T * measured.next_instructions.median < at_once and 4 * share < at_once
+    return program

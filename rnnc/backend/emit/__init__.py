@@ -188,7 +188,7 @@ def _of_windows(program: Program, overlap: Overlap, members: list[str]) -> tuple
 def _step_comment(program: Program) -> str:
     last = [p.c_name for p in program.outputs if p.kind == "last"]
     if program.overlap:
-        return _overlap_comment(program.overlap)
+        return _overlap_comment(program, program.overlap)
     if program.window:
         last_of = f"the last of {program.window} writes the outputs, starts anew and returns 1"
         return f"Takes one frame; {last_of}, all others return 0."
@@ -202,23 +202,25 @@ def _step_comment(program: Program) -> str:
 
 def _next_comment(program: Program) -> str:
     steps, (frame, late) = program.outputs[0].ticks, program.macs_by_call
-    null = " and ".join(p.c_name for p in program.outputs)
+    null, most = " and ".join(p.c_name for p in program.outputs), "at most " if program.overlap else ""
     text = (
         f"Writes the next of the {steps} values of an answer and returns 1; returns 0 when all are given. {program.name}_step "
         f"leaves the answer to it, and returns 1 after the last frame, where it is given a null pointer for {null}. "
-        f"A call takes {late:,} multiply-accumulates, one of {program.name}_step then {frame:,}; the whole answer at once "
-        f"takes {frame + program.drain_steps * late:,}."
+        "The next frame gives up what is left of the answer. "
+        f"A call takes {late:,} multiply-accumulates, one of {program.name}_step then {most}{frame:,}; the whole answer "
+        f"at once takes {frame + program.drain_steps * late:,}."
     )
     return "\n * ".join(wrap(text, 120))
 
 
-def _overlap_comment(overlap: Overlap) -> str:
+def _overlap_comment(program: Program, overlap: Overlap) -> str:
     kept = f"the newest {overlap.frames} frames are kept" if overlap.rings else f"{overlap.lanes} windows are under way"
+    more = f", one that answers {program.drain_steps} more" if program.drain_steps else ""
     each = "each" if overlap.hop == 1 else f"every {overlap.hop} frames"
     return (
         f"Takes one frame. Frame {overlap.window}, and {each} after it, writes the outputs, the answer to the newest "
         f"{overlap.window} frames, and returns 1; all others return 0. A call runs at most {overlap.steps} steps of the "
-        f"network; {kept}."
+        f"network{more}; {kept}."
     )
 
 
@@ -346,12 +348,12 @@ def _selftest_calls(program: Program, steps: int) -> dict[str, Any]:
 
 
 def _step_by_step(program: Program, inputs: list[str], step: str) -> list[str]:
-    """Lines of the self-test that take the answer of every other window one value a call."""
+    """Lines of the self-test that take every other answer one value a call."""
     first = [p.c_name for p in program.outputs]
     at = [f"&{p.c_name}[k * {p.size // p.ticks}]" for p in program.outputs]
     left = f"{program.name}_step({', '.join(['s', *inputs, *['0'] * len(at)])})"
     return [
-        f"if (step / {program.window} % 2 == 0) {{",
+        f"if (step / {program.qnet.net.every} % 2 == 0) {{",
         f"    wrote = {step};",
         f"}} else if ((wrote = {left}) != 0) {{",
         "    int k = 0;",

@@ -29,6 +29,7 @@ def _side_by_side(program: Program, overlap: Overlap) -> list[str]:
         "int k;",
         f"for (k = 0; k < {overlap.lanes}; k++) {{",
         f"    {n}_window_t *w = &s->w[k];",
+        *(f"    {line}" for line in _given_up(program, overlap, "w->", "w")),
         "    if (rnnc_count_down(&w->wait) != 0) {",
         "        continue;",
         "    }",
@@ -41,7 +42,6 @@ def _side_by_side(program: Program, overlap: Overlap) -> list[str]:
         f"if (!last || !{window_call(program, 'last', inputs)}) {{",
         "    return 0;",
         "}",
-        *([f"last->wait = {overlap.idle};"] if overlap.idle else []),
         "return 1;",
     ]
 
@@ -58,6 +58,7 @@ def _kept_frames(program: Program, overlap: Overlap) -> list[str]:
         lines.append(f"(void)memcpy(&s->{r.c_name}[{_offset('at', r.port.size)}], {r.port.c_name}, {size});")
     return [
         *lines,
+        *_given_up(program, overlap, "s->w[0].", "&s->w[0]"),
         f"s->at = (uint16_t)(s->at + 1 < {end} ? s->at + 1 : 0);",
         "s->left--;",
         f"if (s->left >= {hop}) {{",
@@ -76,6 +77,38 @@ def _kept_frames(program: Program, overlap: Overlap) -> list[str]:
         "}",
         "return wrote;",
     ]
+
+
+def _given_up(program: Program, overlap: Overlap, member: str, window: str) -> list[str]:
+    """A window that has ended starts anew with the next frame, whatever is left of its answer."""
+    if not program.continues:
+        return []
+    assert program.frames is not None
+    return [
+        f"if ({member}{program.frames.c_name} >= {overlap.window}) {{ /* what is left of an answer is given up */",
+        f"    {program.name}_start({window});",
+        "}",
+    ]
+
+
+def pending_lines(program: Program, overlap: Overlap) -> list[str]:
+    """The head of NAME_next: the window whose answer is left to it, of which there is one at most."""
+    assert program.frames is not None
+    if overlap.lanes == 1:
+        return [f"{program.name}_window_t *w = &s->w[0];"]
+    return [
+        f"{program.name}_window_t *w;",
+        "int k = 0;",
+        f"while (k < {overlap.lanes - 1} && s->w[k].{program.frames.c_name} < {overlap.window}) {{",
+        "    k++;",
+        "}",
+        "w = &s->w[k];",
+    ]
+
+
+def idle_lines(overlap: Overlap) -> list[str]:
+    """What a window that starts anew waits for, where its states are not needed at once."""
+    return [] if overlap.rings or not overlap.idle else [f"w->wait = {overlap.idle};"]
 
 
 def _offset(counter: str, size: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnc.backend.emit.expressions import for_each
-from rnnc.backend.emit.hop import step_lines
+from rnnc.backend.emit.hop import idle_lines, pending_lines, step_lines
 from rnnc.backend.emit.spelling import guard_lines, initializer, owner, region_lines, wrote
 from rnnc.backend.places import PoolPlace, StatePlace
 from rnnc.backend.program import FoldedKernel, Member, Port, Program
@@ -30,11 +30,12 @@ def step_functions(program: Program) -> list[CFunction]:
     tick = CFunction(_tick_head(program), (*_work(program), f"return {wrote(program)};"))
     if program.overlap:
         step = CFunction(step_head(program), tuple(step_lines(program, program.overlap)))
-        return [tick, _window_step(program, _window_head(program)), step]
-    if program.window:
-        step = _window_step(program, step_head(program))
-        return [tick, step, *([_next(program)] if program.continues else [])]
-    return [tick, _stream_step(program), _flush(program)]
+        functions = [tick, _window_step(program, _window_head(program)), step]
+    elif program.window:
+        functions = [tick, _window_step(program, step_head(program))]
+    else:
+        functions = [tick, _stream_step(program), _flush(program)]
+    return [*functions, *([_next(program)] if program.continues else [])]
 
 
 def folded_function(folded: FoldedKernel) -> CFunction:
@@ -145,7 +146,8 @@ def _window_head(program: Program) -> str:
 
 def start_of_window(program: Program) -> CFunction:
     """What starts a window anew, where each window has states of its own."""
-    lines = ["(void)memset(w, 0, sizeof *w);", *initial_lines(program)]
+    assert program.overlap is not None
+    lines = ["(void)memset(w, 0, sizeof *w);", *initial_lines(program), *idle_lines(program.overlap)]
     return CFunction(f"static void {program.name}_start({program.name}_window_t *w)", tuple(lines))
 
 
@@ -170,7 +172,7 @@ def _window_step(program: Program, head: str) -> CFunction:
     several = [p for p in program.outputs if p.ticks]
     lines = ["uint16_t k;"] if program.drain_steps else []
     lines += _counts(program, several)
-    if program.continues:
+    if program.continues and not program.overlap:
         lines += [f"if ({frames} >= {program.window}) {{ /* what is left of an answer is given up */"]
         lines += [f"    {program.name}_reset(s);", "}"]
     lines += [f"(void){_tick(program, live=True)};"]
@@ -181,15 +183,16 @@ def _window_step(program: Program, head: str) -> CFunction:
     if program.drain_steps:
         lines += [f"for (k = 0; k < {program.drain_steps}; k++) {{"]
         lines += [*(f"    {line}" for line in _past_the_end(program, several)), "}"]
-    lines += [f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);", "return 1;"]
+    lines += [_anew(program), "return 1;"]
     return CFunction(head, tuple(lines))
 
 
 def _next(program: Program) -> CFunction:
     """A step past the last frame of a window, if the answer is left to it: until it writes the next value of each output."""
     assert program.frames is not None
-    frames = f"s->{program.frames.c_name}"
+    frames = f"{owner(program)}->{program.frames.c_name}"
     lines = [
+        *(pending_lines(program, program.overlap) if program.overlap else []),
         f"if ({frames} < {program.window}) {{",
         "    return 0;",
         "}",
@@ -199,10 +202,15 @@ def _next(program: Program) -> CFunction:
         "        return 1;",
         "    }",
         "}",
-        f"{program.name}_reset(s);",
+        _anew(program),
         "return 0;",
     ]
     return CFunction(next_head(program), tuple(lines))
+
+
+def _anew(program: Program) -> str:
+    """C that starts a window anew, after its answer."""
+    return f"{program.name}_start(w);" if program.overlap else f"{program.name}_reset(s);"
 
 
 def _counts(program: Program, several: Sequence[Port]) -> list[str]:
