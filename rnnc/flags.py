@@ -133,6 +133,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--max-flash": _count("max_flash"),
     "--max-ram": _count("max_ram"),
     "--max-stack": _count("max_stack"),
+    "--optimize": Spelling("level", in_python=_text),
     "--clock": Spelling("clock", "{:g}".format, _number),
     "--rate": Spelling("rate", "{:g}".format, _number),
     "--min-sqnr": Spelling("min_sqnr", "{:g}".format, _number),
