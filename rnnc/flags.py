@@ -106,6 +106,7 @@ def _count(keyword: str) -> Spelling:
 FLAGS: Mapping[str, Spelling] = {
     "--name": Spelling("name", in_python=_text),
     "--package-version": Spelling("package_version", in_python=_text),
+    "--package-url": Spelling("package_url", in_python=_text),
     "--precision": Spelling("precision", in_python=_text),
     "--layer-precision": Spelling("layer_precision", in_python=_text, argument="entries"),
     "--weights": Spelling("weights", in_python=_text),

@@ -269,7 +269,9 @@ class Package:
     @property
     def contents(self) -> Contents:
         """What build systems are told of it."""
-        return Contents(self.name, (self.program,), (self.model.file,), self.options.package_version)
+        return Contents(
+            self.name, (self.program,), (self.model.file,), self.options.package_version, self.options.package_url
+        )
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.

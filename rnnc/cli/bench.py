@@ -35,6 +35,12 @@ Cores = Annotated[
         autocompletion=complete.cores,
     ),
 ]
+Input = Annotated[
+    list[str] | None, typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise.")
+]
+ReportFile = Annotated[
+    str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
+]
 Levels = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,10 +56,7 @@ Levels = Annotated[
 def run(
     output: CommandOutput,
     model: ModelArguments,
-    data: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise."),
-    ] = None,
+    data: Input = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,9 +72,7 @@ def run(
     optimize: Levels = None,
     port: Device = None,
     baud: Baud = BAUD,
-    report: Annotated[
-        str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
-    ] = None,
+    report: ReportFile = None,
 ) -> None:
     """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's;
     with --port on a board, by whose counter a step is timed."""

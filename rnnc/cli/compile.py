@@ -47,6 +47,24 @@ Compare = Annotated[
     Path | None,
     typer.Option("--compare", metavar="REPORT", help="An earlier report.json: show what changed.", show_default=False),
 ]
+Others = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Networks that share kernels and tables with the first, or one that starts from its results (--link).",
+        show_default=False,
+    ),
+]
+Link = Annotated[
+    list[str] | None,
+    typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
+]
+Version = Annotated[
+    str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
+]
+Url = Annotated[
+    str, typer.Option(metavar="URL", help="Page of the package, in what build systems read.", show_default=False)
+]
 Optimize = Annotated[
     str | None,
     typer.Option(
@@ -76,25 +94,14 @@ class Limits:
 def run(
     output: CommandOutput,
     model: ModelArguments,
-    others: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Networks that share kernels and tables with the first, or one that starts from its results (--link).",
-            show_default=False,
-        ),
-    ] = None,
-    link: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
-    ] = None,
+    others: Others = None,
+    link: Link = None,
     folder: Annotated[str | None, typer.Option("-o", metavar="DIR", help="Where to write; ./NAME by default.")] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
     ] = "",
-    package_version: Annotated[
-        str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
-    ] = FIRST_VERSION,
+    package_version: Version = FIRST_VERSION,
+    package_url: Url = "",
     package: LayoutOption = "plain",
     max_flash: MaxFlash = None,
     max_ram: MaxRam = None,
@@ -117,11 +124,10 @@ def run(
         raise UsageError("--compare is for one network", hint="Compile each by itself to see what changed.")
     earlier = read_report(compare) if compare else None
     if others or link:
-        compile_more(
-            output, model, others, link, labels, name, package_version, folder, package, limits, verify=not no_verify
-        )
+        identity = package_version, package_url
+        compile_more(output, model, others, link, labels, name, identity, folder, package, limits, verify=not no_verify)
         return
-    built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
+    built = model.build(output, name, package_version, package_url, verify=not no_verify, labels=labels)
     measure(built, limits)
     part = built.measure_part(clock, rate, limits.level) if model.target in PARTS else None
     found = built.compare(earlier) if earlier is not None else None
@@ -208,22 +214,22 @@ def compile_more(
     link: list[str] | None,
     labels: str | None,
     name: str,
-    version: str,
+    identity: tuple[str, str],
     folder: str | None,
     package: Layout,
     limits: Limits,
     *,
     verify: bool,
 ) -> None:
-    """Compile several networks: two that are linked, or any that share kernels."""
+    """Compile several networks: two that are linked, or any that share kernels; ``identity`` is version and URL."""
     if name:
         raise UsageError("--name is for one network", hint="Several are named after their files.")
     note_part(output, model.target)
     if link:
-        options = model.options(version=version)
+        options = model.options("", *identity)
         compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)
     else:
-        compile_many(output, model, others or [], labels, version, folder, package, limits, verify=verify)
+        compile_many(output, model, others or [], labels, identity, folder, package, limits, verify=verify)
 
 
 def compile_two(
@@ -279,14 +285,14 @@ def compile_many(
     model: ModelArguments,
     others: list[str],
     labels: str | None,
-    version: str,
+    identity: tuple[str, str],
     folder: str | None,
     package: Layout,
     limits: Limits,
     *,
     verify: bool,
 ) -> None:
-    """Compile networks that share kernels and tables."""
+    """Compile networks that share kernels and tables; ``identity`` is version and URL."""
     from rnnc.backend.names import prefix
     from rnnc.files import write_folder
     from rnnc.report.terminal import example, summary
@@ -299,7 +305,7 @@ def compile_many(
         raise UsageError(f"{data[0]} is no network", hint=hint)
     files = [model.model, *others]
     own = [model.of(file, [prefix(Path(other).stem) for other in files]) for file in files]
-    requests = [NetworkRequest(a.model, a.calib or None, a.options(version=version)) for a in own]
+    requests = [NetworkRequest(a.model, a.calib or None, a.options("", *identity)) for a in own]
     target = Path(folder or "networks")
     with output.progress() as (watch, progress):
         made = compile_several(
