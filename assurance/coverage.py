@@ -121,7 +121,7 @@ def run(shard: str) -> Outcome:
         data = measure(shard, Path(name))
         known = listed()
         failures = [f"{where} ({', '.join(sorted(what))})" for where, what in gaps(data).items() if where not in known]
-    figures = {}
+    figures: dict[str, float] = {}
     for kind in ("lines", "branches", "mcdc"):
         covered, count = share(data, kind)
         figures[f"{kind} of {shard}"] = count

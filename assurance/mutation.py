@@ -9,6 +9,7 @@ sound one are the oracle's (tests/property/test_sanitizers.py). Those that canno
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,8 @@ def _program(header: str, folder: Path) -> None:
         fed += integers(qnet, STEPS)["x"].astype(dtype(program.inputs[0])).tobytes()
     write_files(folder, {"main.c": "".join([*source, "int main(void)\n{\n", *calls, "    return 0;\n}\n"])})
     (folder / "input").write_bytes(fed)
+    for path in (ROOT / "runtime_c").glob("*.h"):
+        shutil.copy(path, folder / "rnnc" / path.name)
     write_files(folder, {"tables.c": SOURCE.replace('#include "', '#include "rnnc/') + _table_main()})
 
 

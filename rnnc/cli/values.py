@@ -29,7 +29,7 @@ def pairs(flag: str, items: Sequence[str] | None, read: Callable[[str], T]) -> d
 
 
 def at_least_one(flag: str, value: int | None, hint: str) -> int:
-    """The value, 0 where it is not given; raises UsageError, with the hint, where it is given as 0. Options refuse what is less."""
+    """The value, 0 where it is not given; raises UsageError where 0 is given. What is less is refused by Options."""
     if value == 0:
         raise UsageError(f"{flag} {value}: must be at least 1", hint=hint)
     return value or 0

@@ -65,11 +65,12 @@ def channel_errors(net: Net, build: QNet, sequences: Sequences) -> list[float]:
         if net.values[o.value].dtype == "index":
             continue
         valid = within(net, o, len(reference[o.name]), lengths)
+        if not valid.any():
+            continue
         r, y = (
             x[valid].reshape(int(valid.sum()), -1)
             for x in (reference[o.name], build.formats[q.value].dequantize(got[o.name]))
         )
-        if len(r):
-            error, power = ((y - r) ** 2).mean(0), r.var(0)
-            found += (error[power > 0] / power[power > 0]).tolist()
+        error, power = ((y - r) ** 2).mean(0), r.var(0)
+        found += (error[power > 0] / power[power > 0]).tolist()
     return found

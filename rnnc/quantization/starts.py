@@ -29,7 +29,8 @@ def room_for_starts(net: Net, ranges: Ranges, calibration: Sequences) -> Ranges:
     seen: dict[str, Array] = {}
 
     def note(name: str, ticks: Array) -> None:
-        highest = np.abs(ticks.reshape(ticks.shape[0] * ticks.shape[1], -1)).max(0, initial=0.0)
+        size = int(np.prod(ticks.shape[2:], dtype=np.int64))  # no tick may come in so few steps
+        highest = np.abs(ticks.reshape(ticks.shape[0] * ticks.shape[1], size)).max(0, initial=0.0)
         seen[name] = np.maximum(seen.get(name, 0.0), highest)
 
     with np.errstate(over="ignore", invalid="ignore"):

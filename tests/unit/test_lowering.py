@@ -52,7 +52,7 @@ def test_calls_and_copies_are_spelled_as_statements() -> None:
     params = Params("op", "n_op_p", "rnnc_op_params", (("w", array), ("scale", (("m", 3), ("s", -1)))))
     args = (Guarded(PortPlace("x"), due), Literal(0), ActivationCode("relu"))
     assert [initializer(v) for _, v in params.fields] == ["n_w", "{.m = 3, .s = -1}"]
-    text = "rnnc_op(RNNC_PARAMS(rnnc_op_params, n_op_p), due0 ? x : 0, 0, RNNC_RELU);"
+    text = "rnnc_op(RNNC_PARAMS(rnnc_op_params, n_op_p), due0 ? x : NULL, NULL, RNNC_RELU);"
     assert statement(p, Call("op", "rnnc_op", params, args)) == text
     copy = Copy(PortPlace("y"), StatePlace("h"), 3, "int16_t")
     assert statement(p, copy) == "rnnc_copy(y, s->h, 3 * sizeof(int16_t));"

@@ -69,6 +69,15 @@ def test_a_net_without_a_state_is_as_it_was() -> None:
     assert found == pytest.approx(seen)
 
 
+def test_a_value_that_comes_later_than_the_pieces_end_is_as_it_was() -> None:
+    b = Builder()
+    columns = b.op("Transpose", "x", perm=[0, 2, 1])
+    y = b.op("Conv", columns, b.const(np.ones((1, 1, 20))))
+    b.op("Transpose", y, perm=[0, 2, 1], out="y")
+    seen, found = widened(imported(b.model({"x": (1, "T", 1)}, ["y"])), faded_in())
+    assert found == pytest.approx(seen)
+
+
 def test_short_recordings_are_pieces_as_they_are() -> None:
     seen, found = widened(difference(), faded_in()[:3], faded_in()[:5])
     assert found == pytest.approx(seen)
