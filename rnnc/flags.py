@@ -106,6 +106,7 @@ def _count(keyword: str) -> Spelling:
 FLAGS: Mapping[str, Spelling] = {
     "--name": Spelling("name", in_python=_text),
     "--package-version": Spelling("package_version", in_python=_text),
+    "--package-url": Spelling("package_url", in_python=_text),
     "--precision": Spelling("precision", in_python=_text),
     "--layer-precision": Spelling("layer_precision", in_python=_text, argument="entries"),
     "--weights": Spelling("weights", in_python=_text),
@@ -133,6 +134,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--max-flash": _count("max_flash"),
     "--max-ram": _count("max_ram"),
     "--max-stack": _count("max_stack"),
+    "--optimize": Spelling("level", in_python=_text),
     "--clock": Spelling("clock", "{:g}".format, _number),
     "--rate": Spelling("rate", "{:g}".format, _number),
     "--min-sqnr": Spelling("min_sqnr", "{:g}".format, _number),

@@ -167,10 +167,19 @@ def _no_version(text: str) -> str:
     return "" if re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", text) else "expected three numbers, 1.2.3 say"
 
 
+def _no_url(text: str) -> str:
+    return (
+        ""
+        if re.fullmatch(r"(https?://[\w./~%:@+-]+)?", text, re.ASCII)
+        else "expected a URL, https://example.com/gesture say"
+    )
+
+
 COUNT = OptionRule("a whole number", _is_whole, _negative)
 RULES: Mapping[str, OptionRule] = {
     "name": OptionRule("a text", _is_text),
     "package_version": OptionRule("a text", _is_text, _no_version),
+    "package_url": OptionRule("a text", _is_text, _no_url),
     "precision": OptionRule("a text", _is_text, _no_precision),
     "layer_precision": OptionRule("a text", _is_text, _no_precision, every=True),
     "weights": OptionRule("a text", _is_text, _no_weights),
@@ -217,6 +226,7 @@ class Options:
     Args:
         name: prefix of everything that is generated; from the file's name where empty.
         package_version: MAJOR.MINOR.PATCH of the package, in its header and in what build systems read.
+        package_url: the page of the package, in what build systems read; "" for none.
         precision: "a16", or "a8" for 8-bit recurrent operands.
         layer_precision: the same of single layers, by name ("lstm0").
         weights: "8" or "16" bits for all, or "auto": as many in 16 bits as the accuracy asks for.
@@ -245,6 +255,7 @@ class Options:
 
     name: str = ""
     package_version: str = FIRST_VERSION
+    package_url: str = ""
     precision: Precision = "a16"
     layer_precision: Mapping[str, Precision] = field(default_factory=dict)
     weights: Weights = "auto"

@@ -37,6 +37,7 @@ from rnnc.verification.axes import FAR, better_axes
 from rnnc.verification.batches import sequences_of
 from rnnc.verification.emulator import linked, why_uncounted
 from rnnc.verification.engines import Engine, run_engine
+from rnnc.verification.levels import LEVEL
 from rnnc.verification.live import Live, LiveEngine, start
 from rnnc.verification.parts import OnPart, find_part, on_part
 from rnnc.verification.single import EXACT
@@ -181,26 +182,29 @@ class Package:
             return f"With {flag} it is equal to onnxruntime: is that the axis of time?"
         return "No other choice of the time axis is equal either: a fault of rnnc, if the model is sound; please report it."
 
-    def measure_stack(self) -> None:
-        """Add the most stack that a step can use to the report; raises MissingTool without the target's compiler."""
-        self.stack_frames.update(step_frames(self.program, self.files))
+    def measure_stack(self, level: str = LEVEL) -> None:
+        """Add the most stack that a step can use, built at a level of optimization, to the report; raises MissingTool without
+        the target's compiler."""
+        self.stack_frames.clear()
+        self.stack_frames.update(step_frames(self.program, self.files, level))
         self.report["cost"]["stack"] = sum(self.stack_frames.values())
         self._write_reports()
 
-    def measure_code(self) -> None:
-        """Add the bytes of code to the report, where the target is a part whose compiler is here; ``code_note`` tells."""
+    def measure_code(self, level: str = LEVEL) -> None:
+        """Add the bytes of code at a level to the report, where the target is a part whose compiler is here: ``code_note``."""
         if not why_uncounted(self.program):
-            self.report["cost"]["flash_code"] = linked(self.program, self.files).code
+            self.report["cost"]["flash_code"] = linked(self.program, self.files, (level,)).code
             self._write_reports()
 
-    def measure_part(self, clock: float | None = None, rate: float | None = None) -> OnPart:
+    def measure_part(self, clock: float | None = None, rate: float | None = None, level: str = LEVEL) -> OnPart:
         """Add to the report what the package takes of the part that ``target`` names; raises as ``on_part`` does.
 
         Args:
             clock: MHz, the part's highest by default.
             rate: steps a second.
+            level: of optimization.
         """
-        found = on_part(self.program, self.files, find_part(self.options.target).at(clock), rate)
+        found = on_part(self.program, self.files, find_part(self.options.target).at(clock), rate, level)
         self.report["part"] = found.content()
         if found.measured:
             measured = {"stack": found.measured.stack, "flash_code": found.measured.footprint.code}
@@ -265,7 +269,9 @@ class Package:
     @property
     def contents(self) -> Contents:
         """What build systems are told of it."""
-        return Contents(self.name, (self.program,), (self.model.file,), self.options.package_version)
+        return Contents(
+            self.name, (self.program,), (self.model.file,), self.options.package_version, self.options.package_url
+        )
 
     def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
         """Write all files into a folder, made where it does not exist; nothing is there before all is written.

@@ -55,7 +55,8 @@ class Several:
         """What build systems are told of it."""
         programs = tuple(p.program for p in self.packages)
         files = tuple(p.model.file for p in self.packages)
-        return Contents(self.name, programs, files, self.packages[0].options.package_version)
+        options = self.packages[0].options
+        return Contents(self.name, programs, files, options.package_version, options.package_url)
 
     def arranged(self, layout: Layout = "plain") -> dict[str, str | bytes]:
         """As ``Package.arranged``."""

@@ -68,12 +68,14 @@ class Contents:
         programs: of one network, or of several that share their kernels.
         models: their file names, for descriptions.
         version: of the package.
+        url: of its page, "" for none.
     """
 
     name: str
     programs: tuple[Program, ...]
     models: tuple[str, ...]
     version: str
+    url: str = ""
 
     @property
     def sources(self) -> list[str]:
@@ -127,6 +129,7 @@ def _context(contents: Contents) -> dict[str, Any]:
         "pack_name": pack_name(contents.name),
         "header_list": json.dumps(headers if len(headers) > 1 else headers[0]),
         "version": contents.version,
+        "url": contents.url,
         "generator": rnnc.__version__,
         "summary": _summary(contents),
         "cost": _cost(programs),

@@ -35,15 +35,28 @@ Cores = Annotated[
         autocompletion=complete.cores,
     ),
 ]
+Input = Annotated[
+    list[str] | None, typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise.")
+]
+ReportFile = Annotated[
+    str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
+]
+Levels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--optimize",
+        metavar="LEVEL",
+        help="The compiler's level of optimization, repeatable: -O2 by default, -Os, -Og, ...",
+        show_default=False,
+        autocompletion=complete.levels,
+    ),
+]
 
 
 def run(
     output: CommandOutput,
     model: ModelArguments,
-    data: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="DATA", help="Data to run on; else the calibration's, or noise."),
-    ] = None,
+    data: Input = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,20 +69,21 @@ def run(
         ),
     ] = None,
     core: Cores = None,
+    optimize: Levels = None,
     port: Device = None,
     baud: Baud = BAUD,
-    report: Annotated[
-        str | None, typer.Option(metavar="HTML", help="Write the report with the measurements.", show_default=False)
-    ] = None,
+    report: ReportFile = None,
 ) -> None:
     """Run the C on emulated parts: instructions and cycles of a step, flash, RAM, stack, and its bits against the oracle's;
     with --port on a board, by whose counter a step is timed."""
     from rnnc.judging import judge_start
     from rnnc.verification.bench import bench, random_sequences, runnable_targets
     from rnnc.verification.golden import golden
+    from rnnc.verification.levels import LEVEL, find_level
     from rnnc.verification.rtl import find_core
 
     cores = [find_core(name) for name in core or ()]
+    levels = [find_level(name) for name in dict.fromkeys(optimize or (LEVEL,))]
     package = model.build(output, test=data, verify=report is not None)
     qnet, source = package.program.qnet, data or model.calib
     given = package.read(source).sequences if source else None
@@ -79,13 +93,13 @@ def run(
         tell_judgement(output, lambda: judge_start(package, given or package.data.sequences))
     run_on = given or random_sequences(qnet)
     if port:
-        _on_board(output, package, run_on, port, baud, named=bool(target or cores))
+        _on_board(output, package, run_on, port, baud, named=bool(target or cores or optimize))
         return
     vectors = golden(qnet, run_on)
     targets = target or runnable_targets()
     if not targets:
         raise MissingTool("no emulator is installed", hint="rnnc doctor lists what is missing and how to install it.")
-    results = bench(qnet, package.name, vectors, targets, output.note, skip=not target, cores=cores)
+    results = bench(qnet, package.name, vectors, targets, output.note, skip=not target, cores=cores, levels=levels)
     measured = content(package.report, results)
     if report is not None:
         write_file(report, package.live_page(measured))
@@ -94,7 +108,7 @@ def run(
         output.json(measured)
     else:
         show(table(results))
-    wrong = [f"{r['target']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
+    wrong = [f"{r['target']} at {r['optimize']}: {r['difference']}" for r in results if not r["c_equals_oracle"]]
     if wrong:
         raise VerificationError(f"the C differs from the oracle on {'; on '.join(wrong)}", where=package.model.file)
 
@@ -104,7 +118,7 @@ def _on_board(
 ) -> None:
     """Time the first steps on a board in place of emulated parts, which ``named``: options name."""
     if named:
-        output.note(f"the board on {port} is measured; --target and --core name emulated parts, which are not")
+        output.note(f"the board on {port} is measured; --target, --core and --optimize are of emulated parts")
     first = {name: [arrays[0][:BOARD_STEPS]] for name, arrays in sequences.items()}
     run = run_board(output, package, first, port, baud)
     measured = content(package.report, [])
@@ -128,18 +142,23 @@ def content(report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> 
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """What was measured, a line a target, and what others need below."""
+    """What was measured, a line for each target and level of optimization, and what others need below."""
+    from rnnc.verification.levels import LEVEL
+
+    levels = list(dict.fromkeys(r["optimize"] for r in results))
     lines = [f"{'target':<11}" + "".join(f"{word:>{width}}" for word, width in COLUMNS.items()) + "  bits"]
     for r in results:
         ram = r["ram_state"] + r["ram_scratch"]
         flash = [r["flash_code"], r["flash_tables"], r["flash_weights"]]
         figures = zip([r["median"], r["max"], *flash, ram, r["stack"], r["stack_bound"]], COLUMNS.values(), strict=True)
         cells = "".join(f"{'-' if n is None else n:>{width}}" for n, width in figures)
-        lines.append(f"{r['target']:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
+        label = r["target"] if r["optimize"] == levels[0] else f"  {r['optimize']}"
+        lines.append(f"{label:<11}{cells}  {'equal' if r['c_equals_oracle'] else 'DIFFER'}")
         lines += [cycles_line(cycles) for cycles in r["cycles"]]
         lines += [f"  {'ms':<9}{r['milliseconds']:>13.3g}{'':>8}  the longest step"] if "milliseconds" in r else []
-        for layer, known in r["peers"].items():
+        for layer, known in r["peers"].items() if r["optimize"] == levels[-1] else ():
             lines += [f"{'':<12}{count:>14}  {name} for {layer} alone" for name, count in known.items()]
+    lines += [f"a target's first line is built with {levels[0]}"] if levels not in ([], [LEVEL]) else []
     assumed = {c["core"]: c["assumes"] for r in results for c in r["cycles"] if c["estimate"]}
     lines += [textwrap.fill(f"cycles of {core} are estimated: {what}", WIDTH) for core, what in assumed.items()]
     return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from rnnc.backend.parts import PARTS
+from rnnc.cli import complete
 from rnnc.cli.output import CommandOutput, show
 from rnnc.cli.shared import Labels, ModelArguments, tell_verdict
 from rnnc.cli.values import pairs
@@ -45,38 +47,66 @@ Compare = Annotated[
     Path | None,
     typer.Option("--compare", metavar="REPORT", help="An earlier report.json: show what changed.", show_default=False),
 ]
+Others = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Networks that share kernels and tables with the first, or one that starts from its results (--link).",
+        show_default=False,
+    ),
+]
+Link = Annotated[
+    list[str] | None,
+    typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
+]
+Version = Annotated[
+    str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
+]
+Url = Annotated[
+    str, typer.Option(metavar="URL", help="Page of the package, in what build systems read.", show_default=False)
+]
+Optimize = Annotated[
+    str | None,
+    typer.Option(
+        "--optimize",
+        metavar="LEVEL",
+        help="The compiler's level of optimization that flash, stack and milliseconds are measured at: -O2, -Os, -Og, ...",
+        show_default=False,
+        autocompletion=complete.levels,
+    ),
+]
 LayoutOption = Annotated[
     Layout,
     typer.Option(metavar="LAYOUT", help=f"What build system to lay the files out for: {', '.join(get_args(Layout))}."),
 ]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The most bytes of each that a network may take, None for no limit, and the level of optimization that it is built at."""
+
+    flash: int | None
+    ram: int | None
+    stack: int | None
+    level: str
+
+
 def run(
     output: CommandOutput,
     model: ModelArguments,
-    others: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Networks that share kernels and tables with the first, or one that starts from its results (--link).",
-            show_default=False,
-        ),
-    ] = None,
-    link: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OUT=IN", help="The first's output that goes to the other's state or input."),
-    ] = None,
+    others: Others = None,
+    link: Link = None,
     folder: Annotated[str | None, typer.Option("-o", metavar="DIR", help="Where to write; ./NAME by default.")] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Prefix of everything in the C; from the file's name.")
     ] = "",
-    package_version: Annotated[
-        str, typer.Option(metavar="X.Y.Z", help="Version of the package, in its header and in what build systems read.")
-    ] = FIRST_VERSION,
+    package_version: Version = FIRST_VERSION,
+    package_url: Url = "",
     package: LayoutOption = "plain",
     max_flash: MaxFlash = None,
     max_ram: MaxRam = None,
     max_stack: MaxStack = None,
+    optimize: Optimize = None,
     clock: Clock = None,
     rate: Rate = None,
     compare: Compare = None,
@@ -85,25 +115,25 @@ def run(
 ) -> None:
     """Compile a network to C, prove it, and write the package."""
     from rnnc.report.changes import read_report
+    from rnnc.verification.levels import LEVEL, find_level
 
     check_limits(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack)
+    limits = Limits(max_flash, max_ram, max_stack, find_level(optimize or LEVEL))
     check_part(model.target, clock, rate, several=bool(others or link))
     if compare and (others or link):
         raise UsageError("--compare is for one network", hint="Compile each by itself to see what changed.")
     earlier = read_report(compare) if compare else None
     if others or link:
-        limits = [max_flash, max_ram, max_stack]
-        compile_more(
-            output, model, others, link, labels, name, package_version, folder, package, limits, verify=not no_verify
-        )
+        identity = package_version, package_url
+        compile_more(output, model, others, link, labels, name, identity, folder, package, limits, verify=not no_verify)
         return
-    built = model.build(output, name, package_version, verify=not no_verify, labels=labels)
-    measure(built, max_flash, max_stack)
-    part = built.measure_part(clock, rate) if model.target in PARTS else None
+    built = model.build(output, name, package_version, package_url, verify=not no_verify, labels=labels)
+    measure(built, limits)
+    part = built.measure_part(clock, rate, limits.level) if model.target in PARTS else None
     found = built.compare(earlier) if earlier is not None else None
     if output.as_json:
         output.json(built.report)
-    check(output, built, max_flash, max_ram, max_stack)
+    check(output, built, limits)
     if part is not None:
         part.check(built.model.file)
     if not output.as_json:
@@ -155,22 +185,26 @@ def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -
         output.note(note)
 
 
-def measure(built: Package, max_flash: int | None, max_stack: int | None) -> None:
+def measure(built: Package, limits: Limits) -> None:
     """Ask the target's compiler for what the limits are about."""
-    if max_flash is not None:
-        built.measure_code()
-    if max_stack is not None:
-        built.measure_stack()
+    if limits.flash is not None:
+        built.measure_code(limits.level)
+    if limits.stack is not None:
+        built.measure_stack(limits.level)
 
 
-def check(
-    output: CommandOutput, built: Package, max_flash: int | None, max_ram: int | None, max_stack: int | None
-) -> None:
-    """Raise where something is not proven or larger than allowed; say what the flash that is limited has in it."""
+def check(output: CommandOutput, built: Package, limits: Limits) -> None:
+    """Raise where something is not proven or larger than allowed; say what the flash that is limited has in it, and the stack
+    at each level of optimization."""
+    from rnnc.verification.stack import stack_by_level
+
     built.check_exact()
-    built.check_budget(max_flash, max_ram, max_stack)
-    if max_flash is not None:
-        output.note(f"flash: {built.flash} B, within --max-flash {max_flash} ({built.code_note})")
+    if limits.stack is not None:
+        found = stack_by_level(built.program, built.files, limits.level)
+        output.note(f"stack: {', '.join(f'{size} B with {level}' for level, size in found.items())}")
+    built.check_budget(limits.flash, limits.ram, limits.stack)
+    if limits.flash is not None:
+        output.note(f"flash: {built.flash} B, within --max-flash {limits.flash} ({built.code_note})")
 
 
 def compile_more(
@@ -180,22 +214,22 @@ def compile_more(
     link: list[str] | None,
     labels: str | None,
     name: str,
-    version: str,
+    identity: tuple[str, str],
     folder: str | None,
     package: Layout,
-    limits: list[int | None],
+    limits: Limits,
     *,
     verify: bool,
 ) -> None:
-    """Compile several networks: two that are linked, or any that share kernels."""
+    """Compile several networks: two that are linked, or any that share kernels; ``identity`` is version and URL."""
     if name:
         raise UsageError("--name is for one network", hint="Several are named after their files.")
     note_part(output, model.target)
     if link:
-        options = model.options(version=version)
+        options = model.options("", *identity)
         compile_two(output, model, others or [], link, options, folder, package, limits, verify=verify)
     else:
-        compile_many(output, model, others or [], labels, version, folder, package, limits, verify=verify)
+        compile_many(output, model, others or [], labels, identity, folder, package, limits, verify=verify)
 
 
 def compile_two(
@@ -206,7 +240,7 @@ def compile_two(
     options: Options,
     folder: str | None,
     package: Layout,
-    limits: list[int | None],
+    limits: Limits,
     *,
     verify: bool,
 ) -> None:
@@ -232,8 +266,8 @@ def compile_two(
     for note in linked.notes:
         output.note(note)
     for each in (linked.first, linked.second):
-        measure(each, limits[0], limits[2])
-        check(output, each, *limits)
+        measure(each, limits)
+        check(output, each, limits)
         if not output.as_json:
             show(summary(each.report, each.program))
             show(example(each.program))
@@ -251,14 +285,14 @@ def compile_many(
     model: ModelArguments,
     others: list[str],
     labels: str | None,
-    version: str,
+    identity: tuple[str, str],
     folder: str | None,
     package: Layout,
-    limits: list[int | None],
+    limits: Limits,
     *,
     verify: bool,
 ) -> None:
-    """Compile networks that share kernels and tables."""
+    """Compile networks that share kernels and tables; ``identity`` is version and URL."""
     from rnnc.backend.names import prefix
     from rnnc.files import write_folder
     from rnnc.report.terminal import example, summary
@@ -271,7 +305,7 @@ def compile_many(
         raise UsageError(f"{data[0]} is no network", hint=hint)
     files = [model.model, *others]
     own = [model.of(file, [prefix(Path(other).stem) for other in files]) for file in files]
-    requests = [NetworkRequest(a.model, a.calib or None, a.options(version=version)) for a in own]
+    requests = [NetworkRequest(a.model, a.calib or None, a.options("", *identity)) for a in own]
     target = Path(folder or "networks")
     with output.progress() as (watch, progress):
         made = compile_several(
@@ -284,8 +318,8 @@ def compile_many(
             output.note(f"{each.name}: {note}")
         for caution in each.cautions:
             output.warn(f"{each.name}: {caution}")
-        measure(each, limits[0], limits[2])
-        check(output, each, *limits)
+        measure(each, limits)
+        check(output, each, limits)
         if not output.as_json:
             show(summary(each.report, each.program))
             show(example(each.program))

@@ -45,6 +45,13 @@ def stages(incomplete: str) -> list[str]:
     return [name for name in STAGES[:-1] if name.startswith(incomplete)]
 
 
+def levels(incomplete: str) -> list[str]:
+    """What --optimize takes."""
+    from rnnc.verification.levels import LEVELS
+
+    return [name for name in LEVELS if name.startswith(incomplete)]
+
+
 def cores(incomplete: str) -> list[str]:
     """What --core takes."""
     from rnnc.verification.rtl import CORES

@@ -142,11 +142,12 @@ class ModelArguments:
         _option("--output-scale", "OUTPUT=common|channel", "One scale for all channels of an output, or one each."),
     ] = None
 
-    def options(self, name: str = "", version: str = FIRST_VERSION) -> Options:
+    def options(self, name: str = "", version: str = FIRST_VERSION, url: str = "") -> Options:
         """The same, understood; raises UsageError naming the option that makes no sense."""
         return Options(
             name=name,
             package_version=version,
+            package_url=url,
             precision=cast("Precision", self.precision),
             layer_precision=pairs("--layer-precision", self.layer_precision, lambda text: cast("Precision", text)),
             weights=cast("Weights", self.weights),
@@ -191,6 +192,7 @@ class ModelArguments:
         output: CommandOutput,
         name: str = "",
         version: str = FIRST_VERSION,
+        url: str = "",
         test: list[str] | None = None,
         verify: bool = True,
         by_layer: bool = False,
@@ -199,7 +201,7 @@ class ModelArguments:
         """Run all stages with progress, and say what there is to remark; raises RnncError."""
         from rnnc.compiler import build
 
-        options = self.options(name, version)
+        options = self.options(name, version, url)
         with output.progress() as (watch, progress):
             package = build(
                 self.model,

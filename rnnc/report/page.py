@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rnnc.backend.emit import data_root
+from rnnc.backend.layouts import OPTIMIZATION
 from rnnc.backend.program import Program
 from rnnc.options import Options
 from rnnc.qnet import Constant, Field, QOp, UnitRows, WeightRows
@@ -216,10 +217,15 @@ def _macs(op: QOp) -> int:
 def _profiles(measured: Sequence[Mapping[str, Any]]) -> list[Profile]:
     """What rnnc bench counted, where it could count."""
     return [
-        Profile(m["target"], m["min"], m["median"], m["max"], bars(m["ops"], ""), bars(m["functions"], ""))
+        Profile(_built(m), m["min"], m["median"], m["max"], bars(m["ops"], ""), bars(m["functions"], ""))
         for m in measured
         if m["median"] is not None
     ]
+
+
+def _built(m: Mapping[str, Any]) -> str:
+    """The target of a measurement, with the level of optimization where it is not that of packages."""
+    return str(m["target"]) if m["optimize"] == OPTIMIZATION else f"{m['target']} with {m['optimize']}"
 
 
 # --------------------------------------------------------------------------- errors

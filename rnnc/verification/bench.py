@@ -27,6 +27,7 @@ from rnnc.verification.emulator import (
     missing_tools,
     require_tools,
 )
+from rnnc.verification.levels import LEVEL
 from rnnc.verification.locate_board import locate_on_board
 from rnnc.verification.parts import part_board
 from rnnc.verification.peers import peers_of
@@ -68,13 +69,15 @@ def bench(
     note: Callable[[str], None],
     skip: bool = False,
     cores: Sequence[Core] = (),
+    levels: Sequence[str] = (LEVEL,),
 ) -> list[dict[str, Any]]:
-    """Measure a network's package on each target; ``note`` is called with which one is next.
+    """Measure a network's package on each target, at each level of optimization; ``note`` is called with which one is next.
 
     Args:
         name: prefix of the C.
         golden: the input of every step that is measured, and the oracle's answers.
         cores: whose RTL runs the package of the target rv32imc, for its cycles.
+        levels: of optimization, as the compiler takes them.
         skip: leave a target out, and tell why, where the network is too large for it.
 
     Raises UsageError for an unknown target or cores without theirs, MissingTool, VerificationError where it does not build
@@ -93,31 +96,46 @@ def bench(
         try:
             program = lower(qnet, target, name)
             files = emit(program, golden)
-            measured = measure(program, files, board)
-            simulated = _simulated(program, files, cores, note) if target == TARGET and measured.equal else []
-            where = "" if measured.equal else locate_on_board(program, files, golden, board)
+            on = [_on_target(program, target, board, files, golden, cores, level, note) for level in levels]
         except (Refused, NoRoom) as error:
             if not skip:
                 raise
             note(f"left out: {error.what}")
             continue
-        found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
-        cycles = simulated or ([measured.cycles] if measured.cycles else [])
-        known: dict[str, Any] = {"peers": _peers(qnet, program.target.name), "cycles": [c.content() for c in cycles]}
-        if target in PARTS and cycles:
-            known |= {"milliseconds": PARTS[target].milliseconds(cycles[0].most)}
-        results.append(figures(target, measured) | found | known)
+        results += [{**found, "peers": _peers(qnet, program.target.name)} for found in on]
     return results
 
 
+def _on_target(
+    program: Program,
+    target: str,
+    board: Board,
+    files: Mapping[str, str],
+    golden: Golden,
+    cores: Sequence[Core],
+    level: str,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """What a package costs on one target, at one level of optimization."""
+    measured = measure(program, files, board, (level,))
+    simulated = _simulated(program, files, cores, level, note) if target == TARGET and measured.equal else []
+    where = "" if measured.equal else locate_on_board(program, files, golden, board, (level,))
+    found = {"difference": where or f"step {measured.failed_step} of the self-test"} if not measured.equal else {}
+    cycles = simulated or ([measured.cycles] if measured.cycles else [])
+    known: dict[str, Any] = {"optimize": level, "cycles": [c.content() for c in cycles]}
+    if target in PARTS and cycles:
+        known |= {"milliseconds": PARTS[target].milliseconds(cycles[0].most)}
+    return figures(target, measured) | found | known
+
+
 def _simulated(
-    program: Program, files: Mapping[str, str], cores: Sequence[Core], note: Callable[[str], None]
+    program: Program, files: Mapping[str, str], cores: Sequence[Core], level: str, note: Callable[[str], None]
 ) -> list[Cycles]:
     """Cycles of each core."""
     found = []
     for core in cores:
         note(f"simulating {core.name}")
-        found.append(simulate_cycles(program, files, core))
+        found.append(simulate_cycles(program, files, core, level))
     return found
 
 

@@ -21,12 +21,13 @@ from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.footprint import Footprint, footprint, stack_bound
+from rnnc.verification.levels import LEVEL
 from rnnc.verification.pipelines import PIPELINES, cost_table
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
 from rnnc.verification.tools import run_tool
 
 FIRMWARE = Path(__file__).parent / "firmware"
-OPTIMIZE = ("-O2",)
+OPTIMIZE = (LEVEL,)
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-fno-common")
 AVR_MOST_CYCLES = 2_000_000_000
 BEYOND = "constants lie beyond"
@@ -196,14 +197,14 @@ def why_uncounted(program: Program) -> str:
     return f"{missing[0]} is not installed" if missing else ""
 
 
-def linked(program: Program, files: Mapping[str, str]) -> Footprint:
+def linked(program: Program, files: Mapping[str, str], optimize: Sequence[str] = OPTIMIZE) -> Footprint:
     """What a package takes, linked by its target's compiler, without the self-test.
 
     Raises NoRoom where it does not fit the part, VerificationError where it does not build.
     """
     board = roomy(find_board(program.target.name), program)
     with TemporaryFolder() as folder:
-        image = build_image(Path(folder), program, files, board, OPTIMIZE)
+        image = build_image(Path(folder), program, files, board, optimize)
         return footprint(program, _symbols(board, image))
 
 

@@ -15,6 +15,7 @@ from rnnc.qnet import QNet
 from rnnc.verification.boards import Board
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import TargetMeasurement, find_board, measure, require_tools
+from rnnc.verification.levels import LEVEL
 from rnnc.verification.pipelines import PIPELINES
 
 
@@ -112,12 +113,15 @@ def part_board(part: TargetPart) -> Board:
     return replace(find_board(part.target), core=part.core if part.core in PIPELINES else "")
 
 
-def on_part(program: Program, files: Mapping[str, str], part: TargetPart, rate: float | None = None) -> OnPart:
+def on_part(
+    program: Program, files: Mapping[str, str], part: TargetPart, rate: float | None = None, level: str = LEVEL
+) -> OnPart:
     """Run a package's self-test on the emulator of a part's core.
 
     Args:
         files: the package's, its self-test among them.
         rate: steps a second.
+        level: of optimization.
 
     Raises UsageError for a rate that is not above 0, NoRoom, VerificationError where it does not build or its bits differ.
     """
@@ -127,7 +131,7 @@ def on_part(program: Program, files: Mapping[str, str], part: TargetPart, rate: 
     measured, missing = None, ""
     try:
         require_tools(board)
-        measured = measure(program, files, board)
+        measured = measure(program, files, board, (level,))
     except MissingTool as error:
         missing = f"{error.what}: {error.hint}"
     if measured is not None and not measured.equal:

@@ -25,6 +25,7 @@ from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import FIRMWARE, SECONDS, build_by, build_image, require_tools
+from rnnc.verification.levels import LEVEL
 from rnnc.verification.tools import run_tool
 
 TARGET = "rv32imc"
@@ -118,8 +119,8 @@ def require_parts(core: Core) -> None:
         raise MissingTool(f"core {core.name}: {', '.join(missing)} is not installed", hint="; ".join(hints))
 
 
-def simulate_cycles(program: Program, files: Mapping[str, str], core: Core) -> Cycles:
-    """Run a package's self-test on a core's RTL and count the cycles of each step.
+def simulate_cycles(program: Program, files: Mapping[str, str], core: Core, level: str = LEVEL) -> Cycles:
+    """Run a package's self-test, built at a level of optimization, on a core's RTL and count the cycles of each step.
 
     Raises MissingTool; VerificationError where it does not build, does not end, or has other bits than the oracle.
     """
@@ -127,7 +128,7 @@ def simulate_cycles(program: Program, files: Mapping[str, str], core: Core) -> C
     simulator = build_simulator(core)
     with TemporaryFolder() as folder:
         here = Path(folder)
-        image = build_image(here, program, files, core.board)
+        image = build_image(here, program, files, core.board, (level,))
         _write_words(image, here / "image.hex")
         try:
             done = run_tool([str(simulator), "cycles.out", str(MOST_CYCLES)], here, SECONDS)

@@ -12,11 +12,21 @@ from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES
 from rnnc.verification.footprint import stack_frames
+from rnnc.verification.levels import COMPARED, LEVEL
 from rnnc.verification.tools import run_tool
 
 
-def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
-    """Bytes of stack of ``NAME_step`` and of what it calls on the deepest path, built with -O2; their sum is what it can use.
+def stack_by_level(program: Program, files: Mapping[str, str], level: str) -> dict[str, int]:
+    """Bytes of stack that a step can use by level of optimization, ``level`` first; raises as ``step_frames`` does."""
+    levels = dict.fromkeys((level, *COMPARED))
+    return {each: sum(step_frames(program, files, each).values()) for each in levels}
+
+
+def step_frames(program: Program, files: Mapping[str, str], level: str = LEVEL) -> dict[str, int]:
+    """Bytes of stack of ``NAME_step`` and of what it calls on the deepest path; their sum is what it can use.
+
+    Args:
+        level: of optimization.
 
     A target that names no part (portable) is built with this machine's gcc, whose frames are rather larger than a
     microcontroller's.
@@ -39,7 +49,7 @@ def step_frames(program: Program, files: Mapping[str, str]) -> dict[str, int]:
             *board.flags,
             *board.includes,
             standard,
-            "-O2",
+            level,
             *asked,
             "-I",
             ".",

@@ -58,6 +58,7 @@ def test_the_table_of_bench_is_80_columns_wide() -> None:
         "stack_bound": None,
         "c_equals_oracle": False,
         "peers": {},
+        "optimize": "-O2",
         "cycles": [{"core": "cortex-m33", "min": 1, "median": 1234567, "max": 1234567, "estimate": False}],
     }
     sizes = dict.fromkeys(("flash_code", "flash_tables", "flash_weights", "ram_state", "ram_scratch"), 123456)

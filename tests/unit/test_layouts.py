@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,7 @@ from rnnc.backend.layouts import ANY, LAYOUTS, arrange
 from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 from rnnc.files import write_files
-from rnnc.options import Layout
+from rnnc.options import Layout, Options
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
 from tests.support.packages import WARNINGS, contents, package, run
@@ -219,6 +220,34 @@ def _properties(placed: Mapping[str, str]) -> Mapping[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string("[library]\n" + placed["library.properties"])
     return parser["library"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "file", "demanded"),
+    [
+        ("arduino", "library.properties", "https://onnx.ai"),
+        ("cmsis-pack", "rnnc.fan.pdsc", "file://localhost/"),
+        ("esp-idf", "idf_component.yml", ""),
+        ("platformio", "library.json", ""),
+        ("rust", "Cargo.toml", ""),
+        ("wasm", "package.json", ""),
+    ],
+)
+def test_build_systems_read_the_page_of_the_package(layout: Layout, file: str, demanded: str, built: Built) -> None:
+    program, files = package(built[0].qnet, "fan")
+    none, given = (
+        arrange(layout, replace(contents(program), url=url), files)[file] for url in ("", "https://example.com/fan")
+    )
+    assert "https://example.com/fan" in given and len(given.splitlines()) == len(none.splitlines()) + (not demanded)
+    assert demanded in none and "example.com" not in none
+    if file.endswith(".json"):
+        assert json.loads(given)["homepage"] == "https://example.com/fan" and "homepage" not in json.loads(none)
+
+
+@pytest.mark.parametrize("url", ["gesture", "https://a b", 'https://x"', "ftp://example.com"])
+def test_a_page_that_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="expected a URL"):
+        Options(package_url=url)
 
 
 @pytest.mark.parametrize("name", ["fan", "arduino_fan", "a" * 60])

@@ -11,8 +11,6 @@ from rnnc.backend.program import Program
 from rnnc.errors import UsageError
 
 VENDOR = "rnnc"
-URL = "file://localhost/"
-"""Where the pack is downloaded: nowhere."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of files in the archive: the same content gives the same bytes."""
 _MVE = ("Cortex-M55", "Cortex-M85")
@@ -52,7 +50,6 @@ def cmsis_context(programs: tuple[Program, ...]) -> dict[str, Any]:
     parts = [("selftest", "Golden vectors: returns 0 on a board that computes right")]
     parts += [("serial", "Serves the network over a serial line, to rnnc verify --port")]
     return {
-        "url": URL,
         "target": target,
         "cores": CORES[target],
         "condition": ' condition="Core"' if CORES[target] else "",
