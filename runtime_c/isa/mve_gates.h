@@ -6,6 +6,57 @@
 
 #include "../lut.h"
 
+/* gcc takes each predicate through a core register, three instructions each time; here it stays where it is made. */
+#if defined(__ARM_FEATURE_MVE) && !defined(__clang__)
+/* Lanes 0 .. n - 1 of p; the others are 0. */
+static inline int32x4_t rnnc_mve_first(const int32_t *p, uint32_t n)
+{
+    int32x4_t y;
+    mve_pred16_t here;
+    __asm__("vctp.32 %2\n vpst\n vldrwt.u32 %q0, [%3]"
+            : "=&w"(y), "=Up"(here)
+            : "r"(n), "r"(p), "m"(*(const int32_t (*)[4])p));
+    return y;
+}
+
+/* c = cell, h = out: lanes 0 .. n - 1. */
+static inline void rnnc_mve_put(int32_t *c, int32x4_t cell, int16_t *h, int32x4_t out, uint32_t n)
+{
+    mve_pred16_t here;
+    __asm__ volatile("vctp.32 %5\n vpstt\n vstrwt.32 %q2, [%1]\n vstrht.32 %q4, [%3]"
+                     : "=Up"(here)
+                     : "r"(c), "w"(cell), "l"(h), "w"(out), "r"(n)
+                     : "memory");
+}
+
+/* y where p >= 0, -y where not. */
+static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
+{
+    mve_pred16_t below;
+    __asm__("vpt.s32 lt, %q2, zr\n vnegt.s32 %q0, %q0" : "+w"(y), "=Up"(below) : "w"(p));
+    return y;
+}
+#else
+static inline int32x4_t rnnc_mve_first(const int32_t *p, uint32_t n)
+{
+    return vldrwq_z_s32(p, vctp32q(n));
+}
+
+static inline void rnnc_mve_put(int32_t *c, int32x4_t cell, int16_t *h, int32x4_t out, uint32_t n)
+{
+    vstrwq_p_s32(c, cell, vctp32q(n));
+    vstrhq_p_s32(h, out, vctp32q(n));
+}
+
+static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
+{
+    return vnegq_m_s32(y, y, vcmpltq_n_s32(p, 0));
+}
+#endif
+
+/* In a register of its own: an array on the stack has no other short address. */
+#define RNNC_MVE_KEPT(pointer) __asm__("" : "+r"(pointer))
+
 /* (a >> p) * m of scale words m << 16 | p: a shift to the left by the lowest byte, negated. */
 static inline int32x4_t rnnc_mve_scaled(int32x4_t a, const uint32_t *scale)
 {
@@ -29,12 +80,6 @@ static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t a)
     int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, k));
     int32x4_t f = vandq_s32(a, vdupq_n_s32((1 << RNNC_STEP) - 1));
     return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, k), vmulq_s32(slope, f));
-}
-
-/* y where p >= 0, -y where not. */
-static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
-{
-    return vnegq_m_s32(y, y, vcmpltq_n_s32(p, 0));
 }
 
 /* sigmoid(p) - 2^14. */
@@ -64,10 +109,11 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
                                    const int32_t *ax, const int32_t *ah, int32_t *c, int16_t *h,
                                    uint16_t batch, uint16_t n)
 {
-    mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
     int32x4_t i, g, f, o, cell;
     (void)batch;
+    RNNC_MVE_KEPT(ax);
+    RNNC_MVE_KEPT(ah);
     i = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah)), half);
     RNNC_MVE_APART;
     g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
@@ -75,13 +121,13 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
     RNNC_MVE_APART;
     f = vnegq_s32(
         vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)), half));
-    cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(vldrwq_z_s32(c, here))), i);
+    cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(rnnc_mve_first(c, n))), i);
     RNNC_MVE_APART;
     o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
     RNNC_MVE_APART;
     cell = vmaxq_s32(vminq_s32(cell, vdupq_n_s32(1073741824)), vdupq_n_s32(-1073741824));
-    vstrwq_p_s32(c, cell, here);
-    vstrhq_p_s32(h, vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15), here);
+    o = vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15);
+    rnnc_mve_put(c, cell, h, o, n);
 }
 
 #define RNNC_PUT_UNITS
@@ -103,10 +149,11 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
                                   const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
                                   uint16_t batch, uint16_t n, uint8_t activation)
 {
-    mve_pred16_t here = vctp32q(n);
     const int32x4_t half = vdupq_n_s32(16384);
     int32x4_t z, r, nx, nh, extended, value;
     (void)batch;
+    RNNC_MVE_KEPT(ax);
+    RNNC_MVE_KEPT(ah);
     r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
     RNNC_MVE_APART;
     nx = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax + 8), vldrwq_s32(b + 8)), mx + 8), 8);
@@ -121,12 +168,11 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
     }
     RNNC_MVE_APART;
     z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
-    extended = vldrwq_z_s32(s, here);
+    extended = rnnc_mve_first(s, n);
     /* -(32768 - z) = (z - 2^14) - 2^14 */
     extended = vaddq_s32(
         extended, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(extended, vshlq_n_s32(value, 14))));
-    vstrwq_p_s32(s, extended, here);
-    vstrhq_p_s32(h, vrshrq_n_s32(extended, 14), here);
+    rnnc_mve_put(s, extended, h, vrshrq_n_s32(extended, 14), n);
 }
 
 #endif
