@@ -118,6 +118,11 @@ static inline const void *rnnc_prepared(void *v, const void *x, uint8_t bits, ui
 #define RNNC_MVE_SHORT(n, most) (__builtin_constant_p(n) && (n) >= 1 && (n) <= (most))
 #endif
 
+/* Each layer has a kernel that knows its lengths, but where the least code is asked for. */
+#ifndef __OPTIMIZE_SIZE__
+#define RNNC_CELL RNNC_KERNEL
+#endif
+
 RNNC_KERNEL const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
                                        uint16_t columns, uint16_t rows)
 {
