@@ -210,7 +210,7 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     return [
         f"/* One step. h: [{width}], the operand{'' if phase.apart else ', and where the new one goes'}. vx, vh: scratch.",
         f" * out: [units] int16, or 0 where {to} is the output. */",
-        *wrapped(f"static inline void @({', '.join(arguments)})", 0),
+        *wrapped(f"RNNC_CELL void @({', '.join(arguments)})", 0),
         "{",
         f"    enum {{ batch = {batch}, block = {_times(rows)}batch }};",
         "    const int8_t *w = p->weights;",

@@ -9,6 +9,10 @@
 #include "lut.h"
 #include "rows.h"
 
+#ifndef RNNC_CELL
+#define RNNC_CELL static inline /* one kernel for all layers of a kind */
+#endif
+
 /* The rows of one kernel. A kernel with tables has rnnc_curved_cell_params, whose first fields are these. */
 typedef struct {
     const int8_t

@@ -42,8 +42,8 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
 
 /* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
  * out: [units] int16, or 0 where h is the output. */
-static inline void(rnnc_gru_after)(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
-                                   void *vx, void *vh, int16_t *out, uint8_t activation)
+RNNC_CELL void(rnnc_gru_after)(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
+                               void *vx, void *vh, int16_t *out, uint8_t activation)
 {
     enum { batch = RNNC_BATCH(3), block = 3 * batch };
     const int8_t *w = p->weights;

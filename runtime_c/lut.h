@@ -144,6 +144,10 @@ static inline int32_t rnnc_tanh(int32_t p)
 }
 #endif
 
+#ifndef RNNC_LINE_START /* of a target's own tables: how far its lines begin below where these do */
+#define RNNC_LINE_START(k) 0
+#endif
+
 #define RNNC_FINER 3 /* further fraction bits of a preactivation of the finer form */
 
 /* slope f / 2^RNNC_FINER rounded up, at |x| = a, 15 fraction bits. A product is < 2^26. */
@@ -158,7 +162,8 @@ static inline int32_t rnnc_sigmoid_fine(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = (uint32_t)(p ^ s) - (uint32_t)s, k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) - RNNC_HALF_LINE + rnnc_fine_rise(a, k);
+    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) - RNNC_HALF_LINE + RNNC_LINE_START(k) +
+                rnnc_fine_rise(a, k);
     return (((y >> (RNNC_STEP + 6)) ^ s) - s) + 16384;
 }
 
@@ -167,7 +172,7 @@ static inline int32_t rnnc_tanh_fine(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = ((uint32_t)(p ^ s) - (uint32_t)s) * 2u, k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t y = rnnc_rom_i32(&rnnc_tanh_line[k]) + rnnc_fine_rise(a, k);
+    int32_t y = rnnc_rom_i32(&rnnc_tanh_line[k]) + RNNC_LINE_START(k) + rnnc_fine_rise(a, k);
     return ((y >> (RNNC_STEP + 5)) ^ s) - s;
 }
 

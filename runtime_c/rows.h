@@ -191,7 +191,8 @@ static inline uint16_t rnnc_batch(uint16_t units, uint16_t left)
 }
 
 /* x as rnnc_product reads it, while x does not change: x itself, or v, which receives it. */
-#ifdef RNNC_DIRECT
+#ifdef RNNC_PREPARED
+#elif defined RNNC_DIRECT
 static inline const void *rnnc_prepared(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
     (void)v;

@@ -140,6 +140,7 @@ TARGETS = {
             lanes=4,
             vectors=True,
             operand=mve_operand,
+            intervals=2 << TABLE.knots.bit_length(),
         ),
         Target(
             "avr",

@@ -4,7 +4,48 @@
 /* The gates of four units for mve.h: the arithmetic of lut.h, lstm.h and gru.h, lane by lane. */
 #include <arm_mve.h>
 
+#include "mve_curves.h"
+
 #include "../lut.h"
+
+/* gcc takes each predicate through a core register, three instructions each time; here it stays where it is made. */
+#if defined(__ARM_FEATURE_MVE) && !defined(__clang__)
+/* Lanes 0 .. n - 1 of p; the others are 0. */
+static inline int32x4_t rnnc_mve_first(const int32_t *p, uint32_t n)
+{
+    int32x4_t y;
+    mve_pred16_t here;
+    __asm__("vctp.32 %2\n vpst\n vldrwt.u32 %q0, [%3]"
+            : "=&w"(y), "=Up"(here)
+            : "r"(n), "r"(p), "m"(*(const int32_t (*)[4])p));
+    return y;
+}
+
+/* c = cell, h = out: lanes 0 .. n - 1. */
+static inline void rnnc_mve_put(int32_t *c, int32x4_t cell, int16_t *h, int32x4_t out, uint32_t n)
+{
+    mve_pred16_t here;
+    __asm__ volatile("vctp.32 %5\n vpstt\n vstrwt.32 %q2, [%1]\n vstrht.32 %q4, [%3]"
+                     : "=Up"(here)
+                     : "r"(c), "w"(cell), "l"(h), "w"(out), "r"(n)
+                     : "memory");
+}
+
+#else
+static inline int32x4_t rnnc_mve_first(const int32_t *p, uint32_t n)
+{
+    return vldrwq_z_s32(p, vctp32q(n));
+}
+
+static inline void rnnc_mve_put(int32_t *c, int32x4_t cell, int16_t *h, int32x4_t out, uint32_t n)
+{
+    vstrwq_p_s32(c, cell, vctp32q(n));
+    vstrhq_p_s32(h, out, vctp32q(n));
+}
+#endif
+
+/* In a register of its own: an array on the stack has no other short address. */
+#define RNNC_MVE_KEPT(pointer) __asm__("" : "+r"(pointer))
 
 /* (a >> p) * m of scale words m << 16 | p: a shift to the left by the lowest byte, negated. */
 static inline int32x4_t rnnc_mve_scaled(int32x4_t a, const uint32_t *scale)
@@ -21,33 +62,24 @@ static inline int32x4_t rnnc_mve_gate(const int32_t *bias, const uint32_t *x, co
     return vshrq_n_s32(vaddq_s32(over_x, rnnc_mve_scaled(vldrwq_s32(ah), y)), 8);
 }
 
-/* The line of `table` at |x| = a, 12 fraction bits. */
-static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t a)
+/* The line at q of the interval k. */
+static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t k, int32x4_t q)
 {
-    uint32x4_t k =
-        vreinterpretq_u32_s32(vminq_s32(vshrq_n_s32(a, RNNC_STEP), vdupq_n_s32(RNNC_KNOTS)));
-    int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, k));
-    int32x4_t f = vandq_s32(a, vdupq_n_s32((1 << RNNC_STEP) - 1));
-    return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, k), vmulq_s32(slope, f));
+    uint32x4_t at = vreinterpretq_u32_s32(vshrq_n_s32(k, 23));
+    int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, at));
+    return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, at), vmulq_s32(slope, q));
 }
 
-/* y where p >= 0, -y where not. */
-static inline int32x4_t rnnc_mve_signed(int32x4_t y, int32x4_t p)
-{
-    return vnegq_m_s32(y, y, vcmpltq_n_s32(p, 0));
-}
-
-/* sigmoid(p) - 2^14. */
+/* The shift saturates: the ends of the tables are what is beyond. */
 static inline int32x4_t rnnc_mve_sigmoid(int32x4_t p)
 {
-    return rnnc_mve_signed(
-        vshrq_n_s32(rnnc_mve_line(rnnc_sigmoid_line, vabsq_s32(p)), RNNC_STEP + 6), p);
+    return vshrq_n_s32(rnnc_mve_line(rnnc_sigmoid_line, vqshlq_n_s32(p, 15), p), RNNC_STEP + 6);
 }
 
 static inline int32x4_t rnnc_mve_tanh(int32x4_t p)
 {
-    return rnnc_mve_signed(
-        vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vshlq_n_s32(vabsq_s32(p), 1)), RNNC_STEP + 5), p);
+    return vshrq_n_s32(rnnc_mve_line(rnnc_tanh_line, vqshlq_n_s32(p, 16), vshlq_n_s32(p, 1)),
+                       RNNC_STEP + 5);
 }
 
 /* rnnc_mul15(u, d), given -u and -d: (2^16 u d + 2^30) >> 31. */
@@ -64,24 +96,23 @@ static inline void rnnc_lstm_units(const int32_t *b, const uint32_t *x, const ui
                                    const int32_t *ax, const int32_t *ah, int32_t *c, int16_t *h,
                                    uint16_t batch, uint16_t n)
 {
-    mve_pred16_t here = vctp32q(n);
-    const int32x4_t half = vdupq_n_s32(16384);
     int32x4_t i, g, f, o, cell;
     (void)batch;
-    i = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah)), half);
+    RNNC_MVE_KEPT(ax);
+    RNNC_MVE_KEPT(ah);
+    i = rnnc_mve_sigmoid(rnnc_mve_gate(b, x, y, ax, ah));
     RNNC_MVE_APART;
     g = rnnc_mve_tanh(rnnc_mve_gate(b + 12, x + 12, y + 12, ax + 12, ah + 12));
     i = vrshrq_n_s32(vmulq_s32(i, g), 7);
     RNNC_MVE_APART;
-    f = vnegq_s32(
-        vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)), half));
-    cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(vldrwq_z_s32(c, here))), i);
+    f = vnegq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8)));
+    cell = vaddq_s32(rnnc_mve_mul15(f, vnegq_s32(rnnc_mve_first(c, n))), i);
     RNNC_MVE_APART;
-    o = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4)), half);
+    o = rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, x + 4, y + 4, ax + 4, ah + 4));
     RNNC_MVE_APART;
     cell = vmaxq_s32(vminq_s32(cell, vdupq_n_s32(1073741824)), vdupq_n_s32(-1073741824));
-    vstrwq_p_s32(c, cell, here);
-    vstrhq_p_s32(h, vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15), here);
+    o = vrshrq_n_s32(vmulq_s32(o, rnnc_mve_tanh(vrshrq_n_s32(cell, 11))), 15);
+    rnnc_mve_put(c, cell, h, o, n);
 }
 
 #define RNNC_PUT_UNITS
@@ -103,11 +134,11 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
                                   const int32_t *ax, const int32_t *ah, int32_t *s, int16_t *h,
                                   uint16_t batch, uint16_t n, uint8_t activation)
 {
-    mve_pred16_t here = vctp32q(n);
-    const int32x4_t half = vdupq_n_s32(16384);
     int32x4_t z, r, nx, nh, extended, value;
     (void)batch;
-    r = vaddq_s32(rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4)), half);
+    RNNC_MVE_KEPT(ax);
+    RNNC_MVE_KEPT(ah);
+    r = rnnc_mve_sigmoid(rnnc_mve_gate(b + 4, mx + 4, mh + 4, ax + 4, ah + 4));
     RNNC_MVE_APART;
     nx = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ax + 8), vldrwq_s32(b + 8)), mx + 8), 8);
     nh = vshrq_n_s32(rnnc_mve_scaled(vaddq_s32(vldrwq_s32(ah + 8), vldrwq_s32(b + 12)), mh + 8), 8);
@@ -121,12 +152,10 @@ static inline void rnnc_gru_units(const int32_t *b, const uint32_t *mx, const ui
     }
     RNNC_MVE_APART;
     z = rnnc_mve_sigmoid(rnnc_mve_gate(b, mx, mh, ax, ah));
-    extended = vldrwq_z_s32(s, here);
-    /* -(32768 - z) = (z - 2^14) - 2^14 */
-    extended = vaddq_s32(
-        extended, rnnc_mve_mul15(vsubq_s32(z, half), vsubq_s32(extended, vshlq_n_s32(value, 14))));
-    vstrwq_p_s32(s, extended, here);
-    vstrhq_p_s32(h, vrshrq_n_s32(extended, 14), here);
+    extended = rnnc_mve_first(s, n);
+    z = vsubq_s32(z, vdupq_n_s32(32768));
+    extended = vaddq_s32(extended, rnnc_mve_mul15(z, vsubq_s32(extended, vshlq_n_s32(value, 14))));
+    rnnc_mve_put(s, extended, h, vrshrq_n_s32(extended, 14), n);
 }
 
 #endif

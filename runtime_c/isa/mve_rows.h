@@ -3,6 +3,9 @@
 #define RNNC_ISA_MVE_ROWS_H
 /* Rows times a vector for mve.h. */
 #include <arm_mve.h>
+#include <stddef.h>
+
+#include "mve_held.h"
 
 /* acc[0 .. 4 blocks - 1]; returns the address behind the weights.  wide: groups of 16 columns; half: 1 where 8 are left.
  * r4, r6, r8, r10 sums; r2 activations; r12 their begin; r5 blocks, r7 wide, r3 half.  Pushes 28 bytes. */
@@ -81,35 +84,67 @@ rnnc_mve_wide16(RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUS
     __asm__ volatile(RNNC_MVE_BLOCKS(RNNC_MVE_WIDE16 RNNC_MVE_WIDE16, RNNC_MVE_WIDE16));
 }
 
+/* The vector of a row, padded with zeros. */
 static inline void rnnc_prepare(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
-    uint32_t j;
-    for (j = 0; j < columns; j += 8) {
-        mve_pred16_t here = vctp16q(columns - j);
-        if (bits == 8) {
-            vstrbq_s16((int8_t *)v + j, vldrbq_z_s16((const int8_t *)x + j, here));
-        } else {
-            vstrhq_s16((int16_t *)v + j, vldrhq_z_s16((const int16_t *)x + j, here));
-        }
+    const int8_t *from = (const int8_t *)x;
+    int8_t *to = (int8_t *)v;
+    size_t bytes = (size_t)columns * (bits / 8u);
+    for (; bytes >= 16; bytes -= 16, from += 16, to += 16) {
+        vstrbq_s8(to, vldrbq_s8(from));
+    }
+    if (bytes > 8 || (bytes && bits == 16)) {
+        vstrbq_s8(to, vldrbq_z_s8(from, vctp8q((uint32_t)bytes)));
+    } else if (bytes) {
+        vstrbq_s16(to, vldrbq_z_s16(from, vctp16q((uint32_t)bytes)));
     }
 }
 
-static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
-                                         uint16_t columns, uint16_t rows)
+/* Whole eights are read where they lie. */
+#define RNNC_PREPARED
+static inline const void *rnnc_prepared(void *v, const void *x, uint8_t bits, uint16_t columns)
 {
-    uint32_t eights = (columns + 7u) / 8u;
-    return bits == 8
-               ? rnnc_mve_blocks8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
-               : rnnc_mve_blocks16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
+    if (columns % 8u == 0) {
+        return x;
+    }
+    rnnc_prepare(v, x, bits, columns);
+    return v;
 }
 
-static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
-                                              uint8_t bits, uint16_t columns, uint16_t rows)
+/* Whether the compiler knows n, the eights of columns, and they are few. */
+#if defined(__clang__) || !defined(__OPTIMIZE__)
+#define RNNC_MVE_SHORT(n, most) 0
+#else
+#define RNNC_MVE_SHORT(n, most) (__builtin_constant_p(n) && (n) >= 1 && (n) <= (most))
+#endif
+
+/* Each layer has a kernel that knows its lengths, but where the least code is asked for. */
+#ifndef __OPTIMIZE_SIZE__
+#define RNNC_CELL RNNC_KERNEL
+#endif
+
+RNNC_KERNEL const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                       uint16_t columns, uint16_t rows)
 {
-    uint32_t eights = (columns + 7u) / 8u;
-    return bits == 8
-               ? rnnc_mve_wide8(acc, w, (const int8_t *)v, eights / 2, eights % 2, rows / 4u)
-               : rnnc_mve_wide16(acc, w, (const int16_t *)v, eights / 2, eights % 2, rows / 4u);
+    uint32_t n = (columns + 7u) / 8u;
+    if (RNNC_MVE_SHORT(n * bits, RNNC_MVE_HELD_BYTES)) {
+        return bits == 8 ? rnnc_mve_held8(acc, w, (const int8_t *)v, n, rows / 4u)
+                         : rnnc_mve_held16(acc, w, (const int16_t *)v, n, rows / 4u);
+    }
+    return bits == 8 ? rnnc_mve_blocks8(acc, w, (const int8_t *)v, n / 2, n % 2, rows / 4u)
+                     : rnnc_mve_blocks16(acc, w, (const int16_t *)v, n / 2, n % 2, rows / 4u);
+}
+
+RNNC_KERNEL const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                            uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    uint32_t n = (columns + 7u) / 8u;
+    if (RNNC_MVE_SHORT(n, RNNC_MVE_HELD_WIDE)) {
+        return bits == 8 ? rnnc_mve_held_wide8(acc, w, (const int8_t *)v, n, rows / 4u)
+                         : rnnc_mve_held_wide16(acc, w, (const int16_t *)v, n, rows / 4u);
+    }
+    return bits == 8 ? rnnc_mve_wide8(acc, w, (const int8_t *)v, n / 2, n % 2, rows / 4u)
+                     : rnnc_mve_wide16(acc, w, (const int16_t *)v, n / 2, n % 2, rows / 4u);
 }
 
 #endif

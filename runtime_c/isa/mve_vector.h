@@ -282,7 +282,7 @@ RNNC_KERNEL rnnc_vector rnnc_v_activate(uint8_t activation, rnnc_vector p)
     if (activation == RNNC_TANH) {
         return rnnc_mve_tanh(p);
     }
-    p = activation == RNNC_SIGMOID ? vaddq_s32(rnnc_mve_sigmoid(p), vdupq_n_s32(16384)) : p;
+    p = activation == RNNC_SIGMOID ? rnnc_mve_sigmoid(p) : p;
     return rnnc_v_clip(p, 0, 32767);
 }
 

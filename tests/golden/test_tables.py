@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnc import fixed
-from tests.support.tables import MARKED, F, blocks, both_signs, filled, marked, with_table_bytes
+from tests.support.tables import MARKED, F, blocks, both_signs, filled, from_zero, marked, with_table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = sorted(p for p in (*ROOT.glob("runtime_c/**/*.h"), *ROOT.glob("docs/*.md")) if "generated: " in p.read_text())
@@ -55,3 +55,15 @@ def test_the_lines_for_both_signs_give_the_oracles_bits() -> None:
         k = np.clip(q >> F, -256, 255) + 256
         assert np.array_equal(line[k] + slope[k] * (q & ((1 << F) - 1)) >> shift, oracle(p))
         assert max(abs(line).max(), abs(line + slope * ((1 << F) - 1)).max()) < 2**31
+
+
+def test_the_lines_from_zero_give_the_oracles_bits() -> None:
+    """As runtime_c/isa/mve_curves.h looks them up; the shift to the left that is before the one to the right saturates."""
+    sigmoid, tanh, slope = from_zero()
+    p = np.arange(-(1 << 17), 1 << 17)
+    for line, q, shift, oracle in ((sigmoid, p, F + 6, fixed.sigmoid), (tanh, 2 * p, F + 5, fixed.tanh)):
+        k = (np.clip(q << 15, -(2**31), 2**31 - 1) >> 23) + 256
+        product = slope[k] * q
+        assert np.array_equal(line[k] + product >> shift, oracle(p))
+        assert max(abs(line).max(), abs(product).max(), abs(line[k] + product).max()) < 2**31
+    assert slope[0] == slope[-1] == 0, "beyond the tables' ends the product is nothing"

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 UNITS = [("isa/mve_gates.h", 4, []), ("isa/x86_gates.h", 8, ["-mavx2"])]
 FAULTS = [
     ("isa/mve_gates.h", "x + 8, y + 8, ax + 8, ah + 8)", "x + 8, y + 8, ax + 8, ah + 4)", "lstm", "f"),
-    ("isa/mve_gates.h", "ax, ah)), half);", "ax, ah)), vdupq_n_s32(16383));", "lstm", "i g"),
+    ("isa/mve_gates.h", "(i, g), 7);", "(vaddq_s32(i, vdupq_n_s32(1)), g), 7);", "lstm", "i g"),
     ("isa/x86_gates.h", "x + 8, y + 8, ax + 8, ah + 8)", "x + 8, y + 8, ax + 8, ah)", "lstm", "o"),
     ("isa/x86_gates.h", "_mm256_set1_epi32(65535)), _mm", "_mm256_set1_epi32(4095)), _mm", "gru", "n over h"),
     ("isa/x86_gates.h", "mx, mh, ax, ah));\n    __m256i r", "mx, mh, ax, ah + 8));\n    __m256i r", "gru", "z"),

@@ -42,6 +42,7 @@ def blocks() -> dict[str, str]:
         "the lines of sigmoid and tanh": sigmoid_lines(),
         "the index of the DSP extension": dsp_index(),
         "the lines of the DSP extension": dsp_lines(),
+        "the lines of Helium": helium_lines(),
         "the index without a branch": branchless_index(),
         "the knots of AVX2": avx2_knots(),
         "the tables of functions of one number": function_tables(),
@@ -172,6 +173,37 @@ def dsp_lines() -> str:
     )
 
 
+def from_zero() -> tuple[Ints, Ints, Ints]:
+    """``both_signs`` with each line where it would be at 0: the slope multiplies the whole of p."""
+    sigmoid, tanh, slope = both_signs()
+    least = 1 << index_bits()
+    start = slope * ((np.arange(2 * least) - least) << F)
+    return sigmoid - start, tanh - start, slope
+
+
+def helium_lines() -> str:
+    """The three arrays of isa/mve_curves.h."""
+    sigmoid, tanh, slope = from_zero()
+    zero = 1 << index_bits()
+    return (
+        "/* clang-format off */\n"
+        f"#define RNNC_CURVES {TABLE.knots}\n"
+        f"#define RNNC_HALF_LINE {1 << (F + 20)}\n"
+        f"#define RNNC_LINE_START(k) ((int32_t)rnnc_slope[k] * (int32_t)((k) << {F}))\n"
+        f"#define rnnc_sigmoid_line (&rnnc_mve_sigmoid_line[{zero}])\n"
+        f"#define rnnc_tanh_line (&rnnc_mve_tanh_line[{zero}])\n"
+        f"#define rnnc_slope (&rnnc_mve_slope[{zero}])\n"
+        f"\n/* [{zero} + k], k: -{zero} .. {zero - 1}. The lines of lut.h, raised by 2^{F + 20}; k < 0:\n"
+        f" * 2^{F + 20} + 2^{F + 6} - 1 less the end of |x|'s; each less {1 << F} k times its slope. */\n"
+        + _array(f"int32_t rnnc_mve_sigmoid_line[{2 * zero}]", sigmoid)
+        + f"\n/* The same without 2^{F + 20}; k < 0: 2^{F + 5} - 1 less the end of |x|'s line. */\n"
+        + _array(f"int32_t rnnc_mve_tanh_line[{2 * zero}]", tanh)
+        + "\n/* Those of lut.h, for both signs. */\n"
+        + _array(f"uint16_t rnnc_mve_slope[{2 * zero}]", slope)
+        + "/* clang-format on */\n"
+    )
+
+
 def branchless_index() -> str:
     """The index for cores without a saturating or conditional instruction."""
     return (
@@ -218,7 +250,7 @@ def figures() -> str:
         "with a beginning for each of the\n"
         "two functions and a slope that they share, so that a look-up is one multiplication and one shift: "
         f"{portable} bytes, and {dsp} where\n"
-        "the DSP extension gives the interval of either sign.\n"
+        "the DSP extension or Helium gives the interval of either sign.\n"
     )
 
 

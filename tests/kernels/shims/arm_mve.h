@@ -35,7 +35,8 @@ SHIM_LANES(vdupq_n_s32, (int32_t x), x)
 SHIM_LANES(vldrwq_s32, (const int32_t *p), p[k])
 SHIM_LANES(vldrwq_z_s32, (const int32_t *p, mve_pred16_t m), SHIM_HERE(m) ? p[k] : 0)
 SHIM_LANES(vldrhq_z_s32, (const int16_t *p, mve_pred16_t m), SHIM_HERE(m) ? p[k] : 0)
-SHIM_LANES(vldrwq_gather_shifted_offset_s32, (const int32_t *p, uint32x4_t i), p[i.lane[k]])
+SHIM_LANES(vldrwq_gather_shifted_offset_s32, (const int32_t *p, uint32x4_t i),
+           p[(int32_t)i.lane[k]])
 SHIM_LANES(vaddq_s32, (int32x4_t a, int32x4_t b), (uint32_t)a.lane[k] + (uint32_t)b.lane[k])
 SHIM_LANES(vsubq_s32, (int32x4_t a, int32x4_t b), (uint32_t)a.lane[k] - (uint32_t)b.lane[k])
 SHIM_LANES(vmulq_s32, (int32x4_t a, int32x4_t b), (uint32_t)a.lane[k] * (uint32_t)b.lane[k])
@@ -45,6 +46,10 @@ SHIM_LANES(vmaxq_s32, (int32x4_t a, int32x4_t b), a.lane[k] > b.lane[k] ? a.lane
 SHIM_LANES(vnegq_s32, (int32x4_t a), 0u - (uint32_t)a.lane[k])
 SHIM_LANES(vabsq_s32, (int32x4_t a), a.lane[k] < 0 ? 0u - (uint32_t)a.lane[k] : (uint32_t)a.lane[k])
 SHIM_LANES(vshlq_n_s32, (int32x4_t a, int n), (uint32_t)a.lane[k] << n)
+SHIM_LANES(vqshlq_n_s32, (int32x4_t a, int n),
+           a.lane[k] >= 1 << (31 - n)     ? INT32_MAX
+           : a.lane[k] < -(1 << (31 - n)) ? INT32_MIN
+                                          : a.lane[k] * (1 << n))
 SHIM_LANES(vshrq_n_s32, (int32x4_t a, int n), a.lane[k] >> n)
 SHIM_LANES(vrshrq_n_s32, (int32x4_t a, int n), ((int64_t)a.lane[k] + (1 << (n - 1))) >> n)
 SHIM_LANES(vnegq_m_s32, (int32x4_t off, int32x4_t a, mve_pred16_t m),
@@ -92,7 +97,7 @@ static inline uint32x4_t vldrhq_gather_shifted_offset_u32(const uint16_t *p, uin
     int k;
     SHIM_EACH
     {
-        i.lane[k] = p[i.lane[k]];
+        i.lane[k] = p[(int32_t)i.lane[k]];
     }
     return i;
 }
