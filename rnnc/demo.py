@@ -15,7 +15,7 @@ from rnnc.errors import UnreadableModel
 from rnnc.fixed import Ints
 from rnnc.options import Options
 from rnnc.package import Package
-from rnnc.report.terminal import summary
+from rnnc.report.terminal import outcome
 
 WARM_UP = 25
 """Steps (two seconds) after the start of a recording before which nobody can know."""
@@ -85,7 +85,7 @@ def _text(package: Package, accuracies: dict[str, Accuracy], recordings: int, fo
     for name, label in (("onnxruntime", "onnxruntime, float"), ("c", "the C, integers")):
         a = accuracies[name]
         lines.append(f"  {label:<22}  {a.steps:>9.2%}             {a.recordings:>9.2%}")
-    lines += ["", summary(package.report, package.program)]
+    lines += ["", outcome(package.report, package.program)]
     lines.append(f"The C is in {folder}/ (start with {folder}/{package.name}.h), a main.c for firmware in")
     lines.append(f"{example}/.")
     return "\n".join(lines)

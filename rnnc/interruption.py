@@ -6,11 +6,13 @@ Python hears of the signal only between two of its own instructions: where a lon
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import NoReturn
@@ -67,6 +69,13 @@ class TemporaryFolder(TemporaryDirectory[str]):
         """Remove it."""
         _cleanups.pop(id(self), None)
         super().cleanup()
+
+
+def lasting_folder(prefix: str) -> Path:
+    """A temporary folder that lives as long as this process."""
+    folder = TemporaryFolder(prefix)
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def listen() -> None:

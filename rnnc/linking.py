@@ -58,12 +58,16 @@ class Linked:
                 notes.append(IGNORED + ", ".join(names))
         return list(dict.fromkeys(notes))
 
-    def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
-        """Write both packages into folders of their names, and the header beside them; raises UsageError."""
+    def arranged(self, layout: Layout = "plain") -> dict[str, str | bytes]:
+        """Both packages in folders of their names, and the header beside them; raises as ``Package.arranged`` does."""
         files: dict[str, str | bytes] = {**self.header}
         for package in (self.first, self.second):
             files |= {f"{package.name}/{name}": text for name, text in package.arranged(layout).items()}
-        return write_folder(Path(folder), files)
+        return files
+
+    def write(self, folder: str | Path, layout: Layout = "plain") -> Path:
+        """Write what ``arranged`` gives; raises UsageError."""
+        return write_folder(Path(folder), self.arranged(layout))
 
 
 def compile_linked(

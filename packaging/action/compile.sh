@@ -13,7 +13,7 @@ code=$?
 {
     printf '### rnnc: %s\n\n' "$(basename "$MODEL")"
     printf '```text\n'
-    printf '%s\n' "${printed%%in your firmware*}" | sed '/^$/N;/^\n$/D'
+    printf '%s\n' "${printed%%what to do next*}" | sed '/^$/N;/^\n$/D'
     cat rnnc-notes.txt
     printf '```\n'
     ((code == 0)) || printf '\nrnnc ended with exit code %d.\n' "$code"

@@ -17,7 +17,7 @@ from rnnc.errors import UsageError
 from rnnc.options import FIRST_VERSION, Layout, Options, check_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rnnc.package import Package
     from rnnc.report.changes import Change
@@ -138,19 +138,29 @@ def run(
         part.check(built.model.file)
     if not output.as_json:
         show_build(built, found)
-    write(output, built, Path(folder or built.name), package)
+    files = write(output, built, Path(folder or built.name), package)
+    show_next(output, folder or built.name, files, [built.name], part=part is not None)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
 
 
 def show_build(built: Package, found: Sequence[Change] | None) -> None:
-    """Print what was built, what changed since an earlier build where one was named, and how to call it."""
-    from rnnc.report.terminal import changed, example, summary
+    """Print what was built, and what changed since an earlier build where one was named."""
+    from rnnc.report.terminal import changed, outcome
 
-    show(summary(built.report, built.program))
+    show(outcome(built.report, built.program))
     if found is not None:
         show(changed(found))
-    show(example(built.program))
+
+
+def show_next(
+    output: CommandOutput, folder: str, files: Iterable[str], networks: Sequence[str], *, part: bool = False
+) -> None:
+    """Print what to do with the files that were written."""
+    from rnnc.report.terminal import next_steps
+
+    if not output.as_json:
+        show(next_steps(folder.rstrip("/"), files, networks, part=part))
 
 
 def note_part(output: CommandOutput, target: str) -> None:
@@ -172,8 +182,8 @@ def check_part(target: str, clock: float | None, rate: float | None, *, several:
             )
 
 
-def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> None:
-    """Write the package, and say what is in it and what could not be."""
+def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -> Iterable[str]:
+    """Write the package, and say what is in it and what could not be; the names of its files."""
     from rnnc.files import write_folder
     from rnnc.verification.arranged import image_note
 
@@ -183,6 +193,7 @@ def write(output: CommandOutput, built: Package, folder: Path, layout: Layout) -
     output.note(f"wrote {written}/: {', '.join(roots)}")
     if note := image_note(layout, built.program):
         output.note(note)
+    return files
 
 
 def measure(built: Package, limits: Limits) -> None:
@@ -245,8 +256,8 @@ def compile_two(
     verify: bool,
 ) -> None:
     """Compile MODEL and another, and what hands results of the one to the other."""
+    from rnnc.files import write_folder
     from rnnc.linking import compile_linked
-    from rnnc.report.terminal import example, summary
 
     if len(others) != 1:
         raise UsageError("two networks are linked by --link OUT=IN", hint="rnnc compile FIRST SECOND --link OUT=IN")
@@ -269,11 +280,12 @@ def compile_two(
         measure(each, limits)
         check(output, each, limits)
         if not output.as_json:
-            show(summary(each.report, each.program))
-            show(example(each.program))
+            show_build(each, None)
     model.remark(output)
-    written = linked.write(Path(folder) if folder else Path(linked.name), package)
+    files = linked.arranged(package)
+    written = write_folder(Path(folder or linked.name), files)
     output.note(f"wrote {written}/: {', '.join([f'{linked.first.name}/', f'{linked.second.name}/', *linked.header])}")
+    show_next(output, str(written), files, [linked.name, linked.first.name, linked.second.name])
     for each in (linked.first, linked.second):
         tell_verdict(output, each, fails=True)
     for each in (linked.first, linked.second):
@@ -295,7 +307,6 @@ def compile_many(
     """Compile networks that share kernels and tables; ``identity`` is version and URL."""
     from rnnc.backend.names import prefix
     from rnnc.files import write_folder
-    from rnnc.report.terminal import example, summary
     from rnnc.several import NetworkRequest, compile_several
     from rnnc.verification.arranged import image_note
 
@@ -321,13 +332,14 @@ def compile_many(
         measure(each, limits)
         check(output, each, limits)
         if not output.as_json:
-            show(summary(each.report, each.program))
-            show(example(each.program))
+            show_build(each, None)
         arguments.remark(output)
-    written = write_folder(target, made.arranged(package))
+    arranged = made.arranged(package)
+    written = write_folder(target, arranged)
     output.note(f"wrote {written}/: {', '.join(p.name for p in made.packages)}, which share {made.name}.c")
     if note := image_note(package, made.packages[0].program):
         output.note(note)
+    show_next(output, str(written), arranged, [p.name for p in made.packages])
     for each in made.packages:
         tell_verdict(output, each, fails=True)
     for each in made.packages:

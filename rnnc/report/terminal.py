@@ -5,17 +5,26 @@ from __future__ import annotations
 import io
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rnnc.backend.emit.usage import usage
 from rnnc.backend.program import Program
 from rnnc.report.changes import Change
-from rnnc.report.scores import RECORDED, clear_text, confusion_rows, record_rows, score_rows, subject, warm_up_text
+from rnnc.report.scores import (
+    RECORDED,
+    clear_text,
+    confusion_rows,
+    record_rows,
+    score_rows,
+    score_text,
+    subject,
+    warm_up_text,
+)
 from rnnc.report.widths import wide_names
 
 if TYPE_CHECKING:
@@ -25,15 +34,22 @@ if TYPE_CHECKING:
 WIDTH = 80
 NAME_WIDTH = 30
 MOST_CHANNELS = 8
+NEXT = "what to do next"
 RULE = "\u2500"
 """The character that rich draws lines with, replaced by a minus, which every terminal has."""
 
 
+def outcome(report: Mapping[str, Any], program: Program) -> str:
+    """What compiling gives, on one screen: inputs and outputs, whether it fits and how long it takes, how good it is."""
+    parts = _built(report, program)
+    if report["verify"]:
+        parts.append(_judged(report["verify"]))
+    return "\n".join(parts)
+
+
 def summary(report: Mapping[str, Any], program: Program) -> str:
-    """The result of a compilation: what was built, its cost, and the verification."""
-    parts = [_head(report), table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report)]
-    if report["weights"]["wide"]:
-        parts.append(_widths(report["weights"], program))
+    """All that is known of a build: what ``outcome`` says, each channel, warm-up, tables of scores."""
+    parts = _built(report, program)
     if report["verify"]:
         parts.append(_verification(report["verify"]))
     return "\n".join(parts)
@@ -90,9 +106,30 @@ def _shortened(name: str) -> str:
     return name if len(name) <= NAME_WIDTH else f"{name[:head]}...{name[head + 3 - NAME_WIDTH :]}"
 
 
-def example(program: Program) -> str:
-    """How to call the C, as the header shows it."""
-    return "\n".join(["in your firmware", "", *(f"    {line}".rstrip() for line in usage(program)), ""])
+def next_steps(folder: str, files: Iterable[str], networks: Sequence[str], *, part: bool) -> str:
+    """What to do with a package that was written: which files to open, which command tells more.
+
+    Args:
+        folder: where it was written.
+        files: their names in it.
+        networks: the prefixes in the C.
+        part: the milliseconds on a part are known.
+    """
+    names = {Path(file).name: f"{folder}/{file}" for file in reversed(list(files))}
+    headers = [[at, "how to call it"] for network in networks if (at := names.get(f"{network}.h"))]
+    pages = [names[f] for f in ("report.html", *(f"{n}.html" for n in networks)) if f in names]
+    rows = [
+        *headers,
+        *([page, "errors, cost by layer, alternatives, advice"] for page in pages),
+        ["rnnc verify", "with the same options and --input DATA: on unseen data"],
+        *([] if part else [["--target PART", "does it fit, how many ms is a step? (rnnc parts)"]]),
+    ]
+    return table([NEXT, ""], rows)
+
+
+def _built(report: Mapping[str, Any], program: Program) -> list[str]:
+    wide = [_widths(report["weights"], program)] if report["weights"]["wide"] else []
+    return [_head(report), table(["", "name", "shape", "format", ""], _ports(report, program)), _cost(report), *wide]
 
 
 def _head(report: Mapping[str, Any]) -> str:
@@ -170,15 +207,20 @@ def _answer(a: Mapping[str, int]) -> str:
     )
 
 
-def _verification(verify: Mapping[str, Any]) -> str:
+def _compared(verify: Mapping[str, Any]) -> list[str]:
+    """Over which steps the C was run, and what onnxruntime was asked."""
     c = "equals the oracle bit for bit" if verify["c_equals_oracle"] else "DIFFERS FROM THE ORACLE"
     sound = verify["c_equals_oracle"] and verify["verdict"] in ("good", "fair")
     lines = [f"{'verified' if sound else 'compared'} over {_thousands(verify['steps'])} steps: the C {c};"]
     lines += [f"{part};" for part in f"compared: {verify['compared']}".split("; ")]
-    lines.append(f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime")
     parting = verify["float32"]
     if parting["parts_at"] is not None:
         lines.append(f"over the {parting['judged']:,} of {parting['points']:,} values before float32 and float64 part;")
+    return lines
+
+
+def _figures(verify: Mapping[str, Any]) -> str:
+    """A row for each output."""
     rows = [
         [
             o["name"],
@@ -190,11 +232,24 @@ def _verification(verify: Mapping[str, Any]) -> str:
         ]
         for o in verify["outputs"]
     ]
-    lines.append("the integers against onnxruntime, and against floats with the same weights:")
     heading = ["output", "SQNR dB", "same weights dB", "max error", "rms", "same argmax"]
+    against = "the integers against onnxruntime, and against floats with the same weights:"
+    return f"{against}\n\n{table(heading, rows)}"
+
+
+def _judged(verify: Mapping[str, Any]) -> str:
+    """The figures of each output, the scores in a line, the verdict."""
+    recorded = [table(RECORDED, record_rows(verify))] if verify["recorded"] else []
+    task = [_folded(score_text(verify["task"]))] if verify["task"] else []
+    return "\n".join([*_compared(verify), _figures(verify), *recorded, *task, *_verdict(verify)])
+
+
+def _verification(verify: Mapping[str, Any]) -> str:
+    imported = f"the import is within {_or_dash(verify['import_max_rel'], '.1e')} of onnxruntime"
     channels = [text for o in verify["outputs"] if (text := _channels(o))]
     warm = [_folded(text) for o in verify["outputs"] if (text := warm_up_text(o))]
-    return "\n".join([*lines, "", table(heading, rows), *channels, *warm, *_scores(verify), *_verdict(verify)])
+    lines = [*_compared(verify), imported, _figures(verify)]
+    return "\n".join([*lines, *channels, *warm, *_scores(verify), *_verdict(verify)])
 
 
 def _channels(o: Mapping[str, Any]) -> str:

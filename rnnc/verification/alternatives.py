@@ -26,7 +26,7 @@ from rnnc.verification.metrics import sqnr_db
 from rnnc.verification.verify import real_outputs
 
 OP_STEPS, MACS, FEWEST = 1000, 5e8, 24
-"""How often the ops of all builds may step, and multiply, in passing: less than half a second; the fewest steps of a lane that
+"""How often the ops of all builds may step, and multiply, in passing: a fraction of a second; the fewest steps of a lane that
 say something."""
 MOST_WEIGHTS = 1 << 17
 """Of a network whose alternatives are measured in passing: rounding the weights of each takes a fraction of a second."""
@@ -62,7 +62,7 @@ class Alternatives:
 def alternatives(program: Program, options: Options, ranges: Ranges, sequences: Sequences) -> Alternatives | None:
     """Measure the build, operands of the other width, and all weights in int8 and in int16, where these differ from it.
 
-    Returns None where that takes more than half a second or so, and where there is no alternative.
+    Returns None where that is no small part of a compilation, and where there is no alternative.
     """
     qnet = program.qnet
     steps = _steps(qnet)

@@ -16,7 +16,7 @@ from pathlib import Path
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, NoRoom, UsageError, VerificationError
 from rnnc.files import write_files
-from rnnc.interruption import TemporaryFolder
+from rnnc.interruption import TemporaryFolder, lasting_folder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
@@ -336,14 +336,14 @@ def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol], w
 
 
 @cache
-def _tools_folder() -> TemporaryFolder:
+def _tools_folder() -> Path:
     """Where the emulators' helpers are built, once a process."""
-    return TemporaryFolder("rnnc-tools-")
+    return lasting_folder("rnnc-tools-")
 
 
 @cache
 def _plugin() -> str:
-    path = Path(_tools_folder().name) / "count.so"
+    path = _tools_folder() / "count.so"
     build_by(
         ["gcc", "-O2", "-shared", "-fPIC", str(FIRMWARE / "count_plugin.c"), "-o", str(path)], path.parent, "plugin"
     )
@@ -352,7 +352,7 @@ def _plugin() -> str:
 
 @cache
 def _avr_runner() -> str:
-    path = Path(_tools_folder().name) / "avr_runner"
+    path = _tools_folder() / "avr_runner"
     build_by(
         ["gcc", "-O2", str(FIRMWARE / "avr_runner.c"), "-o", str(path), "-lsimavr", "-lelf"], path.parent, "avr_runner"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -153,13 +154,16 @@ class HostPackage:
         find_compiler()
         self._folder = TemporaryFolder()
         here = Path(self._folder.name)
-        write_files(here, {**files, "driver.c": _driver(program)})
         library = here / "package.so"
-        build(here, library, [f"{program.name}.c", f"{program.name}_state.c", "driver.c"], "-shared", "-fPIC")
-        try:
-            self._drive = ctypes.CDLL(str(library)).rnnc_drive
-        except OSError as error:
-            raise VerificationError(f"the generated C does not link: {error}") from None
+        with ExitStack() as undone:
+            undone.callback(self._folder.cleanup)
+            write_files(here, {**files, "driver.c": _driver(program)})
+            build(here, library, [f"{program.name}.c", f"{program.name}_state.c", "driver.c"], "-shared", "-fPIC")
+            try:
+                self._drive = ctypes.CDLL(str(library)).rnnc_drive
+            except OSError as error:
+                raise VerificationError(f"the generated C does not link: {error}") from None
+            undone.pop_all()
         self._drive.restype = ctypes.c_int
 
     def __enter__(self) -> HostPackage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -101,10 +102,13 @@ class LiveC(Live):
         find_compiler()
         self._folder = TemporaryFolder()
         here = Path(self._folder.name)
-        write_files(here, {**files, "live.c": _shim(program)})
         library = here / "live.so"
-        build(here, library, [f"{program.name}.c", "live.c"], "-shared", "-fPIC")
-        self._c = ctypes.CDLL(str(library))
+        with ExitStack() as undone:
+            undone.callback(self._folder.cleanup)
+            write_files(here, {**files, "live.c": _shim(program)})
+            build(here, library, [f"{program.name}.c", "live.c"], "-shared", "-fPIC")
+            self._c = ctypes.CDLL(str(library))
+            undone.pop_all()
         self._now: list[Ints] = [np.zeros(p.size, p.format.ctype.removesuffix("_t")) for p in program.outputs]
         self._c.rnnc_live_reset()
 

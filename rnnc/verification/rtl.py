@@ -21,7 +21,7 @@ import numpy as np
 
 from rnnc.backend.program import Program
 from rnnc.errors import MissingTool, UsageError, VerificationError
-from rnnc.interruption import TemporaryFolder
+from rnnc.interruption import TemporaryFolder, lasting_folder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import FIRMWARE, SECONDS, build_by, build_image, require_tools
@@ -197,8 +197,8 @@ def _key(core: Core) -> str:
 
 
 @cache
-def _spare_folder() -> TemporaryFolder:
-    return TemporaryFolder("rnnc-rtl-")
+def _spare_folder() -> Path:
+    return lasting_folder("rnnc-rtl-")
 
 
 def _folder() -> Path:
@@ -207,5 +207,5 @@ def _folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(_spare_folder().name)
-    return folder if os.access(folder, os.W_OK) else Path(_spare_folder().name)
+        return _spare_folder()
+    return folder if os.access(folder, os.W_OK) else _spare_folder()

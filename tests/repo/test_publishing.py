@@ -38,7 +38,7 @@ def test_the_action_says_what_a_network_costs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     comment = (tmp_path / "rnnc-comment.md").read_text()
     assert comment.startswith("### rnnc: net.onnx") and "flash" in comment and "multiply-accumulates" in comment
-    assert "in your firmware" not in comment and "wrote" in comment
+    assert "what to do next" not in comment and "wrote" in comment
     assert (tmp_path / "summary").read_text() == comment
     assert (tmp_path / (tmp_path / "output").read_text().strip().removeprefix("report=")).is_file()
 

@@ -47,7 +47,7 @@ def test_without_a_folder_they_go_to_networks(here: Path) -> None:
     answer = _run("lift.onnx", "door.onnx", "--no-verify")
     assert answer.exit_code == 0, answer.stderr
     assert (here / "networks/networks.c").is_file() and "GESTURE" not in answer.stdout
-    assert "lift_reset(&s);" in answer.stdout and "door_reset(&s);" in answer.stdout
+    assert "networks/lift.h " in answer.stdout and "networks/door.html " in answer.stdout
 
 
 @pytest.mark.parametrize(

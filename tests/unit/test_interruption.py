@@ -13,6 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rnnc
+from rnnc.errors import VerificationError
+from rnnc.verification.host import HostPackage
+from rnnc.verification.live import LiveC
 from tests.conftest import require
 from tests.support.small import FEATURES, small
 
@@ -182,3 +186,19 @@ def test_while_a_result_is_written(here: Path) -> None:
 def test_while_it_waits_for_a_row_of_a_pipe(here: Path) -> None:
     waiting = "import rnnc.data\nrows = rnnc.data.csv_rows\nrnnc.data.csv_rows = lambda *a: (ready(), rows(*a))[1]\n"
     interrupted(here, waiting, ("simulate", "net.onnx", "--calib", "calib.npy", "--input", "-"))
+
+
+def test_a_folder_that_lasts_as_long_as_the_process_goes_with_it_without_a_warning() -> None:
+    program = "from rnnc.interruption import lasting_folder; print(lasting_folder('rnnc-test-'))"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", program], check=True, capture_output=True, text=True)
+    assert done.stderr == "" and done.stdout and not Path(done.stdout.strip()).exists()
+
+
+def test_a_package_that_does_not_build_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    require("cc")
+    package = rnnc.compile_model(small(), verify=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for engine in (HostPackage, LiveC):
+        with pytest.raises(VerificationError):
+            engine(package.program, {**package.files, f"{package.name}.c": "#error none"})
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_compile_tells_how_long_a_step_takes_on_the_part() -> None:
     assert json.loads(Path("net/report.json").read_text())["part"] == part
     text = rnnc(*words).out
     assert " ms" in text and "% of its" in text and max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("with_net")
+def test_one_screen_says_whether_it_fits_how_long_how_good_and_what_to_do_next() -> None:
+    needs("cortex-m4")
+    text = rnnc("compile", "net.onnx", "--calib", "calib.npy", "--target", "stm32l476", "--rate", "50").out
+    assert len(text.splitlines()) <= 40
+    assert re.search(r"^time .* ms .*^stm32l476 +fits .*^verdict: good$.*^what to do next$", text, re.M | re.S)
+    assert "net/net.h " in text and "net/report.html " in text and "rnnc verify " in text
 
 
 @pytest.mark.usefixtures("with_net")
