@@ -28,7 +28,7 @@ from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.changes import Change, changes
 from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
-from rnnc.report.widths import target_notes, what_limits
+from rnnc.report.widths import missed, target_notes, what_limits
 from rnnc.tracing import Graph
 from rnnc.verification.alternatives import Alternatives, alternatives
 from rnnc.verification.arranged import arranged_files
@@ -163,9 +163,13 @@ class Package:
             if self.verdict and self.verdict.fails:
                 self._raise([self.verdict.text], self.verdict.cure)
         elif self.verified:
-            self._raise(self.verified.problems(least), what_limits(self.choice, self.attribution))
+            self._raise(missed(self.choice, self.verified, least), self._limit())
         elif self.choice.reached is not None and self.choice.reached < least:
-            self._raise(target_notes(self.choice, self.program.qnet), what_limits(self.choice, self.attribution))
+            self._raise(target_notes(self.choice, self.program.qnet), self._limit())
+
+    def _limit(self) -> str:
+        all_wide = all(b.wide for b in self.program.qnet.blocks)
+        return what_limits(self.choice, self.attribution, all_wide=all_wide, calibrated=self.ranges.measured)
 
     def _raise(self, problems: Sequence[str], hint: str = "") -> None:
         if problems:

@@ -73,22 +73,28 @@ def _input_offset(value: Value, calibration: Mapping[str, Sequence[Array]] | Non
 
 def middles(low: Floats, high: Floats) -> Floats:
     """The offsets of channels that are within ``low..high``, all 0 where none is far from zero."""
-    centre, half = (low + high) / 2, (high - low) / 2
-    far = np.any(np.abs(centre) > FAR * np.where(half > 0, half, half.max()))
+    centre, half = _centre_and_half(low, high)
+    with np.errstate(over="ignore"):
+        far = np.any(np.abs(centre) > FAR * np.where(half > 0, half, half.max()))
     return middle(low, high, NEAR) if far else np.zeros(low.size)
+
+
+def _centre_and_half(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Of ranges of finite ends, finite; NaN or infinite of others."""
+    with np.errstate(invalid="ignore"):
+        return low / 2 + high / 2, high / 2 - low / 2
 
 
 def middle(low: Floats, high: Floats, least: float = FAR) -> Floats:
     """The offset of channels that are within ``low..high``: a short number near their middle.
 
-    It is 0 where the middle is not further from zero than ``least`` times half of the range.
+    It is 0 where the middle is not further from zero than ``least`` times half of the range, and where no float32 holds it.
     """
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    centre, half = (low + high) / 2, (high - low) / 2
-    step = 10.0 ** np.floor(np.log10(np.maximum(half / 8, np.abs(centre) * 1e-7 + 1e-30)))
-    short = np.where(half > 0, np.round(centre / step) * step, centre)
-    with np.errstate(over="ignore"):  # what no float32 holds is no offset: its half is as large
-        return np.where(np.abs(centre) > least * half, np.asarray(short, np.float32).astype(np.float64), 0.0)
+    centre, half = _centre_and_half(np.asarray(low, np.float64), np.asarray(high, np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = 10.0 ** np.floor(np.log10(np.maximum(half / 8, np.abs(centre) * 1e-7 + 1e-30)))
+        short = np.where(half > 0, np.round(centre / step) * step, centre).astype(np.float32).astype(np.float64)
+        return np.where(np.isfinite(short) & (np.abs(centre) > least * half), short, 0.0)
 
 
 @dataclass

@@ -61,8 +61,8 @@ class Choice:
         fine: the layers whose preactivations have further fraction bits, which a target in dB may ask for.
         narrow_size, size: of all weights with those that the options name alone, and with all of these.
         costs: what each block costs, where that was measured.
-        reached: SQNR at the worst output on the calibration data (dB), where a target asks for it.
-        narrow_reached: the same without the blocks that were chosen.
+        decibels: SQNR of each output that varies on the calibration data, where a target asks for it.
+        narrow_reached: at the worst output, without the blocks that were chosen.
         target: in dB, None where there is none.
     """
 
@@ -70,10 +70,15 @@ class Choice:
     narrow_size: Size
     size: Size
     costs: tuple[BlockCost, ...] = ()
-    reached: float | None = None
+    decibels: Mapping[str, float] = field(default_factory=dict)
     narrow_reached: float | None = None
     target: float | None = None
     fine: frozenset[str] = frozenset()
+
+    @property
+    def reached(self) -> float | None:
+        """SQNR at the worst output on the calibration data (dB), None where no target asks for it."""
+        return min(self.decibels.values(), default=None)
 
     @property
     def is_wide(self) -> IsWide:
@@ -151,14 +156,15 @@ class _Chooser:
         Where all do not, the layers are finer whose further bits bring them nearer to it.
         """
         reference = _Reference(self.net, self.sequences)
-        narrow = reference.worst(self.base)
+        before = reference.decibels(self.base)
+        narrow = min(before.values(), default=None)
 
         def built(blocks: Sequence[BlockCost], fine: frozenset[str] = frozenset()) -> Build | None:
             build = self._built(blocks, fine)
-            return build and (build[0], replace(build[1], reached=reference.worst(build[0]), narrow_reached=narrow))
+            return build and (build[0], replace(build[1], decibels=reference.decibels(build[0]), narrow_reached=narrow))
 
         if narrow is None or narrow >= target:
-            return self.base, replace(self.plain, reached=narrow, narrow_reached=narrow)
+            return self.base, replace(self.plain, decibels=before, narrow_reached=narrow)
         ranked = self._ranked()
         while (widest := built(ranked)) is None:
             ranked.remove(max(ranked, key=lambda c: c.block.weights))
@@ -251,9 +257,8 @@ class _Reference:
                 found[o.name] = mean_square(y - r) / power
         return found
 
-    def worst(self, qnet: QNet) -> float | None:
-        """SQNR of the integers at the worst output (dB); None where none varies."""
+    def decibels(self, qnet: QNet) -> dict[str, float]:
+        """SQNR of the integers at each output that varies (dB)."""
         got = run_qnet(qnet, {v.name: qnet.formats[v.name].quantize(self.lanes[v.name]) for v in self.net.inputs})
-        real = {o.name: qnet.formats[o.value].dequantize(got[o.name]) for o in self.compared}
-        errors = self.errors(real)
-        return -10 * float(np.log10(max(*errors.values(), 1e-20))) if errors else None
+        errors = self.errors({o.name: qnet.formats[o.value].dequantize(got[o.name]) for o in self.compared})
+        return {name: -10 * float(np.log10(max(error, 1e-20))) for name, error in errors.items()}

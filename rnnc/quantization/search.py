@@ -55,22 +55,28 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
     return min(builds, key=error)
 
 
-def channel_errors(net: Net, build: QNet, sequences: Sequences) -> list[float]:
-    """Of each channel that varies in real outputs: the mean square of the integers' error over the variance."""
-    lanes, lengths = lanes_of(net, sequences)
-    reference = run_net(net, lanes)
-    got = run_qnet(build, {v.name: build.formats[v.name].quantize(lanes[v.name]) for v in build.inputs})
-    found: list[float] = []
-    for o, q in zip(net.outputs, build.outputs, strict=True):
-        if net.values[o.value].dtype == "index":
-            continue
-        valid = within(net, o, len(reference[o.name]), lengths)
-        if not valid.any():
-            continue
-        r, y = (
-            x[valid].reshape(int(valid.sum()), -1)
-            for x in (reference[o.name], build.formats[q.value].dequantize(got[o.name]))
-        )
-        error, power = ((y - r) ** 2).mean(0), r.var(0)
-        found += (error[power > 0] / power[power > 0]).tolist()
-    return found
+class Reference:
+    """What a net says on some sequences, for builds to be held against."""
+
+    def __init__(self, net: Net, sequences: Sequences) -> None:
+        self.net = net
+        self.lanes, self.lengths = lanes_of(net, sequences)
+        self.outputs = run_net(net, self.lanes)
+
+    def channel_errors(self, build: QNet) -> list[float]:
+        """Of each channel that varies in real outputs: the mean square of the integers' error over the variance."""
+        got = run_qnet(build, {v.name: build.formats[v.name].quantize(self.lanes[v.name]) for v in build.inputs})
+        found: list[float] = []
+        for o, q in zip(self.net.outputs, build.outputs, strict=True):
+            if self.net.values[o.value].dtype == "index":
+                continue
+            valid = within(self.net, o, len(self.outputs[o.name]), self.lengths)
+            if not valid.any():
+                continue
+            r, y = (
+                x[valid].reshape(int(valid.sum()), -1)
+                for x in (self.outputs[o.name], build.formats[q.value].dequantize(got[o.name]))
+            )
+            error, power = ((y - r) ** 2).mean(0), r.var(0)
+            found += (error[power > 0] / power[power > 0]).tolist()
+        return found

@@ -24,7 +24,7 @@ from rnnc.quantization.centre import Carrier, middles, shifted
 from rnnc.quantization.extend import MOST_WEIGHTS, derived_values, extended_values
 from rnnc.quantization.heads import free_name
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.search import channel_errors
+from rnnc.quantization.search import Reference
 
 FAR_START = 16.0
 """A value whose range is so many times what it is once a stream has started, starts far away."""
@@ -34,7 +34,7 @@ LEAST = 1 / 64
 """Of its largest element: the room of one that hardly moves later."""
 USUAL = 0.5, 0.95
 """Quantiles of the samples between which a value lies once it has settled, whatever came before."""
-MOST_STEPS, MOST_SEQUENCES = 4096, 8
+MOST_STEPS, MOST_SEQUENCES = 1024, 8
 """Of the calibration data, on which builds are compared."""
 NEARER = 0.8
 """The error of the build without room for the start, at the worst channel, beside that of the other: 1 dB less."""
@@ -57,13 +57,14 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
     later = later_ranges(net, calibration)
     starting = _starting(net, ranges, later)
     exact = _exactly(net, later, starting)
-    tried = [_given_room(n, ranges, later, starting, room) for n in (exact, net) for room in ROOMS]
+    nets = [net] if exact is net else [exact, net]
+    tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
     if not starting and all(other.net is net for other in tried):
         return plain
-    part = _shortened(calibration)
-    best, least = plain, _worst(net, plain, part, options)
+    reference = Reference(net, _shortened(calibration))
+    best, least = plain, _worst(plain, reference, options)
     for other in tried:
-        error = _worst(net, other, part, options)
+        error = _worst(other, reference, options)
         if error < NEARER * least:
             best, least = other, error
     return best
@@ -82,10 +83,10 @@ def _shortened(calibration: Sequences) -> Sequences:
     return {name: [all_[i][:MOST_STEPS] for i in longest] for name, all_ in calibration.items()}
 
 
-def _worst(net: Net, other: Settled, calibration: Sequences, options: Options) -> float:
+def _worst(other: Settled, reference: Reference, options: Options) -> float:
     """The error of another net in integers at the worst channel, beside its variance; infinite where it cannot be built."""
     try:
-        return max(channel_errors(net, quantize(other.net, other.ranges, options), calibration), default=0.0)
+        return max(reference.channel_errors(quantize(other.net, other.ranges, options)), default=0.0)
     except Refused:
         return np.inf
 
@@ -131,35 +132,36 @@ def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges, room
 def _may_start_far(net: Net, ranges: Ranges) -> bool:
     """Whether some value may have a start far from where it settles, or settles far from zero."""
     extended = extended_values(net) | derived_values(net) | {f.next for f in net.feedback}
-    for op in net.ops:
-        for name in op.outputs:
-            seen = ranges.samples.get(name)
-            if seen is None or not len(seen):
-                continue
-            low, high = np.quantile(seen, USUAL, axis=0)
-            wide = ranges.highs[name] - ranges.lows[name] > FAR_START * (high - low)
-            if np.any(wide & (high > low)) or (name in extended and middles(low, high).any()):
-                return True
+    among = extended.union(_without_own_start(net))
+    for name in (n for op in net.ops for n in op.outputs if n in among):
+        seen = ranges.samples.get(name)
+        if seen is None or not len(seen):
+            continue
+        low, high = np.quantile(seen, USUAL, axis=0)
+        wide = ranges.highs[name] - ranges.lows[name] > FAR_START * (high - low)
+        if np.any(wide & (high > low)) or (name in extended and middles(low, high).any()):
+            return True
     return False
 
 
 def _starting(net: Net, ranges: Ranges, later: Ranges) -> list[str]:
-    """The values that start far from where they are later: no outputs, and no layer's own state."""
-    shown = {n for o in net.outputs for n in net.passed(o.value)}
-    extended = extended_values(net)
+    """The values that start far from where they are later, and need no room for that."""
     found = []
-    for op in net.ops:
-        if op.states() and not op.forgets:
-            continue
-        for name in op.outputs:
-            if (name in shown and name not in extended) or name not in later.lows:
-                continue
-            if any(f.next in net.passed(name) for f in net.feedback) and name not in extended:
-                continue
+    for name in _without_own_start(net):
+        if name in later.lows:
             whole, usual = ranges.highs[name] - ranges.lows[name], later.highs[name] - later.lows[name]
             if np.any((whole > FAR_START * usual) & (usual > 0)):
                 found.append(name)
     return found
+
+
+def _without_own_start(net: Net) -> list[str]:
+    """The values that may do without room for a start: no outputs, and no layer's own state."""
+    extended = extended_values(net)
+    kept = {n for o in net.outputs for n in net.passed(o.value)}
+    nexts = {f.next for f in net.feedback}
+    names = [n for op in net.ops if op.forgets or not op.states() for n in op.outputs]
+    return [n for n in names if n in extended or not (n in kept or nexts.intersection(net.passed(n)))]
 
 
 def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Ranges:

@@ -14,6 +14,7 @@ from rnnc.verification.verify import Verification
 
 GAP = 5.0
 """dB that held-out data may stay below the calibration data without a word."""
+UNLIKE = "They are not alike, or the calibration data are few; weights are rounded for what these show."
 MOST_NAMED = 8
 FINE_COST = "some 1 to 6 % more instructions; with gates in vectors, as on cortex-m55, up to twice as many"
 
@@ -27,6 +28,7 @@ def widths_content(choice: Choice, qnet: QNet) -> dict[str, Any]:
         "bytes_unwidened": choice.narrow_size.target,
         "target_db": choice.target,
         "calibration_db": _rounded(choice.reached),
+        "calibration_outputs_db": {name: _rounded(db) for name, db in choice.decibels.items()},
         "calibration_db_unwidened": _rounded(choice.narrow_reached),
     }
 
@@ -88,35 +90,55 @@ def _finer(choice: Choice) -> str:
     return f", and preactivations of {GATE_FRACTION + FINER} fraction bits in {layers} ({FINE_COST})"
 
 
-def what_limits(choice: Choice, attribution: Attribution | None) -> str:
-    """Why --min-sqnr is not reached: what costs most when no weights can become finer."""
+def missed(choice: Choice, verified: Verification, least: float) -> list[str]:
+    """Each output of less than ``least`` dB, and what it has on the calibration data where these reach it."""
+    found = verified.problems(least)
+    for name, calibration, db in _parted(choice, verified, 0.0):
+        if db < least <= calibration:
+            found.append(f"on the calibration data {name!r} has {calibration:.1f} dB, {calibration - db:.1f} dB more")
+    return found
+
+
+def what_limits(choice: Choice, attribution: Attribution | None, *, all_wide: bool, calibrated: bool) -> str:
+    """Why --min-sqnr is not reached, and what to do: other data than the calibration's, or what costs most.
+
+    Args:
+        all_wide: all weights are int16.
+        calibrated: with the user's own data.
+    """
     if choice.target is None:
         return ""
     if choice.reached is not None and choice.reached >= choice.target:
-        return (
-            f"The calibration data reach {choice.reached:.1f} dB: these data differ from them. "
-            "Calibrate with more recordings, or ask for more dB."
-        )
+        wider = "" if all_wide else ", or widen more than those ask for: --weights 16"
+        return f"{UNLIKE} Give --calib more recordings, such as these{wider}."
     worst = attribution.worst if attribution else None
+    first = "" if calibrated or all_wide else "Without --calib nothing is widened: give recordings. "
     if worst is None or worst.layer is None:
-        return "rnnc verify --by-layer says what limits it."
+        return f"{first}rnnc verify --by-layer says what limits it."
     parts = {"weights": worst.weights, "activations and arithmetic": worst.activations, "tables": worst.tables}
     known = {part: db for part, db in parts.items() if db is not None}
     part = min(known, key=lambda p: known[p], default="")
-    return f"{worst.name} limits it: alone it leaves {worst.layer:.1f} dB{f', by its {part} most' if part else ''}."
+    return (
+        f"{first}{worst.name} limits it: alone it leaves {worst.layer:.1f} dB{f', by its {part} most' if part else ''}."
+    )
 
 
 def gap_cautions(choice: Choice, verified: Verification | None, *, tested: bool) -> list[str]:
-    """What to say where held-out data do far worse than the calibration data, nothing where they do not."""
-    if not tested or choice.reached is None or verified is None:
+    """What to say where held-out data do far worse than the calibration data, nothing where they do not.
+
+    Nor where an output misses the target that the calibration data reach: the error says it (``missed``).
+    """
+    parted = _parted(choice, verified, GAP) if tested and verified else []
+    if choice.target is None or not parted or any(db < choice.target <= known for _, known, db in parted):
         return []
-    found = [o.difference.sqnr_db for o in verified.measured.outputs if o.difference.sqnr_db is not None]
-    if not found or min(found) > choice.reached - GAP:
-        return []
-    return [
-        f"the calibration data reach {choice.reached:.1f} dB, these data {min(found):.1f} dB: they are not alike, or the "
-        "calibration data are few. Weights are rounded for what calibration shows: give --calib more recordings."
-    ]
+    each = ", ".join(f"{name} {known:.1f} and {db:.1f} dB ({known - db:.1f} less)" for name, known, db in parted)
+    return [f"on the calibration data and on these: {each}. {UNLIKE} Give --calib more recordings."]
+
+
+def _parted(choice: Choice, verified: Verification, least: float) -> list[tuple[str, float, float]]:
+    """The outputs that have so many dB less on what was verified: by name, dB on the calibration data, and dB on these."""
+    found = [(o.name, choice.decibels.get(o.name), o.difference.sqnr_db) for o in verified.measured.outputs]
+    return [(n, known, db) for n, known, db in found if known is not None and db is not None and known - db > least]
 
 
 def _rounded(db: float | None) -> float | None:

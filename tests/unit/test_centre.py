@@ -245,6 +245,13 @@ def test_middles_are_short_numbers_of_channels_far_from_zero_alone() -> None:
 # --------------------------------------------------------------------------- what the user names
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ends", [(-1e308, 1.5e308), (1e308, 1.7e308), (1e39, 1.1e39), (-np.inf, 0.0), (np.nan, 1.0)])
+def test_what_no_float32_holds_is_no_middle(ends: tuple[float, float]) -> None:
+    low, high = np.array(ends)[:, None]
+    assert middle(low, high) == 0.0 and middles(low, high) == 0.0
+
+
 def test_raw_counts_by_channel() -> None:
     affine = ((0.01, 0.02, 0.0001), (-40.0, 101325.0, 0.0))
     report = rnnc.compile_model(station(inside=True), weather(), verify=False, input_affine={"x": affine}).report

@@ -95,7 +95,7 @@ def test_a_target_takes_the_blocks_that_are_worth_most_and_not_one_more(int8_db:
     taken = [c.name for c in by_worth(choice.costs)][: len(choice.wide)]
     assert set(taken) == choice.wide and 1 < len(taken) < len(choice.costs)
     fewer = quantize(NET, RANGES, Options(), is_wide=lambda name: name in taken[:-1])
-    reached = rnnc.quantization.choice._Reference(NET, DATA).worst(fewer)
+    reached = min(rnnc.quantization.choice._Reference(NET, DATA).decibels(fewer).values())
     assert reached is not None and reached < int8_db + 9
 
 
@@ -148,8 +148,8 @@ def test_the_errors_of_blocks_add_up() -> None:
         qnet = quantize(NET, RANGES, Options(), jitter)
         choice = choose(NET, RANGES, DATA, Options(min_sqnr=0.0), lambda _: Size(0, 0))[1]
         assert choice.reached is not None
-        measured.append(rnnc.quantization.choice._Reference(NET, DATA).worst(qnet))
-    assert foreseen == pytest.approx(np.mean([m for m in measured if m is not None]), abs=6)
+        measured += rnnc.quantization.choice._Reference(NET, DATA).decibels(qnet).values()
+    assert foreseen == pytest.approx(np.mean(measured), abs=6)
 
 
 def test_only_blocks_that_fit_are_surveyed() -> None:
@@ -185,7 +185,27 @@ def test_data_that_miss_a_target_which_the_calibration_data_reach_are_told_so(in
     package = rnnc.build(small(), {"x": recording(300)}, options, test=faint)
     with pytest.raises(VerificationError, match=f"below {int8_db + 3:g} dB") as error:
         package.check()
-    assert f"The calibration data reach {package.choice.reached:.1f} dB" in error.value.hint
+    assert "on the calibration data 'y' has" in error.value.what and "dB more" in error.value.what
+    assert "--calib" in error.value.hint and "--weights 16" in error.value.hint
+    assert package.report["weights"]["calibration_outputs_db"]["y"] >= int8_db + 3
+    assert not any("calibration data" in caution for caution in package.cautions)  # said once
+
+
+def test_data_that_reach_a_target_far_less_well_than_the_calibration_data_are_told_of_each_output(
+    int8_db: float,
+) -> None:
+    faint = {"x": recording(200, seed=1) / 50}
+    package = rnnc.build(small(), {"x": recording(300)}, Options(min_sqnr=5.0), test=faint)
+    package.check()
+    (caution,) = [c for c in package.cautions if "calibration data" in c]
+    known, db = package.choice.decibels["y"], package.report["verify"]["outputs"][0]["sqnr_db"]
+    assert f"y {known:.1f} and {db:.1f} dB ({known - db:.1f} less)" in caution
+
+
+def test_a_target_without_calibration_data_asks_for_them() -> None:
+    with pytest.raises(VerificationError) as error:
+        rnnc.compile_model(small(), min_sqnr=140.0)
+    assert "Without --calib nothing is widened" in error.value.hint
 
 
 def test_the_command_line_writes_the_package_says_bytes_and_db_and_exits_1(
