@@ -10,16 +10,17 @@
 
 /* Of the units that are left, as the assembly reads it. */
 typedef struct {
-    const int8_t *weights;         /* of each batch the rows over x, then over h */
-    const int32_t *bias;           /* [batch][4][units of a batch] */
-    const uint32_t *scale_x;       /* [batch][rows of a unit][units of a batch], m << 16 | p */
-    const uint32_t *scale_h;       /* the same */
-    uint32_t units;                /* at least 1 */
-    int32_t *state;                /* [units]: the cell, LSB 2^-23, or h, LSB 2^-29 */
-    int16_t *h;                    /* [units], LSB 2^-15: the new one */
-    const int32_t *sigmoid, *tanh; /* lines, at 0 */
-    const uint16_t *slope;         /* at 0 */
-    const int32_t *vx, *vh;        /* operands */
+    const int8_t *weights;   /* of each batch the rows over x, then over h */
+    const int32_t *bias;     /* [batch][4][units of a batch] */
+    const uint32_t *scale_x; /* [batch][rows of a unit][units of a batch], m << 16 | p */
+    const uint32_t *scale_h; /* the same */
+    uint32_t units;          /* at least 1 */
+    int32_t *state;          /* [units]: the cell, LSB 2^-23, or h, LSB 2^-29 */
+    int16_t *h;              /* [units], LSB 2^-15: the new one */
+    const int32_t *sigmoid;  /* lines, at 0 */
+    const uint16_t *slope;   /* at 0 */
+    const int32_t *tanh;     /* lines, at 0 */
+    const int32_t *vx, *vh;  /* operands */
 } rnnc_dsp_frame;
 
 /* The same with rows of both widths. */
@@ -108,7 +109,7 @@ typedef struct {
 #define RNNC_DSP_LSTM(operands, over_x, over_h) \
     ".syntax unified\n push {r4-r11, lr}\n sub sp, #76\n" \
     " ldmia r0!, {r1-r7}\n mov lr, r1\n strd r2, r3, [sp, #24]\n strd r4, r5, [sp, #32]\n strd r6, r7, [sp, #40]\n" \
-    " ldmia r0, {r1-r5}\n strd r1, r3, [sp, #64]\n str r2, [sp, #72]\n" operands \
+    " ldmia r0, {r1-r5}\n strd r1, r2, [sp, #64]\n str r3, [sp, #72]\n" operands \
     "0:\n" over_x " strd r0, r2, [sp, #48]\n strd r3, r5, [sp, #56]\n" \
     over_h " ldrd r1, r4, [sp, #48]\n ldrd r6, r7, [sp, #56]\n" RNNC_DSP_FOUR_TO("r1", "r4", "r6", "r7") \
     " ldrd r8, r9, [sp, #64]\n ldr r10, [sp, #72]\n ldrd r6, r7, [sp, #40]\n" RNNC_DSP_LSTM_GATES("", "", "", "r2") \
@@ -117,36 +118,35 @@ typedef struct {
 /* What to skip over x and h of the one block of a unit. */
 #define RNNC_DSP_SKIPS " ldrd r6, r7, [r0, #20]\n str r6, [sp, #4]\n str r7, [sp, #16]\n"
 
-/* Of a batch of units at a time, whose preactivations are `last` bytes and, without those of n over h, `all`; tells it how much is
- * in registers' place. Begins: the frame, see below; X and H: the blocks of a batch. */
+/* Of a batch of units at a time, with all and the last of the blocks over h that go to the same preactivations as those over x at so
+ * many bytes of these. The frame, see rnnc_dsp_lstm_twos; the blocks over x; those over h, with place and scales in r6 to r11. */
 #define RNNC_DSP_MIXED_BEGIN(all, last) \
     ".syntax unified\n push {r4-r11, lr}\n sub sp, #68\n" \
-    " ldmia r0!, {r1-r7}\n mov lr, r1\n strd r2, r3, [sp, #32]\n strd r4, r5, [sp, #40]\n strd r6, r7, [sp, #48]\n" \
-    " ldmia r0!, {r1-r5}\n strd r1, r3, [sp, #56]\n str r2, [sp, #64]\n" \
-    " ldr r6, [r4, #4]\n ldr r7, [r5, #4]\n add r4, r4, #8\n add r5, r5, #8\n add r6, r6, r4\n add r7, r7, r5\n" \
-    " add r0, r0, #64\n add r1, r0, #" all "\n add r2, r0, #" last "\n" \
-    " strd r4, r0, [sp]\n strd r1, r6, [sp, #8]\n strd r5, r0, [sp, #16]\n strd r2, r7, [sp, #24]\n"
+    " ldmia r0!, {r1-r10}\n mov lr, r1\n strd r2, r3, [sp, #32]\n add r1, sp, #44\n stmia r1, {r5-r10}\n" \
+    " ldmia r0!, {r2, r5}\n ldmia r2!, {r6, r7}\n add r7, r7, r2\n ldmia r5!, {r6, r8}\n add r8, r8, r5\n" \
+    " add r3, r0, #64\n add r6, r3, #" all "\n strd r2, r3, [sp]\n strd r6, r7, [sp, #8]\n" \
+    " strd r5, r3, [sp, #16]\n strd r4, r8, [sp, #24]\n" last
 #define RNNC_DSP_MIXED_X \
     "0: ldrd r12, r4, [sp]\n ldr r6, [r4, #-64]\n" RNNC_DSP_EITHER("11", "12", "13", "12") RNNC_DSP_BIASED("32") \
     " ldrd r6, r7, [sp, #4]\n stmia r6!, {r0, r2, r3, r5}\n str r6, [sp, #4]\n cmp r6, r7\n bne.w 0b\n"
 #define RNNC_DSP_MIXED_H \
-    "3: ldrd r12, r4, [sp, #16]\n ldr r6, [r4, #-60]\n" RNNC_DSP_EITHER("14", "15", "16", "28") RNNC_DSP_SCALES("40")
+    "3: ldrd r12, r4, [sp, #16]\n ldr r6, [r4, #-60]\n" RNNC_DSP_EITHER("14", "15", "16", "28") \
+    " ldrd r6, r7, [sp, #20]\n ldmia r7!, {r8-r11}\n"
 #define RNNC_DSP_MIXED_TO \
-    " ldmia r6, {r1, r4, r7, r12}\n" RNNC_DSP_FOUR_TO("r1", "r4", "r7", "r12") " stmia r6!, {r0, r2, r3, r5}\n str r6, [sp, #20]\n"
-/* Tables, state and h; the end of the preactivations of a batch of `units` units, or of those that are left. r12 is their begin,
- * from which the next batch begins again. */
+    " add r6, r6, #16\n strd r6, r7, [sp, #20]\n ldmdb r6, {r1, r4, r7, r12}\n" \
+    RNNC_DSP_FOUR_TO("r1", "r4", "r7", "r12") " stmdb r6, {r0, r2, r3, r5}\n"
+/* State, h and tables; the end of the preactivations of a batch of `units` units, or of those that are left. r12 is their begin,
+ * with which the next batch begins again. */
 #define RNNC_DSP_MIXED_UNITS(units, bytes) \
-    " str r12, [sp, #4]\n str r12, [sp, #20]\n" \
-    " ldrd r8, r9, [sp, #56]\n ldr r10, [sp, #64]\n ldrd r6, r7, [sp, #48]\n" \
-    " ldr r1, [sp, #44]\n subs r1, r1, #" units "\n str r1, [sp, #44]\n add r2, r12, #" bytes "\n" \
-    " it lt\n addlt r2, r2, r1, lsl #2\n5:\n"
+    " str r12, [sp, #4]\n str r12, [sp, #20]\n add r1, sp, #44\n ldmia r1, {r5-r10}\n" \
+    " subs r5, r5, #" units "\n str r5, [sp, #44]\n add r2, r12, #" bytes "\n blt.w 6f\n5:\n"
 #define RNNC_DSP_MIXED_END \
     " cmp r12, r2\n bne.w 5b\n strd r6, r7, [sp, #48]\n ldr r0, [sp, #44]\n cmp r0, #0\n bgt.w 0b\n" \
-    " add sp, #68\n pop {r4-r11, pc}\n"
+    " add sp, #68\n pop {r4-r11, pc}\n6: add r2, r2, r5, lsl #2\n b.w 5b\n"
 /* An LSTM of `units` units a batch; `o`, `f`, `g`: the places of their preactivations behind i's, less 4. */
 #define RNNC_DSP_LSTM_MIXED(units, bytes, all, o, f, g) \
-    RNNC_DSP_MIXED_BEGIN(all, all) RNNC_DSP_MIXED_X RNNC_DSP_MIXED_H " ldr r6, [sp, #20]\n" RNNC_DSP_MIXED_TO \
-    " ldr r7, [sp, #24]\n cmp r6, r7\n bne.w 3b\n sub r12, r6, #" all "\n" RNNC_DSP_MIXED_UNITS(units, bytes) \
+    RNNC_DSP_MIXED_BEGIN(all, "") RNNC_DSP_MIXED_X RNNC_DSP_MIXED_H RNNC_DSP_MIXED_TO \
+    " ldr r7, [sp, #8]\n cmp r6, r7\n bne.w 3b\n sub r12, r6, #" all "\n" RNNC_DSP_MIXED_UNITS(units, bytes) \
     RNNC_DSP_LSTM_GATES(" ldr r0, [r12], #4\n ldr r5, [r12, #" g "]\n", " ldr r3, [r12, #" f "]\n", " ldr r3, [r12, #" o "]\n", "r3") \
     RNNC_DSP_MIXED_END
 /* clang-format on */
@@ -172,7 +172,8 @@ rnnc_dsp_lstm_ones(RNNC_UNUSED const rnnc_dsp_frame *frame)
 }
 
 /* Of an rnnc_dsp_mixed. Pushes 104 bytes, of which the last 68 are, from sp on: begin of x, place and end of preactivations, end
- * of x; the same of h; bias, scale_x, scale_h; units; state, h; sigmoid, slope, tanh. lr weights.
+ * of x; begin of h, place of preactivations, scale_h, end of h; bias, scale_x; where a GRU's n over h lies, less 16; units; state,
+ * h; sigmoid, slope, tanh. lr weights.
  * Sums of a block in r0 r2 r3 r5; in the loop over units r0 r1 r3 r4 r5 r11 scratch, r2 r12 end and place of preactivations, r6 r7
  * state and h, r8 r9 r10 tables. */
 __attribute__((naked, noinline, unused)) static void
@@ -192,13 +193,14 @@ rnnc_dsp_lstm_fours(RNNC_UNUSED const rnnc_dsp_frame *frame)
 __attribute__((naked, noinline, unused)) static void
 rnnc_dsp_gru_fours(RNNC_UNUSED const rnnc_dsp_frame *frame)
 {
-    __asm__ volatile(
-        RNNC_DSP_MIXED_BEGIN("48", "32") RNNC_DSP_MIXED_X RNNC_DSP_MIXED_H
-        " ldrd r6, r7, [sp, #20]\n cmp r6, r7\n beq 4f\n" RNNC_DSP_MIXED_TO " b.w 3b\n"
-        "4: ldr r6, [sp, #32]\n ldmia r6!, {r1, r4, r7, r12}\n str r6, [sp, #32]\n" RNNC_DSP_ADD(
-            "r1", "r4", "r7", "r12") RNNC_DSP_FOUR
-        " ldr r6, [sp, #20]\n add r12, r6, #16\n stmia r12, {r0, r2, r3, r5}\n sub r12, r6, "
-        "#32\n" RNNC_DSP_MIXED_UNITS("4", "16") RNNC_DSP_GRU_GATES RNNC_DSP_MIXED_END);
+    __asm__ volatile(RNNC_DSP_MIXED_BEGIN("48", " add r6, r3, #32\n str r6, [sp, #40]\n")
+                         RNNC_DSP_MIXED_X RNNC_DSP_MIXED_H
+                     " ldr r1, [sp, #40]\n cmp r6, r1\n beq 4f\n" RNNC_DSP_MIXED_TO " b.w 3b\n"
+                     "4: str r7, [sp, #24]\n ldr r6, [sp, #32]\n ldmia r6!, {r1, r4, r7, r12}\n "
+                     "str r6, [sp, #32]\n" RNNC_DSP_ADD("r1", "r4", "r7", "r12") RNNC_DSP_FOUR
+                     " ldr r12, [sp, #20]\n add r6, r12, #16\n stmia r6, {r0, r2, r3, r5}\n sub "
+                     "r12, r12, #32\n" RNNC_DSP_MIXED_UNITS("4", "16")
+                         RNNC_DSP_GRU_GATES RNNC_DSP_MIXED_END);
 }
 
 /* Pushes 164 bytes, of which the last 128 are, from sp on: begin, skip and end of x; the same of h; bias, scale_x, scale_h; units;
@@ -218,8 +220,8 @@ rnnc_dsp_gru_units(RNNC_UNUSED const rnnc_dsp_frame *frame)
         " strd r4, r5, [sp, #32]\n"
         " strd r6, r7, [sp, #40]\n"
         " ldmia r0, {r1-r5}\n"
-        " strd r1, r3, [sp, #48]\n"
-        " str r2, [sp, #56]\n" RNNC_DSP_OPERANDS "0: add r0, sp, #64\n"
+        " strd r1, r2, [sp, #48]\n"
+        " str r3, [sp, #56]\n" RNNC_DSP_OPERANDS "0: add r0, sp, #64\n"
         " str r0, [sp, #60]\n"
         "2:\n" RNNC_DSP_OVER_X " ldr r6, [sp, #60]\n"
         " stmia r6!, {r0, r2, r3, r5}\n"
@@ -286,14 +288,14 @@ rnnc_dsp_cell(rnnc_dsp_frame *frame, void (*run)(const rnnc_dsp_frame *), uint16
     }
 }
 
-#define RNNC_DSP_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out)                 \
-    do {                                                                                        \
-        rnnc_dsp_frame frame_ = {                                                               \
-            (p)->weights,      (p)->bias,      (p)->scale_x, (p)->scale_h, (p)->units, kept, 0, \
-            rnnc_sigmoid_line, rnnc_tanh_line, rnnc_slope,   operand_x,    operand_h};          \
-        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                  \
-        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                               \
-        rnnc_dsp_cell(&frame_, run, rows, rows, rows, hidden, (p)->h_bits, out);                \
+#define RNNC_DSP_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out)               \
+    do {                                                                                      \
+        rnnc_dsp_frame frame_ = {                                                             \
+            (p)->weights,      (p)->bias,  (p)->scale_x,   (p)->scale_h, (p)->units, kept, 0, \
+            rnnc_sigmoid_line, rnnc_slope, rnnc_tanh_line, operand_x,    operand_h};          \
+        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                \
+        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                             \
+        rnnc_dsp_cell(&frame_, run, rows, rows, rows, hidden, (p)->h_bits, out);              \
     } while (0)
 
 /* Bytes to skip from the begin of RNNC_DSP_EITHER, less 2. */
@@ -314,25 +316,25 @@ rnnc_dsp_skips(rnnc_dsp_mixed *m, uint16_t block, uint32_t first, uint32_t wide_
 /* How many of a unit's rows, those of int16 twice. */
 #define RNNC_DSP_BYTES(rows, wide) \
     ((uint16_t)((rows) + ((wide) & 1) + ((wide) >> 1 & 1) + ((wide) >> 2 & 1) + ((wide) >> 3 & 1)))
-#define RNNC_DSP_MIXED_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out, batch,    \
-                            wide_x, wide_h)                                                     \
-    do {                                                                                        \
-        rnnc_dsp_mixed mixed_;                                                                  \
-        mixed_.frame = (rnnc_dsp_frame){                                                        \
-            (p)->weights,      (p)->bias,      (p)->scale_x, (p)->scale_h, (p)->units, kept, 0, \
-            rnnc_sigmoid_line, rnnc_tanh_line, rnnc_slope,   operand_x,    operand_h};          \
-        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                  \
-        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                               \
-        rnnc_dsp_skips(&mixed_, 0, 0, wide_x, wide_h);                                          \
-        if ((batch) == 2) {                                                                     \
-            rnnc_dsp_skips(&mixed_, 1, 2, wide_x, wide_h);                                      \
-        } else if ((batch) == 4) {                                                              \
-            rnnc_dsp_skips(&mixed_, 1, 1, wide_x, wide_h);                                      \
-            rnnc_dsp_skips(&mixed_, 2, 2, wide_x, wide_h);                                      \
-            rnnc_dsp_skips(&mixed_, 3, 3, wide_x, wide_h);                                      \
-        }                                                                                       \
-        rnnc_dsp_cell(&mixed_.frame, run, RNNC_DSP_BYTES(rows, wide_x),                         \
-                      RNNC_DSP_BYTES(rows, wide_h), rows, hidden, (p)->h_bits, out);            \
+#define RNNC_DSP_MIXED_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out, batch,  \
+                            wide_x, wide_h)                                                   \
+    do {                                                                                      \
+        rnnc_dsp_mixed mixed_;                                                                \
+        mixed_.frame = (rnnc_dsp_frame){                                                      \
+            (p)->weights,      (p)->bias,  (p)->scale_x,   (p)->scale_h, (p)->units, kept, 0, \
+            rnnc_sigmoid_line, rnnc_slope, rnnc_tanh_line, operand_x,    operand_h};          \
+        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                \
+        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                             \
+        rnnc_dsp_skips(&mixed_, 0, 0, wide_x, wide_h);                                        \
+        if ((batch) == 2) {                                                                   \
+            rnnc_dsp_skips(&mixed_, 1, 2, wide_x, wide_h);                                    \
+        } else if ((batch) == 4) {                                                            \
+            rnnc_dsp_skips(&mixed_, 1, 1, wide_x, wide_h);                                    \
+            rnnc_dsp_skips(&mixed_, 2, 2, wide_x, wide_h);                                    \
+            rnnc_dsp_skips(&mixed_, 3, 3, wide_x, wide_h);                                    \
+        }                                                                                     \
+        rnnc_dsp_cell(&mixed_.frame, run, RNNC_DSP_BYTES(rows, wide_x),                       \
+                      RNNC_DSP_BYTES(rows, wide_h), rows, hidden, (p)->h_bits, out);          \
     } while (0)
 #define RNNC_LSTM_WIDE(p, x, h, c, vx, vh, out, batch, wide_x, wide_h) \
     RNNC_DSP_MIXED_CELL((batch) == 1   ? rnnc_dsp_lstm_ones            \
