@@ -78,8 +78,8 @@ def library_headers() -> dict[str, str]:
 def mixed_rows(plain: Plain, kernel: CKernel, wide: tuple[tuple[bool, ...], ...]) -> str:
     """The driver of a kernel some of whose rows are wide, over the loop over units of ``plain``.
 
-    A target may have a macro that takes all of it, and is told the wide rows of a unit over x and over h as bits. A candidate that
-    is no tanh is not its own.
+    A target may have a macro that replaces all of it and is told the wide rows of a unit over x and over h as bits. It is for
+    candidates that are a tanh.
     """
     own = f"{plain.units.upper()}_WIDE"
     head, text = kernel.driver.replace("@_each", f"{plain.units}_units").split("{\n", 1)

@@ -23,12 +23,13 @@ typedef struct {
     const int32_t *vx, *vh;  /* operands */
 } rnnc_dsp_frame;
 
-/* The same with rows of both widths. */
-typedef struct {
-    rnnc_dsp_frame frame;
-    int32_t skip[4][4]; /* [block of a batch]: what to skip over x and over h, then nothing */
-    int32_t pre[16];    /* scratch: preactivations */
-} rnnc_dsp_mixed;
+/* The same with rows of both widths, of so many blocks a batch at most. */
+#define RNNC_DSP_MIXED(blocks)                                                                 \
+    struct {                                                                                   \
+        rnnc_dsp_frame frame;                                                                  \
+        int32_t skip[blocks][4];            /* what to skip over x and over h, then nothing */ \
+        int32_t pre[(blocks) > 1 ? 16 : 1]; /* scratch: preactivations of a batch of units */  \
+    }
 
 /* clang-format off */
 /* Begin, skip and end of the operands r4 and r5 to sp on. */
@@ -160,7 +161,7 @@ rnnc_dsp_lstm_units(RNNC_UNUSED const rnnc_dsp_frame *frame)
     __asm__ volatile(RNNC_DSP_LSTM(RNNC_DSP_OPERANDS, RNNC_DSP_OVER_X, RNNC_DSP_OVER_H));
 }
 
-/* The same of an rnnc_dsp_mixed whose rows over an operand are of one width. */
+/* The same of an RNNC_DSP_MIXED whose rows over an operand are of one width. */
 __attribute__((naked, noinline, unused)) static void
 rnnc_dsp_lstm_ones(RNNC_UNUSED const rnnc_dsp_frame *frame)
 {
@@ -171,7 +172,7 @@ rnnc_dsp_lstm_ones(RNNC_UNUSED const rnnc_dsp_frame *frame)
             RNNC_DSP_SCALES("32")));
 }
 
-/* Of an rnnc_dsp_mixed. Pushes 104 bytes, of which the last 68 are, from sp on: begin of x, place and end of preactivations, end
+/* Of an RNNC_DSP_MIXED. Pushes 104 bytes, of which the last 68 are, from sp on: begin of x, place and end of preactivations, end
  * of x; begin of h, place of preactivations, scale_h, end of h; bias, scale_x; where a GRU's n over h lies, less 16; units; state,
  * h; sigmoid, slope, tanh. lr weights.
  * Sums of a block in r0 r2 r3 r5; in the loop over units r0 r1 r3 r4 r5 r11 scratch, r2 r12 end and place of preactivations, r6 r7
@@ -306,35 +307,37 @@ static inline __attribute__((always_inline)) int32_t rnnc_dsp_skip(const int32_t
 }
 
 /* Of a block of four rows, from row `first` of a unit on; bit r of wide_x, wide_h: its row r has int16 weights. */
-static inline __attribute__((always_inline)) void
-rnnc_dsp_skips(rnnc_dsp_mixed *m, uint16_t block, uint32_t first, uint32_t wide_x, uint32_t wide_h)
+static inline __attribute__((always_inline)) void rnnc_dsp_skips(int32_t *skip,
+                                                                 const rnnc_dsp_frame *frame,
+                                                                 uint32_t first, uint32_t wide_x,
+                                                                 uint32_t wide_h)
 {
-    m->skip[block][0] = rnnc_dsp_skip(m->frame.vx, wide_x >> first & 1u);
-    m->skip[block][1] = rnnc_dsp_skip(m->frame.vh, wide_h >> first & 1u);
+    skip[0] = rnnc_dsp_skip(frame->vx, wide_x >> first & 1u);
+    skip[1] = rnnc_dsp_skip(frame->vh, wide_h >> first & 1u);
 }
 
 /* How many of a unit's rows, those of int16 twice. */
 #define RNNC_DSP_BYTES(rows, wide) \
     ((uint16_t)((rows) + ((wide) & 1) + ((wide) >> 1 & 1) + ((wide) >> 2 & 1) + ((wide) >> 3 & 1)))
-#define RNNC_DSP_MIXED_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out, batch,  \
-                            wide_x, wide_h)                                                   \
-    do {                                                                                      \
-        rnnc_dsp_mixed mixed_;                                                                \
-        mixed_.frame = (rnnc_dsp_frame){                                                      \
-            (p)->weights,      (p)->bias,  (p)->scale_x,   (p)->scale_h, (p)->units, kept, 0, \
-            rnnc_sigmoid_line, rnnc_slope, rnnc_tanh_line, operand_x,    operand_h};          \
-        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                \
-        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                             \
-        rnnc_dsp_skips(&mixed_, 0, 0, wide_x, wide_h);                                        \
-        if ((batch) == 2) {                                                                   \
-            rnnc_dsp_skips(&mixed_, 1, 2, wide_x, wide_h);                                    \
-        } else if ((batch) == 4) {                                                            \
-            rnnc_dsp_skips(&mixed_, 1, 1, wide_x, wide_h);                                    \
-            rnnc_dsp_skips(&mixed_, 2, 2, wide_x, wide_h);                                    \
-            rnnc_dsp_skips(&mixed_, 3, 3, wide_x, wide_h);                                    \
-        }                                                                                     \
-        rnnc_dsp_cell(&mixed_.frame, run, RNNC_DSP_BYTES(rows, wide_x),                       \
-                      RNNC_DSP_BYTES(rows, wide_h), rows, hidden, (p)->h_bits, out);          \
+#define RNNC_DSP_MIXED_CELL(run, rows, p, x, hidden, kept, operand_x, operand_h, out, batch,     \
+                            wide_x, wide_h)                                                      \
+    do {                                                                                         \
+        RNNC_DSP_MIXED((batch) == 1 ? 1 : 4) mixed_;                                             \
+        mixed_.frame = (rnnc_dsp_frame){                                                         \
+            (p)->weights,      (p)->bias,  (p)->scale_x,   (p)->scale_h, (p)->units, kept, 0,    \
+            rnnc_sigmoid_line, rnnc_slope, rnnc_tanh_line, operand_x,    operand_h};             \
+        rnnc_prepare(operand_x, x, (p)->x_bits, (p)->columns);                                   \
+        rnnc_prepare(operand_h, hidden, (p)->h_bits, (p)->units);                                \
+        rnnc_dsp_skips(mixed_.skip[0], &mixed_.frame, 0, wide_x, wide_h);                        \
+        if ((batch) == 2) {                                                                      \
+            rnnc_dsp_skips(mixed_.skip[(batch) == 1 ? 0 : 1], &mixed_.frame, 2, wide_x, wide_h); \
+        } else if ((batch) == 4) {                                                               \
+            rnnc_dsp_skips(mixed_.skip[(batch) == 1 ? 0 : 1], &mixed_.frame, 1, wide_x, wide_h); \
+            rnnc_dsp_skips(mixed_.skip[(batch) == 1 ? 0 : 2], &mixed_.frame, 2, wide_x, wide_h); \
+            rnnc_dsp_skips(mixed_.skip[(batch) == 1 ? 0 : 3], &mixed_.frame, 3, wide_x, wide_h); \
+        }                                                                                        \
+        rnnc_dsp_cell(&mixed_.frame, run, RNNC_DSP_BYTES(rows, wide_x),                          \
+                      RNNC_DSP_BYTES(rows, wide_h), rows, hidden, (p)->h_bits, out);             \
     } while (0)
 #define RNNC_LSTM_WIDE(p, x, h, c, vx, vh, out, batch, wide_x, wide_h) \
     RNNC_DSP_MIXED_CELL((batch) == 1   ? rnnc_dsp_lstm_ones            \
