@@ -75,6 +75,26 @@ def library_headers() -> dict[str, str]:
     return {header: _header(f"RNNC_{header.replace('.', '_').upper()}", plain) for header, plain in HEADERS.items()}
 
 
+def mixed_rows(plain: Plain, kernel: CKernel, wide: tuple[tuple[bool, ...], ...]) -> str:
+    """The driver of a kernel some of whose rows are wide, over the loop over units of ``plain``.
+
+    A target may have a macro that replaces all of it and is told the wide rows of a unit over x and over h as bits. It is for
+    candidates that are a tanh.
+    """
+    own = f"{plain.units.upper()}_WIDE"
+    head, text = kernel.driver.replace("@_each", f"{plain.units}_units").split("{\n", 1)
+    if kernel.activation not in ("", "tanh"):
+        return f"{head}{{\n{text}"
+    batch, body = text.removesuffix("}").split("\n", 1)
+    bits = ", ".join(str(sum(1 << i for i, w in enumerate(rows) if w)) for rows in wide)
+    given = f"p, x, h, {plain.unit.state[0] if plain.unit.state else ''}, vx, vh, out, batch, {bits}"
+    unused = "    (void)activation;\n" if kernel.activation else ""
+    return (
+        f"{head}{{\n{batch}\n#ifdef {own} /* of a target's own; rows of int16 weights as bits */\n{unused}"
+        f"    {own}({given});\n#else\n{body}#endif\n}}"
+    )
+
+
 def _header(guard: str, plain: Plain) -> str:
     """A header. The kernel's name is in parentheses: a target may have a macro of that name which takes what it can itself."""
     (kernel,) = plain.unit.kernels([plain.phase], plain.units)

@@ -15,7 +15,7 @@ from rnnc.language import Arrays, Intervals, Quantity, Range, Reading, run
 from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.cells import Unit
 from rnnc.ops.gate_rows import GateRows
-from rnnc.ops.library import HEADERS, library_header
+from rnnc.ops.library import HEADERS, library_header, mixed_rows
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
 from rnnc.unit_kernels import CKernel
@@ -142,7 +142,7 @@ class QRecurrent(QOp):
             return "", "cell.h", kernel.text
         plain = HEADERS[header]
         if self.loops[i].wide:
-            return "", header, kernel.driver.replace("@_each", f"{plain.units}_units")
+            return "", header, mixed_rows(plain, kernel, self.loops[i].wide)
         return plain.name, header, ""
 
     def calls(self) -> list[KernelCall]:

@@ -40,10 +40,10 @@
         RNNC_DSP_PAIR("r9", "r6", "r3", "r4", "r5") RNNC_DSP_PAIR("r10", "r7", "r0", "r1", "r2") \
             RNNC_DSP_PAIR("r11", "r7", "r3", "r4", "r5")
 /* The sums cleared, then columns by fours, the first time from where r6 says. */
-#define RNNC_DSP_START                                                            \
+#define RNNC_DSP_CLEAR                                                            \
     " mov.w r0, #0\n mov.w r1, #0\n mov.w r2, #0\n mov.w r3, #0\n mov.w r4, #0\n" \
-    " mov.w r5, #0\n add pc, r6\n"                                                \
-    "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
+    " mov.w r5, #0\n add pc, r6\n"
+#define RNNC_DSP_START RNNC_DSP_CLEAR "1:\n" RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4 RNNC_DSP_COL4
 /* Rows 0, 1, 2 and 3 in r0, r2, r3 and r5. */
 #define RNNC_DSP_FINISH                                                      \
     " lsr.w r0, r0, #8\n orr r0, r0, r1, lsl #24\n sub r0, r0, r2, asr #8\n" \
