@@ -5,6 +5,8 @@
  * the interval, and nothing is turned around or taken apart. */
 #include <stdint.h>
 
+#include "../rom.h"
+
 /* generated: the lines of Helium, by make golden */
 /* clang-format off */
 #define RNNC_CURVES 192
@@ -16,7 +18,7 @@
 
 /* [256 + k], k: -256 .. 255. The lines of lut.h, raised by 2^28; k < 0:
  * 2^28 + 2^14 - 1 less the end of |x|'s; each less 256 k times its slope. */
-static const int32_t rnnc_mve_sigmoid_line[512] = {
+static const int32_t RNNC_ROM rnnc_mve_sigmoid_line[512] = {
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
@@ -78,7 +80,7 @@ static const int32_t rnnc_mve_sigmoid_line[512] = {
 };
 
 /* The same without 2^28; k < 0: 2^13 - 1 less the end of |x|'s line. */
-static const int32_t rnnc_mve_tanh_line[512] = {
+static const int32_t RNNC_ROM rnnc_mve_tanh_line[512] = {
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
@@ -149,7 +151,7 @@ static const int32_t rnnc_mve_tanh_line[512] = {
 };
 
 /* Those of lut.h, for both signs. */
-static const uint16_t rnnc_mve_slope[512] = {
+static const uint16_t RNNC_ROM rnnc_mve_slope[512] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 2, 1, 2, 2, 2, 2, 2, 3, 2, 3, 3, 3, 3, 4, 3, 4, 5, 4, 5,
