@@ -39,8 +39,8 @@ static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uin
 
 /* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
  * out: [units] int16, or 0 where h is the output. */
-RNNC_CELL void(rnnc_lstm)(const rnnc_cell_params *p, const void *x, void *h, int32_t *c, void *vx,
-                          void *vh, int16_t *out)
+RNNC_CELL void rnnc_lstm_generic(const rnnc_cell_params *p, const void *x, void *h, int32_t *c,
+                                 void *vx, void *vh, int16_t *out)
 {
     enum { batch = RNNC_BATCH(4), block = 4 * batch };
     const int8_t *w = p->weights;
@@ -58,5 +58,9 @@ RNNC_CELL void(rnnc_lstm)(const rnnc_cell_params *p, const void *x, void *h, int
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
+
+#ifndef rnnc_lstm /* a target's own */
+#define rnnc_lstm rnnc_lstm_generic
+#endif
 
 #endif

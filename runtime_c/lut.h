@@ -31,8 +31,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 }
 #endif
 
-#ifndef RNNC_HALF_LINE /* of a target's own tables: what its lines of sigmoid have more than these */
-#define RNNC_HALF_LINE 0
+#ifndef RNNC_LINES /* a target's own tables, with rnnc_sigmoid_start and rnnc_tanh_start */
 /* generated: the lines of sigmoid and tanh, by make golden */
 /* clang-format off */
 /* 2^28 + 2^14 - 1 less  k < 64: 32 (256 A[k] + 127 + 256);  k >= 64: 256 B[k] + 127 + 32 * 256. */
@@ -107,6 +106,16 @@ static const uint16_t RNNC_ROM rnnc_slope[] = {
 };
 /* clang-format on */
 /* end of the lines of sigmoid and tanh */
+/* Where a line begins. */
+static inline int32_t rnnc_sigmoid_start(uint32_t k)
+{
+    return rnnc_rom_i32(&rnnc_sigmoid_line[k]);
+}
+
+static inline int32_t rnnc_tanh_start(uint32_t k)
+{
+    return rnnc_rom_i32(&rnnc_tanh_line[k]);
+}
 #endif
 
 #ifndef RNNC_CURVES
@@ -144,10 +153,6 @@ static inline int32_t rnnc_tanh(int32_t p)
 }
 #endif
 
-#ifndef RNNC_LINE_START /* of a target's own tables: how far its lines begin below where these do */
-#define RNNC_LINE_START(k) 0
-#endif
-
 #define RNNC_FINER 3 /* further fraction bits of a preactivation of the finer form */
 
 /* slope f / 2^RNNC_FINER rounded up, at |x| = a, 15 fraction bits. A product is < 2^26. */
@@ -162,8 +167,7 @@ static inline int32_t rnnc_sigmoid_fine(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = (uint32_t)(p ^ s) - (uint32_t)s, k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t y = rnnc_rom_i32(&rnnc_sigmoid_line[k]) - RNNC_HALF_LINE + RNNC_LINE_START(k) +
-                rnnc_fine_rise(a, k);
+    int32_t y = rnnc_sigmoid_start(k) + rnnc_fine_rise(a, k);
     return (((y >> (RNNC_STEP + 6)) ^ s) - s) + 16384;
 }
 
@@ -172,7 +176,7 @@ static inline int32_t rnnc_tanh_fine(int32_t p)
 {
     int32_t s = p >> 31;
     uint32_t a = ((uint32_t)(p ^ s) - (uint32_t)s) * 2u, k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t y = rnnc_rom_i32(&rnnc_tanh_line[k]) + RNNC_LINE_START(k) + rnnc_fine_rise(a, k);
+    int32_t y = rnnc_tanh_start(k) + rnnc_fine_rise(a, k);
     return ((y >> (RNNC_STEP + 5)) ^ s) - s;
 }
 

@@ -96,7 +96,7 @@ def mixed_rows(plain: Plain, kernel: CKernel, wide: tuple[tuple[bool, ...], ...]
 
 
 def _header(guard: str, plain: Plain) -> str:
-    """A header. The kernel's name is in parentheses: a target may have a macro of that name which takes what it can itself."""
+    """A header. A target may have a macro of the kernel's name, which falls back on the generic one."""
     (kernel,) = plain.unit.kernels([plain.phase], plain.units)
     return f"""/* SPDX-License-Identifier: 0BSD */
 #ifndef {guard}
@@ -110,7 +110,11 @@ def _header(guard: str, plain: Plain) -> str:
 
 {kernel.each.replace("@", plain.name)}
 
-{kernel.driver.replace("@", f"({plain.name})")}
+{kernel.driver.replace("@", f"{plain.name}_generic")}
+
+#ifndef {plain.name} /* a target's own */
+#define {plain.name} {plain.name}_generic
+#endif
 
 #endif
 """

@@ -353,7 +353,7 @@ static inline __attribute__((always_inline)) void rnnc_dsp_skips(int32_t *skip,
         if ((activation) == 0) { /* RNNC_TANH */                           \
             RNNC_DSP_CELL(rnnc_dsp_gru_units, 3, p, x, h, s, vx, vh, out); \
         } else {                                                           \
-            (rnnc_gru_after)(p, x, h, s, vx, vh, out, activation);         \
+            rnnc_gru_after_generic(p, x, h, s, vx, vh, out, activation);   \
         }                                                                  \
     } while (0)
 

@@ -20,7 +20,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 /* generated: the lines of the DSP extension, by make golden */
 /* clang-format off */
 #define RNNC_CURVES 192
-#define RNNC_HALF_LINE 268435456
+#define RNNC_LINES
 #define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[256])
 #define rnnc_tanh_line (&rnnc_dsp_tanh[256])
 #define rnnc_slope (&rnnc_dsp_slope[256])
@@ -189,6 +189,18 @@ static const uint16_t RNNC_ROM rnnc_dsp_slope[512] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 /* clang-format on */
+
+/* Where the line of sigmoid in lut.h begins. */
+static inline int32_t rnnc_sigmoid_start(uint32_t k)
+{
+    return rnnc_sigmoid_line[k] - 268435456;
+}
+
+/* Where the line of tanh in lut.h begins. */
+static inline int32_t rnnc_tanh_start(uint32_t k)
+{
+    return rnnc_tanh_line[k];
+}
 /* end of the lines of the DSP extension */
 
 /* p >> 8 within the tables, and the line there. gcc makes the clip of it in C two comparisons. */

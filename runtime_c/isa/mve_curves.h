@@ -10,8 +10,7 @@
 /* generated: the lines of Helium, by make golden */
 /* clang-format off */
 #define RNNC_CURVES 192
-#define RNNC_HALF_LINE 268435456
-#define RNNC_LINE_START(k) ((int32_t)rnnc_slope[k] * (int32_t)((k) << 8))
+#define RNNC_LINES
 #define rnnc_sigmoid_line (&rnnc_mve_sigmoid_line[256])
 #define rnnc_tanh_line (&rnnc_mve_tanh_line[256])
 #define rnnc_slope (&rnnc_mve_slope[256])
@@ -180,6 +179,18 @@ static const uint16_t RNNC_ROM rnnc_mve_slope[512] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 /* clang-format on */
+
+/* Where the line of sigmoid in lut.h begins. */
+static inline int32_t rnnc_sigmoid_start(uint32_t k)
+{
+    return rnnc_sigmoid_line[k] - 268435456 + (int32_t)rnnc_slope[k] * (int32_t)(k << 8);
+}
+
+/* Where the line of tanh in lut.h begins. */
+static inline int32_t rnnc_tanh_start(uint32_t k)
+{
+    return rnnc_tanh_line[k] + (int32_t)rnnc_slope[k] * (int32_t)(k << 8);
+}
 /* end of the lines of Helium */
 
 /* The line of p at p, 8 fraction bits more than intervals. */

@@ -151,6 +151,15 @@ def both_signs() -> tuple[Ints, Ints, Ints]:
     )
 
 
+def _starts(sigmoid: str, tanh: str) -> str:
+    """Functions of where the lines of lut.h begin, from a target's own."""
+    return "".join(
+        f"\n/* Where the line of {name} in lut.h begins. */\n"
+        f"static inline int32_t rnnc_{name}_start(uint32_t k)\n{{\n    return {value};\n}}\n"
+        for name, value in (("sigmoid", sigmoid), ("tanh", tanh))
+    )
+
+
 def dsp_lines() -> str:
     """The three arrays of isa/dsp_curves.h."""
     sigmoid, tanh, slope = both_signs()
@@ -158,7 +167,7 @@ def dsp_lines() -> str:
     return (
         "/* clang-format off */\n"
         f"#define RNNC_CURVES {TABLE.knots}\n"
-        f"#define RNNC_HALF_LINE {1 << (F + 20)}\n"
+        "#define RNNC_LINES\n"
         f"#define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[{zero}])\n"
         f"#define rnnc_tanh_line (&rnnc_dsp_tanh[{zero}])\n"
         f"#define rnnc_slope (&rnnc_dsp_slope[{zero}])\n"
@@ -170,6 +179,7 @@ def dsp_lines() -> str:
         + "\n/* Those of lut.h, for both signs. */\n"
         + _array(f"uint16_t RNNC_ROM rnnc_dsp_slope[{2 * zero}]", slope)
         + "/* clang-format on */\n"
+        + _starts(f"rnnc_sigmoid_line[k] - {1 << (F + 20)}", "rnnc_tanh_line[k]")
     )
 
 
@@ -188,8 +198,7 @@ def helium_lines() -> str:
     return (
         "/* clang-format off */\n"
         f"#define RNNC_CURVES {TABLE.knots}\n"
-        f"#define RNNC_HALF_LINE {1 << (F + 20)}\n"
-        f"#define RNNC_LINE_START(k) ((int32_t)rnnc_slope[k] * (int32_t)((k) << {F}))\n"
+        "#define RNNC_LINES\n"
         f"#define rnnc_sigmoid_line (&rnnc_mve_sigmoid_line[{zero}])\n"
         f"#define rnnc_tanh_line (&rnnc_mve_tanh_line[{zero}])\n"
         f"#define rnnc_slope (&rnnc_mve_slope[{zero}])\n"
@@ -201,6 +210,10 @@ def helium_lines() -> str:
         + "\n/* Those of lut.h, for both signs. */\n"
         + _array(f"uint16_t RNNC_ROM rnnc_mve_slope[{2 * zero}]", slope)
         + "/* clang-format on */\n"
+        + _starts(
+            f"rnnc_sigmoid_line[k] - {1 << (F + 20)} + (int32_t)rnnc_slope[k] * (int32_t)(k << {F})",
+            f"rnnc_tanh_line[k] + (int32_t)rnnc_slope[k] * (int32_t)(k << {F})",
+        )
     )
 
 
