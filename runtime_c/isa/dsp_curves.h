@@ -4,6 +4,8 @@
 /* Sigmoid and tanh for dsp.h by tables for both signs: a saturating shift gives the interval, and nothing is turned around. */
 #include <stdint.h>
 
+#include "../rom.h"
+
 /* generated: the index of the DSP extension, by make golden */
 /* min(a >> 8, 255), a < 2^31: the tables go on to there. */
 #define RNNC_LUT_INDEX
@@ -25,7 +27,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 
 /* [256 + k], k: -256 .. 255. The lines of lut.h, raised by 2^28; k < 0:
  * 2^28 + 2^14 - 1 less the end of |x|'s. */
-static const int32_t rnnc_dsp_sigmoid[512] = {
+static const int32_t RNNC_ROM rnnc_dsp_sigmoid[512] = {
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
     11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647, 11647,
@@ -85,7 +87,7 @@ static const int32_t rnnc_dsp_sigmoid[512] = {
 };
 
 /* The same without 2^28; k < 0: 2^13 - 1 less the end of |x|'s line. */
-static const int32_t rnnc_dsp_tanh[512] = {
+static const int32_t RNNC_ROM rnnc_dsp_tanh[512] = {
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
     -268426753, -268426753, -268426753, -268426753, -268426753, -268426753, -268426753,
@@ -158,7 +160,7 @@ static const int32_t rnnc_dsp_tanh[512] = {
 };
 
 /* Those of lut.h, for both signs. */
-static const uint16_t rnnc_dsp_slope[512] = {
+static const uint16_t RNNC_ROM rnnc_dsp_slope[512] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 2, 1, 2, 2, 2, 2, 2, 3, 2, 3, 3, 3, 3, 4, 3, 4, 5, 4, 5,

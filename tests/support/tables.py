@@ -163,11 +163,11 @@ def dsp_lines() -> str:
         f"#define rnnc_slope (&rnnc_dsp_slope[{zero}])\n"
         f"\n/* [{zero} + k], k: -{zero} .. {zero - 1}. The lines of lut.h, raised by 2^{F + 20}; k < 0:\n"
         f" * 2^{F + 20} + 2^{F + 6} - 1 less the end of |x|'s. */\n"
-        + _array(f"int32_t rnnc_dsp_sigmoid[{2 * zero}]", sigmoid)
+        + _array(f"int32_t RNNC_ROM rnnc_dsp_sigmoid[{2 * zero}]", sigmoid)
         + f"\n/* The same without 2^{F + 20}; k < 0: 2^{F + 5} - 1 less the end of |x|'s line. */\n"
-        + _array(f"int32_t rnnc_dsp_tanh[{2 * zero}]", tanh)
+        + _array(f"int32_t RNNC_ROM rnnc_dsp_tanh[{2 * zero}]", tanh)
         + "\n/* Those of lut.h, for both signs. */\n"
-        + _array(f"uint16_t rnnc_dsp_slope[{2 * zero}]", slope)
+        + _array(f"uint16_t RNNC_ROM rnnc_dsp_slope[{2 * zero}]", slope)
         + "/* clang-format on */\n"
     )
 
