@@ -58,10 +58,10 @@ NOTES = """## Notes
   amount is a loop. On Cortex-M0 to M55 the count is one for all inputs, every extreme of int16 included.
 - Code includes the library functions that it needs (memcpy) and the ops' parameters; tables are those of sigmoid and tanh,
   shared by all layers; weights include rows' biases and scales, and padding. RAM is the whole struct: states and scratch.
-- Cortex-M4, M7, M33: an LSTM or GRU is one loop of assembly. With some int16 rows, as calibration mostly gives, an LSTM takes one,
-  two or four units at a time, a GRU four; at 10,20 a step is then 13 % shorter to 3 % longer than with int8, at 32,64 17 % shorter
-  to 1 % longer, for 420 to 540 bytes more code and 24 to 120 more stack. Units that do not fill a batch cost as much as those that
-  do: an LSTM of 13 units with mixed rows takes up to 21 % more.
+- Cortex-M4, M7, M33: an LSTM or GRU is one loop of assembly. With some int16 rows, as calibration mostly gives, an LSTM takes
+  one, two or four units at a time, a GRU four; at 10,20 a step is then 13 % shorter to 3 % longer than with int8, at 32,64 17 %
+  shorter to 1 % longer, for 420 to 540 bytes more code and 24 to 120 more stack. Units that do not fill a batch cost as much as
+  those that do: an LSTM of 13 units with mixed rows takes up to 21 % more.
 - Stack: seen in use below the caller's frame, and the bound from the compiler's frames and the assembly's pushes.
 """
 
