@@ -55,7 +55,7 @@ def best(net: Net, builds: Iterable[QNet], sequences: Sequences) -> QNet:
     return min(builds, key=error)
 
 
-class Reference:
+class Yardstick:
     """What a net says on some sequences, for builds to be held against."""
 
     def __init__(self, net: Net, sequences: Sequences) -> None:

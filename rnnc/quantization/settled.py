@@ -24,7 +24,7 @@ from rnnc.quantization.centre import Carrier, middles, shifted
 from rnnc.quantization.extend import MOST_WEIGHTS, derived_values, extended_values
 from rnnc.quantization.heads import free_name
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.search import Reference
+from rnnc.quantization.search import Yardstick
 
 FAR_START = 16.0
 """A value whose range is so many times what it is once a stream has started, starts far away."""
@@ -61,10 +61,10 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
     tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
     if not starting and all(other.net is net for other in tried):
         return plain
-    reference = Reference(net, _shortened(calibration))
-    best, least = plain, _worst(plain, reference, options)
+    yardstick = Yardstick(net, _shortened(calibration))
+    best, least = plain, _worst(plain, yardstick, options)
     for other in tried:
-        error = _worst(other, reference, options)
+        error = _worst(other, yardstick, options)
         if error < NEARER * least:
             best, least = other, error
     return best
@@ -83,10 +83,10 @@ def _shortened(calibration: Sequences) -> Sequences:
     return {name: [all_[i][:MOST_STEPS] for i in longest] for name, all_ in calibration.items()}
 
 
-def _worst(other: Settled, reference: Reference, options: Options) -> float:
+def _worst(other: Settled, yardstick: Yardstick, options: Options) -> float:
     """The error of another net in integers at the worst channel, beside its variance; infinite where it cannot be built."""
     try:
-        return max(reference.channel_errors(quantize(other.net, other.ranges, options)), default=0.0)
+        return max(yardstick.channel_errors(quantize(other.net, other.ranges, options)), default=0.0)
     except Refused:
         return np.inf
 
