@@ -136,18 +136,19 @@ def run(
     check(output, built, limits)
     if part is not None:
         part.check(built.model.file)
-    if not output.as_json:
-        show_build(built, found)
+    show_build(output, built, found)
     files = write(output, built, Path(folder or built.name), package)
     show_next(output, folder or built.name, files, [built.name], part=part is not None)
     tell_verdict(output, built, fails=model.min_sqnr is None)
     built.check()
 
 
-def show_build(built: Package, found: Sequence[Change] | None) -> None:
-    """Print what was built, and what changed since an earlier build where one was named."""
+def show_build(output: CommandOutput, built: Package, found: Sequence[Change] | None) -> None:
+    """Print what was built, and what changed since an earlier build where one was named; nothing with --json."""
     from rnnc.report.terminal import changed, outcome
 
+    if output.as_json:
+        return
     show(outcome(built.report, built.program))
     if found is not None:
         show(changed(found))
@@ -279,8 +280,7 @@ def compile_two(
     for each in (linked.first, linked.second):
         measure(each, limits)
         check(output, each, limits)
-        if not output.as_json:
-            show_build(each, None)
+        show_build(output, each, None)
     model.remark(output)
     files = linked.arranged(package)
     written = write_folder(Path(folder or linked.name), files)
@@ -331,8 +331,7 @@ def compile_many(
             output.warn(f"{each.name}: {caution}")
         measure(each, limits)
         check(output, each, limits)
-        if not output.as_json:
-            show_build(each, None)
+        show_build(output, each, None)
         arguments.remark(output)
     arranged = made.arranged(package)
     written = write_folder(target, arranged)

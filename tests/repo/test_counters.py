@@ -39,7 +39,6 @@ STRIDED = {
     "j + 1 < columns; j = (uint16_t)(j + 2)": "columns of an operand, a count of parameters",
     "j < columns; j = (uint16_t)(j + wide)": "columns of an operand, a count of parameters; wide <= 16",
     "j < columns; j = (uint16_t)(j + 8)": "columns of an operand, a count of parameters",
-    "j < columns; j += 8": "columns of an operand, a count of parameters",
     "u < units; u = (uint16_t)(u + RNNC_DSP_NARROW)": "units, a count of parameters; 8 at a time",
     "c < columns; c += 2": "columns of an operand, a count of parameters",
     "k < p->rows; k += vector": "rows, a count of parameters",
