@@ -22,5 +22,5 @@ def _logarithm(offset: float) -> ModelProto:
 def test_a_difference_beside_infinities_is_found(offset: float, told: str) -> None:
     original = _logarithm(0.0)
     inputs = random_inputs(original)
-    found = _difference(_reference(original, inputs), _logarithm(offset), inputs)
+    found = _difference(original, _reference(original, inputs), _logarithm(offset), inputs)
     assert found.startswith(told) and bool(found) == bool(told)

@@ -23,7 +23,8 @@ def unlikely(parts: int, wrong: float = 0.0) -> ModelProto:
         product = b.op("MatMul", name, b.const(rows))
         total = b.op("Add", total, product) if total else product
     b.op("Sigmoid", b.op("Add", total, b.const(np.array(-6.7))), out="y")
-    return ModelProto.FromString(b.model({"x": (1, STEPS, SIZE)}, ["y"]))
+    model: ModelProto = ModelProto.FromString(b.model({"x": (1, STEPS, SIZE)}, ["y"]))
+    return model
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -224,7 +224,8 @@ def _noise(model: ModelProto, reference: Arrays, inputs: Arrays) -> dict[str, fl
         k: v * v.dtype.type(1 + TOLERANCE) if np.issubdtype(v.dtype, np.floating) else v for k, v in inputs.items()
     }
     moved = run(model, nudged, list(reference))
-    change = {name: np.abs(np.asarray(moved[name], np.float64) - reference[name]) for name in reference}
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        change = {name: np.abs(np.asarray(moved[name], np.float64) - reference[name]) for name in reference}
     return {name: float(d[np.isfinite(d)].max(initial=0)) for name, d in change.items()}
 
 
