@@ -137,9 +137,9 @@ class BoardLine:
         """The board's networks are others."""
         p = self.program
         found = " and ".join(f"{g.name} {g.version}, {g.name.upper()}_MODEL_ID 0x{g.model:08x}" for g in others)
-        what = "another network" if len(others) == 1 else "other networks"
+        what = "runs another network" if len(others) == 1 else "runs other networks"
         return VerificationError(
-            f"the board on {self.line.device} runs {what}: {found}; this is {p.name}, 0x{model_id(p.qnet):08x}",
+            f"the board on {self.line.device} {what}: {found}; this is {p.name}, 0x{model_id(p.qnet):08x}",
             hint="Flash this one, or give the model, data and options that the board's was compiled with: they stand at the "
             "head of its C.",
         )
