@@ -40,9 +40,14 @@ static inline void rnnc_gru_each(const int32_t *b, const uint32_t *x, const uint
     }
 }
 
+#ifdef rnnc_gru_after /* a target's own, which falls back on this one */
+#define RNNC_GRU_AFTER_GENERIC rnnc_gru_after_generic
+#else
+#define RNNC_GRU_AFTER_GENERIC rnnc_gru_after
+#endif
 /* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
  * out: [units] int16, or 0 where h is the output. */
-RNNC_CELL void rnnc_gru_after_generic(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
+RNNC_CELL void RNNC_GRU_AFTER_GENERIC(const rnnc_cell_params *p, const void *x, void *h, int32_t *s,
                                       void *vx, void *vh, int16_t *out, uint8_t activation)
 {
     enum { batch = RNNC_BATCH(3), block = 3 * batch };
@@ -61,9 +66,5 @@ RNNC_CELL void rnnc_gru_after_generic(const rnnc_cell_params *p, const void *x, 
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
-
-#ifndef rnnc_gru_after /* a target's own */
-#define rnnc_gru_after rnnc_gru_after_generic
-#endif
 
 #endif

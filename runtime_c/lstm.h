@@ -37,9 +37,14 @@ static inline void rnnc_lstm_each(const int32_t *b, const uint32_t *x, const uin
     }
 }
 
+#ifdef rnnc_lstm /* a target's own, which falls back on this one */
+#define RNNC_LSTM_GENERIC rnnc_lstm_generic
+#else
+#define RNNC_LSTM_GENERIC rnnc_lstm
+#endif
 /* One step. h: [units], the operand, and where the new one goes. vx, vh: scratch.
  * out: [units] int16, or 0 where h is the output. */
-RNNC_CELL void rnnc_lstm_generic(const rnnc_cell_params *p, const void *x, void *h, int32_t *c,
+RNNC_CELL void RNNC_LSTM_GENERIC(const rnnc_cell_params *p, const void *x, void *h, int32_t *c,
                                  void *vx, void *vh, int16_t *out)
 {
     enum { batch = RNNC_BATCH(4), block = 4 * batch };
@@ -58,9 +63,5 @@ RNNC_CELL void rnnc_lstm_generic(const rnnc_cell_params *p, const void *x, void 
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
-
-#ifndef rnnc_lstm /* a target's own */
-#define rnnc_lstm rnnc_lstm_generic
-#endif
 
 #endif

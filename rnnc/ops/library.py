@@ -110,11 +110,12 @@ def _header(guard: str, plain: Plain) -> str:
 
 {kernel.each.replace("@", plain.name)}
 
-{kernel.driver.replace("@", f"{plain.name}_generic")}
-
-#ifndef {plain.name} /* a target's own */
-#define {plain.name} {plain.name}_generic
+#ifdef {plain.name} /* a target's own, which falls back on this one */
+#define {plain.name.upper()}_GENERIC {plain.name}_generic
+#else
+#define {plain.name.upper()}_GENERIC {plain.name}
 #endif
+{kernel.driver.replace("@", f"{plain.name.upper()}_GENERIC")}
 
 #endif
 """

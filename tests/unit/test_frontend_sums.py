@@ -39,7 +39,7 @@ def test_a_long_stream_stays_finite_where_the_file_overflows() -> None:
 
 def test_the_state_has_32_bits_and_the_c_is_the_oracle() -> None:
     data = np.random.default_rng(0).standard_normal((400, X))
-    package = rnnc.compile_model(sums_model(lambda b: log_space(b, stabilised=True), "T"), data)
+    package = rnnc.compile_model(sums_model(lambda b: log_space(b, stabilised=True), "T"), data, weights="16")
     report = package.report["verify"]
     assert report["c_equals_oracle"] and report["import_max_rel"] < LIMIT and report["outputs"][0]["sqnr_db"] > 50
     assert [s.format.bits for s in package.program.qnet.states()] == [32]
