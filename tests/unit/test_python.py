@@ -150,7 +150,7 @@ def test_a_model_is_exported_to_a_file(tmp_path: Path) -> None:
     assert file.read_bytes() == small(batch_first=True)
     with pytest.raises(rnnc.RnncError, match="named after its layers"):
         rnnc.export(Model(1), file, outputs=["y"])
-    with pytest.raises(rnnc.RnncError, match="a str is no model"):
+    with pytest.raises(rnnc.RnncError, match="a str is not a model"):
         rnnc.export("fan.onnx", file)
 
 

@@ -193,13 +193,15 @@ def test_few_steps_are_remarked() -> None:
 def test_what_bench_counted_is_shown(package: Package) -> None:
     counted = {
         "target": "cortex-m4",
+        "optimize": "-O2",
         "min": 1200,
         "median": 1234,
         "max": 1300,
         "ops": {"lstm0": 1203, "dense0": 31},
         "functions": {"rnnc_lstm": 1111, "memcpy": 7},
     }
-    blind: dict[str, object] = {"target": "host", "min": None, "median": None, "max": None, "ops": {}, "functions": {}}
+    blind: dict[str, object] = {**dict.fromkeys(("min", "median", "max")), "target": "host", "optimize": "-O2"}
+    blind |= {"ops": {}, "functions": {}}
     cost = {**package.report["cost"], "instructions": [counted, blind]}
     text = _Text(package.page({**package.report, "cost": cost})).text
     assert "Instructions of a step on cortex-m4 1,234 in the median, 1,200 to 1,300" in text
