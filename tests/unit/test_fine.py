@@ -59,14 +59,18 @@ def test_a_target_that_int16_weights_reach_takes_no_finer_layer() -> None:
 
 def test_a_target_beyond_int16_weights_takes_finer_layers_and_no_more_blocks_than_it_needs() -> None:
     _, widest = chosen(weights="16")
-    plain = min(rnnc.quantization.choice._Reference(NET, DATA).decibels(quantize(NET, RANGES, Options(weights="16"))).values())
+    plain = min(
+        rnnc.quantization.choice._Reference(NET, DATA).decibels(quantize(NET, RANGES, Options(weights="16"))).values()
+    )
     qnet, choice = chosen(min_sqnr=plain + 1)
     assert choice.fine == {op.name for op in qnet.ops if isinstance(op, QRecurrent) and op.fine} != set()
     assert choice.reached is not None and choice.reached >= plain + 1 and choice.size.portable <= widest.size.portable
 
 
 def test_what_the_finer_form_costs_is_told() -> None:
-    plain = min(rnnc.quantization.choice._Reference(NET, DATA).decibels(quantize(NET, RANGES, Options(weights="16"))).values())
+    plain = min(
+        rnnc.quantization.choice._Reference(NET, DATA).decibels(quantize(NET, RANGES, Options(weights="16"))).values()
+    )
     package = rnnc.compile_model(small(), {"x": recording(300)}, min_sqnr=plain + 1)
     (note,) = [n for n in package.notes if "15 fraction bits" in n]
     assert "instructions" in note and package.report["weights"]["fine"]
