@@ -246,8 +246,6 @@ class _Aligner:
 
     def _append(self, op: Op, ticks: int) -> None:
         for value in computed(op, [self.values[n] for n in op.inputs]):
-            once_a_window = self.window and ticks == 1 and value.clock.rate  # however many ticks it is made of
-            clock = replace(value.clock, rate=self.window) if once_a_window else value.clock
-            self.values[value.name] = replace(value, clock=clock)
+            self.values[value.name] = value
             self.lengths[value.name] = ticks
         self.ops.append(op)
