@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format
 from rnnc.interval import Interval
 from rnnc.net import Accept, Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.round import Round
@@ -17,21 +16,21 @@ from rnnc.tracing import Node, Traced, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class PutAt(Op):
-    """``y = x``, but ``y[:, place, :] = new``.
+class Placed(Op):
+    """An op at computed places of an axis.
 
     Args:
-        outer, count, inner: x is ``[outer, count, inner]``, new is ``[outer, inner]``.
+        outer, count, inner: x is ``[outer, count, inner]``.
+        places: how many entries are set or read.
         shape: of the output.
-
-    Inputs: x, new, a place below ``count``.
     """
 
     outer: int
     count: int
     inner: int
+    places: int
     shape: tuple[int, ...]
-    kind: ClassVar[str] = "putat"
+    kernel: ClassVar[str]
 
     @property
     def extends(self) -> bool:
@@ -39,6 +38,39 @@ class PutAt(Op):
 
     def infer(self, inputs: Sequence[Value]) -> list[Value]:
         return [Value("", self.shape)]
+
+    def accepts(self, index: int) -> Accept:
+        return "any" if index == len(self.inputs) - 1 else "common"
+
+    def quantize(self, q: Quantizer) -> QPlaced:
+        return QPlaced(self, self.inputs, (q.input(0),))
+
+
+@dataclass(frozen=True, eq=False)
+class QPlaced(QOp):
+    """The same integers; what is read and what is set have one format."""
+
+    op: Placed
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
+        return self.op.step(inputs, state, tick)
+
+    def calls(self) -> list[KernelCall]:
+        op = self.op
+        sizes = ("outer", op.outer), ("count", op.count), ("inner", op.inner), ("places", op.places)
+        args = (*(Arg("input", str(i)) for i in range(len(op.inputs))), Arg("output", "0"))
+        return [KernelCall(op.kernel, "place.h", "rnnc_place_params", (*sizes, ("bits", self.formats[0].bits)), args)]
+
+
+@dataclass(frozen=True, eq=False)
+class PutAt(Placed):
+    """``y = x``, but ``y[:, place, :] = new``, of one place.
+
+    Inputs: x, new ``[outer, inner]``, a place below ``count``.
+    """
+
+    kind: ClassVar[str] = "putat"
+    kernel: ClassVar[str] = "rnnc_put_at"
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, new, place = inputs
@@ -53,55 +85,19 @@ class PutAt(Op):
         lo = np.minimum(x.lo.reshape(dims), new.lo.reshape(entry))
         return [Interval(lo.ravel(), np.maximum(x.hi.reshape(dims), new.hi.reshape(entry)).ravel())]
 
-    def accepts(self, index: int) -> Accept:
-        return "any" if index == 2 else "common"
-
-    def quantize(self, q: Quantizer) -> QPutAt:
-        return QPutAt(self, self.inputs, (q.input(0),))
-
     def describe(self) -> str:
         return f"one of {self.count} entries set"
 
 
 @dataclass(frozen=True, eq=False)
-class QPutAt(QOp):
-    """The same integers; x and new have one format."""
-
-    op: PutAt
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        return self.op.step(inputs, state, tick)
-
-    def calls(self) -> list[KernelCall]:
-        args = (Arg("input", "0"), Arg("input", "1"), Arg("input", "2"), Arg("output", "0"))
-        return [KernelCall("rnnc_put_at", "place.h", "rnnc_place_params", _fields(self.op, self.formats[0]), args)]
-
-
-@dataclass(frozen=True, eq=False)
-class PickAt(Op):
+class PickAt(Placed):
     """``y = x[:, places, :]``.
-
-    Args:
-        outer, count, inner: x is ``[outer, count, inner]``.
-        places: how many entries are read.
-        shape: of the output.
 
     Inputs: x, places below ``count``.
     """
 
-    outer: int
-    count: int
-    inner: int
-    places: int
-    shape: tuple[int, ...]
     kind: ClassVar[str] = "pickat"
-
-    @property
-    def extends(self) -> bool:
-        return True
-
-    def infer(self, inputs: Sequence[Value]) -> list[Value]:
-        return [Value("", self.shape)]
+    kernel: ClassVar[str] = "rnnc_pick_at"
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
         x, places = inputs
@@ -114,33 +110,8 @@ class PickAt(Op):
         ends = lo.min(1, keepdims=True), hi.max(1, keepdims=True)
         return [Interval(*(np.repeat(end, self.places, 1).ravel() for end in ends))]
 
-    def accepts(self, index: int) -> Accept:
-        return "any" if index == 1 else "common"
-
-    def quantize(self, q: Quantizer) -> QPickAt:
-        return QPickAt(self, self.inputs, (q.input(0),))
-
     def describe(self) -> str:
         return f"{self.places} of {self.count} entries"
-
-
-@dataclass(frozen=True, eq=False)
-class QPickAt(QOp):
-    """The same integers."""
-
-    op: PickAt
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        return self.op.step(inputs, state, tick)
-
-    def calls(self) -> list[KernelCall]:
-        args = (Arg("input", "0"), Arg("input", "1"), Arg("output", "0"))
-        return [KernelCall("rnnc_pick_at", "place.h", "rnnc_place_params", _fields(self.op, self.formats[0]), args)]
-
-
-def _fields(op: PutAt | PickAt, form: Format) -> tuple[tuple[str, int], ...]:
-    places = op.places if isinstance(op, PickAt) else 1
-    return ("outer", op.outer), ("count", op.count), ("inner", op.inner), ("places", places), ("bits", form.bits)
 
 
 @handles("Place")
@@ -160,7 +131,7 @@ def put_at(node: Node, trace: Tracer) -> None:
     if x.const is not None or new.const is not None:
         trace.refuse(node, "sets an entry of a constant, or to a constant", "Add the constant after what is set.")
     dims = _dims(node, trace, x)
-    op = trace.add(node, PutAt, [x.value, new.value, at.value], **dims, shape=x.frame)
+    op = trace.add(node, PutAt, [x.value, new.value, at.value], **dims, places=1, shape=x.frame)
     trace.result(node, 0, replace(x, value=op.outputs[0]))
 
 

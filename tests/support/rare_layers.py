@@ -45,5 +45,5 @@ def placed(s: Sketch) -> None:
         return f"{n}.y"
 
     put, pick = s.name("putat"), s.name("pickat")
-    s.ops.append(PutAt(put, (x, computed(1), place(1)), (f"{put}.y",), 1, count, 1, (count,)))
+    s.ops.append(PutAt(put, (x, computed(1), place(1)), (f"{put}.y",), 1, count, 1, 1, (count,)))
     s.add(PickAt(pick, (f"{put}.y", place(2)), (f"{pick}.y",), 1, count, 1, 2, (2,)), 2)
