@@ -16,7 +16,7 @@ from rnnc.tracing import Node, Traced, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
-class Placed(Op):
+class AtPlace(Op):
     """An op at computed places of an axis.
 
     Args:
@@ -42,15 +42,15 @@ class Placed(Op):
     def accepts(self, index: int) -> Accept:
         return "any" if index == len(self.inputs) - 1 else "common"
 
-    def quantize(self, q: Quantizer) -> QPlaced:
-        return QPlaced(self, self.inputs, (q.input(0),))
+    def quantize(self, q: Quantizer) -> QAtPlace:
+        return QAtPlace(self, self.inputs, (q.input(0),))
 
 
 @dataclass(frozen=True, eq=False)
-class QPlaced(QOp):
+class QAtPlace(QOp):
     """The same integers; what is read and what is set have one format."""
 
-    op: Placed
+    op: AtPlace
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         return self.op.step(inputs, state, tick)
@@ -63,7 +63,7 @@ class QPlaced(QOp):
 
 
 @dataclass(frozen=True, eq=False)
-class PutAt(Placed):
+class PutAt(AtPlace):
     """``y = x``, but ``y[:, place, :] = new``, of one place.
 
     Inputs: x, new ``[outer, inner]``, a place below ``count``.
@@ -90,7 +90,7 @@ class PutAt(Placed):
 
 
 @dataclass(frozen=True, eq=False)
-class PickAt(Placed):
+class PickAt(AtPlace):
     """``y = x[:, places, :]``.
 
     Inputs: x, places below ``count``.
