@@ -41,6 +41,13 @@ def test_a_changed_weight_is_no_noise() -> None:
     assert "simplification changes output 'y'" in _difference(model, reference, slim, inputs)
 
 
+def test_noise_excuses_a_thousandth_at_most() -> None:
+    """A chaotic network moves as far as it can: that does not make any other equal to it."""
+    want = {"y": np.array([1.0, -2.0])}
+    assert _outside(want, {"y": np.array([1.0, -2.001])}, {"y": 5.0}) == ""
+    assert _outside(want, {"y": np.array([1.0, -2.003])}, {"y": 5.0}) == "y"
+
+
 def test_without_the_noise_some_would_be_rejected() -> None:
     model, slim = unlikely(1), unlikely(3)
     rejected = 0

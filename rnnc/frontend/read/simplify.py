@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Arrays = dict[str, NDArray[Any]]
 TOLERANCE = 1e-5
 """Relative to an output's largest value, or to the inputs."""
+MOST_NOISE = 1e-3
+"""Of an output's largest value: what inputs within the tolerance may move it by and still count for nothing."""
 LISTS = {"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence"}
 """Operators that give no tensor."""
 ROUNDS = 4
@@ -212,7 +214,8 @@ def _outside(reference: Arrays, got: Arrays, noise: dict[str, float]) -> str:
     """The first output that differs by more than the tolerance and its noise, "" where none does."""
     for name in reference:
         want, have = np.asarray(reference[name], np.float64), np.asarray(got[name], np.float64)
-        limit = TOLERANCE * max(float(np.abs(want[np.isfinite(want)]).max(initial=0)), 1e-6) + noise.get(name, 0.0)
+        largest = max(float(np.abs(want[np.isfinite(want)]).max(initial=0)), 1e-6)
+        limit = TOLERANCE * largest + min(noise.get(name, 0.0), MOST_NOISE * largest)
         if want.shape != have.shape or not np.allclose(have, want, rtol=0, atol=limit, equal_nan=True):
             return name
     return ""
