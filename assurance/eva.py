@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -120,9 +121,22 @@ def alarms(text: str) -> list[Alarm]:
     ]
 
 
+@cache
+def _package(name: str) -> tuple[Program, dict[str, str]]:
+    return package(covering()[NETWORKS.index(name)], "net", steps=1)
+
+
+def content(shard: str) -> str:
+    """What Eva reads, and what explains alarms of functions that are in it."""
+    program, files = _package(shard.partition(" ")[2])
+    text = "".join(f"{n}\n{files[n]}" for n in sorted(files) if n.endswith((".c", ".h")) and "selftest" not in n)
+    excused = [e for e in EXPLAINED if e[0].partition(" <- ")[0] in text]
+    return f"{text}{entry(program)}{OPTIONS}{SLEVELS}{PATIENCE}{COUNT}{excused}"
+
+
 def analyse(name: str, machine: str, folder: Path, slevel: int) -> tuple[list[Alarm], str]:
     """The alarms of one network on one machine, and the tail of what was said where there was no end."""
-    program, files = package(covering()[NETWORKS.index(name)], "net", steps=1)
+    program, files = _package(name)
     main = entry(program)
     plain = {n: text.replace(COUNT, COUNT.removeprefix("volatile ")) for n, text in files.items()}
     write_files(folder, {**plain, "main.c": main})
