@@ -19,10 +19,20 @@ BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchma
 FRAMEWORKS_pytorch := torch onnxscript
 FRAMEWORKS_keras := keras tensorflow tf2onnx
 
-# Changes of these ask for a new installation; of the code they do not: it is editable.
-INSTALL_INPUTS := pyproject.toml hatch_build.py
+# Every package that development and CI install, with its version and its hashes, for Python 3.10 and later on every system;
+# and the oldest versions that pyproject.toml allows. `make lock` writes both, with tools in an environment of their own.
+LOCK := packaging/lock.txt
+MINIMUM := packaging/minimum.txt
+LOCK_TOOLS := uv cyclonedx-bom
+RESOLVE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header
+# What is run with the oldest and with the newest versions: the front end, the compiler, its C and the command line.
+VERSION_TESTS ?= tests/onnx tests/property tests/golden/test_c_of_a_gru.py tests/kernels/test_generated_c.py \
+    $(addprefix tests/unit/test_,cli.py python.py frontend_load.py verification.py data.py package.py assurance.py)
 
-.PHONY: help demo test packages test-frameworks check format golden zoo targets assurance eva mutation bench bench-ops docs docs-version wheel release-check clean
+# Changes of these ask for a new installation; of the code they do not: it is editable.
+INSTALL_INPUTS := pyproject.toml hatch_build.py $(LOCK)
+
+.PHONY: help demo test packages test-frameworks check format golden zoo targets assurance eva mutation lock sbom versions versions-minimum versions-newest bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -42,7 +52,10 @@ help:
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
 	@echo "docs     the site, in build/site, with pictures of this build"
 	@echo "docs-version  this version of the site on the branch gh-pages, with mike"
-	@echo "wheel    sdist and wheel in dist/"
+	@echo "lock     newest versions of what development installs, with their hashes, and the oldest that rnnc allows"
+	@echo "sbom     what rnnc runs with, as CycloneDX, in dist/rnnc.cdx.json"
+	@echo "versions  the main tests with the oldest and with the newest versions of what rnnc runs with; minutes"
+	@echo "wheel    sdist, wheel and sbom in dist/"
 	@echo "release-check  sdist and wheel, checked by twine"
 	@echo "clean    remove everything that is not source"
 
@@ -69,7 +82,7 @@ build/packages/.installed: $(VENV)/.created
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict rnnc tests
+	$(BIN)/mypy --strict rnnc tests assurance benchmarks tools
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(VENV)/.dev
@@ -124,14 +137,14 @@ docs-version: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py
 	$(BIN)/mike deploy --update-aliases "$$($(BIN)/python -c 'import rnnc; print(rnnc.__version__)')" latest
 
-wheel: $(VENV)/.dev
-	$(BIN)/python -m build
+wheel: $(VENV)/.dev sbom
+	$(BIN)/python -m build --no-isolation
 
 release-check: $(VENV)/.dev
 	$(PIP) -e '.[publish]'
 	rm -rf dist
-	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+	$(MAKE) wheel
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
@@ -147,5 +160,36 @@ $(VENV)/.installed: $(VENV)/.created $(INSTALL_INPUTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.created $(INSTALL_INPUTS)
-	$(PIP) -e '.[dev]'
+	$(PIP) --require-hashes -r $(LOCK)
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.installed $@
+
+lock: build/lock/.installed
+	$(RESOLVE) --extra dev --upgrade pyproject.toml -o $(LOCK)
+	$(RESOLVE) --extra test --resolution lowest-direct --upgrade pyproject.toml -o $(MINIMUM)
+
+sbom: build/lock/.installed
+	mkdir -p dist
+	$(RESOLVE) --constraint $(LOCK) pyproject.toml -o build/lock/runtime.txt
+	build/lock/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	    -o dist/rnnc.cdx.json build/lock/runtime.txt
+
+build/lock/.installed: $(VENV)/.created
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check $(LOCK_TOOLS)
+	@touch $@
+
+versions: versions-minimum versions-newest
+
+versions-minimum: $(VENV)/.created
+	tools/system_packages.sh test
+	$(PYTHON) -m venv build/minimum
+	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(MINIMUM)
+	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	build/minimum/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)
+
+versions-newest: $(VENV)/.created
+	tools/system_packages.sh test
+	$(PYTHON) -m venv build/newest
+	build/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[test]'
+	build/newest/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)

@@ -14,10 +14,11 @@ from assurance.store import RESULTS, ROOT, Goal, current, figures, keep, key_of,
 PAGE = ROOT / "docs" / "assurance.md"
 ABOUT = """# Assurance
 
-What is tested for longer than the test suite may take. Each goal is cut into shards; a shard's result counts as long as the
-code that it tests is unchanged. `make assurance BUDGET=20` runs what is missing for 20 minutes and writes this page from the
-results in `assurance/results`. *Done* is what was run; nothing is extrapolated. *Of older code* is what was run before the code
-changed. What is proved, tested and assumed stands in SOUNDNESS.md.
+What is tested for longer than the test suite may take. Each goal is cut into shards; a shard's result counts as long as what it
+tests is unchanged: the C of its networks, a kernel, the files that read models and data (`assurance/goals.py` says what).
+`make assurance BUDGET=20` runs what is missing for 20 minutes and writes this page from the results in `assurance/results`.
+*Done* is what was run; nothing is extrapolated. *Of older code* is what was run before the code changed. What is proved, tested
+and assumed stands in SOUNDNESS.md.
 
 """
 

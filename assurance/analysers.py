@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from assurance.networks import c_of
 from assurance.store import ROOT, Outcome
 from rnnc.files import write_files
 from tests.support.covering import NETWORKS, covering
@@ -60,6 +61,11 @@ def write(folder: Path, count: int | None = None) -> None:
                 sources[f"all{part}.c"] += f'#include "{program.name}{part}.c"\n'
         device += f'#include "{program.name}.c"\n#include "{program.name}_state.c"\n'
     write_files(folder, {**sources, DEVICE: device})
+
+
+def content(shard: str) -> str:
+    """The C of all packages."""
+    return c_of(covering())
 
 
 def _run(command: Sequence[str], folder: Path) -> str:

@@ -147,6 +147,12 @@ BUGS = {
 """By name: the ten kinds of RELIABILITY where the C has them, and faults of this project's own rules."""
 
 
+def content(shard: str) -> str:
+    """The fault, the file that it is planted in, and the test."""
+    bug = BUGS[shard]
+    return "\0".join([repr(bug), *((ROOT / name).read_text() for name in (bug.file, bug.gate.partition("::")[0]))])
+
+
 def run(shard: str) -> Outcome:
     """Plant one fault in a copy of the project and run its gate."""
     bug = BUGS[shard]

@@ -11,10 +11,11 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from assurance.networks import network
+from assurance.networks import c_of, network
 from assurance.store import Outcome
 from rnnc.backend.program import Program
 from rnnc.files import write_files
+from rnnc.qnet import QNet
 from tests.support.packages import package, run
 
 RUNS, SEEDS, FIRST = 5_000, 50, 300_000
@@ -81,10 +82,21 @@ def target(program: Program) -> str:
     return text.replace("NAME", program.name)
 
 
+def fuzzed(shard: str) -> QNet:
+    """The network of a shard."""
+    first = FIRST + int(shard) * SEEDS
+    return next(net for seed in range(first, first + SEEDS) if (net := network(seed)) and net.states())
+
+
+def c_of_fuzzed(shard: str) -> str:
+    """Its C."""
+    return c_of([fuzzed(shard)])
+
+
 def fuzz(shard: str, runs: int = RUNS) -> Outcome:
     """One network, from the saved state of a fresh stream on."""
     first = FIRST + int(shard) * SEEDS
-    qnet = next(net for seed in range(first, first + SEEDS) if (net := network(seed)) and net.states())
+    qnet = fuzzed(shard)
     with TemporaryDirectory(prefix="rnnc-fuzz-") as folder:
         here = Path(folder)
         program, files = package(qnet, "net", steps=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -31,6 +32,36 @@ def network(seed: int) -> QNet | None:
         return None
 
 
+def c_of(qnets: Iterable[QNet]) -> str:
+    """The C of packages, as it is analysed and run, and the kernels in it."""
+    texts = (package(qnet, "net", steps=1)[1] for qnet in qnets)
+    return "".join(f"{name}\n{files[name]}" for files in texts for name in sorted(files) if name.endswith((".c", ".h")))
+
+
+@cache
+def streamed(shard: str) -> tuple[QNet, ...]:
+    """The networks of a shard that runs under sanitizers."""
+    first = 100_000 + int(shard) * SEEDS
+    return tuple(islice(filter(None, map(network, range(first, first + SEEDS))), NETWORKS))
+
+
+@cache
+def c_of_streamed(shard: str) -> str:
+    """Their C."""
+    return c_of(streamed(shard))
+
+
+def stored(shard: str) -> QNet:
+    """The network whose saved states a shard damages."""
+    first = 200_000 + int(shard) * SEEDS
+    return next(net for net in map(network, range(first, first + SEEDS)) if net and net.states())
+
+
+def c_of_stored(shard: str) -> str:
+    """Its C."""
+    return c_of([stored(shard)])
+
+
 def sanitized(shard: str) -> Outcome:
     """Eight networks, in one program, under ASan and UBSan."""
     return _streamed(shard, ("gcc", *FLAGS))
@@ -42,13 +73,12 @@ def written(shard: str) -> Outcome:
 
 
 def _streamed(shard: str, compiler: Sequence[str]) -> Outcome:
-    first = 100_000 + int(shard) * SEEDS
-    nets = list(islice(filter(None, map(network, range(first, first + SEEDS))), NETWORKS))
+    nets = streamed(shard)
     with TemporaryDirectory(prefix="rnnc-assurance-") as folder:
         try:
             stream_under_sanitizers(nets, Path(folder), compiler)
         except AssertionError as error:
-            return Outcome(len(nets), [f"seeds from {first} on: {str(error)[:200]}"])
+            return Outcome(len(nets), [f"networks of shard {shard}: {str(error)[:200]}"])
     return Outcome(len(nets))
 
 
@@ -68,9 +98,7 @@ def rederived(shard: str) -> Outcome:
 
 def blobs(shard: str, count: int = BLOBS) -> Outcome:
     """Damaged copies of the saved state of one network: flipped bits, cut off, longer, of another network or format."""
-    rng = Random(int(shard))
-    nets = map(network, range(200_000 + int(shard) * SEEDS, 200_000 + int(shard) * SEEDS + SEEDS))
-    qnet = next(net for net in nets if net and net.states())
+    rng, qnet = Random(int(shard)), stored(shard)
     with TemporaryDirectory(prefix="rnnc-assurance-") as folder:
         built = Built(*package(qnet, "a"), Path(folder))
         stream = built.new()

@@ -38,6 +38,7 @@ class Goal:
         sources: globs of the files whose content decides whether a result still counts; "{shard}" stands for the shard's name.
         run: one shard, given its name.
         needs: programs without which no shard is run.
+        content: what a shard runs on, as text, beside the sources: the C of its networks rather than all that writes C.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Goal:
     sources: Sequence[str]
     run: Callable[[str], Outcome]
     needs: tuple[str, ...] = ()
+    content: Callable[[str], str] | None = None
 
     @property
     def lacks(self) -> list[str]:
@@ -76,7 +78,14 @@ def key_of(goal: Goal, shard: str, root: Path = ROOT) -> str:
     patterns = [pattern.replace("{shard}", shard) for pattern in goal.sources]
     for path in sorted({p for pattern in patterns for p in root.glob(pattern) if p.is_file()}):
         found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    if goal.content:
+        found.update(_digest(goal.content, shard))
     return found.hexdigest()[:16]
+
+
+@cache
+def _digest(content: Callable[[str], str], shard: str) -> bytes:
+    return hashlib.sha256(content(shard).encode()).digest()
 
 
 @cache
@@ -116,7 +125,7 @@ def missing(goal: Goal, folder: Path = RESULTS, root: Path = ROOT) -> list[str]:
 def current(goal: Goal, folder: Path = RESULTS, root: Path = ROOT) -> dict[str, Shard]:
     """The results of the code as it is, by shard."""
     results = {name: found for name, found in read(goal, folder).items() if name in goal.shards}
-    if any("{shard}" in pattern for pattern in goal.sources):
+    if goal.content or any("{shard}" in pattern for pattern in goal.sources):
         return {name: found for name, found in results.items() if found.key == key_of(goal, name, root)}
     key = key_of(goal, "", root)
     return {name: found for name, found in results.items() if found.key == key}

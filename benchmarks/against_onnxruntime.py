@@ -23,7 +23,7 @@ from _page import markdown, put
 
 from rnnc.compiler import compile_stages
 from rnnc.data import read_data
-from rnnc.options import Options
+from rnnc.options import Options, Weights
 from rnnc.package import input_frames
 from rnnc.verification.metrics import difference
 from rnnc.verification.reference import Points, run_reference
@@ -32,7 +32,7 @@ from rnnc.verification.session import Session
 from rnnc.verification.task import task, wanted
 from rnnc.verification.verify import Measurement, OutputFigures, measure
 
-WIDTHS = ("8", "auto", "16")
+WIDTHS: tuple[Weights, ...] = ("8", "auto", "16")
 HEADS = ("network", "onnxruntime int8", *(f"`--weights {w}`" for w in WIDTHS))
 TASK_HEADS = ("network", "float", *HEADS[1:])
 NETS = ("temps_gru16", "temps_rnn16", "slow_gru16", "slow_lstm16", "jv_gru32", "jv_rnn32", "bm_conv_lstm24")

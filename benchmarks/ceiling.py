@@ -80,9 +80,8 @@ def in_parts(op: Op, q: QOp, on: frozenset[str]) -> Op:
         for name in ("activation", "activations"):
             f = getattr(op, name, None)
             if f is not None:
-                op = replace(
-                    op, **{name: squashing(f, on) if name == "activation" else tuple(squashing(g, on) for g in f)}
-                )
+                parts: Any = squashing(f, on) if name == "activation" else tuple(squashing(g, on) for g in f)
+                op = replace(op, **{name: parts})
         h, key = q.h.full, f"{op.name}_h"
 
         def hold(_: Sequence[Array], state: dict[str, Array], ys: list[Array]) -> list[Array]:

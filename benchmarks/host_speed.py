@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -190,7 +190,7 @@ def session(cell: Cell, columns: int, hidden: int) -> ort.InferenceSession:
     w, r, bx, bh = weights_of(cell, columns, hidden)
     constants = {"W": w[None], "R": r[None], "B": np.concatenate([bx, bh])[None]}
     states = ["h", "c"] if cell == "lstm" else ["h"]
-    extra = {} if cell == "lstm" else {"linear_before_reset": 1}
+    extra: dict[str, Any] = {} if cell == "lstm" else {"linear_before_reset": 1}
     node = helper.make_node(
         cell.upper(),
         ["x", "W", "R", "B", "", *states],

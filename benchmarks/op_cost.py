@@ -6,7 +6,7 @@ python benchmarks/op_cost.py [--target cortex-m4]... [--op "mul 64"]...
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Row:
         formats: of the output, Qm.n, where that is what is measured.
     """
 
-    inputs: dict[str, tuple[str | int, ...]]
+    inputs: Mapping[str, tuple[str | int, ...]]
     nodes: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...]
     constants: Callable[[np.random.Generator], Constants] = lambda _: {}
     formats: int | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import op_cost
 from _cells import SIZES, Cell, cell_qnet, package
@@ -16,6 +15,7 @@ from host_speed import compare, table
 
 from rnnc.backend.targets import TARGETS
 from rnnc.errors import Refused
+from rnnc.options import Precision
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.cycles import Cycles
 from rnnc.verification.emulator import TargetMeasurement, measure, require_tools
@@ -70,7 +70,7 @@ def measured(
     cell: Cell,
     columns: int,
     hidden: int,
-    precision: Literal["a16", "a8"],
+    precision: Precision,
     target: str,
     wide: tuple[str, ...] = (),
 ) -> TargetMeasurement | None:
@@ -158,7 +158,8 @@ def cycles() -> Iterator[str]:
     yield CYCLES
     head = " | ".join(f"{columns},{hidden}" for columns, hidden in SIZES)
     yield f"| cell | core | {head} | cycles per MAC at 64,128 |\n|---|---|" + "---|" * (len(SIZES) + 1)
-    for cell, precision in (("lstm", "a16"), ("lstm", "a8"), ("gru", "a16"), ("gru", "a8")):
+    kinds: list[tuple[Cell, Precision]] = [("lstm", "a16"), ("lstm", "a8"), ("gru", "a16"), ("gru", "a8")]
+    for cell, precision in kinds:
         counts = {}
         for target in ("avr", *ESTIMATED):
             row = [measured(cell, *size, precision, target) for size in SIZES]

@@ -12,14 +12,13 @@ typedef struct {
 } rnnc_edges_params;
 
 /* One more step.  x: 0 once the input has ended.
- * count: [2], steps, 0 .. before, and those of them past the end, 0 .. tail. */
+ * count: [2], steps, 0 .. before, and those of them past the end, 0 .. tail; a restored one may hold more, none is left so. */
 static inline void rnnc_edges_count(const rnnc_edges_params *p, const void *x, int16_t *count)
 {
-    if (count[0] < (int16_t)p->before) {
-        ++count[0];
-    }
-    if (!x && count[1] < (int16_t)p->tail) {
-        ++count[1];
+    const int16_t before = (int16_t)p->before, tail = (int16_t)p->tail;
+    count[0] = (int16_t)(count[0] < before ? count[0] + 1 : before);
+    if (!x || count[1] > tail) {
+        count[1] = (int16_t)(count[1] < tail ? count[1] + 1 : tail);
     }
 }
 

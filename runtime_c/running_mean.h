@@ -15,7 +15,7 @@ typedef struct {
     int32_t lo, hi; /* y is clipped to lo .. hi */
 } rnnc_running_mean_params;
 
-/* 1 / count: 2^n <= count < 2^(n+1), u = 2^(15+n) / count, 16384 .. 32768. */
+/* 1 / count: 2^n <= count < 2^(n+1), n <= 15, u = 2^(15+n) / count, 16384 .. 32768. */
 typedef struct {
     int32_t u;
     uint8_t n;
@@ -25,11 +25,11 @@ static inline rnnc_reciprocal rnnc_reciprocal_of(int32_t count)
 {
     rnnc_reciprocal r;
     uint32_t many = count > 0 ? (uint32_t)count : 1u;
-    r.n = 0;
-    while (many >> r.n > 1) {
-        r.n++;
+    r.n = 15;
+    while (many < (uint32_t)1 << r.n) {
+        r.n--;
     }
-    r.u = (int32_t)((((uint32_t)1 << (15 + r.n)) + (many >> 1)) / many);
+    r.u = (int32_t)((((uint32_t)1 << (16 + r.n)) / many + 1) >> 1);
     return r;
 }
 

@@ -70,7 +70,7 @@ class Case:
     def data(self, sequences: int, seed: int = 0) -> Any:
         """Inputs ``[sequences, steps, *frame]``: slow noise, or words; the last steps are silent, which a mask leaves out."""
         rng = np.random.default_rng(seed)
-        shape = (sequences, self.steps, *self.shape[1:])
+        shape = (sequences, self.steps, *(size or 1 for size in self.shape[1:]))
         if len(shape) == 2:
             return rng.integers(0, WORDS, shape).astype(np.int32)
         noise = rng.standard_normal(shape)

@@ -28,6 +28,7 @@ from rnnc.report.charts import Series, lines
 from rnnc.report.drawing import picture
 from rnnc.report.page import Bar, flash_by_layer
 from rnnc.report.terminal import NEXT
+from rnnc.verification.engines import Engine
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -96,9 +97,10 @@ def stream(package: Package) -> str:
     """One output over time, in onnxruntime and in the C."""
     x = np.load(GESTURE / "test.npz")["x"].reshape(-1, 6)[:STEPS]
     steps = np.arange(STEPS, dtype=np.float64)
+    engines: list[tuple[Engine, str, str]] = [("onnxruntime", "onnxruntime", "a"), ("c", "the C", "b")]
     series = [
         Series(label, steps, package.simulate({"x": x}, engine)["logits"][:, 0], look)
-        for engine, label, look in (("onnxruntime", "onnxruntime", "a"), ("c", "the C", "b"))
+        for engine, label, look in engines
     ]
     return standing(lines(series, "step", "logits[0] of a recording"), "one output over time: onnxruntime and the C")
 

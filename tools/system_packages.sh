@@ -16,6 +16,7 @@ g++: the generated header as C++, and cycles of RV32 cores
 clang: the generated C on the host, its own warnings and sanitizers
 lld: the network in its report, as WebAssembly
 cargo: the network as a crate of Rust
+frama-c-base: a proof that a step of the generated C has no undefined behaviour
 cppcheck: what analysers find in the generated C, MISRA C's rules
 cmake: packages laid out for CMake, Zephyr and ESP-IDF
 chromium: the report, as a browser shows it
@@ -46,7 +47,6 @@ END
 # What goals of assurance/ need beside the tests' packages; 0.9 GB.
 assurance_packages() {
     cat <<'END'
-frama-c-base: a proof that the generated C has no undefined behaviour
 clang-tidy: what clang's analyser finds in the generated C
 clang-19: coverage of conditions (MC/DC)
 llvm-19: coverage of conditions (MC/DC)

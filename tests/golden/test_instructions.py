@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -31,9 +32,7 @@ LOOSE = {"avr": 1.8}
 @pytest.fixture(scope="module")
 def cells() -> Any:
     sys.path.insert(0, str(ROOT / "benchmarks"))
-    import _cells  # type: ignore[import-not-found]
-
-    return _cells
+    return importlib.import_module("_cells")
 
 
 @pytest.mark.target

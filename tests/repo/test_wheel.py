@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,16 +17,21 @@ from tests.support.small import small
 ROOT = Path(__file__).parents[2]
 
 
+def _wheel(source: Path, folder: Path) -> Path:
+    """The wheel of a checkout."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the wheel unpacks to; its dependencies are this environment's."""
     if not os.environ.get("CI"):
         pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(_wheel(ROOT, folder)) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
 
@@ -61,3 +67,14 @@ def test_it_holds_no_tests_and_no_caches(installed: Path) -> None:
     assert any(n.startswith("rnnc/_data/templates/") for n in names)
     assert any(n.startswith("rnnc/_data/runtime_c/isa/") for n in names)
     assert not [n for n in names if n.startswith("tests/") or ("__pycache__" in n and "_data" in n)]
+
+
+def test_a_copy_elsewhere_with_other_times_gives_the_same_bytes(installed: Path, tmp_path: Path) -> None:
+    (first,) = installed.parent.glob("*.whl")
+    copy = tmp_path / "elsewhere"
+    skip = shutil.ignore_patterns("__pycache__")
+    for name in ("rnnc", "templates", "runtime_c", "examples/gesture"):
+        shutil.copytree(ROOT / name, copy / name, ignore=skip, copy_function=shutil.copyfile)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"):
+        shutil.copyfile(ROOT / name, copy / name)
+    assert _wheel(copy, tmp_path / "dist").read_bytes() == first.read_bytes()

@@ -122,8 +122,8 @@ class Sketch:
         return InitialState(self.rng.uniform(-1, 1, size) if self.rng.random() < 0.4 else np.zeros(size), alias)
 
     def name(self, kind: str) -> str:
-        """The next free op name of a kind."""
-        return f"{kind}{sum(op.kind == kind for op in self.ops)}"
+        """The next free name of ops that are called ``kind``."""
+        return f"{kind}{sum(op.name.rstrip('0123456789') == kind for op in self.ops)}"
 
     def add(self, op: Op, size: int) -> None:
         """Append an op whose first output is the new end of the chain."""
