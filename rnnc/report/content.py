@@ -15,6 +15,7 @@ from rnnc.quantization.certify import Certificate
 from rnnc.quantization.choice import Choice
 from rnnc.quantization.survey import BlockCost
 from rnnc.report.scores import scores
+from rnnc.report.sparse import sparse_content
 from rnnc.report.widths import blocks_content, widths_content
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
@@ -40,14 +41,15 @@ def report_content(
     """The report as plain lists, numbers and strings.
 
     Args:
-        shapes: of one step of each input and output.
+        shapes: of one step of each port.
         attribution: what each layer costs, where that was asked for.
         choice: which weights are int16.
         costs: what each block of weights costs, where that was asked for.
     """
     cost = program.cost
-    blocks = blocks_content(costs, program.qnet)
-    by_layer = _by_layer(attribution, verified.measured.steps, blocks) if attribution and verified else None
+    by_layer = None
+    if attribution and verified:
+        by_layer = _by_layer(attribution, verified.measured.steps, blocks_content(costs, program.qnet))
     return {
         "model": {"file": file, "sha256": sha256},
         "name": program.name,
@@ -71,6 +73,7 @@ def report_content(
             "cycles": None,
             "milliseconds": None,
             "windows": _windows(program),
+            "sparse": sparse_content(program),
         },
         "certificate": [
             {

@@ -30,6 +30,12 @@ NAKED_FRAMES = {
     "rnnc_mve_wide16": 28,
     "rnnc_rv32_blocks": 16,
     "rnnc_rv32_wide_blocks": 16,
+    "rnnc_dsp_sparse": 48,
+    "rnnc_mve_sparse8": 24,
+    "rnnc_mve_sparse16": 24,
+    "rnnc_mve_short_sparse8": 24,
+    "rnnc_mve_short_sparse16": 24,
+    "rnnc_rv32_sparse": 16,
     AVR_ROWS: 16,
 }
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""

@@ -14,6 +14,8 @@ from rnnc.backend.targets import TARGETS
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import measure, missing_tools
 from tests.conftest import require
+from tests.support.packages import package
+from tests.support.pruned import dense, quantized
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("instructions.json")
@@ -54,6 +56,10 @@ def test_instructions_of_a_step(target: str, cells: Any) -> None:
         assert measured.stack <= measured.stack_bound <= LOOSE.get(target, 1.25) * measured.stack
         which = f", wide {' '.join(wide)}".rstrip() if wide else ""
         counted[f"{cell} {columns},{hidden} {precision}{which}"] = measured.instructions.most
+    if TARGETS[target].sparse:
+        measured = measure(*package(quantized(dense(256, 96, 0.5)), target=target, steps=2), BOARDS[target])
+        assert measured.equal and measured.instructions
+        counted["dense 96,256 a16, half of its blocks zero"] = measured.instructions.most
     if os.environ.get("RNNC_UPDATE_GOLDEN"):
         GOLDEN.write_text(json.dumps({**golden, target: counted}, indent=1, sort_keys=True) + "\n")
         return
