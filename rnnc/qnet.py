@@ -78,11 +78,12 @@ SAID: dict[RowForm, str] = {
 class WeightRows:
     """Weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
 
-    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
+    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand, which has ``bits``, 8 or 16.
     """
 
     name: str
     blocks: tuple[Ints, ...]
+    bits: tuple[int, ...]
     comment: str
     batched: bool = False
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""

@@ -60,6 +60,13 @@ def pack_twos(rows: Ints) -> Ints:
     return np.concatenate([interleaved(raised[:even], 2, 1).ravel(), raised[even:].ravel()])
 
 
+def pack_fours(rows: Ints) -> Ints:
+    """As ``pack_twos``, in blocks of four rows, then of those that are left: over operands of 8 bits."""
+    raised = _raised(padded(rows, 2), 8)
+    even = len(rows) // 4 * 4
+    return np.concatenate([interleaved(raised[:even], 4, 1).ravel(), raised[even:].T.ravel()])
+
+
 def _raised(rows: Ints, bits: int) -> Ints:
     """Weights raised by half of what their bits can tell apart, in as many bits."""
     half = 1 << bits - 1
@@ -155,6 +162,7 @@ class Packing:
         wide: int16 rows.
         narrow_batch, wide_batch: the same for the rows of a batch of units, where they differ.
         sparse: int8 rows without their blocks of zeros, where the target has such.
+        narrow8: int8 rows over operands of 8 bits, where they differ.
     """
 
     narrow: Layout
@@ -162,9 +170,12 @@ class Packing:
     narrow_batch: Layout | None = None
     wide_batch: Layout | None = None
     sparse: Layout | None = None
+    narrow8: Layout | None = None
 
-    def layout(self, form: RowForm, batched: bool) -> Layout:
-        """That of rows."""
+    def layout(self, form: RowForm, bits: int, batched: bool) -> Layout:
+        """That of rows over an operand of ``bits`` bits."""
+        if form == "int8" and bits == 8 and self.narrow8:
+            return self.narrow8
         if form == "sparse":
             assert self.sparse is not None
             return self.sparse
@@ -185,22 +196,22 @@ def pack_weights(weights: WeightRows, group: int, lanes: int, packing: Packing) 
     units = len(weights.blocks[0])
     step = units_at_once(weights.together, group, lanes) if weights.batched else -(-units // group) * group
     parts = [
-        packing.layout(form, weights.batched)(rows.reshape(-1, rows.shape[-1])).ravel()
+        packing.layout(form, bits, weights.batched)(rows.reshape(-1, rows.shape[-1])).ravel()
         for first in range(0, units, step)
-        for form, rows in _runs(weights, first, step)
+        for form, bits, rows in _runs(weights, first, step)
     ]
     return np.concatenate(parts)
 
 
-def _runs(weights: WeightRows, first: int, step: int) -> Iterator[tuple[RowForm, Ints]]:
-    """Runs of rows of ``step`` units from ``first`` on, with their form."""
+def _runs(weights: WeightRows, first: int, step: int) -> Iterator[tuple[RowForm, int, Ints]]:
+    """Runs of rows of ``step`` units from ``first`` on, with their form and the bits of their operand."""
     for i, block in enumerate(weights.blocks):
         part = block[first : first + step]
         filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
         forms: tuple[RowForm, ...] = weights.forms[i] if weights.forms else ("int8",) * block.shape[1]
         for at, count, form in runs(forms):
             rows = filled[:, at : at + count]
-            yield form, rows.swapaxes(0, 1) if weights.batched else rows
+            yield form, weights.bits[i], rows.swapaxes(0, 1) if weights.batched else rows
 
 
 def pack_units(constants: UnitRows, group: int, lanes: int) -> Ints:

@@ -155,7 +155,7 @@ TARGETS = {
         Target(
             "avr",
             1,
-            Packing(pack.pack_twos, pack.pack_wide_twos),
+            Packing(pack.pack_twos, pack.pack_wide_twos, narrow8=pack.pack_fours),
             ("isa/avr.h",),
             ("isa/avr_rom.h",),
             operand=avr_operand,

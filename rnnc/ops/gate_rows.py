@@ -185,10 +185,11 @@ class GateRows:
 
     def fields(self, n: str) -> tuple[Field, ...]:
         """weights, bias and scales of the kernel's struct; ``n`` prefixes their names."""
-        blocks, scales = [], []
+        blocks, bits, scales = [], [], []
         for operand in self._operands:
             found = [_block(part, operand) for _, part in self.parts]
             blocks.append(self._weights(operand))
+            bits.append(_bits(found[0]))
             words = [b.scale.m << 16 | b.scale.p for b in found]
             scales.append(np.concatenate([w.reshape(self.units, -1) for w in words], 1))
         rows = together(self._count, self.forms)
@@ -198,7 +199,7 @@ class GateRows:
         bias += [] if self.numbers is None else [self.numbers.T]
         over = " over x, then over h" if self._two else ""
         fields: list[Field] = [
-            ("weights", WeightRows(f"{n}_w", tuple(blocks), f"rows of each unit{over}", True, self.forms)),
+            ("weights", WeightRows(f"{n}_w", tuple(blocks), tuple(bits), f"rows of each unit{over}", True, self.forms)),
             ("bias", UnitRows(f"{n}_b", "int32_t", np.concatenate(bias, 1), rows, "constants of each unit")),
         ]
         for operand, scale in zip(self._operands, scales, strict=True):
@@ -227,7 +228,9 @@ def all_wide(block: Block) -> bool:
 def layer_rows(name: str, block: Block, comment: str, *, sparse: bool = False) -> WeightRows:
     """Rows that no unit holds, as a constant."""
     form = _form(all_wide(block), sparse)
-    return WeightRows(name, (block.weights[:, None],), comment, forms=() if form == "int8" else ((form,),))
+    return WeightRows(
+        name, (block.weights[:, None],), (_bits(block),), comment, forms=() if form == "int8" else ((form,),)
+    )
 
 
 def _form(wide: bool, sparse: bool) -> RowForm:

@@ -15,8 +15,8 @@ from rnnc.quantization.certify import Certificate
 from rnnc.quantization.choice import Choice
 from rnnc.quantization.survey import BlockCost
 from rnnc.report.scores import scores
-from rnnc.report.sparse import sparse_content
 from rnnc.report.widths import blocks_content, widths_content
+from rnnc.report.zeros import sparse_content
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
 from rnnc.verification.verdict import OutputVerdict, Verdict
@@ -42,14 +42,12 @@ def report_content(
 
     Args:
         shapes: of one step of each port.
-        attribution: what each layer costs, where that was asked for.
+        attribution, costs: what each layer and each block of weights costs, where that was asked for.
         choice: which weights are int16.
-        costs: what each block of weights costs, where that was asked for.
     """
     cost = program.cost
-    by_layer = None
-    if attribution and verified:
-        by_layer = _by_layer(attribution, verified.measured.steps, blocks_content(costs, program.qnet))
+    blocks = blocks_content(costs, program.qnet)
+    by_layer = _by_layer(attribution, verified.measured.steps, blocks) if attribution and verified else None
     return {
         "model": {"file": file, "sha256": sha256},
         "name": program.name,

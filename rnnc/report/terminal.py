@@ -25,8 +25,8 @@ from rnnc.report.scores import (
     subject,
     warm_up_text,
 )
-from rnnc.report.sparse import sparse_lines
 from rnnc.report.widths import wide_names
+from rnnc.report.zeros import sparse_lines
 
 if TYPE_CHECKING:
     from rnnc.frontend.stream.survey import Finding

@@ -11,7 +11,7 @@ from rnnc.backend.targets import TARGETS
 from rnnc.ops.dense import QDense
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QNet
-from rnnc.report.sparse import sparse_content, sparse_lines
+from rnnc.report.zeros import sparse_content, sparse_lines
 from rnnc.row_forms import kept_blocks, pruned, together
 from tests.support.packages import package
 from tests.support.pruned import dense, layers, prune, quantized
