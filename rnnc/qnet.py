@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from rnnc.clock import Timing
 from rnnc.fixed import Format, Ints
 from rnnc.net import Array, Net, Op, Output, Probe, States, Value, no_probe
-from rnnc.rows import together
+from rnnc.row_forms import SPARSE_BLOCK, Forms, RowForm, kept_blocks, together
 
 # --------------------------------------------------------------------------- ops in integers
 
@@ -68,41 +68,74 @@ class Constant:
     role: ConstantRole = "weights"
 
 
+SAID: dict[RowForm, str] = {
+    "int16": "int16, low byte first",
+    "sparse": "without their 4 x 4 blocks of zeros",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class WeightRows:
     """Weights that a target packs: for each unit in turn, its rows over the first operand, then over the next.
 
-    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand.
+    ``blocks`` are ``[units, rows of a unit, columns]``, one for each operand, which has ``bits``, 8 or 16.
     """
 
     name: str
     blocks: tuple[Ints, ...]
+    bits: tuple[int, ...]
     comment: str
     batched: bool = False
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
-    wide: tuple[tuple[bool, ...], ...] = ()
-    """For each block and each row of a unit, whether it holds int16 weights, not int8; () where none does."""
+    forms: Forms = ()
+    """Of each block and each row of a unit; () where all are int8."""
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """The least and the largest weight where some are wide, and the bytes of an array do not tell."""
+        """The least and the largest weight where the bytes of an array do not tell."""
         both = min(int(b.min(initial=0)) for b in self.blocks), max(int(b.max(initial=0)) for b in self.blocks)
-        return both if self.wide else None
+        return both if self.forms else None
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether blocks of zeros are left out of any rows."""
+        return any("sparse" in block for block in self.forms)
+
+    @property
+    def kept(self) -> float:
+        """The share of blocks of four rows and columns that are not all zero; 1 where none of its columns make whole blocks."""
+        rows = [b[:, r] for b in self.blocks if b.shape[2] % SPARSE_BLOCK == 0 for r in range(b.shape[1])]
+        return float(np.mean(np.concatenate([kept_blocks(one).ravel() for one in rows]))) if rows else 1.0
+
+    @property
+    def whole(self) -> WeightRows:
+        """The same with all blocks."""
+        forms = tuple(tuple("int8" if one == "sparse" else one for one in block) for block in self.forms)
+        return replace(self, forms=forms if any("int16" in block for block in forms) else ())
 
     @property
     def described(self) -> str:
-        """The comment, with which rows are int16."""
-        if not self.wide:
-            return self.comment
-        if all(map(all, self.wide)):
-            return f"{self.comment}, int16, low byte first"
-        which = " and ".join(str([i for i, one in enumerate(block) if one]) for block in self.wide)
-        return f"{self.comment}; of a unit's, rows {which} are int16, low byte first"
+        """The comment, with how rows are stored that are not int8."""
+        return self.comment + "".join(self._said(form, how) for form, how in SAID.items())
+
+    def _said(self, form: RowForm, how: str) -> str:
+        """Which rows are stored so."""
+        which = [[i for i, one in enumerate(block) if one == form] for block in self.forms]
+        if not any(which):
+            return ""
+        if all(one == form for block in self.forms for one in block):
+            return f", {how}"
+        return f"; of a unit's, rows {' and '.join(map(str, which))} are {how}"
 
     @property
     def together(self) -> int:
         """As many rows of a unit, or a multiple, have one width: a batch of units fills whole groups of them."""
-        return together(self.blocks[0].shape[1], self.wide)
+        return together(self.blocks[0].shape[1], self.forms)
+
+
+ChooseSparse = Callable[[Sequence[tuple[Ints, int]], bool], tuple[bool, ...]]
+"""Which rows of a layer are to be sparse, given ``[units, columns]`` and the bits of the operand of each, and whether a target
+may have a loop of its own over the units."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,6 +284,10 @@ class QOp(ABC):
     @abstractmethod
     def calls(self) -> list[KernelCall]:
         """The kernel calls that compute it in C, in order."""
+
+    def without_zeros(self, choose: ChooseSparse) -> QOp:
+        """The op with the rows that ``choose`` picks stored without their blocks of zeros."""
+        return self
 
     def dequantized(self) -> Op:
         """The op in real numbers with the weights as quantized."""

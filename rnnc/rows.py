@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -99,21 +97,6 @@ class RowScale:
     def rounding_shift(self) -> Ints:
         """1 where the shift p drops bits, ``[rows]``."""
         return (self.p > 0).astype(np.int64)
-
-
-def runs(wide: Sequence[bool]) -> list[tuple[int, int, bool]]:
-    """Rows of one width that follow each other: the first of them, their number, and whether they are wide."""
-    found, first = [], 0
-    for same, rows in groupby(wide):
-        count = len(list(rows))
-        found.append((first, count, same))
-        first += count
-    return found
-
-
-def together(rows: int, wide: Sequence[Sequence[bool]]) -> int:
-    """The largest number that divides each run of rows of one width, of the ``rows`` of a unit."""
-    return gcd(rows, *(count for block in wide for _, count, _ in runs(block)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,6 +252,7 @@ class RealRows:
         zero: what means 0 in the operand, in LSBs; the accumulator starts from ``bias - weights @ (zero scale)``.
         mean: of each element, real ``[columns]``, where it is known: the bias is corrected by what rounding adds to it.
         wide: which rows get int16 weights, ``[rows]``.
+        zeros: which weights stay 0, ``[rows, columns]``; not those of int16 rows.
         power: of the operand, where it is known: see ``RowScale.most_exact``.
     """
 
@@ -279,6 +263,7 @@ class RealRows:
     zero: Floats | float = 0.0
     mean: Floats | None = None
     wide: Bools | bool = False
+    zeros: Bools | bool = False
     power: float | None = None
 
     @cached_property
@@ -291,6 +276,12 @@ class RealRows:
         """The largest weight of each row, ``[rows]``."""
         wide = np.broadcast_to(self.wide, len(self.weights))
         return np.where(wide, WIDE_WEIGHT_MAX, WEIGHT_MAX)
+
+    @property
+    def most_of_each(self) -> Ints:
+        """The largest magnitude of each weight, ``[rows, columns]``."""
+        stay = self.zeros & (self.most == WEIGHT_MAX)[:, None]
+        return np.where(stay, 0, np.broadcast_to(self.most[:, None], self.weights.shape))
 
     def smallest(self, target: Floats, stretch: Floats | float = 1.0) -> Floats:
         """The smallest scale of each row's accumulator that its weights, its bias and 32 bits allow, ``[rows]``.
@@ -357,7 +348,7 @@ def quantize_rows(
     smallest = [part.smallest(target, by) for part, by in zip(parts, stretches, strict=True)]
     widths = [part.weights.shape[1] for part in parts]
     weights = np.concatenate([part.per_lsb for part in parts], 1)
-    most = np.repeat(np.stack([part.most for part in parts], 1), widths, 1)
+    most = np.concatenate([part.most_of_each for part in parts], 1)
     wide = np.all([part.most > WEIGHT_MAX for part in parts], 0)
     rounded, again = np.zeros(weights.shape, np.int64), np.ones(len(weights), bool)
     while True:

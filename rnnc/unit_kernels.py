@@ -10,7 +10,7 @@ from typing import Any, Literal
 from rnnc.activations import TABLES_OF, IntegerActivation
 from rnnc.ctext import CText, wrapped
 from rnnc.language import Quantity, run
-from rnnc.rows import runs, together
+from rnnc.row_forms import Forms, runs, together
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Phase:
         count: rows of weights of a unit, and constants of a unit in the bias.
         two: the rows are over x and h; else over h alone.
         apart: the result does not go where h lies, and may have another size.
-        wide: of each operand, which rows hold int16 weights; () where none do.
+        forms: of each operand, how each row is stored; () where all are int8.
     """
 
     rows: tuple[Row, ...]
@@ -68,7 +68,7 @@ class Phase:
     constants: int
     two: bool = True
     apart: bool = False
-    wide: tuple[tuple[bool, ...], ...] = ()
+    forms: Forms = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     given += [f"&p->curve{j}" for j, _ in own.curves]
     given += ["batch", "n"] + (["activation"] if own.activation else [])
     units = f"{library}_units" if library else "@_each"
-    batch = f"RNNC_BATCH({together(rows, phase.wide)})"
+    batch = f"RNNC_BATCH({together(rows, phase.forms)})"
     operand = "    const void *operand = rnnc_prepared(vx, x, p->x_bits, p->columns);"
     prepare = [operand, "    uint16_t u;", f"    rnnc_prepare(vh, h, p->h_bits, p->{width});"]
     if not two:
@@ -228,16 +228,19 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
 
 
 def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int) -> list[str]:
-    """The rows of a batch times an operand: a call for each run of rows of one width."""
-    wide = phase.wide[block] if phase.wide else (False,) * phase.count
-    narrow = "rnnc_product_few" if phase.wide else "rnnc_product"
+    """The rows of a batch times an operand: a call for each run of rows of one form."""
+    forms = phase.forms[block] if phase.forms else ("int8",) * phase.count
     calls = []
-    for first, count, same in runs(wide):
+    for first, count, form in runs(forms):
         to = f"{acc} + {_times(first)}batch" if first else acc
         rows = "block" if count == phase.count else f"{_times(count)}batch"
-        product = "rnnc_product_wide" if same else narrow
+        product = "rnnc_product_few" if phase.forms and form == "int8" else PRODUCTS[form]
         calls += wrapped(f"w = {product}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
     return calls
+
+
+PRODUCTS = {"int8": "rnnc_product", "int16": "rnnc_product_wide", "sparse": "rnnc_product_sparse"}
+"""Of a run of rows."""
 
 
 def _times(n: int) -> str:

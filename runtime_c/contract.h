@@ -77,6 +77,10 @@ RNNC_CONTRACT(rnnc_rom_bytes);
 typedef rnnc_product_type rnnc_product_few_type;
 RNNC_CONTRACT(rnnc_product_few);
 #endif
+#ifdef RNNC_PRODUCT_SPARSE /* rows without their blocks of zeros, as rnnc/backend/sparse.py lays them out */
+typedef rnnc_product_type rnnc_product_sparse_type;
+RNNC_CONTRACT(rnnc_product_sparse);
+#endif
 #ifdef RNNC_SHIFT
 typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
 RNNC_CONTRACT(rnnc_shift);

@@ -17,8 +17,12 @@ typedef struct {
     int32_t lo, hi;         /* y is clipped to lo .. hi */
 } rnnc_dense_params;
 
+#define RNNC_DENSE_NARROW 0
+#define RNNC_DENSE_WIDE 1
+#define RNNC_DENSE_SPARSE 2
+
 RNNC_KERNEL void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void *v, void *y,
-                                 int wide)
+                                 int form)
 {
     enum { block = RNNC_CALL_ROWS };
     const rnnc_results results = {p->bias,       p->scale, p->rows, p->y_bits,
@@ -33,8 +37,14 @@ RNNC_KERNEL void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void
             size_t left = p->rows - r;
             size_t n = p->rows % block && left < block ? left : block;
             uint16_t filled = (uint16_t)RNNC_FILLED(n);
-            w = wide ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
-                     : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
+#ifdef RNNC_PRODUCT_SPARSE
+            if (form == RNNC_DENSE_SPARSE) {
+                w = rnnc_product_sparse(a, w, operand, p->x_bits, p->columns, filled);
+            } else
+#endif
+                w = form == RNNC_DENSE_WIDE
+                        ? rnnc_product_wide(a, w, operand, p->x_bits, p->columns, filled)
+                        : rnnc_product(a, w, operand, p->x_bits, p->columns, filled);
             rnnc_put_row_results(&results, a, n, r, y, i * p->rows + r, 1);
         }
     }
@@ -43,13 +53,21 @@ RNNC_KERNEL void rnnc_dense_rows(const rnnc_dense_params *p, const void *x, void
 /* y = W x + b at each position.  x: [positions][columns].  y: [positions][rows].  v: scratch, x as the kernel takes it. */
 RNNC_KERNEL void rnnc_dense(const rnnc_dense_params *p, const void *x, void *v, void *y)
 {
-    rnnc_dense_rows(p, x, v, y, 0);
+    rnnc_dense_rows(p, x, v, y, RNNC_DENSE_NARROW);
 }
 
 /* The same of wide rows. */
 RNNC_KERNEL void rnnc_dense_wide(const rnnc_dense_params *p, const void *x, void *v, void *y)
 {
-    rnnc_dense_rows(p, x, v, y, 1);
+    rnnc_dense_rows(p, x, v, y, RNNC_DENSE_WIDE);
 }
+
+#ifdef RNNC_PRODUCT_SPARSE
+/* The same of rows without their blocks of zeros. */
+RNNC_KERNEL void rnnc_dense_sparse(const rnnc_dense_params *p, const void *x, void *v, void *y)
+{
+    rnnc_dense_rows(p, x, v, y, RNNC_DENSE_SPARSE);
+}
+#endif
 
 #endif

@@ -44,6 +44,7 @@ from rnnc.backend.program import (
     Ring,
 )
 from rnnc.backend.reach import check_reach
+from rnnc.backend.sparse import without_zeros
 from rnnc.backend.structs import widths
 from rnnc.backend.targets import Target, find_target
 from rnnc.errors import Refused
@@ -64,7 +65,8 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
     Raises UsageError for an unknown target, Refused where what it can do does not reach so far.
     """
     chosen = find_target(target)
-    program = _Lowering(fused(qnet, vectors=chosen.vectors), chosen, prefix(name or qnet.net.name)).lower()
+    ready = without_zeros(fused(qnet, vectors=chosen.vectors), chosen.sparse)
+    program = _Lowering(ready, chosen, prefix(name or qnet.net.name)).lower()
     check_reach(program)
     return replace(program, qnet=qnet)
 
@@ -122,7 +124,7 @@ class _Lowering:
         regions, folded = (regions, ()) if self.target.rom else fold(self.name, regions)
         return Program(
             name=self.name,
-            target=self.target,
+            target=self._used_target,
             qnet=q,
             inputs=inputs,
             outputs=outputs,
@@ -150,6 +152,12 @@ class _Lowering:
             ),
             overlap=overlap,
         )
+
+    @property
+    def _used_target(self) -> Target:
+        """The target, with the header of rows without their blocks of zeros where there are such."""
+        t = self.target
+        return replace(t, isa=(*t.isa, t.sparse.header)) if t.sparse and any(a.whole for a in self.arrays) else t
 
     def _port(self, name: str, value: str, kind: str, ticks: int = 0) -> Port:
         v = self.qnet.values[value]
@@ -341,7 +349,8 @@ class _Lowering:
         t = self.target
         if isinstance(value, WeightRows):
             data = pack_weights(value, t.group, t.lanes, t.packing)
-            array = ConstantArray(symbol, "int8_t", data, value.described, "weights", value.span)
+            whole = len(pack_weights(value.whole, t.group, t.lanes, t.packing)) if value.is_sparse else 0
+            array = ConstantArray(symbol, "int8_t", data, value.described, "weights", value.span, whole, value.kept)
         elif isinstance(value, UnitRows):
             data = pack_units(value, t.group, t.lanes)
             array = ConstantArray(symbol, value.ctype, data, value.comment, "weights")

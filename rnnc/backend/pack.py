@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnc.fixed import Ints
 from rnnc.qnet import UnitRows, WeightRows
-from rnnc.rows import runs
+from rnnc.row_forms import RowForm, runs
 
 Layout = Callable[[Ints], Ints]
 """From ``[rows, columns]`` to the bytes that a kernel reads, flattened."""
@@ -58,6 +58,13 @@ def pack_twos(rows: Ints) -> Ints:
     raised = _raised(padded(rows, 2), 8)
     even = len(rows) // 2 * 2
     return np.concatenate([interleaved(raised[:even], 2, 1).ravel(), raised[even:].ravel()])
+
+
+def pack_fours(rows: Ints) -> Ints:
+    """As ``pack_twos``, in blocks of four rows, then of those that are left: over operands of 8 bits."""
+    raised = _raised(padded(rows, 2), 8)
+    even = len(rows) // 4 * 4
+    return np.concatenate([interleaved(raised[:even], 4, 1).ravel(), raised[even:].T.ravel()])
 
 
 def _raised(rows: Ints, bits: int) -> Ints:
@@ -154,16 +161,25 @@ class Packing:
         narrow: int8 rows.
         wide: int16 rows.
         narrow_batch, wide_batch: the same for the rows of a batch of units, where they differ.
+        sparse: int8 rows without their blocks of zeros, where the target has such.
+        narrow8: int8 rows over operands of 8 bits, where they differ.
     """
 
     narrow: Layout
     wide: Layout
     narrow_batch: Layout | None = None
     wide_batch: Layout | None = None
+    sparse: Layout | None = None
+    narrow8: Layout | None = None
 
-    def layout(self, wide: bool, batched: bool) -> Layout:
-        """That of rows."""
-        one, batch = (self.wide, self.wide_batch) if wide else (self.narrow, self.narrow_batch)
+    def layout(self, form: RowForm, bits: int, batched: bool) -> Layout:
+        """That of rows over an operand of ``bits`` bits."""
+        if form == "int8" and bits == 8 and self.narrow8:
+            return self.narrow8
+        if form == "sparse":
+            assert self.sparse is not None
+            return self.sparse
+        one, batch = (self.wide, self.wide_batch) if form == "int16" else (self.narrow, self.narrow_batch)
         return batch if batch and batched else one
 
 
@@ -175,27 +191,27 @@ def units_at_once(rows: int, group: int, lanes: int = 1) -> int:
 def pack_weights(weights: WeightRows, group: int, lanes: int, packing: Packing) -> Ints:
     """All units in order, zero rows behind the last: a batch of units' rows over the first operand, then over the next.
 
-    Of rows of unlike widths each run is laid out by itself. Where units are not batched, all are one batch.
+    Of rows of unlike forms each run is laid out by itself. Where units are not batched, all are one batch.
     """
     units = len(weights.blocks[0])
     step = units_at_once(weights.together, group, lanes) if weights.batched else -(-units // group) * group
     parts = [
-        packing.layout(wide, weights.batched)(rows.reshape(-1, rows.shape[-1])).ravel()
+        packing.layout(form, bits, weights.batched)(rows.reshape(-1, rows.shape[-1])).ravel()
         for first in range(0, units, step)
-        for wide, rows in _runs(weights, first, step)
+        for form, bits, rows in _runs(weights, first, step)
     ]
     return np.concatenate(parts)
 
 
-def _runs(weights: WeightRows, first: int, step: int) -> Iterator[tuple[bool, Ints]]:
-    """Runs of rows of ``step`` units from ``first`` on, with whether they are wide."""
+def _runs(weights: WeightRows, first: int, step: int) -> Iterator[tuple[RowForm, int, Ints]]:
+    """Runs of rows of ``step`` units from ``first`` on, with their form and the bits of their operand."""
     for i, block in enumerate(weights.blocks):
         part = block[first : first + step]
         filled = np.concatenate([part, np.zeros((step - len(part), *part.shape[1:]), np.int64)])
-        wide = weights.wide[i] if weights.wide else (False,) * block.shape[1]
-        for at, count, same in runs(wide):
+        forms: tuple[RowForm, ...] = weights.forms[i] if weights.forms else ("int8",) * block.shape[1]
+        for at, count, form in runs(forms):
             rows = filled[:, at : at + count]
-            yield same, rows.swapaxes(0, 1) if weights.batched else rows
+            yield form, weights.bits[i], rows.swapaxes(0, 1) if weights.batched else rows
 
 
 def pack_units(constants: UnitRows, group: int, lanes: int) -> Ints:

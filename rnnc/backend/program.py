@@ -79,7 +79,8 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class ConstantArray:
-    """A constant of the C; ``data [n]`` or ``[n, fields]``. ``span``: of the values, where ``data`` are bytes of wider ones."""
+    """A constant of the C; ``data [n]`` or ``[n, fields]``; ``span``: of the values, where ``data`` are bytes of wider ones;
+    ``whole``: its bytes with the blocks of zeros that were left out, 0 for none; ``kept``: the share of blocks that are not."""
 
     symbol: str
     ctype: str
@@ -87,6 +88,8 @@ class ConstantArray:
     comment: str
     role: str
     span: tuple[int, int] | None = None
+    whole: int = 0
+    kept: float = 1.0
 
     @property
     def bytes(self) -> int:

@@ -10,6 +10,7 @@ from functools import partial
 from rnnc.backend import pack
 from rnnc.backend.pack import Packing
 from rnnc.backend.parts import PARTS
+from rnnc.backend.sparse import Sparse, pack_sparse_columns, sparse_words
 from rnnc.errors import UsageError
 from rnnc.fixed import TABLE
 
@@ -35,6 +36,7 @@ class Target:
         operand: C type and length of a prepared operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
         most_constants: bytes of constants that its reads reach, 0 for any.
+        sparse: how it stores rows without their blocks of zeros; None where it does not.
         intervals: of the tables of sigmoid and tanh: those of fixed.TABLE, or of both signs and beyond.
     """
 
@@ -47,6 +49,7 @@ class Target:
     direct: bool = False
     vectors: bool = False
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
+    sparse: Sparse | None = None
     intervals: int = TABLE.knots + 1
     most_constant: int = 0
     most_constants: int = 0
@@ -108,13 +111,19 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 
 
 def _dsp(name: str) -> Target:
-    packing = Packing(pack.pack_dsp, pack.pack_wide_dsp)
-    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, intervals=2 << TABLE.knots.bit_length())
+    sparse = sparse_words("isa/dsp_sparse.h", pack.pack_dsp, whole=14.75, kept=15.75, group=6, unit=76)
+    packing = Packing(pack.pack_dsp, pack.pack_wide_dsp, sparse=sparse.layout)
+    intervals = 2 << TABLE.knots.bit_length()
+    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, sparse=sparse, intervals=intervals)
 
 
-def _words(name: str, header: str) -> Target:
-    packing = Packing(pack.pack_words, pack.pack_wide_words)
-    return Target(name, 4, packing, (f"isa/{header}",), lanes=2, operand=words_operand)
+def _words(name: str, header: str, sparse: Sparse | None = None) -> Target:
+    packing = Packing(pack.pack_words, pack.pack_wide_words, sparse=sparse.layout if sparse else None)
+    return Target(name, 4, packing, (f"isa/{header}",), lanes=2, operand=words_operand, sparse=sparse)
+
+
+RV32_SPARSE = sparse_words("isa/rv32_sparse.h", pack.pack_words, whole=51.5, kept=60, group=6)
+MVE_SPARSE = Sparse(pack_sparse_columns, "isa/mve_sparse.h", whole=4.25, whole8=2.25, kept=5.5, group=8)
 
 
 PAIRS = Packing(
@@ -135,17 +144,18 @@ TARGETS = {
         Target(
             "cortex-m55",
             4,
-            Packing(pack.pack_mve, pack.pack_wide_mve),
+            Packing(pack.pack_mve, pack.pack_wide_mve, sparse=MVE_SPARSE.layout),
             ("isa/mve.h",),
             lanes=4,
             vectors=True,
             operand=mve_operand,
+            sparse=MVE_SPARSE,
             intervals=2 << TABLE.knots.bit_length(),
         ),
         Target(
             "avr",
             1,
-            Packing(pack.pack_twos, pack.pack_wide_twos),
+            Packing(pack.pack_twos, pack.pack_wide_twos, narrow8=pack.pack_fours),
             ("isa/avr.h",),
             ("isa/avr_rom.h",),
             operand=avr_operand,
@@ -153,7 +163,7 @@ TARGETS = {
             most_constants=2**16 - 512,  # the vectors are before them
         ),
         Target("host", 8, PAIRS, ("isa/x86.h",), lanes=8, operand=even_operand),
-        _words("rv32imc", "rv32.h"),
+        _words("rv32imc", "rv32.h", RV32_SPARSE),
         _words("xtensa", "xtensa.h"),
     )
 }

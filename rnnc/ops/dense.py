@@ -16,7 +16,7 @@ from rnnc.ops.clip import Clip
 from rnnc.ops.extended_dense import QExtendedDense
 from rnnc.ops.gate_rows import all_wide, layer_rows, one_block_bounds
 from rnnc.ops.window_dense import over_window
-from rnnc.qnet import Arg, Bound, Constant, KernelCall, Operand, QOp
+from rnnc.qnet import Arg, Bound, ChooseSparse, Constant, KernelCall, Operand, QOp
 from rnnc.rows import OneBlock
 from rnnc.tracing import Node, Traced, Tracer, handles
 
@@ -140,11 +140,12 @@ class Dense(Op):
 
 @dataclass(frozen=True, eq=False)
 class QDense(QOp):
-    """int32 accumulators, requantized to the output's LSB, saturated to its range."""
+    """int32 accumulators, requantized to the output's LSB, saturated to its range; ``sparse``: see ``QOp.without_zeros``."""
 
     op: Dense
     rows: OneBlock
     input_format: Format
+    sparse: bool = False
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -162,9 +163,25 @@ class QDense(QOp):
     def calls(self) -> list[KernelCall]:
         return [
             dense_call(
-                self.name, self.rows, self.op.positions, self.input_format, self.formats[0], self.limits, INPUT, OUTPUT
+                self.name,
+                self.rows,
+                self.op.positions,
+                self.input_format,
+                self.formats[0],
+                self.limits,
+                INPUT,
+                OUTPUT,
+                sparse=self.sparse,
             )
         ]
+
+    def without_zeros(self, choose: ChooseSparse) -> QOp:
+        block = self.rows.block
+        return (
+            self
+            if all_wide(block)
+            else replace(self, sparse=choose([(block.weights, self.input_format.bits)], False)[0])
+        )
 
     def dequantized(self) -> Op:
         return replace(
@@ -186,15 +203,17 @@ def dense_call(
     limits: tuple[int, int],
     operand: Arg,
     result: Arg,
+    *,
+    sparse: bool = False,
 ) -> KernelCall:
     """The kernel call of rows over each position of ``operand``."""
     weights, s = rows.block.weights, rows.block.scale
     return KernelCall(
-        "rnnc_dense_wide" if all_wide(rows.block) else "rnnc_dense",
+        "rnnc_dense_wide" if all_wide(rows.block) else "rnnc_dense_sparse" if sparse else "rnnc_dense",
         "dense.h",
         "rnnc_dense_params",
         (
-            ("weights", layer_rows(f"{name}_w", rows.block, "[rows][columns]")),
+            ("weights", layer_rows(f"{name}_w", rows.block, "[rows][columns]", sparse=sparse)),
             ("bias", Constant(f"{name}_b", "int32_t", rows.bias, "[rows]")),
             ("scale", Constant(f"{name}_s", "rnnc_scale1", np.stack([s.m, s.p], 1), "[rows] multipliers and shifts")),
             ("columns", weights.shape[1]),

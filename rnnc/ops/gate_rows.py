@@ -7,7 +7,7 @@ of units at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from rnnc.fixed import Floats, Format, Ints
 from rnnc.language import FINE, GATE, Range
 from rnnc.net import Quantizer
-from rnnc.qnet import Bound, Field, UnitRows, WeightRows
-from rnnc.rows import Block, OneBlock, TwoBlock, together
+from rnnc.qnet import Bound, ChooseSparse, Field, UnitRows, WeightRows
+from rnnc.row_forms import Forms, RowForm, together
+from rnnc.rows import Block, OneBlock, TwoBlock
 from rnnc.unit_kernels import Phase, Row
 
 
@@ -50,6 +51,7 @@ class GateRows:
         exponents: of each preactivation.
         numbers: further constants of each unit, ``[n, units]``.
         apart: what the loop computes does not go where h lies.
+        sparse: of each operand, which rows of a unit are stored without their blocks of zeros; () for none.
     """
 
     parts: tuple[tuple[str, Part], ...]
@@ -57,11 +59,12 @@ class GateRows:
     exponents: tuple[int, ...]
     numbers: Ints | None = None
     apart: bool = False
+    sparse: tuple[tuple[bool, ...], ...] = ()
 
     @property
     def operand_bits(self) -> int:
         """8 or 16, of h."""
-        return 8 if _block(self.parts[0][1], "h").operand_max == 128 else 16
+        return _bits(_block(self.parts[0][1], "h"))
 
     def preactivations(self, x: Ints, h: Ints, what: str) -> list[Ints]:
         """One array ``[lanes, units]`` for each preactivation."""
@@ -129,18 +132,39 @@ class GateRows:
                 rows.append(Row("both" if self._two else "h", index, index, part.shift, next(exponents)))
                 index += 1
         constants = later + (0 if self.numbers is None else len(self.numbers))
-        return Phase(tuple(rows), count, constants, self._two, self.apart, self.wide)
+        return Phase(tuple(rows), count, constants, self._two, self.apart, self.forms)
 
     def columns(self, operand: str) -> int:
         """Elements of x or h."""
         return int(_block(self.parts[0][1], operand).weights.shape[1])
 
     @property
-    def wide(self) -> tuple[tuple[bool, ...], ...]:
-        """For each operand, which rows of a unit hold int16 weights; () where none do."""
-        found = [[wide_rows(_block(part, o), self.units) for _, part in self.parts] for o in self._operands]
-        flags = tuple(tuple(chain.from_iterable(parts)) for parts in found)
-        return flags if any(map(any, flags)) else ()
+    def forms(self) -> Forms:
+        """For each operand, how each row of a unit is stored; () where all are int8."""
+        sparse = self.sparse or ((False,) * self._count,) * len(self._operands)
+        found = []
+        for o, without_zeros in zip(self._operands, sparse, strict=True):
+            wide = chain.from_iterable(wide_rows(_block(part, o), self.units) for _, part in self.parts)
+            found.append(tuple(map(_form, wide, without_zeros)))
+        return tuple(found) if any(one != "int8" for block in found for one in block) else ()
+
+    def without_zeros(self, choose: ChooseSparse, loop_of_its_own: bool) -> GateRows:
+        """The rows with those sparse that ``choose`` picks of those that are int8."""
+        rows, where = [], []
+        for o, forms in enumerate(self.forms or (("int8",) * self._count,) * len(self._operands)):
+            operand = self._operands[o]
+            weights, bits = self._weights(operand), _bits(_block(self.parts[0][1], operand))
+            for r in (r for r, form in enumerate(forms) if form == "int8"):
+                rows.append((weights[:, r], bits))
+                where.append((o, r))
+        picked = {at for at, chosen in zip(where, choose(rows, loop_of_its_own), strict=True) if chosen}
+        sparse = tuple(tuple((o, r) in picked for r in range(self._count)) for o in range(len(self._operands)))
+        return replace(self, sparse=sparse) if picked else self
+
+    def _weights(self, operand: str) -> Ints:
+        """``[units, rows of a unit, columns]``."""
+        blocks = [_block(part, operand).weights for _, part in self.parts]
+        return np.concatenate([b.reshape(self.units, -1, b.shape[1]) for b in blocks], 1)
 
     @property
     def macs(self) -> int:
@@ -161,26 +185,32 @@ class GateRows:
 
     def fields(self, n: str) -> tuple[Field, ...]:
         """weights, bias and scales of the kernel's struct; ``n`` prefixes their names."""
-        blocks, scales = [], []
+        blocks, bits, scales = [], [], []
         for operand in self._operands:
             found = [_block(part, operand) for _, part in self.parts]
-            blocks.append(np.concatenate([b.weights.reshape(self.units, -1, b.weights.shape[1]) for b in found], 1))
+            blocks.append(self._weights(operand))
+            bits.append(_bits(found[0]))
             words = [b.scale.m << 16 | b.scale.p for b in found]
             scales.append(np.concatenate([w.reshape(self.units, -1) for w in words], 1))
-        rows = together(self._count, self.wide)
+        rows = together(self._count, self.forms)
         first = [part.x.bias if isinstance(part, Apart) else part.bias for _, part in self.parts]
         bias = [b.reshape(self.units, -1) for b in first]
         bias += [part.h.bias[:, None] for _, part in self.parts if isinstance(part, Apart)]
         bias += [] if self.numbers is None else [self.numbers.T]
         over = " over x, then over h" if self._two else ""
         fields: list[Field] = [
-            ("weights", WeightRows(f"{n}_w", tuple(blocks), f"rows of each unit{over}", True, self.wide)),
+            ("weights", WeightRows(f"{n}_w", tuple(blocks), tuple(bits), f"rows of each unit{over}", True, self.forms)),
             ("bias", UnitRows(f"{n}_b", "int32_t", np.concatenate(bias, 1), rows, "constants of each unit")),
         ]
         for operand, scale in zip(self._operands, scales, strict=True):
             comment = f"scales over {operand}, m << 16 | p"
             fields.append((f"scale_{operand}", UnitRows(f"{n}_s{operand}", "uint32_t", scale, rows, comment)))
         return tuple(fields)
+
+
+def _bits(block: Block) -> int:
+    """8 or 16, of the operand."""
+    return 8 if block.operand_max == 128 else 16
 
 
 def wide_rows(block: Block, units: int) -> tuple[bool, ...]:
@@ -195,9 +225,16 @@ def all_wide(block: Block) -> bool:
     return any(wide_rows(block, len(block.weights)))
 
 
-def layer_rows(name: str, block: Block, comment: str) -> WeightRows:
+def layer_rows(name: str, block: Block, comment: str, *, sparse: bool = False) -> WeightRows:
     """Rows that no unit holds, as a constant."""
-    return WeightRows(name, (block.weights[:, None],), comment, wide=((True,),) if all_wide(block) else ())
+    form = _form(all_wide(block), sparse)
+    return WeightRows(
+        name, (block.weights[:, None],), (_bits(block),), comment, forms=() if form == "int8" else ((form,),)
+    )
+
+
+def _form(wide: bool, sparse: bool) -> RowForm:
+    return "int16" if wide else "sparse" if sparse else "int8"
 
 
 def _block(part: Part, operand: str) -> Block:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rnnc.language import GATE
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, STATE_MAX, Unit, gru, lstm
+from rnnc.row_forms import Forms
 from rnnc.unit_kernels import CKernel, Phase, Row
 
 
@@ -75,18 +76,18 @@ def library_headers() -> dict[str, str]:
     return {header: _header(f"RNNC_{header.replace('.', '_').upper()}", plain) for header, plain in HEADERS.items()}
 
 
-def mixed_rows(plain: Plain, kernel: CKernel, wide: tuple[tuple[bool, ...], ...]) -> str:
-    """The driver of a kernel some of whose rows are wide, over the loop over units of ``plain``.
+def mixed_rows(plain: Plain, kernel: CKernel, forms: Forms) -> str:
+    """The driver of a kernel some of whose rows are not int8, over the loop over units of ``plain``.
 
     A target may have a macro that replaces all of it and is told the wide rows of a unit over x and over h as bits. It is for
-    candidates that are a tanh.
+    candidates that are a tanh, and for rows that are not sparse.
     """
     own = f"{plain.units.upper()}_WIDE"
     head, text = kernel.driver.replace("@_each", f"{plain.units}_units").split("{\n", 1)
-    if kernel.activation not in ("", "tanh"):
+    if kernel.activation not in ("", "tanh") or any("sparse" in rows for rows in forms):
         return f"{head}{{\n{text}"
     batch, body = text.removesuffix("}").split("\n", 1)
-    bits = ", ".join(str(sum(1 << i for i, w in enumerate(rows) if w)) for rows in wide)
+    bits = ", ".join(str(sum(1 << i for i, form in enumerate(rows) if form == "int16")) for rows in forms)
     given = f"p, x, h, {plain.unit.state[0] if plain.unit.state else ''}, vx, vh, out, batch, {bits}"
     unused = "    (void)activation;\n" if kernel.activation else ""
     return (

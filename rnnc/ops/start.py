@@ -22,7 +22,7 @@ from rnnc.net import Accept, Array, Op, Probe, Quantizer, State, States, Value, 
 from rnnc.ops.inner import Inner
 from rnnc.ops.layout import Layout
 from rnnc.ops.recurrent import RecurrentNode, narrow, upper
-from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp, QState
+from rnnc.qnet import Arg, Bound, ChooseSparse, Constant, KernelCall, QOp, QState
 from rnnc.tracing import InitialState, Node, Tracer
 
 if TYPE_CHECKING:
@@ -206,6 +206,9 @@ class QStarted(QOp):
             if flag is not None:
                 state[f"{self.name}_{suffix}_started"] = np.ones_like(flag)
         return self.layer.step(inputs[:1], state, tick, probe)
+
+    def without_zeros(self, choose: ChooseSparse) -> QOp:
+        return replace(self, layer=self.layer.without_zeros(choose))
 
     def bounds(self) -> list[Bound]:
         own = []

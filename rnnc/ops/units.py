@@ -17,7 +17,7 @@ from rnnc.ops.cells import Unit
 from rnnc.ops.gate_rows import GateRows
 from rnnc.ops.library import HEADERS, library_header, mixed_rows
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
-from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
+from rnnc.qnet import Arg, Bound, ChooseSparse, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
 from rnnc.unit_kernels import CKernel
 
 
@@ -131,18 +131,18 @@ class QRecurrent(QOp):
 
     @cached_property
     def _headers(self) -> list[str]:
-        """What of runtime_c holds each kernel, were no rows wide; "" for nothing."""
-        kernels = self.unit.kernels([replace(loop.phase, wide=()) for loop in self.loops])
+        """What of runtime_c holds each kernel, were all rows int8; "" for nothing."""
+        kernels = self.unit.kernels([replace(loop.phase, forms=()) for loop in self.loops])
         return [library_header(kernel) for kernel in kernels]
 
     def _definition(self, i: int, kernel: CKernel) -> tuple[str, str, str]:
-        """Function, header and source of a kernel. One with wide rows shares the loop over units that a target replaces."""
+        """Function, header and source of a kernel. One with other rows shares the loop over units that a target replaces."""
         header = self._headers[i]
         if not header:
             return "", "cell.h", kernel.text
         plain = HEADERS[header]
-        if self.loops[i].wide:
-            return "", header, mixed_rows(plain, kernel, self.loops[i].wide)
+        if self.loops[i].forms:
+            return "", header, mixed_rows(plain, kernel, self.loops[i].forms)
         return plain.name, header, ""
 
     def calls(self) -> list[KernelCall]:
@@ -183,6 +183,10 @@ class QRecurrent(QOp):
         return KernelCall(
             function, header, struct, fields, tuple(args), scratch, loop.macs, kernel.tables, source=source
         )
+
+    def without_zeros(self, choose: ChooseSparse) -> QOp:
+        found = (loop.without_zeros(choose, bool(h)) for loop, h in zip(self.loops, self._headers, strict=True))
+        return replace(self, loops=tuple(found))
 
     def dequantized(self) -> Op:
         op, fx = self.op, self.input_format

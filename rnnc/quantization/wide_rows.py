@@ -18,6 +18,7 @@ from rnnc.flags import said
 from rnnc.options import Options
 from rnnc.qnet import QNet, RowBlock
 from rnnc.quantization.rounding import round_gptq, round_nearest
+from rnnc.row_forms import pruned
 from rnnc.rows import WEIGHT_MAX, Block, RealRows, Rounding, quantize_rows
 
 JITTER = 0.08
@@ -101,7 +102,8 @@ class RowQuantizer:
             wide = self._note(of_unit, weights, group)
             start = (bias, zero) if k == 0 else (np.zeros_like(bias), 0.0)
             power = None if samples is None else _power(samples / scale)
-            real.append(RealRows(weights, scale, top, *start, mean, wide, power))
+            zeros = pruned(weights, len(of_unit))
+            real.append(RealRows(weights, scale, top, *start, mean, wide, zeros, power))
         stretches = [self._stretch(len(bias)) for _ in parts]
         lsbs = [None if samples is None else samples / scale for _, scale, _, samples in parts]
         rounding = _rounding(lsbs, [len(scale) for _, scale, _, _ in parts], apart=self.apart)

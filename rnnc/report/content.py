@@ -16,6 +16,7 @@ from rnnc.quantization.choice import Choice
 from rnnc.quantization.survey import BlockCost
 from rnnc.report.scores import scores
 from rnnc.report.widths import blocks_content, widths_content
+from rnnc.report.zeros import sparse_content
 from rnnc.verification.attribution import Attribution, Loss
 from rnnc.verification.score import clear_agreement
 from rnnc.verification.verdict import OutputVerdict, Verdict
@@ -40,10 +41,9 @@ def report_content(
     """The report as plain lists, numbers and strings.
 
     Args:
-        shapes: of one step of each input and output.
-        attribution: what each layer costs, where that was asked for.
+        shapes: of one step of each port.
+        attribution, costs: what each layer and each block of weights costs, where that was asked for.
         choice: which weights are int16.
-        costs: what each block of weights costs, where that was asked for.
     """
     cost = program.cost
     blocks = blocks_content(costs, program.qnet)
@@ -71,6 +71,7 @@ def report_content(
             "cycles": None,
             "milliseconds": None,
             "windows": _windows(program),
+            "sparse": sparse_content(program),
         },
         "certificate": [
             {

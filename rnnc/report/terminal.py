@@ -26,6 +26,7 @@ from rnnc.report.scores import (
     warm_up_text,
 )
 from rnnc.report.widths import wide_names
+from rnnc.report.zeros import sparse_lines
 
 if TYPE_CHECKING:
     from rnnc.frontend.stream.survey import Finding
@@ -156,6 +157,7 @@ def _cost(report: Mapping[str, Any]) -> str:
          f"scratch {_thousands(c['ram_scratch'])}, a stream"],
         ["a step", f"{_thousands(c['macs'])}", "multiply-accumulates"],
     ]  # fmt: skip
+    rows += sparse_lines(report)
     rows += _time(report["part"], c) if report["part"] else []
     rows += [["windows", f"{w['steps']} steps", _windows(w)]] if (w := c["windows"]) else []
     rows += [["an answer", f"{a['values']} values", _answer(a)]] if w and (a := w["answer"]) else []

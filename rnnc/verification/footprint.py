@@ -10,8 +10,8 @@ from typing import Protocol
 
 from rnnc.backend.program import Program
 
-AVR_ROWS = "rnnc_avr_rows"
-"""The rows' kernel of an AVR that pushes most."""
+AVR_ROWS = "rnnc_avr_wide"
+"""The rows' kernel of an AVR that pushes; those of int8 rows push nothing."""
 NAKED_FRAMES = {
     "rnnc_dsp_block": 44,
     "rnnc_dsp_blocks": 56,
@@ -30,6 +30,12 @@ NAKED_FRAMES = {
     "rnnc_mve_wide16": 28,
     "rnnc_rv32_blocks": 16,
     "rnnc_rv32_wide_blocks": 16,
+    "rnnc_dsp_sparse": 48,
+    "rnnc_mve_sparse8": 24,
+    "rnnc_mve_sparse16": 24,
+    "rnnc_mve_short_sparse8": 24,
+    "rnnc_mve_short_sparse16": 24,
+    "rnnc_rv32_sparse": 16,
     AVR_ROWS: 16,
 }
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
@@ -95,11 +101,16 @@ def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | Non
     """Bytes of stack of each function on the deepest path from ``entry``, from the .ci or .su files in ``folder``.
 
     avr-gcc writes no call graph, and nothing of assembly: there all functions of the package count but those that read and
-    set states, and the rows' kernel; none is recursive. None without these files.
+    set states, and the kernel of int16 rows where there are such; none is recursive, and of those of isa/avr.h none calls
+    another, so that the largest counts. None without these files.
     """
     if is_avr:
         name = entry.removesuffix("_step")
-        sizes = _usage(folder / f"{name}.su") | {AVR_ROWS: NAKED_FRAMES[AVR_ROWS]}
+        sizes = _usage(folder / f"{name}.su")
+        beside = sorted((n for n in sizes if n.startswith("rnnc_avr_")), key=sizes.__getitem__)[:-1]
+        sizes = {n: size for n, size in sizes.items() if n not in beside}
+        if "_wide(" in (folder / f"{name}.c").read_text(encoding="utf-8"):
+            sizes[AVR_ROWS] = NAKED_FRAMES[AVR_ROWS]
         own = {
             n: size + AVR_RETURN_ADDRESS
             for n, size in sizes.items()

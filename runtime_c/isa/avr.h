@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_AVR_H
 #define RNNC_ISA_AVR_H
-/* AVR: constants stay in program memory. Two rows are a block, stored column by column; one that is left comes last.
+/* AVR: constants stay in program memory. Two rows are a block, four of int8 rows over an operand of 8 bits, stored column by
+ * column; those that are left come last.
  *
  * int8 rows are padded to an even number of columns and stored raised, u = w + 128, which is never 0. Of an operand
  * x = 256 h + l, l = 0 .. 255, and of 256 columns at most, so that L fits 24 bits, of which N are below 0:
@@ -26,14 +27,19 @@
 #define RNNC_OPERAND_BYTES(columns, bits) \
     (4 * RNNC_AVR_PARTS(columns) + ((bits) == 8 ? ((columns) + 3) / 4 : ((columns) + 1) / 2) * 4)
 
+/* Rows that are left in a block. */
+static inline uint8_t rnnc_avr_block(uint8_t bits, uint16_t rows)
+{
+    uint8_t most = bits == 8 ? 4 : 2;
+    return (uint8_t)(rows < most ? rows : most);
+}
+
 #if defined(__AVR_HAVE_MUL__)
 #include "avr_gates.h"
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wreturn-type" /* naked functions return in assembly */
 
-/* acc[0 .. rows - 1] of 1 to 255 rows; returns the address behind their weights. v: as prepared, turns: of two columns, 1 .. 128;
- * these two come in registers that need not be saved as long as nobody writes them, for which `spare` makes room.
- * Pushes 12 bytes.
+/* The rows' kernels, called by RNNC_AVR_CALL alone: what they are given and write is not as C has it.
  * r2 .. r4 L, r5 .. r7 H of a row, r8 .. r13 of the other; r14 turns; r16:r17 v; r18:r19 acc; r20:r21 x; r22 weight; r23 zero;
  * r24 turns left; r25 rows left; X in v, then in acc; Z weights. Two turns are one of the loop. */
 #define RNNC_AVR_MAC16(l0, l1, l2, h0, h1, h2)                               \
@@ -45,51 +51,95 @@
 #define RNNC_AVR_PUT16(l0, l1, l2, h0, h1, h2)                                               \
     "add " l1 ", " h0 "\n adc " l2 ", " h1 "\n adc " h2 ", r23\n st X+, " l0 "\n st X+, " l1 \
     "\n st X+, " l2 "\n st X+, " h2 "\n"
-/* Of x of 8 bits there is one sum of 24 bits. */
-#define RNNC_AVR_MAC8(l0, l1, l2, h0, h1, h2) \
-    "lpm r22, Z+\n mulsu r20, r22\n add " l0 ", r0\n adc " l1 ", r1\n adc " l2 ", r23\n"
-#define RNNC_AVR_LOAD8 "ld r20, X+\n"
-#define RNNC_AVR_FIRST8 "ld r2, X+\n ld r3, X+\n ld r4, X+\n adiw r26, 1\n"
-#define RNNC_AVR_SECOND8 "movw r8, r2\n mov r10, r4\n"
-#define RNNC_AVR_PUT8(l0, l1, l2, h0, h1, h2)                                           \
-    "mov r0, " l2 "\n lsl r0\n sbc r0, r0\n st X+, " l0 "\n st X+, " l1 "\n st X+, " l2 \
-    "\n st X+, r0\n"
 #define RNNC_AVR_A(mac) mac("r2", "r3", "r4", "r5", "r6", "r7")
 #define RNNC_AVR_B(mac) mac("r8", "r9", "r10", "r11", "r12", "r13")
-#define RNNC_AVR_TURN2(load, mac) \
-    load RNNC_AVR_A(mac) RNNC_AVR_B(mac) load RNNC_AVR_A(mac) RNNC_AVR_B(mac)
-#define RNNC_AVR_ROWS(name, load, mac, first, second, put)                                        \
-    __attribute__((naked, noinline, noclone, unused)) static const int8_t *name(                  \
-        RNNC_UNUSED int32_t *acc, RNNC_UNUSED const int8_t *w, RNNC_UNUSED uint8_t rows,          \
-        RNNC_UNUSED uint8_t spare, RNNC_UNUSED const void *v, RNNC_UNUSED uint8_t turns)          \
-    {                                                                                             \
-        __asm__ volatile(                                                                         \
-            "push r2\n push r3\n push r4\n push r5\n push r6\n push r7\n push r8\n push r9\n"     \
-            " push r10\n push r11\n push r12\n push r13\n"                                        \
-            " movw r18, r24\n movw r30, r22\n mov r25, r20\n clr r23\n"                           \
-            " subi r25, 2\n brcc 1f\n rjmp 4f\n"                                                  \
-            "1: movw r26, r16\n" first second " mov r24, r14\n"                                   \
-            " lsr r24\n brcc 2f\n inc r24\n rjmp 3f\n"                                            \
-            "2:\n" RNNC_AVR_TURN2(load, mac) "3:\n" RNNC_AVR_TURN2(                               \
-                load, mac) " dec r24\n breq 6f\n rjmp 2b\n"                                       \
-                           "6: movw r26, r18\n" RNNC_AVR_A(put) RNNC_AVR_B(                       \
-                               put) " movw r18, r26\n"                                            \
-                                    " subi r25, 2\n brcs 4f\n rjmp 1b\n"                          \
-                                    "4: sbrs r25, 0\n rjmp 7f\n"                                  \
-                                    " movw r26, r16\n" first " mov r24, r14\n"                    \
-                                    "5:\n" load RNNC_AVR_A(mac) load RNNC_AVR_A(                  \
-                                        mac) " dec r24\n brne 5b\n"                               \
-                                             " movw r26, r18\n" RNNC_AVR_A(                       \
-                                                 put) "7: movw r24, r30\n clr r1\n"               \
-                                                      " pop r13\n pop r12\n pop r11\n pop r10\n " \
-                                                      "pop r9\n pop r8\n"                         \
-                                                      " pop r7\n pop r6\n pop r5\n pop r4\n pop " \
-                                                      "r3\n pop r2\n ret\n");                     \
-    }
-RNNC_AVR_ROWS(rnnc_avr_rows, RNNC_AVR_LOAD16, RNNC_AVR_MAC16, RNNC_AVR_FIRST16, RNNC_AVR_SECOND16,
-              RNNC_AVR_PUT16)
-RNNC_AVR_ROWS(rnnc_avr_rows8, RNNC_AVR_LOAD8, RNNC_AVR_MAC8, RNNC_AVR_FIRST8, RNNC_AVR_SECOND8,
-              RNNC_AVR_PUT8)
+#define RNNC_AVR_COLUMN16 RNNC_AVR_LOAD16 RNNC_AVR_A(RNNC_AVR_MAC16) RNNC_AVR_B(RNNC_AVR_MAC16)
+#define RNNC_AVR_TURN16 RNNC_AVR_COLUMN16 RNNC_AVR_COLUMN16
+#define RNNC_AVR_BEGIN " movw r18, r24\n movw r30, r22\n mov r25, r20\n clr r23\n"
+#define RNNC_AVR_END "7: movw r24, r30\n clr r1\n ret\n"
+__attribute__((naked, noinline, noclone, unused)) static void rnnc_avr_rows(void)
+{
+    __asm__ volatile(RNNC_AVR_BEGIN
+                     "subi r25, 2\n brcc 1f\n rjmp 4f\n"
+                     "1: movw r26, r16\n" RNNC_AVR_FIRST16 RNNC_AVR_SECOND16 " mov r24, r14\n"
+                     " lsr r24\n brcc 2f\n inc r24\n rjmp 3f\n"
+                     "2:\n" RNNC_AVR_TURN16 "3:\n" RNNC_AVR_TURN16 " dec r24\n breq 6f\n rjmp 2b\n"
+                     "6: movw r26, r18\n" RNNC_AVR_A(RNNC_AVR_PUT16) RNNC_AVR_B(
+                         RNNC_AVR_PUT16) " movw r18, r26\n subi r25, 2\n brcs 4f\n rjmp 1b\n"
+                                         "4: sbrs r25, 0\n rjmp 7f\n"
+                                         " movw r26, r16\n" RNNC_AVR_FIRST16 " mov r24, r14\n"
+                                         "5:\n" RNNC_AVR_LOAD16 RNNC_AVR_A(RNNC_AVR_MAC16)
+                                             RNNC_AVR_LOAD16 RNNC_AVR_A(
+                                                 RNNC_AVR_MAC16) " dec r24\n brne 5b\n movw r26, "
+                                                                 "r18\n" RNNC_AVR_A(RNNC_AVR_PUT16)
+                                                                     RNNC_AVR_END);
+}
+
+/* The same of x of 8 bits, where four rows are a block: a row has one sum of 24 bits.
+ * r2 .. r4, r5 .. r7, r8 .. r10, r11 .. r13 the sums; otherwise as above. */
+#define RNNC_AVR_LOAD8 "ld r20, X+\n"
+#define RNNC_AVR_MAC8(s0, s1, s2) \
+    "lpm r22, Z+\n mulsu r20, r22\n add " s0 ", r0\n adc " s1 ", r1\n adc " s2 ", r23\n"
+#define RNNC_AVR_PUT8(s0, s1, s2)                                                       \
+    "mov r0, " s2 "\n lsl r0\n sbc r0, r0\n st X+, " s0 "\n st X+, " s1 "\n st X+, " s2 \
+    "\n st X+, r0\n"
+#define RNNC_AVR_OF1(each) each("r2", "r3", "r4")
+#define RNNC_AVR_OF2(each) RNNC_AVR_OF1(each) each("r5", "r6", "r7")
+#define RNNC_AVR_OF3(each) RNNC_AVR_OF2(each) each("r8", "r9", "r10")
+#define RNNC_AVR_OF4(each) RNNC_AVR_OF3(each) each("r11", "r12", "r13")
+#define RNNC_AVR_TURN8(of)           \
+    RNNC_AVR_LOAD8 of(RNNC_AVR_MAC8) \
+    RNNC_AVR_LOAD8 of(RNNC_AVR_MAC8)
+/* `loop` counts in r24, and leaves by 6. */
+#define RNNC_AVR_BLOCK8(of, loop)                                                        \
+    " movw r26, r16\n ld r2, X+\n ld r3, X+\n ld r4, X+\n adiw r26, 1\n"                 \
+    " mov r5, r2\n mov r6, r3\n mov r7, r4\n movw r8, r2\n mov r10, r4\n movw r12, r6\n" \
+    " mov r11, r2\n mov r24, r14\n" loop(of) "6: movw r26, r18\n" of(                    \
+        RNNC_AVR_PUT8) " movw r18, r26\n"
+#define RNNC_AVR_BY1(of) "2:\n" RNNC_AVR_TURN8(of) " dec r24\n brne 2b\n"
+#define RNNC_AVR_BY4(of)                                                                  \
+    " subi r24, -3\n lsr r24\n lsr r24\n sbrc r14, 1\n rjmp 9f\n sbrc r14, 0\n rjmp 5f\n" \
+    " rjmp 2f\n9: sbrc r14, 0\n rjmp 3f\n rjmp 4f\n"                                      \
+    "2:\n" RNNC_AVR_TURN8(of) "3:\n" RNNC_AVR_TURN8(of) "4:\n" RNNC_AVR_TURN8(            \
+        of) "5:\n" RNNC_AVR_TURN8(of) " dec r24\n breq 6f\n rjmp 2b\n"
+__attribute__((naked, noinline, noclone, unused)) static void rnnc_avr_rows8(void)
+{
+    __asm__ volatile(
+        RNNC_AVR_BEGIN
+        "1: subi r25, 4\n brcc 8f\n rjmp 20f\n"
+        "8:" RNNC_AVR_BLOCK8(
+            RNNC_AVR_OF4,
+            RNNC_AVR_BY4) " rjmp 1b\n"
+                          "20: subi r25, -3\n brpl 8f\n rjmp 7f\n" /* rows left, less one */
+                          "8: brne 8f\n rjmp 11f\n"
+                          "8: cpi r25, 1\n brne 8f\n rjmp 12f\n"
+                          "8:" RNNC_AVR_BLOCK8(
+                              RNNC_AVR_OF3,
+                              RNNC_AVR_BY1) " rjmp 7f\n"
+                                            "12:" RNNC_AVR_BLOCK8(
+                                                RNNC_AVR_OF2,
+                                                RNNC_AVR_BY1) " rjmp 7f\n"
+                                                              "11:" RNNC_AVR_BLOCK8(RNNC_AVR_OF1,
+                                                                                    RNNC_AVR_BY1)
+                                                                  RNNC_AVR_END);
+}
+
+/* acc[0 .. rows - 1] of 1 to 255 rows; returns the address behind their weights. v: as prepared, turns: of two columns, 1 .. 128.
+ * The compiler saves what it needs once, around a loop over units, not at each call. */
+#define RNNC_AVR_CALL(kernel, acc, w, rows, v, turns)                                           \
+    do {                                                                                        \
+        register const void *at_ __asm__("r24") = (acc);                                        \
+        register const int8_t *weights_ __asm__("r22") = (w);                                   \
+        register uint8_t rows_ __asm__("r20") = (rows);                                         \
+        register const void *operand_ __asm__("r16") = (v);                                     \
+        register uint8_t turns_ __asm__("r14") = (turns);                                       \
+        __asm__ volatile("%~call %x[run]"                                                       \
+                         : "+r"(at_), "+r"(weights_), "+r"(rows_)                               \
+                         : [run] "i"(kernel), "r"(operand_), "r"(turns_)                        \
+                         : "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", \
+                           "r13", "r18", "r19", "r21", "r26", "r27", "r30", "r31", "memory");   \
+        return (const int8_t *)at_;                                                             \
+    } while (0)
 
 #pragma GCC diagnostic pop
 
@@ -153,7 +203,7 @@ static inline const int8_t *rnnc_avr_plain(int32_t *acc, const int8_t *w, const 
     uint16_t j;
     uint8_t r, block;
     for (; rows; rows = (uint8_t)(rows - block), acc += block) {
-        block = rows >= 2 ? 2 : 1;
+        block = rnnc_avr_block(bits, rows);
         memset(acc, 0, block * sizeof *acc);
         for (j = 0; j < columns; j++) {
             int32_t x = rnnc_avr_element(v, bits, j);
@@ -241,8 +291,10 @@ static inline const int8_t *rnnc_avr_part(int32_t *acc, const int8_t *w, const v
                                           uint8_t bits, uint16_t columns, uint8_t rows)
 {
     uint8_t turns = (uint8_t)((columns + 1) / 2);
-    return bits == 8 ? rnnc_avr_rows8(acc, w, rows, 0, v, turns)
-                     : rnnc_avr_rows(acc, w, rows, 0, v, turns);
+    if (bits == 8) {
+        RNNC_AVR_CALL(rnnc_avr_rows8, acc, w, rows, v, turns);
+    }
+    RNNC_AVR_CALL(rnnc_avr_rows, acc, w, rows, v, turns);
 }
 
 static inline const int8_t *rnnc_avr_wide_part(int32_t *acc, const int8_t *w, const void *v,
@@ -261,24 +313,23 @@ static inline const int8_t *rnnc_avr_wide_part(int32_t *acc, const int8_t *w, co
 #define rnnc_avr_wide_part rnnc_avr_plain_wide
 #endif
 
-/* Of any number of columns and rows: two rows, part by part. */
+/* Of any number of columns and rows: a block of rows, part by part. */
 static RNNC_APART const int8_t *rnnc_avr_long(int32_t *acc, const int8_t *w, const int8_t *v,
                                               uint8_t bits, uint16_t columns, uint16_t rows,
                                               uint8_t wide)
 {
     while (rows) {
-        uint8_t block = rows >= 2 ? 2 : 1;
+        uint8_t k, block = rnnc_avr_block(wide ? 16 : bits, rows);
         const int8_t *x = v;
         uint16_t left = columns;
-        acc[0] = acc[block - 1] = 0;
+        memset(acc, 0, block * sizeof *acc);
         while (left) {
             uint16_t part = left < RNNC_AVR_COLUMNS ? left : RNNC_AVR_COLUMNS;
-            int32_t sum[2];
+            int32_t sum[4];
             w = wide ? rnnc_avr_wide_part(sum, w, x, bits, part, block)
                      : rnnc_avr_part(sum, w, x, bits, part, block);
-            acc[0] += sum[0];
-            if (block == 2) {
-                acc[1] += sum[1];
+            for (k = 0; k < block; k++) {
+                acc[k] += sum[k];
             }
             x += 4 + (bits == 8 ? part : 2 * part);
             left = (uint16_t)(left - part);

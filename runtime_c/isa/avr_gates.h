@@ -15,21 +15,27 @@
 __attribute__((naked, noinline, noclone, unused)) static int32_t
 rnnc_avr_scaled(RNNC_UNUSED int32_t a, RNNC_UNUSED uint32_t scale)
 {
-    __asm__ volatile("1: subi r18, 8\n brcs 2f\n"
-                     " mov r22, r23\n mov r23, r24\n mov r24, r25\n lsl r25\n sbc r25, r25\n"
-                     " rjmp 1b\n"
-                     "2: subi r18, -8\n breq 4f\n"
-                     "3: asr r25\n ror r24\n ror r23\n ror r22\n dec r18\n brne 3b\n"
-                     "4: clr r19\n"
-                     " mul r22, r20\n movw r26, r0\n"
-                     " mul r24, r20\n movw r30, r0\n"
-                     " mul r23, r20\n add r27, r0\n adc r30, r1\n adc r31, r19\n"
-                     " mul r25, r20\n add r31, r0\n"
-                     " tst r21\n breq 5f\n"
-                     " mul r22, r21\n add r27, r0\n adc r30, r1\n adc r31, r19\n"
-                     " mul r23, r21\n add r30, r0\n adc r31, r1\n"
-                     " mul r24, r21\n add r31, r0\n"
-                     "5: movw r22, r26\n movw r24, r30\n clr r1\n ret\n");
+    __asm__ volatile(
+        "1: subi r18, 8\n brcs 2f\n"
+        " mov r22, r23\n mov r23, r24\n mov r24, r25\n lsl r25\n sbc r25, r25\n"
+        " rjmp 1b\n"
+        "2: subi r18, -4\n brmi 5f\n" /* four bits by halves of bytes */
+        " swap r22\n andi r22, 15\n swap r23\n eor r22, r23\n andi r23, 15\n eor r22, r23\n"
+        " swap r24\n eor r23, r24\n andi r24, 15\n eor r23, r24\n"
+        " swap r25\n eor r24, r25\n andi r25, 15\n eor r24, r25\n"
+        " sbrc r25, 3\n ori r25, 0xF0\n tst r18\n breq 4f\n rjmp 3f\n"
+        "5: subi r18, -4\n breq 4f\n"
+        "3: asr r25\n ror r24\n ror r23\n ror r22\n dec r18\n brne 3b\n"
+        "4: clr r19\n"
+        " mul r22, r20\n movw r26, r0\n"
+        " mul r24, r20\n movw r30, r0\n"
+        " mul r23, r20\n add r27, r0\n adc r30, r1\n adc r31, r19\n"
+        " mul r25, r20\n add r31, r0\n"
+        " tst r21\n breq 7f\n"
+        " mul r22, r21\n add r27, r0\n adc r30, r1\n adc r31, r19\n"
+        " mul r23, r21\n add r30, r0\n adc r31, r1\n"
+        " mul r24, r21\n add r31, r0\n"
+        "7: movw r22, r26\n movw r24, r30\n clr r1\n ret\n");
 }
 
 #define RNNC_SCALED

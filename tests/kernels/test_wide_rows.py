@@ -18,7 +18,7 @@ from rnnc.net import Net, Output, Value
 from rnnc.ops.dense import Dense
 from rnnc.options import Precision
 from rnnc.qnet import QNet, WeightRows
-from rnnc.rows import runs, together
+from rnnc.row_forms import runs, together
 from tests.support.nets import draw_integers, to_integers
 from tests.support.packages import WARNINGS, package, run
 from tests.support.wide import lengthy, ragged, wide_functions, widened
@@ -62,11 +62,11 @@ def test_c_of_every_packing_is_the_oracle(target: str, tmp_path: Path) -> None:
 
 
 def test_rows_of_one_width_are_one_product() -> None:
-    assert runs((False, False, True)) == [(0, 2, False), (2, 1, True)]
-    assert runs((True, True, True, True)) == [(0, 4, True)]
-    assert together(4, ()) == 4 and together(4, ((False,) * 4, (True,) * 4)) == 4
-    assert together(4, ((True, True, False, False), (False,) * 4)) == 2
-    assert together(3, ((False, False, True), (False,) * 3)) == 1
+    assert runs(("int8", "int8", "int16")) == [(0, 2, "int8"), (2, 1, "int16")]
+    assert runs(("int16",) * 4) == [(0, 4, "int16")]
+    assert together(4, ()) == 4 and together(4, (("int8",) * 4, ("int16",) * 4)) == 4
+    assert together(4, (("int16", "int16", "int8", "int8"), ("int8",) * 4)) == 2
+    assert together(3, (("int8", "int8", "int16"), ("int8",) * 3)) == 1
 
 
 def test_a_layer_whose_operands_are_wide_as_a_whole_computes_as_many_units_at_once_as_without() -> None:

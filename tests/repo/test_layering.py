@@ -22,7 +22,7 @@ LAYERS = (
     "flags interruption",
     "errors",
     "fixed wav files notebook",
-    "clock rows functions interval",
+    "clock row_forms rows functions interval",
     "pace",
     "activations net",
     "language",
