@@ -119,7 +119,7 @@ eva: $(VENV)/.dev
 	$(BIN)/python -m assurance.eva
 
 mutation: $(VENV)/.dev
-	$(BIN)/python -m assurance.mutation
+	$(BIN)/python -m assurance.mutation $(ARGS)
 
 bench: $(VENV)/.dev
 	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done

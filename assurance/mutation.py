@@ -3,11 +3,12 @@
 A mutant is killed where the program no longer compiles, gives other bytes than the sound one, or does not end. The bytes of the
 sound one are the oracle's (tests/property/test_sanitizers.py). Those that cannot be noticed are in assurance/equivalent.txt.
 
-``python -m assurance.mutation`` runs the headers that the last commit changed.
+``python -m assurance.mutation`` runs the headers that were changed last.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ ELSEWHERE = {"network.h", "serial.h", "unstack.h", "rom.h", "contract.h"}
 MOST_NETWORKS, ENOUGH_MUTANTS, PATIENCE = 10, 60, 10
 LARGE = 3
 """Below this seed the networks beside those that cover are large."""
+SANITIZERS = ("-fsanitize=address,bounds", "-fno-sanitize-recover=all")
 SWAPS = {
     "+": "-", "-": "+", "*": "+", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
     "&&": "||", "||": "&&", "<<": ">>", ">>": "<<", "&": "|", "++": "--", "--": "++", "+=": "-=", "-=": "+=",
@@ -133,18 +135,7 @@ def _output(folder: Path, header: str) -> bytes | None:
     found = b""
     programs = ["main", *(["tables"] if f'"{header}"' in SOURCE else [])]
     for name in programs:
-        build = [
-            "gcc",
-            "-std=c99",
-            "-O0",
-            "-w",
-            "-I.",
-            "-fsanitize=bounds",
-            "-fno-sanitize-recover=all",
-            f"{name}.c",
-            "-o",
-            name,
-        ]
+        build = ["gcc", "-std=c99", "-O0", "-w", "-I.", *SANITIZERS, f"{name}.c", "-o", name]
         if subprocess.run(build, cwd=folder, capture_output=True, check=False).returncode:
             return None
         limits = f"ulimit -t {PATIENCE}; ulimit -f 400000; ./{name} < input > output"
@@ -159,42 +150,68 @@ def equivalents() -> set[str]:
     return {line for line in EQUIVALENT.read_text().splitlines() if line and not line.startswith("# ")}
 
 
-def run(header: str) -> Outcome:
-    """The mutants of one header; where there are more than ENOUGH_MUTANTS, some at equal distances."""
+def killed(header: str, most: int = ENOUGH_MUTANTS) -> tuple[int, list[str], str]:
+    """How many mutants of a header were tried, the survivors, and why none could be tried.
+
+    Where there are more than ``most``, some at equal distances are taken.
+    """
     text = (ROOT / "runtime_c" / header).read_text()
     known = equivalents()
     every = [m for m in mutants(text) if f"{header}: {m}" not in known]
-    chosen = every[:: -(-len(every) // ENOUGH_MUTANTS)] if every else []
+    chosen = every[:: -(-len(every) // most)] if every else []
     survivors = []
     with TemporaryDirectory(prefix="rnnc-assurance-") as name:
         folder = Path(name)
         _program(header, folder)
         target = folder / "rnnc" / header
         if not target.exists():
-            return Outcome(0, [f"{header}: no network uses it"])
+            return 0, [], f"{header}: no network uses it"
         sound = _output(folder, header)
         if sound is None:
-            return Outcome(0, [f"{header}: the sound program does not run"])
+            return 0, [], f"{header}: the sound program does not run"
         for mutant in chosen:
             target.write_text(text[: mutant.start] + mutant.put + text[mutant.end :])
             if _output(folder, header) == sound:
                 survivors.append(f"{header}: {mutant}")
-    killed = len(chosen) - len(survivors)
-    said = f"{header}: {killed} of {len(chosen)} mutants are killed"
-    return Outcome(1, [said] if killed < WANTED * len(chosen) else [], {}, [said, *survivors])
+    return len(chosen), survivors, ""
+
+
+def run(header: str) -> Outcome:
+    """One header."""
+    tried, survivors, fault = killed(header)
+    if fault:
+        return Outcome(0, [fault])
+    said = f"{header}: {tried - len(survivors)} of {tried} mutants are killed"
+    return Outcome(1, [said] if tried - len(survivors) < WANTED * tried else [], {}, [said, *survivors])
+
+
+def changed() -> list[str]:
+    """The portable kernels that the last commit with changes of any of them changed."""
+    git = ["git", "-C", str(ROOT), "log", "-1", "--format=", "--name-only", "--", "runtime_c/*.h", ":!runtime_c/isa"]
+    paths = subprocess.run(git, capture_output=True, text=True, check=False).stdout.split()
+    return sorted({Path(path).name for path in paths} & set(headers()))
 
 
 def main() -> int:
-    """The headers that differ from the commit before."""
-    git = ["git", "-C", str(ROOT), "diff", "--name-only", "HEAD~1", "--", "runtime_c/*.h"]
-    changed = subprocess.run(git, capture_output=True, text=True, check=False).stdout.split()
-    names = [
-        Path(path).name for path in changed if Path(path).name in headers() and Path(path).parent.name == "runtime_c"
-    ]
-    outcomes = [run(name) for name in names]
-    for name, outcome in zip(names, outcomes, strict=True):
-        print("\n  ".join([name, *outcome.notes]))
-    return int(any(outcome.failures for outcome in outcomes))
+    """The headers that were changed last; exit code 1 where fewer mutants than wanted are killed."""
+    parser = argparse.ArgumentParser(prog="assurance.mutation", description="Mutants of the kernels changed last.")
+    parser.add_argument("--most", type=int, default=ENOUGH_MUTANTS, metavar="N", help="of all headers together, about")
+    parser.add_argument("--least", type=float, default=WANTED, metavar="SHARE", help="that must be killed")
+    parser.add_argument("header", nargs="*", help="these instead")
+    given = parser.parse_args()
+    names = given.header or changed()
+    if not names:
+        print("no kernel was changed in this history")
+        return 0
+    found = [killed(name, -(-given.most // len(names))) for name in names]
+    faults, survivors = [fault for *_, fault in found if fault], [s for _, each, _ in found for s in each]
+    tried = sum(count for count, *_ in found)
+    print(
+        "\n  ".join(
+            [f"{tried - len(survivors)} of {tried} mutants of {', '.join(names)} are killed", *faults, *survivors]
+        )
+    )
+    return int(bool(faults) or tried - len(survivors) < given.least * tried)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from rnnc.interruption import TemporaryFolder, lasting_folder
 from rnnc.verification.boards import BOARDS, PACKAGES, Board
 from rnnc.verification.counting import Instructions, apart, cycles_of, of_call
 from rnnc.verification.cycles import Cycles
-from rnnc.verification.footprint import Footprint, footprint, stack_bound
+from rnnc.verification.footprint import Footprint, footprint, reporting, stack_bound
 from rnnc.verification.levels import LEVEL
 from rnnc.verification.pipelines import PIPELINES, cost_table
 from rnnc.verification.profile import by_op, lines_of_ops, per_step, read_counts
@@ -275,9 +275,9 @@ def build_image(
 
 
 def _compile(here: Path, source: str, board: Board, optimize: Sequence[str]) -> None:
-    """An object file, with what the compiler says of stack and calls; avr-gcc 5 writes no call graph."""
+    """An object file, with what the compiler says of stack and calls."""
     avr = board.machine == "avr"
-    said = ["-fstack-usage"] if avr else ["-fstack-usage", "-fcallgraph-info=su", "-g"]
+    said = reporting(avr) + ([] if avr else ["-g"])
     standard = "-std=gnu99" if avr else "-std=c99"
     command = [
         board.compiler,

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rnnc.backend.program import Program
+from rnnc.verification.avr_frames import frames_and_calls
 
-AVR_ROWS = "rnnc_avr_wide"
-"""The rows' kernel of an AVR that pushes; those of int8 rows push nothing."""
 NAKED_FRAMES = {
     "rnnc_dsp_block": 44,
     "rnnc_dsp_blocks": 56,
@@ -36,10 +35,8 @@ NAKED_FRAMES = {
     "rnnc_mve_short_sparse8": 24,
     "rnnc_mve_short_sparse16": 24,
     "rnnc_rv32_sparse": 16,
-    AVR_ROWS: 16,
 }
 """Bytes that functions in assembly push, as the comments beside them say; the compiler does not see them."""
-AVR_RETURN_ADDRESS = 2
 LIBRARY_FRAME = 24
 """Bytes that memcpy, memset and the integer helpers of a C library push at most; no compiler tells. On AVR they are leaves
 but for return addresses."""
@@ -97,37 +94,29 @@ def _belongs(program: Program, name: str) -> bool:
     return name.startswith(f"{program.name}_") and name != f"{program.name}_selftest"
 
 
-def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | None:
-    """Bytes of stack of each function on the deepest path from ``entry``, from the .ci or .su files in ``folder``.
+def reporting(is_avr: bool) -> list[str]:
+    """What makes the compiler leave the files that ``stack_frames`` reads."""
+    return ["-save-temps=obj"] if is_avr else ["-fstack-usage", "-fcallgraph-info=su"]
 
-    avr-gcc writes no call graph, and nothing of assembly: there all functions of the package count but those that read and
-    set states, and the kernel of int16 rows where there are such; none is recursive, and of those of isa/avr.h none calls
-    another, so that the largest counts. None without these files.
+
+def stack_frames(folder: Path, entry: str, is_avr: bool) -> dict[str, int] | None:
+    """Bytes of stack of each function on the deepest path from ``entry``, from the .ci or .s files in ``folder``.
+
+    None without these files.
     """
-    if is_avr:
-        name = entry.removesuffix("_step")
-        sizes = _usage(folder / f"{name}.su")
-        beside = sorted((n for n in sizes if n.startswith("rnnc_avr_")), key=sizes.__getitem__)[:-1]
-        sizes = {n: size for n, size in sizes.items() if n not in beside}
-        if "_wide(" in (folder / f"{name}.c").read_text(encoding="utf-8"):
-            sizes[AVR_ROWS] = NAKED_FRAMES[AVR_ROWS]
-        own = {
-            n: size + AVR_RETURN_ADDRESS
-            for n, size in sizes.items()
-            if not n.startswith((f"{name}_get_", f"{name}_set_"))
-        }
-        return own | {LIBRARY_NAME: AVR_LIBRARY_FRAME}
-    path = folder / f"{entry.removesuffix('_step')}.ci"
+    path = folder / f"{entry.removesuffix('_step')}.{'s' if is_avr else 'ci'}"
     if not path.exists():
         return None
     text = path.read_text(encoding="utf-8")
+    if is_avr:
+        return _deepest(entry, *frames_and_calls(text), AVR_LIBRARY_FRAME)
     frames = {
         _base(m[1]): int(m[2]) for m in re.finditer(r'node: \{ title: "([^"]+)" label: "[^"]*?\\n(\d+) bytes', text)
     }
     calls: dict[str, set[str]] = {}
     for m in re.finditer(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
         calls.setdefault(_base(m[1]), set()).add(_base(m[2]))
-    return _deepest(entry, frames, calls)
+    return _deepest(entry, frames, calls, LIBRARY_FRAME)
 
 
 def stack_bound(folder: Path, entry: str, is_avr: bool) -> int | None:
@@ -141,18 +130,10 @@ def _base(title: str) -> str:
     return title.rsplit(":", 1)[-1]
 
 
-def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]]) -> dict[str, int]:
-    """The functions on the deepest path from one, and their frames."""
+def _deepest(name: str, frames: Mapping[str, int], calls: Mapping[str, set[str]], library: int) -> dict[str, int]:
+    """The functions on the deepest path from one, and their frames; a library's is ``library``."""
     if name not in frames and LIBRARY.match(name):
-        return {LIBRARY_NAME: LIBRARY_FRAME}
+        return {LIBRARY_NAME: library}
     own = frames.get(name, 0) + NAKED_FRAMES.get(name.split(".", 1)[0], 0)
-    paths = [_deepest(callee, frames, calls) for callee in sorted(calls.get(name, ()))]
+    paths = [_deepest(callee, frames, calls, library) for callee in sorted(calls.get(name, ()))]
     return {name: own} | max(paths, key=lambda path: sum(path.values()), default={})
-
-
-def _usage(path: Path) -> dict[str, int]:
-    frames = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        place, size, _ = line.split("\t")
-        frames[place.split(":")[-1]] = int(size)
-    return frames

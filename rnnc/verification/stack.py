@@ -11,7 +11,7 @@ from rnnc.errors import MissingTool, VerificationError
 from rnnc.files import write_files
 from rnnc.interruption import TemporaryFolder
 from rnnc.verification.boards import BOARDS, PACKAGES
-from rnnc.verification.footprint import stack_frames
+from rnnc.verification.footprint import reporting, stack_frames
 from rnnc.verification.levels import COMPARED, LEVEL
 from rnnc.verification.tools import run_tool
 
@@ -42,7 +42,6 @@ def step_frames(program: Program, files: Mapping[str, str], level: str = LEVEL) 
     with TemporaryFolder() as folder:
         here, is_avr = Path(folder), board.machine == "avr"
         write_files(here, files)
-        asked = ["-fstack-usage", *([] if is_avr else ["-fcallgraph-info=su"])]
         standard = "-std=gnu99" if is_avr else "-std=c99"
         command = [
             board.compiler,
@@ -50,7 +49,7 @@ def step_frames(program: Program, files: Mapping[str, str], level: str = LEVEL) 
             *board.includes,
             standard,
             level,
-            *asked,
+            *reporting(is_avr),
             "-I",
             ".",
             "-c",

@@ -75,7 +75,7 @@ from tests.support.pointwise import (
     softmax_pool,
     stepped,
 )
-from tests.support.rare_layers import edges, placed
+from tests.support.rare_layers import at_positions, edges, placed
 
 Array = np.ndarray[Any, Any]
 REFUSED = 10_000_000
@@ -221,7 +221,7 @@ LAYERS: dict[str, Layer] = {
         *(product, softmax_pool),
     )
 }
-NAMED: dict[str, Layer] = {"inner": inner, "edges": edges, "placed": placed}
+NAMED: dict[str, Layer] = {"inner": inner, "edges": edges, "placed": placed, "at_positions": at_positions}
 """Layers that a network has only where it is asked for them."""
 ENDS = {"backward": -1, "window_dense": 1}
 """Layers that come before or behind all others."""

@@ -9,10 +9,14 @@ from rnnc.ops.dense import Dense
 from rnnc.ops.edges import split_padding
 from rnnc.ops.geometry import Axis, Geometry
 from rnnc.ops.place import PickAt, PutAt
+from rnnc.ops.reshape import Reshape
 from rnnc.ops.round import Round
 
 if TYPE_CHECKING:
     from tests.support.nets import Sketch
+
+CALLED = 16
+"""Rows that a dense layer takes at once."""
 
 
 def edges(s: Sketch) -> None:
@@ -28,6 +32,16 @@ def edges(s: Sketch) -> None:
     assert ops is not None
     s.ops.extend(ops[:-1])
     s.add(ops[-1], h)
+
+
+def at_positions(s: Sketch) -> None:
+    """One layer at each of some positions of a vector."""
+    positions, columns, h = int(s.rng.integers(2, 4)), s.width(), int(s.rng.choice([CALLED, s.width()]))
+    first, n, flat = s.name("dense"), s.name("spread"), s.name("reshape")
+    wide = positions * columns
+    s.add(Dense(first, (s.value,), (f"{first}.y",), s.weights(wide, s.size), s.bias(wide), (positions, columns)), wide)
+    s.add(Dense(n, (s.value,), (f"{n}.y",), s.weights(h, columns), s.bias(h), (positions, h)), positions * h)
+    s.add(Reshape(flat, (s.value,), (f"{flat}.y",), (positions * h,)), positions * h)
 
 
 def placed(s: Sketch) -> None:
