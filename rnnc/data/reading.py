@@ -121,7 +121,7 @@ def _renamed(item: Item, meant: str | None, frames: Sequence[Frame], notes: list
     """The arrays with the one that is meant by the only input under its name; says so."""
     if meant is None:
         return item
-    notes.append(f"array {meant!r} is input {frames[0].name}")
+    notes.append(f"array {meant!r} is input {frames[0].name!r}")
     return replace(item, arrays={frames[0].name if n == meant else n: a for n, a in item.arrays.items()})
 
 

@@ -299,7 +299,7 @@ def test_the_only_array_that_fits_is_the_only_input(tmp_path: Path) -> None:
     for source in (tmp_path / "a.npz", arrays):
         data = read_data(source, [X], ["y"])
         assert data.lengths == [4, 4] and np.array_equal(data.sequences["x"][1], arrays["recordings"][1])
-        assert "array 'recordings' is input x" in data.notes
+        assert "array 'recordings' is input 'x'" in data.notes
     with pytest.raises(DataError, match="no array 'x'; it holds"):
         read_data(tmp_path / "a.npz", [X])
 

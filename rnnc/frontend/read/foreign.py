@@ -19,10 +19,7 @@ TORCH = (
     "In Python, load it into its module, then `rnnc.export(model, '{onnx}', example=x)`, x being an input, "
     "or `torch.onnx.export(model.eval(), (x,), '{onnx}')`."
 )
-KERAS = (
-    "In Python, `model = keras.models.load_model('{file}')`, "
-    "then `rnnc.export(model, '{onnx}')` or `model.export('{onnx}', format='onnx')`."
-)
+KERAS = "In Python, `model = keras.models.load_model('{file}')`, then `rnnc.export(model, '{onnx}')`."
 TENSORFLOW = "Convert it: `python -m tf2onnx.convert {how} {shell} --output {out}` (pip install tf2onnx)."
 FORMATS = {
     "tflite": (
