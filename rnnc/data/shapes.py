@@ -116,12 +116,13 @@ def stand_in(shapes: Mapping[str, tuple[int, ...]], frames: Sequence[Frame], als
     """
     if len(frames) != 1 or frames[0].name in shapes:
         return None
-    fit = [n for n, s in shapes.items() if n not in {*also, LABEL, LENGTHS} and math.prod(s) and _fits(s, frames[0])]
+    fit = [n for n, s in shapes.items() if n not in {*also, LABEL, LENGTHS} and _fits(s, frames[0])]
     return fit[0] if len(fit) == 1 else None
 
 
 def _fits(shape: tuple[int, ...], frame: Frame) -> bool:
-    if math.prod(shape) > MOST_NUMBERS:
+    count = math.prod(int(n) for n in shape)
+    if not 0 < count <= MOST_NUMBERS:
         return False
     return bool(_readings(in_order(np.broadcast_to(np.float32(0), shape), frame, []).shape, frame))
 

@@ -294,7 +294,12 @@ def test_arrays_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
 
 def test_the_only_array_that_fits_is_the_only_input(tmp_path: Path) -> None:
     """Whatever its name: an exporter chose that of the input. Labels and results recorded are never taken for it."""
-    arrays = {"recordings": steps(8, 3).reshape(2, 4, 3), "label": steps(2, 3), "y": steps(8, 3), "gain": steps(5)}
+    arrays: dict[str, Any] = {
+        "recordings": steps(8, 3).reshape(2, 4, 3),
+        "label": steps(2, 3),
+        "y": steps(8, 3),
+        "gain": steps(5),
+    }
     np.savez(tmp_path / "a.npz", **arrays)
     for source in (tmp_path / "a.npz", arrays):
         data = read_data(source, [X], ["y"])
