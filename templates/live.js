@@ -6,7 +6,8 @@ const data = JSON.parse(document.getElementById("live-data").textContent);
 const $ = (id) => document.getElementById("live-" + id);
 const ARRAYS = {int8_t: Int8Array, int16_t: Int16Array, int32_t: Int32Array, uint16_t: Uint16Array, uint32_t: Uint32Array};
 const SHOWN = 300; /* steps in the chart */
-const MOST_SLIDERS = 16, MOST_CELLS = 256, MOST_ROWS = 32;
+const MOST_SLIDERS = 16, MOST_CELLS = 256, MOST_ROWS = 32, MOST_LINES = 16;
+const MOST_ANSWERS = 100000; /* steps that are kept to be saved */
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 /* ---- the float twin: one scalar after the other */
@@ -188,7 +189,7 @@ function readWav(buffer) {
 
 const esc = (text) => String(text).replace(/[&<>"]/g, (c) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}[c]));
 const short = (x) => (x === null || x === undefined ? "\u2013" : Number(x.toPrecision(5)).toString());
-let net, recording = null, place = 0, running = false, history = [], worst = 0, last = null, microphone = null;
+let net, recording = null, place = 0, running = false, history = [], answers = [], worst = 0, last = null, microphone = null;
 
 function take(frame) {
   last = net.step(frame);
@@ -203,6 +204,8 @@ function keep(result) {
     now.floats[k] = result.floats && result.floats[k];
     if (q && now.floats[k]) now.integers[k].forEach((v, i) => { worst = Math.max(worst, Math.abs(v - now.floats[k][i])); });
   });
+  answers.push(now);
+  if (answers.length > MOST_ANSWERS) answers = answers.slice(MOST_ANSWERS / 10);
   history.push(now);
   if (history.length > SHOWN) history.shift();
 }
@@ -211,6 +214,7 @@ function reset() {
   stop();
   net.reset();
   history = [];
+  answers = [];
   worst = place = 0;
   last = null;
   draw();
@@ -304,7 +308,12 @@ function silence() {
 
 /* ---- drawing */
 
-function chosen() { return $("channel").value.split("/").map(Number); }
+/* The output that is shown, and which of its elements. */
+function chosen() {
+  const [k, i] = $("channel").value.split("/");
+  return [Number(k), i === "all" ? Array.from({length: data.outputs[k].size}, (_, n) => n) : [Number(i)]];
+}
+const called = (port, i) => port.name + (port.size > 1 ? `[${i}]` : "");
 
 function path(points) {
   let text = "", open = false;
@@ -316,17 +325,20 @@ function path(points) {
 }
 
 function drawChart() {
-  const [k, i] = chosen(), pick = (values) => (values[k] ? values[k][i] : null);
-  const a = history.map((h) => pick(h.integers)), b = history.map((h) => pick(h.floats));
-  const known = [...a, ...b].filter((v) => v !== null && Number.isFinite(v));
+  const [k, elements] = chosen(), series = (key, i) => history.map((h) => (h[key][k] ? h[key][k][i] : null));
+  const a = elements.map((i) => series("integers", i)), b = data.twin ? elements.map((i) => series("floats", i)) : [];
+  const known = [...a, ...b].flat().filter((v) => v !== null && Number.isFinite(v));
   if (!known.length) { $("chart").innerHTML = ""; return; }
   let lo = Math.min(...known), hi = Math.max(...known);
   if (hi - lo < 1e-12) { lo -= 0.5; hi += 0.5; }
-  const first = history[0].step, x = (n) => 60 + (n * 690) / Math.max(history.length - 1, 40), y = (v) => (v === null ? null : 16 + ((hi - v) * 150) / (hi - lo));
-  const line = (values) => path(values.map((v, n) => [x(n), y(v)]));
+  const first = history[0].step, x = (n) => 60 + (n * 680) / Math.max(history.length - 1, 40), y = (v) => (v === null ? null : 16 + ((hi - v) * 150) / (hi - lo));
+  const line = (values, kind) => `<path class="line-${kind}" d="${path(values.map((v, n) => [x(n), y(v)]))}"/>`;
+  const ends = elements.length > 1 ? a.map((values, n) => [values.findLast((v) => v !== null), elements[n]]).filter(([v]) => v !== undefined)
+    .sort(([v], [w]) => w - v).reduce((apart, end) => (apart.length && y(end[0]) - y(apart[apart.length - 1][0]) < 10 ? apart : [...apart, end]), []) : [];
   $("chart").innerHTML = [hi, (hi + lo) / 2, lo].map((v) =>
     `<path class="grid" d="M60 ${y(v).toFixed(1)}H752"/><text class="end" x="54" y="${(y(v) + 4).toFixed(1)}">${short(v)}</text>`).join("") +
-    `<path class="line-a" d="${line(a)}"/>` + (data.twin ? `<path class="line-b" d="${line(b)}"/>` : "") +
+    a.map((values) => line(values, "a")).join("") + b.map((values) => line(values, "b")).join("") +
+    ends.map(([v, i]) => `<text x="${(x(history.length - 1) + 3).toFixed(0)}" y="${(y(v) + 4).toFixed(1)}">${i}</text>`).join("") +
     `<text x="60" y="190">step ${first}</text><text class="end" x="${Math.max(x(history.length - 1), 150).toFixed(0)}" y="190">step ${history[history.length - 1].step}</text>`;
 }
 
@@ -364,9 +376,27 @@ function draw() {
   const said = `Step ${net.steps}${all}.${apart}`;
   $("now").textContent = said;
   if (!running) $("status").textContent = said;
-  const [k, i] = chosen(), now = history[history.length - 1];
-  const value = now && now.integers[k] ? short(now.integers[k][i]) : "nothing yet";
-  $("chart").setAttribute("aria-label", `${data.outputs[k].name}${data.outputs[k].size > 1 ? `[${i}]` : ""} over the last ${history.length} steps, now ${value}`);
+  const [k, elements] = chosen(), now = history[history.length - 1];
+  const value = now && now.integers[k] ? elements.map((i) => short(now.integers[k][i])).join(", ") : "nothing yet";
+  const what = elements.length > 1 ? `all ${elements.length} elements of ${data.outputs[k].name}` : called(data.outputs[k], elements[0]);
+  $("chart").setAttribute("aria-label", `${what} over the last ${history.length} steps, now ${value}`);
+  $("save").disabled = !answers.length;
+}
+
+/* What the C gave since the reset, in real units, and the float64 step beside it; a line a step. */
+function answersAsCsv() {
+  const columns = (key) => data.outputs.flatMap((port) => Array.from({length: port.size}, (_, i) => `"${called(port, i).replace(/"/g, '""')}${key}"`));
+  const row = (now, key) => data.outputs.flatMap((port, k) => Array.from({length: port.size}, (_, i) => (now[key][k] ? now[key][k][i] : "")));
+  const heading = ["step", ...columns(""), ...(data.twin ? columns(" float64") : [])];
+  return [heading, ...answers.map((now) => [now.step, ...row(now, "integers"), ...(data.twin ? row(now, "floats") : [])])].map((r) => r.join(",")).join("\n") + "\n";
+}
+
+function save() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([answersAsCsv()], {type: "text/csv"}));
+  link.download = "answers.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 function build() {
@@ -386,12 +416,14 @@ function build() {
     event.target.nextElementSibling.textContent = short(Number(event.target.value));
     if (recording || microphone) { silence(); recording = null; stop(); $("source").textContent = "Sliders"; }
   });
-  $("channel").innerHTML = data.outputs.flatMap((port, k) => Array.from({length: Math.min(port.size, 256)}, (_, i) =>
-    `<option value="${k}/${i}">${esc(port.name)}${port.size > 1 ? `[${i}]` : ""}</option>`)).join("");
+  $("channel").innerHTML = data.outputs.flatMap((port, k) => [
+    ...(port.size > 1 && port.size <= MOST_LINES ? [`<option value="${k}/all">all of ${esc(port.name)}</option>`] : []),
+    ...Array.from({length: Math.min(port.size, 256)}, (_, i) => `<option value="${k}/${i}">${esc(called(port, i))}</option>`)]).join("");
   $("channel").addEventListener("change", draw);
   $("step").addEventListener("click", () => { stop(); advance(); draw(); });
   $("run").addEventListener("click", () => { if (running) { stop(); draw(); } else { run(); } });
   $("reset").addEventListener("click", reset);
+  $("save").addEventListener("click", save);
   $("file").addEventListener("change", (event) => { if (event.target.files[0]) open(event.target.files[0]); });
   if ($("microphone")) $("microphone").addEventListener("click", listen);
   const zone = $("section");
@@ -409,6 +441,6 @@ WebAssembly.instantiate(bytes(data.wasm), {}).then(({instance}) => {
   build();
   draw();
   $("section").dataset.ready = "yes";
-  window.rnnc = {net, data, state: () => ({recording, running, worst})};
+  window.rnnc = {net, data, answersAsCsv, state: () => ({recording, running, worst})};
 }, (error) => { $("error").textContent = `This browser does not run the network: ${error.message}.`; });
 })();

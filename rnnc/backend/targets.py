@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -174,13 +175,39 @@ ALL = replace(TARGETS["portable"], name="all", rom=TARGETS["avr"].rom)
 NAMES = (*TARGETS, ALL.name)
 """What --target takes, beside parts."""
 
+BOARDS = {
+    "esp32 esp32s2 esp32s3 esp32wroom esp32wroom32": "For ESP32, S2 and S3: --target xtensa.",
+    "arduino arduinouno uno nano arduinonano atmega328": "For an Arduino Uno or Nano: --target atmega328p.",
+    "mega arduinomega": "For an Arduino Mega: --target atmega2560.",
+    "pico raspberrypipico": "For a Raspberry Pi Pico: --target rp2040.",
+    "pico2 raspberrypipico2": "For a Raspberry Pi Pico 2: --target rp2350.",
+    "teensy teensy4 teensy40 teensy41": "For a Teensy 4: --target imxrt1062.",
+    "bluepill": "For a Blue Pill: --target stm32f103c8.",
+    "microbit": "For a micro:bit: --target nrf51822; for its second version: --target cortex-m4.",
+    "arm cortexm stm32 nrf52": "Name the core, --target cortex-m4 say, or the part.",
+}
+"""What people call boards and families, and what they are compiled for."""
+MOST_MEANT = 4
+
 
 def find_target(name: str) -> Target:
     """The target of that name, or that of the part of that name; raises UsageError where there is none."""
     if name in PARTS:
         return TARGETS[PARTS[name].target]
     if name not in NAMES:
-        close = get_close_matches(name, PARTS, 1)
         hint = f"One of: {', '.join(NAMES)}; or a part, which `rnnc parts` lists."
-        raise UsageError(f"unknown target {name!r}", hint=f"Is it {close[0]}? {hint}" if close else hint)
+        raise UsageError(f"unknown target {name!r}", hint=f"{_meant(name)} {hint}".lstrip())
     return ALL if name == ALL.name else TARGETS[name]
+
+
+def _meant(name: str) -> str:
+    """A question, or advice, on a name that is no target: a core or a part by another name, a board, a typing error."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    for words, advice in BOARDS.items():
+        if plain in words.split():
+            return advice
+    spelled = {re.sub(r"[^a-z0-9]", "", known): known for known in (*NAMES, *PARTS)}
+    named = [known for short, known in spelled.items() if plain.startswith(short) or short.endswith(plain)]
+    named = named or [known for short, known in spelled.items() if len(plain) > 2 and plain in short]
+    named = named or [spelled[short] for short in get_close_matches(plain, spelled, 1)]
+    return f"Is it {' or '.join(named[:MOST_MEANT])}?" if named and plain else ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,5 +73,15 @@ def main() -> None:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except typer.TyperException as error:
-        CommandOutput("--json" in sys.argv).error(error.format_message(), "Try: rnnc --help", error.exit_code)
+        message = error.format_message().replace("Value error, ", "")
+        CommandOutput("--json" in sys.argv).error(message, _what_to_try(error), error.exit_code)
         sys.exit(error.exit_code)
+
+
+def _what_to_try(error: typer.TyperException) -> str:
+    """The help of the command that was given, or, of a file where a command should be, what may have been meant."""
+    context = getattr(error, "ctx", None)
+    first = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if context is not None and context.parent is None and Path(first).suffix.lower() == ".onnx":
+        return f"Try: rnnc compile {shlex.quote(first)}"
+    return f"Try: {context.command_path if context else 'rnnc'} --help"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -16,6 +17,8 @@ from rnnc.data.frames import MOST_BYTES, MOST_NUMBERS, Array
 from rnnc.errors import DataError
 
 MAGIC = b"\x93NUMPY"
+NUMBERS = "fiub"
+"""Kinds of arrays that hold numbers."""
 
 
 def read_npy(path: Path) -> Array:
@@ -24,6 +27,20 @@ def read_npy(path: Path) -> Array:
         raise DataError("is an archive of arrays", hint="Name it .npz.")
     with path.open("rb") as stream:
         return _array(stream, path.stat().st_size)
+
+
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """What the headers of a .npz file say of its arrays of numbers; others, and what is damaged, are left out."""
+    found: dict[str, tuple[int, ...]] = {}
+    if not is_zipfile(path):
+        return found
+    with ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with contextlib.suppress(Exception), archive.open(entry) as stream:
+                shape, _, dtype = _header(stream)
+                if dtype.kind in NUMBERS:
+                    found[entry.filename.removesuffix(".npy")] = shape
+    return found
 
 
 def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
@@ -48,10 +65,7 @@ def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tup
 
 def _array(stream: IO[bytes], size: int) -> Array:
     """The array that a stream of ``size`` bytes holds; nothing is allocated before its shape is known to fit."""
-    version = npy.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise DataError(f"is of a format that is not read here (version {version[0]}.{version[1]})")
-    shape, by_columns, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    shape, by_columns, dtype = _header(stream)
     if dtype.hasobject:
         raise DataError(
             "holds Python objects, not numbers", hint="Recordings of unlike length: one array and 'lengths'."
@@ -67,3 +81,13 @@ def _array(stream: IO[bytes], size: int) -> Array:
     if len(content) != need:
         raise DataError(f"is cut off: {len(content):,} of {need:,} bytes")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored by columns, and type."""
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise DataError(f"is of a format that is not read here (version {version[0]}.{version[1]})")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, by_columns, dtype = read(stream)
+    return tuple(shape), by_columns, dtype

@@ -22,6 +22,8 @@ MOST_NUMBERS = 1 << 25
 """The most numbers that all files of the data hold: what follows takes 16 bytes for each."""
 LABEL = "label"
 """The array, or the column of a CSV file, that holds labels unless another is named."""
+LENGTHS = "lengths"
+"""The array that tells the steps of each of the sequences that the others hold one after the other."""
 
 
 @dataclass(frozen=True)

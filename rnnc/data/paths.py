@@ -9,7 +9,10 @@ from pathlib import Path
 from rnnc.errors import DataError
 
 SUFFIXES = (".npz", ".npy", ".csv", ".wav")
-KINDS = "Data is .npz, .npy, .csv or .wav."
+KINDS = "Data is .npz, .npy, .csv or .wav. In Python: np.savez('data.npz', x=...) with the input's name, time first."
+TEXTS = (".txt", ".tsv", ".dat", ".tab", ".asc")
+"""What files of numbers in columns are called, too."""
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def files_of(path: str, notes: list[str]) -> list[Path]:
@@ -29,8 +32,17 @@ def files_of(path: str, notes: list[str]) -> list[Path]:
     if not given.is_file():
         raise DataError("is not a regular file", hint="Use - to read CSV from standard input.")
     if given.suffix.lower() not in SUFFIXES:
-        raise DataError(f"cannot read {given.suffix or 'a file without a suffix'}", hint=KINDS)
+        raise DataError(f"cannot read {given.suffix or 'a file without a suffix'}", hint=_how(given.suffix.lower()))
     return [given]
+
+
+def _how(suffix: str) -> str:
+    """What to do with a file that is not read."""
+    if suffix in SHEETS:
+        return "Save the sheet as CSV: a row a step."
+    if suffix in TEXTS:
+        return "If it holds a row of numbers a step, separated by commas, semicolons, tabs or spaces, name it .csv."
+    return "It is a model: data are recordings of its input. " + KINDS if suffix == ".onnx" else KINDS
 
 
 def _in_folder(folder: Path, notes: list[str]) -> list[Path]:

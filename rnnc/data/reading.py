@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from rnnc.data.archives import read_npy, read_npz
+from rnnc.data.archives import NUMBERS, read_npy, read_npz, shapes_of
 from rnnc.data.columns import only_frame
 from rnnc.data.damage import readable
-from rnnc.data.frames import MOST_NUMBERS, Arrangement, Array, Data, Frame, Item, Part, Source
+from rnnc.data.frames import LENGTHS, MOST_NUMBERS, Arrangement, Array, Data, Frame, Item, Part, Source
 from rnnc.data.paths import files_of
-from rnnc.data.shapes import agreed, checked, in_order, spread
+from rnnc.data.shapes import agreed, checked, in_order, spread, stand_in
 from rnnc.data.sound import read_frames
 from rnnc.data.tables import arrays_of, read_csv
 from rnnc.errors import DataError
 
-LENGTHS = "lengths"
 MOST_NOTES = 8
 
 
@@ -82,7 +81,7 @@ def _items(source: Source, frames: Sequence[Frame], also: Collection[str], notes
     if isinstance(source, str | Path):
         yield from _files(str(source), frames, also, notes)
     elif isinstance(source, Mapping):
-        yield from _mapping(source, frames)
+        yield from _mapping(source, frames, also, notes)
     elif isinstance(source, list | tuple) and any(isinstance(s, str | Path | Mapping) for s in source):
         for k, each in enumerate(source):
             for item in _items(each, frames, also, notes):
@@ -90,7 +89,7 @@ def _items(source: Source, frames: Sequence[Frame], also: Collection[str], notes
     else:
         with _Where("data"):
             name = only_frame(frames, "A bare array").name
-        yield from _mapping({name: source}, frames)
+        yield from _mapping({name: source}, frames, also, notes)
 
 
 def _files(path: str, frames: Sequence[Frame], also: Collection[str], notes: list[str]) -> Iterator[Item]:
@@ -109,19 +108,33 @@ def _file(path: Path, frames: Sequence[Frame], also: Collection[str], notes: lis
     kind = path.suffix.lower()
     with readable(kind):
         if kind == ".npz":
-            return Item(str(path), *read_npz(path, {*(f.name for f in frames), *also, LENGTHS}))
+            meant = stand_in(shapes_of(path), frames, also)
+            item = Item(str(path), *read_npz(path, {*(f.name for f in frames), *also, LENGTHS, meant or LENGTHS}))
+            return _renamed(item, meant, frames, notes)
         if kind == ".csv":
             return Item(str(path), read_csv(path, frames, also, notes))
         frame = only_frame(frames, kind)
         return Item(str(path), {frame.name: read_npy(path) if kind == ".npy" else read_frames(path, frame, notes)})
 
 
-def _mapping(source: Mapping[str, Any], frames: Sequence[Frame]) -> Iterator[Item]:
+def _renamed(item: Item, meant: str | None, frames: Sequence[Frame], notes: list[str]) -> Item:
+    """The arrays with the one that is meant by the only input under its name; says so."""
+    if meant is None:
+        return item
+    notes.append(f"array {meant!r} is input {frames[0].name!r}")
+    return replace(item, arrays={frames[0].name if n == meant else n: a for n, a in item.arrays.items()})
+
+
+def _mapping(
+    source: Mapping[str, Any], frames: Sequence[Frame], also: Collection[str], notes: list[str]
+) -> Iterator[Item]:
     """The arrays; where an input is a list of recordings, those one by one."""
     with _Where("data"):
         listed = {f.name: found for f in frames if (found := _recordings(source.get(f.name), f)) is not None}
         if not listed:
-            yield Item("data", {name: _array(a, name) for name, a in source.items()})
+            arrays = {name: _array(a, name) for name, a in source.items()}
+            shapes = {name: a.shape for name, a in arrays.items() if a.dtype.kind in NUMBERS}
+            yield _renamed(Item("data", arrays), stand_in(shapes, frames, also), frames, notes)
             return
         count = len(next(iter(listed.values())))
         for name, value in source.items():
@@ -168,6 +181,7 @@ def _read(
         raise DataError(
             f"has no array {missing[0]!r}; it holds {holds or 'nothing'}",
             hint=f"The model's inputs are {', '.join(f'{f.name} [{f}]' for f in frames)}."
+            + f" In Python: np.savez('data.npz', {missing[0]}=...)." * missing[0].isidentifier()
             + f" If {missing[0]} is a state: --state {missing[0]}=OUTPUT." * (len(missing) < len(frames)),
         )
     ignored = sorted({*arrays, *item.unread} - names - set(also) - {LENGTHS})
@@ -198,5 +212,6 @@ def _counts(lengths: Array) -> list[int]:
 def _lengths(lengths: Array, name: str, steps: int) -> list[int]:
     found = _counts(lengths)
     if sum(found) != steps:
-        raise DataError(f"'lengths' add up to {sum(found)} and {name!r} has {steps} steps")
+        hint = "It has the number of steps of each sequence, in their order."
+        raise DataError(f"'lengths' add up to {sum(found)} and {name!r} has {steps} steps", hint=hint)
     return found

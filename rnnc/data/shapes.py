@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from rnnc.data.frames import FLOAT_LIMIT, Array, Frame
+from rnnc.data.frames import FLOAT_LIMIT, LABEL, LENGTHS, MOST_NUMBERS, Array, Frame
 from rnnc.errors import DataError
 
 
@@ -108,6 +109,24 @@ def _readings(shape: tuple[int, ...], frame: Frame) -> list[ShapeReading]:
     return sorted(dict.fromkeys(found), key=lambda r: len(r.lengths) > 1 and r.lengths[0] == 1)
 
 
+def stand_in(shapes: Mapping[str, tuple[int, ...]], frames: Sequence[Frame], also: Collection[str]) -> str | None:
+    """The array that is meant by the only input where none has its name: the one that fits, apart from those of ``also``.
+
+    None where an array has the input's name, and where not exactly one fits.
+    """
+    if len(frames) != 1 or frames[0].name in shapes:
+        return None
+    fit = [n for n, s in shapes.items() if n not in {*also, LABEL, LENGTHS} and _fits(s, frames[0])]
+    return fit[0] if len(fit) == 1 else None
+
+
+def _fits(shape: tuple[int, ...], frame: Frame) -> bool:
+    count = math.prod(int(n) for n in shape)
+    if not 0 < count <= MOST_NUMBERS:
+        return False
+    return bool(_readings(in_order(np.broadcast_to(np.float32(0), shape), frame, []).shape, frame))
+
+
 def _has(found: Sequence[ShapeReading], wanted: ShapeReading) -> bool:
     return any(r.lengths == wanted.lengths for r in found)
 
@@ -145,7 +164,7 @@ def counted(lengths: Sequence[int]) -> str:
 def checked(array: Array, frame: Frame) -> Array:
     """The array as float32, or int64 where the input is row numbers; every element finite and in range."""
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{frame.name!r} is of type {array.dtype}, not numbers")
+        raise DataError(f"{frame.name!r} is of type {array.dtype}, not numbers", hint=f"Give floats, [{frame}].")
     if array.size == 0:
         raise DataError(f"{frame.name!r} is empty, shape {list(array.shape)}", hint=f"Give [{frame}].")
     bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
@@ -154,7 +173,9 @@ def checked(array: Array, frame: Frame) -> Array:
     if bad.any():
         at = np.argwhere(bad)[0].tolist()
         raise DataError(
-            f"{frame.name!r} is {array[tuple(at)]} at {at}; {int(bad.sum())} of {array.size} elements are not finite as float32"
+            f"{frame.name!r} is {array[tuple(at)]} at {at}; "
+            f"{int(bad.sum())} of {array.size} elements are not finite as float32",
+            hint="A network would keep it in its state: cut the recording there, or fill the gap as the firmware will.",
         )
     if not frame.rows:
         return array.astype(np.float32)

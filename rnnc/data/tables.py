@@ -22,6 +22,8 @@ SEPARATORS = ";\t,"
 """In this order: where there are semicolons or tabs, commas are decimal."""
 HEADING_LINES = 20
 """A quoted heading may go over so many lines."""
+A_ROW = "A row is a step, its cells are numbers; what the columns are called stands in the first row, or nowhere."
+GAP = "Leave the row out, or fill the gap as the firmware will."
 DECIMALS = "Decimal commas are read where semicolons or tabs separate the columns."
 MOST_READ = 5_000_000
 """Lines and cells of a file together; each takes a microsecond or two."""
@@ -51,7 +53,7 @@ def arrays_of(
         numbers.extend(row)
         rows += 1
     if not rows:
-        raise DataError("holds no numbers")
+        raise DataError("holds no numbers", hint=A_ROW)
     every = np.frombuffer(numbers, np.float64).reshape(rows, -1)
     shapes = {f.name: f.shape for f in frames}
     found: dict[str, Array] = {}
@@ -191,7 +193,7 @@ class Table:
         counted = not _is_number(cells[0]) and cells[1:] == [str(k) for k in range(len(cells) - 1)]
         if not counted and any(c and not _is_number(c) for c in cells):
             bad = next(c for c in cells if c and not _is_number(c))
-            raise DataError(f"line {self.line}: {_shown(bad)} is not a number", hint=self._hint(cells))
+            raise DataError(f"line {self.line}: {_shown(bad)} is not a number", hint=self._hint(cells) or A_ROW)
         return counted
 
     def _choose(self, cells: list[str]) -> None:
@@ -241,7 +243,7 @@ class Table:
             where += f", column {self.heading[column]}"
         if number is None:
             said = f"{_shown(cell)} is not a number" if cell else f"column {column + 1} is empty"
-            raise DataError(f"{where}: {said}", hint=self._hint(cells))
+            raise DataError(f"{where}: {said}", hint=self._hint(cells) or (A_ROW if cell else GAP))
         if not abs(number) <= FLOAT_LIMIT:
             raise DataError(f"{where}: {_shown(cell)} is not finite as float32")
         point = "," if "," in cell else "." if "." in cell else ""

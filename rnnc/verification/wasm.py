@@ -21,6 +21,7 @@ LICENCE = "/* SPDX-License-Identifier: 0BSD */"
 STRING_H = """
 #include <stddef.h>
 void *memcpy(void *to, const void *from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
 void *memset(void *to, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 """
@@ -44,6 +45,19 @@ __attribute__((no_builtin)) void *memcpy(void *to, const void *from, size_t n)
     size_t i;
     for (i = 0; i < n; i++) {{
         ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
+    }}
+    return to;
+}}
+
+/* clang makes calls of this of loops that copy. */
+__attribute__((no_builtin)) void *memmove(void *to, const void *from, size_t n)
+{{
+    unsigned char *d = to;
+    const unsigned char *s = from;
+    size_t i;
+    for (i = 0; i < n; i++) {{
+        size_t k = d < s ? i : n - 1 - i;
+        d[k] = s[k];
     }}
     return to;
 }}

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ import rnnc
 from tests.conftest import require
 from tests.support.documents import Block, blocks
 from tests.support.models import model
+from tests.support.warm import warm_rnnc
 from tests.unit.test_layouts import ARDUINO_H
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,8 @@ FRAMEWORKS = {"from-pytorch": ("torch", "onnxscript"), "from-keras": ("keras", "
 """Pages that need what neither rnnc nor its tests install: `make test-frameworks` does."""
 WARNING = r"Warning\b|^W\d{4} "
 """What the libraries of these pages print before a warning of theirs: the pages' blocks show none."""
+SECONDS = 1200
+"""No block takes as long: what waits for ever is ended, what runs on a busy machine is not."""
 RUN = ("sh", "python")
 FILES = ("c", "cpp", "cmake", "make", "ld", "js")
 """Languages of blocks that name a file, which a later block uses."""
@@ -48,8 +52,15 @@ TOOLS = {
 }
 
 
+@pytest.fixture(scope="module")
+def rnnc_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A command ``rnnc`` for the blocks of all pages."""
+    with warm_rnnc(tmp_path_factory.mktemp("rnnc")) as command:
+        yield command
+
+
 @pytest.fixture
-def workshop(tmp_path: Path, page: Path) -> Path:
+def workshop(tmp_path: Path, page: Path, rnnc_command: Path) -> Path:
     """The files that pages use: an example's, networks that look ahead and back, a recording, a stub of Arduino.h."""
     example, names = EXAMPLES.get(page.stem, ("gesture", GESTURE))
     for name in names:
@@ -64,10 +75,7 @@ def workshop(tmp_path: Path, page: Path) -> Path:
     chunks = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
     (tmp_path / "tone.wav").write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
     (tmp_path / "Arduino.h").write_text(ARDUINO_H)
-    command = tmp_path / "bin/rnnc"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rnnc "$@"\n')
-    command.chmod(0o755)
+    (tmp_path / "bin").symlink_to(rnnc_command.parent)
     return tmp_path
 
 
@@ -110,9 +118,9 @@ def _run(block: Block, folder: Path, page: Path) -> str:
         ["bash", "-euo", "pipefail", "-c", block.text] if block.language == "sh" else [sys.executable, "-c", block.text]
     )
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=SECONDS
     )
     assert done.returncode == 0, f"{page.name}:{block.line}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     if page.stem in FRAMEWORKS and block.language == "python":

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rnnc.__main__ import main
 from rnnc.cli import app
 from rnnc.cli.shared import NOBODY_READS
 from tests.support.small import FEATURES, small
@@ -117,3 +118,22 @@ def test_an_interruption_is_a_word_and_exit_130(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("rnnc.verification.host.write_files", interrupted)
     answer = _run("compile", "net.onnx", "--calib", "calib.npy")
     assert answer.exit_code == 130 and answer.stderr == "rnnc: interrupted\n" and not Path("net").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["compile"], "Try: rnnc compile --help"),
+        (["net.onnx"], "Try: rnnc compile net.onnx"),
+        (["--calb", "a.npz"], "Try: rnnc --help"),
+        (["compile", "net.onnx", "--package", "ardiuno"], "'ardiuno' is not one of"),
+    ],
+)
+def test_bad_usage_names_what_to_try(
+    words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["rnnc", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and told in said and "Value error" not in said

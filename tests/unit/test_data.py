@@ -108,7 +108,9 @@ def test_all_inputs_are_read_the_same_way() -> None:
     ("arrays", "message"),
     [
         ({}, "no array 'x'; it holds nothing"),
-        ({"y": steps(2, 3)}, "no array 'x'; it holds 'y'"),
+        ({"y": steps(2, 4)}, "no array 'x'; it holds 'y'"),
+        ({"y": steps(2, 3), "z": steps(2, 3)}, "no array 'x'; it holds 'y', 'z'"),
+        ({"label": steps(2, 3)}, "no array 'x'; it holds 'label'"),
         ({"x": steps(5, 4)}, r"a step has shape \[3\]"),
         ({"x": np.zeros((0, 3))}, "empty"),
         ({"x": np.array([["a", "b", "c"]])}, "not numbers"),
@@ -288,6 +290,47 @@ def test_arrays_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
         archive.writestr("x.npy", stream.getvalue())
     data = read_data(tmp_path / "a.npz", [X])
     assert data.lengths == [4] and data.notes == ["ignored: bomb"]
+
+
+def test_the_only_array_that_fits_is_the_only_input(tmp_path: Path) -> None:
+    """Whatever its name: an exporter chose that of the input. Labels and results recorded are never taken for it."""
+    arrays: dict[str, Any] = {
+        "recordings": steps(8, 3).reshape(2, 4, 3),
+        "label": steps(2, 3),
+        "y": steps(8, 3),
+        "gain": steps(5),
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    for source in (tmp_path / "a.npz", arrays):
+        data = read_data(source, [X], ["y"])
+        assert data.lengths == [4, 4] and np.array_equal(data.sequences["x"][1], arrays["recordings"][1])
+        assert "array 'recordings' is input 'x'" in data.notes
+    with pytest.raises(DataError, match="no array 'x'; it holds"):
+        read_data(tmp_path / "a.npz", [X])
+
+
+def test_an_array_of_another_name_as_the_file_takes_it(tmp_path: Path) -> None:
+    """``[batch, channels, time]``, and concatenated sequences."""
+    np.savez(tmp_path / "a.npz", steps(8, 3).T[None])
+    assert read_data(tmp_path / "a.npz", [Frame("x", (3,), (3,), rank=3, time=2)]).lengths == [8]
+    np.savez(tmp_path / "b.npz", walks=steps(8, 3), lengths=[3, 5])
+    assert read_data(tmp_path / "b.npz", [X]).lengths == [3, 5]
+
+
+def test_several_inputs_need_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", u=steps(8, 3), z=steps(8, 3))
+    with pytest.raises(DataError, match="no array 'x'"):
+        read_data(tmp_path / "a.npz", [X, Frame("z", (3,), (3,))])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("a.xlsx", "Save the sheet as CSV"), ("a.txt", r"name it \.csv"), ("a.onnx", "It is a model")]
+)
+def test_files_that_are_not_read_are_told_what_to_become(name: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"1 2 3")
+    with pytest.raises(DataError) as caught:
+        read_data(tmp_path / name, [X])
+    assert re.search(hint, caught.value.hint)
 
 
 def test_arrays_by_columns_and_of_either_byte_order(tmp_path: Path) -> None:

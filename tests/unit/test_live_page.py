@@ -101,6 +101,16 @@ def test_a_dropped_recording_runs_to_its_end(browser: Browser, gesture: tuple[Pa
     assert "200 steps" in browser.run("document.querySelector('#live-source').textContent")
     assert browser.run("document.querySelector('#live-chart .line-a').getAttribute('d').length") > 1000
     assert browser.run("document.querySelectorAll('#live-state-0 rect').length") == 32
+    heading, *rows = browser.run("window.rnnc.answersAsCsv()").splitlines()
+    assert heading.split(",")[:2] == ["step", '"logits[0]"'] and heading.endswith('"logits[6] float64"')
+    saved = np.array([row.split(",") for row in rows], float)
+    assert np.array_equal(saved[:, 1:8], package.simulate({"x": _recording(200)}, engine="c")["logits"])
+    assert browser.run("document.querySelectorAll('#live-chart .line-a').length") == 7
+    browser.run("document.querySelector('#live-save').click()")
+    browser.run(
+        "Object.assign(document.querySelector('#live-channel'), {value: '0/3'}).dispatchEvent(new Event('change'))"
+    )
+    assert browser.run("document.querySelectorAll('#live-chart .line-a').length") == 1
     assert browser.asked == [] and browser.errors == []
 
 
@@ -157,15 +167,15 @@ def test_it_is_run_by_keyboard_and_read_by_screen_readers(browser: Browser, gest
         if reached[-1] == "live-step":
             browser.press("Enter", 13, "\r")
             browser.press("Enter", 13, "\r")
-    assert reached[:5] == ["live-step", "live-run", "live-reset", "live-speed", "live-channel"]
-    assert reached[5:11] == ["range"] * 6
+    assert reached[:6] == ["live-step", "live-run", "live-reset", "live-speed", "live-channel", "live-save"]
+    assert reached[6:12] == ["range"] * 6
     assert browser.run("document.querySelector('#live-now').textContent").startswith("Step 2.")
     spoken = browser.spoken()
     for wanted in [("button", "Step"), ("button", "Run"), ("button", "Reset"), ("region", "Let it run")]:
         assert wanted in spoken
     assert len([n for role, n in spoken if role == "slider" and n.startswith("x[")]) == 6
     pictures = [n for role, n in spoken if role == "image"]
-    assert any(n.startswith("logits[0] over the last 2 steps, now") for n in pictures)
+    assert any(n.startswith("all 7 elements of logits over the last 2 steps, now") for n in pictures)
     assert any(n.startswith("gru0_s: 32 numbers") for n in pictures)
     assert not [role for role, n in spoken if role in ("button", "slider", "image", "combobox") and not n]
 

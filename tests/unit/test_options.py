@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rnnc
+from rnnc.backend.targets import BOARDS, find_target
 from rnnc.cli import app
 from rnnc.errors import BudgetError, Refused, UsageError
 from rnnc.flags import KEYWORDS, in_python, words
@@ -226,3 +227,27 @@ def test_an_error_of_a_budget_names_the_keyword() -> None:
     package = rnnc.build(small(), None, Options(), verify=False)
     with pytest.raises(BudgetError, match="above max_flash=1"):
         package.check_budget(max_flash=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("cortexm4", "Is it cortex-m4?"),
+        ("M4", "Is it cortex-m4?"),
+        ("STM32L476RG", "Is it stm32l476?"),
+        ("stm32l467", "Is it stm32l476?"),
+        ("stm32f4", "Is it stm32f401re or stm32f411re or stm32f446re?"),
+        ("ESP32-S3", "--target xtensa"),
+        ("Arduino_Nano", "--target atmega328p"),
+        ("z80", "One of: portable"),
+    ],
+)
+def test_a_target_by_another_name_is_told_what_it_is_called_here(name: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_target(name)
+    assert caught.value.hint.startswith(meant) or meant in caught.value.hint.split(".")[0]
+
+
+def test_what_boards_are_compiled_for_are_targets() -> None:
+    for advice in BOARDS.values():
+        find_target(advice.rsplit("--target ", 1)[1].split()[0].rstrip(".,"))

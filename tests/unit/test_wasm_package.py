@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 
 import rnnc
 from rnnc.errors import MissingTool
 from rnnc.streams import run_qnet
 from tests.conftest import require
+from tests.support.models import model
 from tests.support.packages import run
 from tests.support.small import recording, small
 
@@ -66,6 +68,16 @@ def test_node_has_the_oracle_s_bits_and_states_are_kept(tmp_path: Path) -> None:
     (folder / "fan.wasm").unlink()
     run(["make"], folder)
     assert (folder / "fan.wasm").read_bytes() == before
+
+
+def test_loops_that_copy_compile_without_a_c_library() -> None:
+    """clang makes calls of memmove of them; here they put the columns of a picture together for a Conv."""
+    require("wasm-ld")
+    weights = np.random.default_rng(0).standard_normal((4, 3, 3, 3)) / 5
+    conv = helper.make_node("Conv", ["x", "W"], ["y"], kernel_shape=[3, 3])
+    content = model([conv], {"x": [1, 3, 32, 32]}, {"y": [1, 4, 30, 30]}, {"W": weights})
+    package = rnnc.compile_model(content, verify=False)
+    assert 'id="live-section"' in package.live_page()
 
 
 def test_without_clang_there_is_no_module(monkeypatch: pytest.MonkeyPatch) -> None:

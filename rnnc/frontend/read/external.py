@@ -16,6 +16,10 @@ from rnnc.frontend.read.limits import MAX_FILE_BYTES, first_line, subgraphs, ten
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
+BESIDE = (
+    "Copy it beside the model, or export the model again: torch.onnx.export(..., external_data=False) writes one file."
+)
+
 
 def embed_external(model: ModelProto, folder: Path, file: str, *, any_file: bool) -> bool:
     """Put the data of other files into the tensors that name them; raises UnreadableModel where that is not safe.
@@ -61,13 +65,14 @@ def _read(tensor: TensorProto, folder: Path, where: str) -> bytes:
     try:
         if path.is_symlink() or not path.is_file():
             raise UnreadableModel(
-                f"its data is in {location!r}, which is not a file in the model's folder", where=where
+                f"its data is in {location!r}, which is not a file in the model's folder", where=where, hint=BESIDE
             )
         size = path.stat().st_size
         offset = int(entries.get("offset", 0))
         length = int(entries.get("length", size - offset))
         if not (0 <= offset <= size and 0 <= length <= min(size - offset, MAX_FILE_BYTES)):
-            raise UnreadableModel(f"{location!r} has {size} bytes, not {length} from {offset} on", where=where)
+            what = f"{location!r} has {size} bytes, not {length} from {offset} on"
+            raise UnreadableModel(what, where=where, hint="It is cut off, or another model's. " + BESIDE)
         with path.open("rb") as stream:
             stream.seek(offset)
             return bytes(stream.read(length))

@@ -6,15 +6,20 @@ import shlex
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import NoReturn
 
 from rnnc.errors import UnreadableModel
 
 HEAD = 64
+MOST_NAMED = 5
 """Bytes at the start that tell formats apart."""
 HDF5, PICKLE, ZIP = b"\x89HDF\r\n\x1a\n", b"\x80", b"PK\x03\x04"
 
-TORCH = "Load it in Python, and export the module: `torch.onnx.export(model.eval(), example, '{onnx}')`."
-KERAS = "Load it in Python: `model = keras.models.load_model('{file}')`, then `model.export('{onnx}', format='onnx')`."
+TORCH = (
+    "In Python, load it into its module, then `rnnc.export(model, '{onnx}', example=x)`, x being an input, "
+    "or `torch.onnx.export(model.eval(), (x,), '{onnx}')`."
+)
+KERAS = "In Python, `model = keras.models.load_model('{file}')`, then `rnnc.export(model, '{onnx}')`."
 TENSORFLOW = "Convert it: `python -m tf2onnx.convert {how} {shell} --output {out}` (pip install tf2onnx)."
 FORMATS = {
     "tflite": (
@@ -85,6 +90,26 @@ def refuse_by_name(path: Path) -> None:
         raise _refusal("saved model", str(path.parent))
     if path.suffix.lower() in ENDINGS:
         raise _refusal(ENDINGS[path.suffix.lower()], str(path))
+
+
+def refuse_absent(path: Path) -> NoReturn:
+    """Raise UnreadableModel for a path that is no file, with the names of the models that are there."""
+    folder = path if path.is_dir() else path.parent
+    near = sorted(p.name for p in folder.glob("*.onnx"))[:MOST_NAMED] if folder.is_dir() else []
+    hint = f"In {folder if str(folder) != '.' else 'this folder'}: {', '.join(near)}." if near else ""
+    what = "no such file" if not path.exists() else "a folder, not a file" if path.is_dir() else "not a file"
+    raise UnreadableModel(what, where=str(path), hint=hint or "Give the path of an .onnx file.")
+
+
+def refuse_unknown(content: bytes, file: str) -> NoReturn:
+    """Raise UnreadableModel for content that is neither ONNX nor a format that is known by its beginning."""
+    head = content[:HEAD].lstrip().lower()
+    hint = "If it is to be ONNX, it is cut off or damaged: copy it, or export it, again."
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        hint = "It is a web page: download the file itself, not the page that shows it."
+    elif content.startswith(ZIP) or content.startswith(b"\x93NUMPY"):
+        hint = f"It is an archive, or arrays. Data go to --calib: rnnc compile MODEL.onnx --calib {shlex.quote(file)}"
+    raise UnreadableModel("not an ONNX file, or damaged", where=file, hint=hint)
 
 
 def _by_content(head: bytes, members: list[str]) -> str:

@@ -235,7 +235,8 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
             "MODEL.onnx.data beside MODEL.onnx is read; --external-data reads a file of another name there; "
             "torch.onnx.export(..., external_data=False) writes a single file."
         )
-        raise UnreadableModel("its data is in another file", where=where, hint=hint)
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        raise UnreadableModel(f"its data is in another file, {location!r}", where=where, hint=hint)
     if len(tensor.dims) > MAX_RANK or any(d < 0 for d in tensor.dims):
         raise UnreadableModel(f"absurd dimensions {list(tensor.dims)[:MAX_RANK]}", where=where)
     elements = prod(tensor.dims)

@@ -15,7 +15,13 @@ from rnnc.frontend.read.convert import convert
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.external import embed_external
 from rnnc.frontend.read.fold import scanned_axis
-from rnnc.frontend.read.foreign import refuse_by_name, refuse_foreign, refuse_foreign_bytes
+from rnnc.frontend.read.foreign import (
+    refuse_absent,
+    refuse_by_name,
+    refuse_foreign,
+    refuse_foreign_bytes,
+    refuse_unknown,
+)
 from rnnc.frontend.read.frozen import check_shapes
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
@@ -41,6 +47,7 @@ MULTIPLES = (1, 2, 4, 6, 8)
 """Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
 
 
+INVALID = "onnx.checker refuses the file: export it again, with opset 17 or later, and do not change its opset by hand."
 UNKNOWN_OPERATOR = (
     "The exporter left an operator of its framework in, as tf2onnx does with those of TensorFlow that it does not know: "
     "write that layer with others (GELU by its tanh form), or export another way."
@@ -142,7 +149,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> Parse
     if (damage or not model.HasField("graph")) and not isinstance(source, bytes):
         refuse_by_name(Path(source))
     if damage:
-        raise UnreadableModel("not an ONNX file, or damaged", where=file) from damage
+        refuse_unknown(content, file)
     if not isinstance(source, bytes) and embed_external(model, Path(source).parent, file, any_file=external_data):
         content = model.SerializeToString()
     check_limits(model, file)
@@ -164,7 +171,7 @@ def _content(source: str | Path | bytes) -> tuple[bytes, str]:
     try:
         refuse_foreign(path)
         if not path.is_file():
-            raise UnreadableModel("no such file" if not path.exists() else "not a file", where=str(path))
+            refuse_absent(path)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UnreadableModel(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB", where=str(path))
         return path.read_bytes(), path.name
@@ -202,7 +209,7 @@ def _check(model: ModelProto, file: str) -> None:
         checker.check_model(model)
     except Exception as error:
         what = first_line(error)
-        hint = UNKNOWN_OPERATOR if what.startswith("No Op registered") else ""
+        hint = UNKNOWN_OPERATOR if what.startswith("No Op registered") else INVALID
         raise UnreadableModel(f"the model is not valid ONNX: {what}", where=file, hint=hint) from error
     for value in model.graph.input:
         if not value.type.HasField("tensor_type"):
