@@ -212,7 +212,7 @@ class IntegerActivation:
     def __call__(self, p: Ints) -> Ints:
         """Elementwise, |p| <= 2^30."""
         if self.kind == "tanh":
-            y = shift_round(fixed.tanh(np.clip(p, -fixed.TANH_MAX, fixed.TANH_MAX)), self.exponent)
+            y = shift_round(fixed.tanh(fixed.clip(p, -fixed.TANH_MAX, fixed.TANH_MAX)), self.exponent)
         elif self.kind == "sigmoid":
             y = shift_round(fixed.sigmoid(p), self.exponent)
         elif self.kind == "relu":
@@ -221,7 +221,7 @@ class IntegerActivation:
             y = np.where(p < self.threshold, self.pieces[0](p), self.pieces[1](p))
         else:
             y = self.interpolate(p)
-        return np.clip(y, self.lo, self.hi)
+        return fixed.clip(y, self.lo, self.hi)
 
     def interpolate(self, p: Ints) -> Ints:
         """The chords of a curve, not clipped to ``lo..hi``."""
