@@ -21,6 +21,25 @@
 #define RNNC_OPERAND_BYTES(columns, bits) \
     (((columns) + 3) / 4 * 8 + ((columns) + 3) / 4 * 4 * ((bits) / 8))
 
+/* The elements from j on of a prepared operand. */
+static inline void rnnc_prepare_from(void *operand, const void *x, uint8_t bits, size_t columns,
+                                     size_t j)
+{
+    const size_t padded = (columns + 3) / 4 * 4;
+    int16_t *v = (int16_t *)operand;
+    int8_t *h = (int8_t *)(v + padded), *l = h + padded;
+    for (; j < padded; j++) {
+        int16_t one = j >= columns ? 0
+                      : bits == 8  ? ((const int8_t *)x)[j]
+                                   : ((const int16_t *)x)[j];
+        v[j] = one;
+        h[j] = (int8_t)(bits == 8 ? one : one >> 8);
+        if (bits != 8) {
+            l[j] = (int8_t)((one & 255) - 128);
+        }
+    }
+}
+
 #if defined(__aarch64__) && defined(__GNUC__) && !defined(__AARCH64EB__) && !defined(RNNC_PLAIN)
 #include "aarch64_gates.h"
 #include "aarch64_rows.h"
@@ -29,14 +48,7 @@
 
 static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint16_t columns)
 {
-    int16_t *v = (int16_t *)operand;
-    uint16_t j;
-    for (j = 0; j < columns; j++) {
-        v[j] = bits == 8 ? ((const int8_t *)x)[j] : ((const int16_t *)x)[j];
-    }
-    for (; j % 4u; j++) {
-        v[j] = 0;
-    }
+    rnnc_prepare_from(operand, x, bits, columns, 0);
 }
 
 static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,

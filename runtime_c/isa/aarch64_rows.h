@@ -34,12 +34,7 @@ static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint
             vst1q_s16(v + j, vmovl_s8(vget_low_s8(all)));
             vst1q_s16(v + j + 8, vmovl_high_s8(all));
         }
-        for (; j < n; j++) {
-            v[j] = h[j] = from[j];
-        }
-        for (; j < padded; j++) {
-            v[j] = h[j] = 0;
-        }
+        rnnc_prepare_from(operand, x, bits, n, j);
         return;
     }
     for (; j + 16 <= n; j += 16) {
@@ -50,12 +45,7 @@ static inline void rnnc_prepare(void *operand, const void *x, uint8_t bits, uint
         vst1q_s8((int8_t *)(v + j), vld1q_s8(from));
         vst1q_s8((int8_t *)(v + j) + 16, vld1q_s8(from + 16));
     }
-    for (; j < padded; j++) {
-        int16_t one = j < n ? ((const int16_t *)x)[j] : 0;
-        v[j] = one;
-        h[j] = (int8_t)(one >> 8);
-        l[j] = (int8_t)((one & 255) - 128);
-    }
+    rnnc_prepare_from(operand, x, bits, n, j);
 }
 
 /* Four rows of a block, the k-th four: their products with four columns, which lie in a lane of the operand. */

@@ -31,7 +31,7 @@ FITS = [
     ("rv32imc", RISCV + "rv32imac -mabi=ilp32"),
     ("rv32imc", RISCV + "rv64gc -mabi=lp64d -DRNNC_PLAIN"),
     ("portable", RISCV + "rv32emc -mabi=ilp32e"),
-    *(("aarch64", AARCH64 + more) for more in ("", " -march=armv8.2-a+dotprod", " -mcpu=cortex-a76", " -mbig-endian")),
+    *(("aarch64", AARCH64 + more) for more in ("", " -march=armv8.2-a+dotprod", " -mcpu=cortex-a76")),
     ("xtensa", XTENSA),
     ("xtensa", XTENSA + " -mabi=windowed -S"),  # of the ESP32; this assembler does not know its instructions
     *(("avr", AVR + part) for part in ("attiny85", "atmega328p", "atmega2560", "atxmega128a1")),
