@@ -7,8 +7,9 @@ the C function of the same name in ``runtime_c`` computes. ``>>`` is arithmetic:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,13 @@ class OverflowInOracle(AssertionError):
     """An integer left the width that the C gives it: a fault of rnnc, never of the model."""
 
 
+def _leaves(x: Ints, lo: int = -INT32_MAX - 1, hi: int = INT32_MAX) -> bool:
+    return bool(x.size and (np.minimum.reduce(x, axis=None) < lo or np.maximum.reduce(x, axis=None) > hi))
+
+
 def fits(x: Ints, lo: int, hi: int, what: str) -> Ints:
     """Return x, having checked that it is within ``lo..hi`` everywhere. ``what``: its op and accumulator, as in ``Bound``."""
-    if x.size and (int(x.min()) < lo or int(x.max()) > hi):
+    if _leaves(x, lo, hi):
         raise OverflowInOracle(f"{what}: {int(x.min())}..{int(x.max())} does not fit in {lo}..{hi}")
     return x
 
@@ -43,6 +48,19 @@ def fits(x: Ints, lo: int, hi: int, what: str) -> Ints:
 def int32(x: Ints, what: str) -> Ints:
     """x, a signed integer of 32 bits."""
     return fits(x, -INT32_MAX - 1, INT32_MAX, what)
+
+
+FEW = 1 << 16
+"""Numbers that are looked at together: one look costs more than a hundred of them."""
+
+
+def all_int32(what: str, named: Sequence[tuple[str, Ints]]) -> None:
+    """Check that arrays, each with the name that it has in ``what``, are signed integers of 32 bits."""
+    few = sum(x.size for _, x in named) <= FEW
+    together = np.concatenate([x.ravel() for _, x in named]) if few and named else None
+    if together is None or _leaves(together):
+        for name, x in named:
+            int32(x, f"{what}.{name}")
 
 
 def uint32(x: Ints, what: str) -> Ints:
@@ -58,6 +76,11 @@ def clip(x: Ints, lo: int, hi: int) -> Ints:
 def shift_round(x: Ints, n: int) -> Ints:
     """x / 2^n rounded half up, n >= 0."""
     return (x + (1 << n >> 1)) >> n
+
+
+def clip(x: Ints, lo: int, hi: int) -> Ints:
+    """x within lo .. hi; ``np.clip`` looks at its arguments for longer than it takes to clip the units of a layer."""
+    return np.minimum(np.maximum(x, lo), hi)
 
 
 def round_half_up(x: Floats) -> Ints:
@@ -265,11 +288,25 @@ class SigmoidTable:
 TABLE = SigmoidTable()
 
 
-def sigmoid(p: Ints, finer: int = 0) -> Ints:
-    """Logistic function of p (12 + ``finer`` fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768."""
+@cache
+def _curves(finer: int) -> tuple[Ints, Ints]:
+    """Sigmoid and tanh of each p from -12 to 12 (12 + ``finer`` fraction bits), beyond which they stay as they are.
+
+    The oracle asks for them so often that a look at this is worth more than it costs to make.
+    """
+    end = TABLE.knots << TABLE.fraction + finer
+    p = np.arange(-end, end + 1)
     y, tail = TABLE.lookup(np.abs(p), finer)
     y = np.where(tail, (y + 32) >> 6, (y + 1) >> 1)
-    return np.where(p < 0, y, 32768 - y)
+    z, tail = TABLE.lookup(2 * np.abs(p), finer)
+    t = np.minimum(32768 - np.where(tail, (z + 16) >> 5, z), 32767)
+    return np.where(p < 0, y, 32768 - y), np.where(p < 0, -t, t)
+
+
+def sigmoid(p: Ints, finer: int = 0) -> Ints:
+    """Logistic function of p (12 + ``finer`` fraction bits, |p| < 2^31) as 15 fraction bits, 0..32768."""
+    values, _ = _curves(finer)
+    return values.take(p + len(values) // 2, mode="clip")
 
 
 TANH_MAX = 2**30 - 1
@@ -278,9 +315,8 @@ TANH_MAX = 2**30 - 1
 
 def tanh(p: Ints, finer: int = 0) -> Ints:
     """Hyperbolic tangent of p (12 + ``finer`` fraction bits, |p| < 2^30) as Q0.15, -32767..32767."""
-    y, tail = TABLE.lookup(int32(2 * np.abs(p), "tanh argument"), finer)
-    t = np.minimum(32768 - np.where(tail, (y + 16) >> 5, y), 32767)
-    return np.asarray(np.where(p < 0, -t, t))
+    _, values = _curves(finer)
+    return values.take(fits(p, -TANH_MAX, TANH_MAX, "tanh argument") + len(values) // 2, mode="clip")
 
 
 def mul15(u: Ints, d: Ints) -> Ints:

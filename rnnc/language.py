@@ -22,7 +22,7 @@ import numpy as np
 
 from rnnc import fixed, functions
 from rnnc.activations import IntegerActivation, Piece
-from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, Ints, int32
+from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, Ints, all_int32
 
 GATE = -GATE_FRACTION
 """The exponent of a preactivation."""
@@ -60,7 +60,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 # --------------------------------------------------------------------------- the language
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Quantity:
     """An int32 of each unit in the form of its reading; ``real = raw 2^exponent``."""
 
@@ -95,7 +95,8 @@ Cell = Generator[Quantity, Quantity, "tuple[Quantity, Quantity | None]"]
 
 def do(op: str, *args: Any, exponent: int) -> Quantity:
     """Apply an operation in the reading of its operands; integers and activations are constants."""
-    reading = next(a.reading for a in args if isinstance(a, Quantity))
+    first = args[0] if isinstance(args[0], Quantity) else args[1]
+    reading: Reading = first.reading
     raws = [a.raw if isinstance(a, Quantity) else reading.constant(a) for a in args]
     return Quantity(reading, reading.apply(op, *raws), exponent)
 
@@ -216,17 +217,23 @@ class Arrays(Reading):
         what: whose integers they are.
         short: of each mul15 in turn, whether one product does (``Intervals.short``).
         terms: what was computed since the last value with a name.
+        found: what was computed before, with the name that came after it.
     """
 
     what: str
     short: Iterator[bool]
     terms: list[Ints] = field(default_factory=list)
+    found: list[tuple[str, Ints]] = field(default_factory=list)
 
     def named(self, name: str, meaning: str, x: Quantity) -> Any:
-        for term in self.terms:
-            int32(term, f"{self.what}.{name}, terms")
+        self.found += [(name if term is x.raw else f"{name}, terms", term) for term in self.terms]
         self.terms.clear()
-        return int32(x.raw, f"{self.what}.{name}")
+        return x.raw
+
+    def finish(self) -> None:
+        """Assert the widths of all that was computed, at once: the text has run, and nothing was kept of it yet."""
+        self.found += [("output, terms", term) for term in self.terms]
+        all_int32(self.what, self.found)
 
     def apply(self, op: str, *args: Any) -> Ints:
         if op == "mul15":

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.fixed import Bools, Floats, Ints, int32, matmul
+from rnnc.fixed import Bools, Floats, Ints, all_int32, int32, matmul
 
 WEIGHT_MAX = 127
 WIDE_WEIGHT_MAX = 32767
@@ -223,11 +223,12 @@ class TwoBlock:
         return scales and bool(self.worst_product().max() < 2**31)
 
     def __call__(self, x: Ints, h: Ints, what: str) -> Ints:
-        ax = self.x.accumulate(x, self.bias, f"{what}.x")
-        ah = self.h.accumulate(h, 0, f"{what}.h")
+        ax, ah = self.x.product(x) + self.bias, self.h.product(h)
         sx, sh = self.x.scale, self.h.scale
-        px, ph = int32((ax >> sx.p) * sx.m, f"{what}.sum"), int32((ah >> sh.p) * sh.m, f"{what}.sum")
-        return int32(px + ph, f"{what}.sum") >> self.shift
+        px, ph = (ax >> sx.p) * sx.m, (ah >> sh.p) * sh.m
+        total = px + ph
+        all_int32(what, (("x", ax), ("h", ah), ("sum", px), ("sum", ph), ("sum", total)))
+        return total >> self.shift
 
     def worst_product(self) -> Ints:
         """The largest |(ax >> px) Mx + (ah >> ph) Mh| of each row."""

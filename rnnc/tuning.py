@@ -53,6 +53,7 @@ PER_MAC = {
     "cortex-m0": (4.0, 4.0),
     "rv32imc": (4.0, 4.0),
     "xtensa": (4.0, 4.0),
+    "aarch64": (0.3, 0.15),
     "avr": (14.0, 11.0),
 }
 """Instructions of a multiply-accumulate with 16-bit and with 8-bit operands, about, where there is no emulator to count."""

@@ -38,6 +38,9 @@ nodejs: the network as a module of WebAssembly
 simavr: AVR
 libsimavr-dev: AVR
 libelf-dev: AVR
+gcc-aarch64-linux-gnu: AArch64
+libc6-dev-arm64-cross: AArch64
+qemu-user: AArch64
 gcc-powerpc-linux-gnu: big-endian
 libc6-dev-powerpc-cross: big-endian
 qemu-user-static: big-endian

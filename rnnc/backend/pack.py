@@ -100,6 +100,21 @@ def pack_pairs_together(rows: Ints) -> Ints:
     return interleaved(rows, len(rows), 2)
 
 
+def pack_dot(rows: Ints) -> Ints:
+    """Blocks of sixteen rows, and of those that are left: 128 times each sum, then four columns of each row in turn.
+
+    See runtime_c/isa/aarch64.h. Little-endian bytes.
+    """
+    parts = []
+    for first in range(0, len(rows), 16):
+        block = rows[first : first + 16]
+        parts += [
+            int16_bytes((128 * block.sum(1)).astype("<i4").view("<i2")),
+            interleaved(block, len(block), 4).ravel(),
+        ]
+    return np.concatenate(parts)
+
+
 # --------------------------------------------------------------------------- wide rows
 
 
@@ -138,6 +153,12 @@ def pack_wide_twos(rows: Ints) -> Ints:
     """Blocks of two rows, column by column, then a row that is left: see runtime_c/isa/avr.h."""
     even = len(rows) // 2 * 2
     return np.concatenate([int16_bytes(interleaved(rows[:even], 2, 1)), int16_bytes(rows[even:])])
+
+
+def pack_wide_dot(rows: Ints) -> Ints:
+    """Blocks of sixteen rows, and of those that are left, column by column: see runtime_c/isa/aarch64.h."""
+    full = padded(rows, 4)
+    return np.concatenate([int16_bytes(full[first : first + 16].T) for first in range(0, len(full), 16)])
 
 
 def pack_wide_pairs(rows: Ints) -> Ints:

@@ -106,6 +106,12 @@ def even_operand(columns: int, _: int) -> tuple[str, int]:
     return "int16_t", (columns + 1) // 2 * 2
 
 
+def dot_operand(columns: int, bits: int) -> tuple[str, int]:
+    """What rnnc_prepare of runtime_c/isa/aarch64.h writes."""
+    padded = (columns + 3) // 4 * 4
+    return "int16_t", padded + padded * bits // 16
+
+
 def _telescope(name: str, header: str, columns: int) -> Target:
     packing = Packing(partial(pack.pack_telescope, columns=columns), partial(pack.pack_wide_telescope, columns=columns))
     return Target(name, 4, packing, (f"isa/{header}",), operand=telescope_operand(columns))
@@ -164,6 +170,14 @@ TARGETS = {
             most_constants=2**16 - 512,  # the vectors are before them
         ),
         Target("host", 8, PAIRS, ("isa/x86.h",), lanes=8, operand=even_operand),
+        Target(
+            "aarch64",
+            4,
+            Packing(pack.pack_dot, pack.pack_wide_dot),
+            ("isa/aarch64.h",),
+            lanes=4,
+            operand=dot_operand,
+        ),
         _words("rv32imc", "rv32.h", RV32_SPARSE),
         _words("xtensa", "xtensa.h"),
     )

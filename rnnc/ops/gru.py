@@ -28,6 +28,7 @@ from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
     clipped,
+    gate_products,
     hidden_formats,
     largest,
     power_of_two_formats,
@@ -80,17 +81,20 @@ class Gru(Recurrent):
         w, u, bx, bh = self.weights, self.recurrence, self.bias_x, self.bias_h
         f, g = self.activations
 
+        after = self.reset_after or self.reset == "none"
+        wx, uh = gate_products(x, w), gate_products(h, u if after else u[:-1])
+
         def gate(k: int) -> Array:
-            return f(clipped(x @ w[k].T + h @ u[k].T + bx[k] + bh[k], self.clip))
+            return f(clipped(wx[k] + uh[k] + bx[k] + bh[k], self.clip))
 
         z = gate(0)
         r = gate(1) if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones_like(z)}[self.reset]
         probe("h", h)
-        if self.reset_after or self.reset == "none":
-            n = x @ w[-1].T + bx[-1] + r * (h @ u[-1].T + bh[-1])
+        if after:
+            n = wx[-1] + bx[-1] + r * (uh[-1] + bh[-1])
         else:
             probe("rh", r * h)
-            n = x @ w[-1].T + bx[-1] + (r * h) @ u[-1].T + bh[-1]
+            n = wx[-1] + bx[-1] + (r * h) @ u[-1].T + bh[-1]
         n = g(clipped(n, self.clip))
         probe("n", n)
         probe("z", z)

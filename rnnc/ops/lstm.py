@@ -24,7 +24,7 @@ from rnnc.language import FINE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
 from rnnc.ops.gate_rows import GateRows, by_unit, finest, gate_target, safe, two_block
-from rnnc.ops.recurrent import Recurrent, around, clipped, largest, read_node, read_node_activations
+from rnnc.ops.recurrent import Recurrent, around, clipped, gate_products, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer, give_results
 from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QOp
@@ -74,9 +74,8 @@ class Lstm(Recurrent):
         probe("h", h)
         f, g, squash = self.activations
         pi, po, pf = (0.0, 0.0, 0.0) if self.peepholes is None else self.peepholes
-        ai, ao, af, ag = (
-            x @ w.T + h @ r.T + b for w, r, b in zip(self.weights, self.recurrence, self.bias, strict=True)
-        )
+        sums = zip(gate_products(x, self.weights), gate_products(h, self.recurrence), self.bias, strict=True)
+        ai, ao, af, ag = (a + b + c for a, b, c in sums)
         i = f(clipped(ai + pi * c, self.clip))
         forget = 1 - i if self.coupled else f(clipped(af + pf * c, self.clip))
         candidate = g(clipped(ag, self.clip))

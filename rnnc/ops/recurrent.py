@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from rnnc.activations import read_activations
-from rnnc.fixed import HIDDEN, Floats, Format, Ints, shift_round
+from rnnc.fixed import HIDDEN, Floats, Format, Ints, clip, shift_round
 from rnnc.net import Op, Quantizer, State, Value
 from rnnc.tracing import InitialState, Node, Traced, Tracer
 
@@ -82,6 +82,13 @@ def largest(initial: InitialState) -> float:
 def clipped(x: Floats, limit: float) -> Floats:
     """x within +-limit, or as it is where limit is 0."""
     return np.clip(x, -limit, limit) if limit else x
+
+
+def gate_products(x: Floats, gates: Floats) -> list[Floats]:
+    """The products of x ``[lanes, columns]`` with the rows of each gate ``[gates, hidden, columns]``, in one go."""
+    count, hidden, columns = gates.shape
+    y = x @ gates.reshape(count * hidden, columns).T
+    return [y[:, k * hidden : (k + 1) * hidden] for k in range(count)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +227,7 @@ def read_node_activations(node: Node, trace: Tracer, default: list[str]) -> tupl
 
 def narrow(h: Ints, operand: Format) -> Ints:
     """A Q0.15 (or equally scaled) int16 as the recurrent operand: itself, or rounded to 8 bits and saturated."""
-    return h if operand.bits == 16 else np.clip((h + 128) >> 8, -128, 127)
+    return h if operand.bits == 16 else clip((h + 128) >> 8, -128, 127)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,4 +259,4 @@ def around(full: Format, q: Quantizer, *, int16: bool = False) -> HiddenFormats:
 
 def upper(s: Ints) -> Ints:
     """The int16 of a state with 14 more fraction bits."""
-    return np.clip(shift_round(s, 14), -32767, 32767)
+    return clip(shift_round(s, 14), -32767, 32767)

@@ -96,7 +96,9 @@ class QRecurrent(QOp):
             return self.loops[1].preactivations(x, taken, self.name)[0]
 
         first = self.loops[0].preactivations(x, h, self.name)
-        h16, after = self._read(Arrays(self.name, iter(self._ranges.short)), first, before, later, lambda n: n)
+        reading = Arrays(self.name, iter(self._ranges.short))
+        h16, after = self._read(reading, first, before, later, lambda n: n)
+        reading.finish()
         h = narrow(h16, self.h.operand)
         state[f"{self.name}_h"] = h
         if self.state:

@@ -16,6 +16,9 @@ SWEEPS = 4
 TOGETHER = 64
 """Columns whose effect on all others is computed at once: only the speed depends on it."""
 
+MANY = 8
+"""Where fewer than one of so many rows change, those alone are computed: only the speed depends on it."""
+
 
 def round_nearest(weights: Floats, grid: Floats, most: Ints | int = WEIGHT_MAX) -> Ints:
     """``weights [rows, columns]`` in steps of the grid, to the nearest integers within +-``most``."""
@@ -50,9 +53,11 @@ def round_gptq(weights: Floats, grid: Floats, samples: Floats, most: Ints | int 
     """
     most = np.broadcast_to(most, weights.shape)
     result = np.zeros(weights.shape, np.int64)
-    patterns, of_row = np.unique(most > WEIGHT_MAX, axis=0, return_inverse=True)
-    for k, wide in enumerate(patterns):
-        rows = of_row.ravel() == k
+    alike: dict[bytes, list[int]] = {}
+    for row, wide in enumerate(most > WEIGHT_MAX):
+        alike.setdefault(wide.tobytes(), []).append(row)
+    for rows in alike.values():
+        wide = most[rows[0]] > WEIGHT_MAX
         result[rows] = _round_alike(weights[rows], grid[rows], samples, most[rows], wide)
     return result
 
@@ -98,7 +103,12 @@ def _mended(rounded: Floats, weights: Floats, step: Floats, most: Ints, c: Float
             for j, of_column in enumerate(gradient, part.start):
                 wanted = rounded[j] - of_column / (c[j, j] * step[j])
                 better = np.clip(np.round(wanted), -most[j], most[j])
-                gradient += c[part, j, None] * ((better - rounded[j]) * step[j])
+                change = (better - rounded[j]) * step[j]
+                later, rows = slice(j + 1 - part.start, None), np.flatnonzero(change)
+                if len(rows) > len(change) // MANY:
+                    gradient[later] += c[j + 1 : part.stop, j, None] * change
+                else:
+                    gradient[later, rows] += c[j + 1 : part.stop, j, None] * change[rows]
                 rounded[j] = better
             error[part] = rounded[part] * step[part] - weights[part]
         if np.array_equal(before, rounded):

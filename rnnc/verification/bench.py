@@ -38,7 +38,9 @@ STEPS, EXTREME_STEP = 32, 8
 
 def runnable_targets() -> list[str]:
     """The targets whose compiler and emulator are installed here."""
-    return [name for name in TARGETS if name in BOARDS and BOARDS[name].counts and not missing_tools(BOARDS[name])]
+    return [
+        name for name in TARGETS if name in BOARDS and BOARDS[name].instructions and not missing_tools(BOARDS[name])
+    ]
 
 
 def random_sequences(qnet: QNet, steps: int = STEPS) -> Sequences:

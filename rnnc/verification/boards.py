@@ -25,6 +25,7 @@ class Board:
         core: whose cycles the instructions are estimated by, as verification.pipelines names it; "" for none.
         serial: flags that tell firmware/port_*.c where the serial line is, and how fast its counter counts.
         larger: a machine of the same core with more memory, for what does not fit.
+        hosted_count: whether the emulator counts, though the program runs under an operating system.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Board:
     core: str = ""
     serial: tuple[str, ...] = ()
     larger: Board | None = None
+    hosted_count: bool = False
 
     @property
     def objdump(self) -> str:
@@ -55,8 +57,13 @@ class Board:
 
     @property
     def counts(self) -> bool:
-        """Whether instructions can be counted on it."""
+        """Whether it is a machine of its own, whose code, stack and instructions can be counted."""
         return self.machine != "hosted"
+
+    @property
+    def instructions(self) -> bool:
+        """Whether instructions can be counted on it."""
+        return self.counts or self.hosted_count
 
     @property
     def start(self) -> str:
@@ -226,6 +233,14 @@ BOARDS = {
             memory={"FLASH_LENGTH": 128 * _KB, "RAM_LENGTH": 16 * _KB},
             serial=("-DBOARD_HERTZ=16000000ul",),
         ),
+        Board(
+            "aarch64",
+            "hosted",
+            "aarch64-linux-gnu-gcc",
+            ("-static", "-no-pie"),
+            emulator=("qemu-aarch64", "-cpu", "max"),
+            hosted_count=True,
+        ),
         Board("powerpc", "hosted", "powerpc-linux-gnu-gcc", ("-static", "-DRNNC_PLAIN"), (), ("qemu-ppc-static",)),
         Board("host", "hosted", "gcc"),
     )
@@ -239,6 +254,8 @@ PACKAGES = {
     "qemu-system-xtensa": "qemu-system-misc",
     "avr-gcc": "gcc-avr avr-libc",
     "simavr": "simavr libsimavr-dev libelf-dev",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "qemu-aarch64": "qemu-user",
     "powerpc-linux-gnu-gcc": "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross",
     "qemu-ppc-static": "qemu-user-static",
     "gcc": "gcc",

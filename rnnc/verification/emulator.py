@@ -124,7 +124,7 @@ def missing_tools(board: Board) -> list[str]:
     needed = [board.compiler, *board.emulator[:1]]
     if board.machine == "avr":
         needed += ["simavr", "gcc"]
-    elif board.counts:
+    elif board.instructions:
         needed.append("gcc")
     return [name for name in dict.fromkeys(needed) if not shutil.which(name)]
 
@@ -323,11 +323,12 @@ def _run(here: Path, board: Board, image: Path, symbols: Mapping[str, Symbol], w
     begin, end = (symbols[name].address & ~1 for name in ("count_begin", "count_end"))
     if board.machine == "avr":
         command = [_avr_runner(), str(image), str(begin), str(end), "count.out", str(AVR_MOST_CYCLES)]
-    elif board.machine == "hosted":
+    elif not board.instructions:
         command = [*board.emulator, str(image)]
     else:
         plugin = f"{_plugin()},begin={begin:#x},end={end:#x},out=count.out{within}"
-        command = [*board.emulator, "-plugin", plugin, "-kernel", str(image)]
+        kernel = ["-kernel"] if board.counts else []
+        command = [*board.emulator, "-plugin", plugin, *kernel, str(image)]
     try:
         done = run_tool(command, here, SECONDS)
     except subprocess.TimeoutExpired as e:

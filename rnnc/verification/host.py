@@ -61,6 +61,13 @@ int rnnc_drive(int32_t steps, int32_t lanes, {parameters}, uint8_t *blobs, const
     return wrong;
 }}
 """
+SELFTEST = """
+int rnnc_drive_selftest(void)
+{{
+    static {name}_t s;
+    return {name}_selftest(&s);
+}}
+"""
 
 MAIN = """
 #include <stdio.h>
@@ -72,12 +79,13 @@ int main(void)
     return wrong;
 }}
 """
+SELFTEST_FAILS = "{name}_selftest fails: step {step}"
 CALL = """
     {{
         static {name}_t s;
         step = {name}_selftest(&s);
         if (step) {{
-            printf("{name}_selftest fails: step %d\\n", step);
+            printf("{fails}\\n", step);
             wrong = 1;
         }}
     }}
@@ -108,7 +116,8 @@ def build(folder: Path, output: Path, sources: Sequence[str], *flags: str) -> No
 def selftest_main(names: Sequence[str]) -> str:
     """C of a program that runs the self-tests of the networks of these names; its exit code is 0 where all pass."""
     includes = "\n".join(f'#include "{n}.h"' for n in names)
-    return MAIN.format(includes=includes, calls="".join(CALL.format(name=n) for n in names))
+    calls = (CALL.format(name=n, fails=SELFTEST_FAILS.format(name=n, step="%d")) for n in names)
+    return MAIN.format(includes=includes, calls="".join(calls))
 
 
 def selftests(programs: Sequence[Program], files: Mapping[str, str], sources: Sequence[str]) -> None:
@@ -146,21 +155,29 @@ class HostRun:
 class HostPackage:
     """A package built for this machine; a context manager, as its folder lives as long as it.
 
+    Args:
+        tested: with its self-test, too: a compiler reads large weights more slowly than anything else is done here, so they
+            are compiled once for both.
+
     Raises MissingTool without a compiler, VerificationError where the C does not compile.
     """
 
-    def __init__(self, program: Program, files: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, files: Mapping[str, str], *, tested: bool = False) -> None:
         self.program = program
+        name = program.name
+        driver = _driver(program) + (SELFTEST.format(name=name) if tested else "")
+        sources = [f"{name}.c", f"{name}_state.c", *([f"{name}_selftest.c"] if tested else []), "driver.c"]
         find_compiler()
         self._folder = TemporaryFolder()
         here = Path(self._folder.name)
         library = here / "package.so"
         with ExitStack() as undone:
             undone.callback(self._folder.cleanup)
-            write_files(here, {**files, "driver.c": _driver(program)})
-            build(here, library, [f"{program.name}.c", f"{program.name}_state.c", "driver.c"], "-shared", "-fPIC")
+            write_files(here, {**files, "driver.c": driver})
+            build(here, library, sources, "-shared", "-fPIC")
             try:
-                self._drive = ctypes.CDLL(str(library)).rnnc_drive
+                self._library = ctypes.CDLL(str(library))
+                self._drive = self._library.rnnc_drive
             except OSError as error:
                 raise VerificationError(f"the generated C does not link: {error}") from None
             undone.pop_all()
@@ -173,6 +190,11 @@ class HostPackage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._folder.cleanup()
+
+    def selftest(self) -> str:
+        """Run the self-test of a package that is ``tested``; what it says against the C, "" for nothing."""
+        step = self._library.rnnc_drive_selftest()
+        return SELFTEST_FAILS.format(name=self.program.name, step=step) if step else ""
 
     def run(self, inputs: Mapping[str, Array]) -> HostRun:
         """Run integer inputs ``[steps, lanes, *shape]``, each lane from reset."""

@@ -26,6 +26,8 @@ TOOLS = (
     ("qemu-system-riscv32", "run RV32 firmware, count instructions", "qemu-system-misc"),
     ("xtensa-lx106-elf-gcc", "Xtensa firmware", "gcc-xtensa-lx106"),
     ("qemu-system-xtensa", "run Xtensa firmware, count instructions", "qemu-system-misc"),
+    ("aarch64-linux-gnu-gcc", "AArch64 programs", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
+    ("qemu-aarch64", "run AArch64 programs, count instructions", "qemu-user"),
     ("verilator", "simulate the RTL of RV32 cores, count cycles", "verilator g++ make"),
     ("avr-gcc", "AVR firmware", "gcc-avr avr-libc"),
     ("simavr", "run AVR firmware", "simavr libsimavr-dev libelf-dev"),

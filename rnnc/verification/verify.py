@@ -8,11 +8,9 @@ code            the C against the integers: bit for bit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from rnnc.backend.program import Program
-from rnnc.errors import VerificationError
 from rnnc.fixed import Floats
 from rnnc.net import Array, Net
 from rnnc.options import Options
@@ -20,7 +18,7 @@ from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.streams import run_net
 from rnnc.verification.batches import Batch, batches, by_sequence
-from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle, selftests
+from rnnc.verification.host import HostPackage, Mismatch, OracleRun, first_difference, run_oracle
 from rnnc.verification.locate import locate
 from rnnc.verification.matching import Span
 from rnnc.verification.metrics import ErrorFigures, difference, sqnr_db
@@ -172,20 +170,14 @@ def real_outputs(qnet: QNet, found: Sequence[tuple[Batch, Mapping[str, Array]]])
 
 
 def compare_c(program: Program, files: Mapping[str, str], runs: Sequence[OracleRun]) -> str:
-    """Build the C, run every oracle run and, beside it, its self-test; the first op that differs, and where, "" for none.
+    """Build the C, run every oracle run and its self-test; the first op that differs, and where, "" for none.
 
     Raises MissingTool without a compiler, VerificationError where the C does not compile.
     """
-    with ThreadPoolExecutor(1) as beside:
-        tested = beside.submit(selftests, [program], files, [f"{program.name}.c", f"{program.name}_state.c"])
-        with HostPackage(program, files) as host:
-            wrong = ((first_difference(host, run), run) for run in runs)
-            found = next((_located(program, files, run, where) for where, run in wrong if where), "")
-        try:
-            tested.result()
-        except VerificationError as error:
-            return found or str(error)
-    return found
+    with HostPackage(program, files, tested=True) as host:
+        wrong = ((first_difference(host, run), run) for run in runs)
+        found = next((_located(program, files, run, where) for where, run in wrong if where), "")
+        return found or host.selftest()
 
 
 def _located(program: Program, files: Mapping[str, str], run: OracleRun, found: Mismatch) -> str:

@@ -14,6 +14,8 @@
 #define RNNC_CORE_XTENSA
 #elif defined(__x86_64__)
 #define RNNC_CORE_X86
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+#define RNNC_CORE_AARCH64
 #elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(__ARM_BIG_ENDIAN)
 #if defined(__ARM_FEATURE_MVE)
 #define RNNC_CORE_MVE

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 #ifndef RNNC_ISA_X86_H
 #define RNNC_ISA_X86_H
-/* x86-64 hosts with AVX2, found at run time unless the compiler may use it anyway; eight units a batch.
+/* x86-64 hosts with AVX2, or AVX-512 VNNI, found at run time unless the compiler may use them anyway; eight units a batch.
  *
  * Eight rows are a block: of each pair of columns, two weights of every row in turn, int8 or, of wide rows, int16. The blocks of a batch of units, up to
  * four, are interleaved: rnnc_product reads one stream. A prepared operand is int16, padded to an even number. Hosts of other
@@ -60,6 +60,7 @@ static inline const int8_t *rnnc_plain_wide(int32_t *acc, const int8_t *w, const
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include "x86_avx512.h"
 #include "x86_gates.h"
 #include "x86_rows.h"
 #else
@@ -73,6 +74,9 @@ static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const vo
     uint16_t pairs = (uint16_t)((columns + 1) / 2);
     (void)bits;
 #if RNNC_AVX2
+    if (rnnc_vnni()) {
+        return rnnc_vnni_rows(acc, w, (const int16_t *)v, pairs, rows);
+    }
     if (rnnc_avx2()) {
         return rnnc_avx2_rows(acc, w, (const int16_t *)v, pairs, rows);
     }
@@ -86,6 +90,9 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
     uint16_t pairs = (uint16_t)((columns + 1) / 2);
     (void)bits;
 #if RNNC_AVX2
+    if (rnnc_vnni()) {
+        return rnnc_vnni_wide(acc, w, (const int16_t *)v, pairs, rows);
+    }
     if (rnnc_avx2()) {
         return rnnc_avx2_wide(acc, w, (const int16_t *)v, pairs, rows);
     }

@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).with_name("instructions.json")
 CASES = (("lstm", 10, 20, "a16"), ("gru", 16, 32, "a16"), ("gru", 10, 20, "a8"), ("rnn", 16, 32, "a16"))
 WIDE = ((0, ("",)), (0, ("c",)), (2, ("",)))
 """Of these cases with int16 weights: all, an LSTM's candidate."""
-MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].counts]
+MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].instructions]
 ALLOWED = 0.01
 SPREAD = {"cortex-m0": 0.0}
 """How far the most instructions may be from the least, whatever the inputs: 2 % but where one count is promised."""
@@ -52,7 +52,8 @@ def test_instructions_of_a_step(target: str, cells: Any) -> None:
         least, most = measured.instructions.least, measured.instructions.most
         assert most - least <= SPREAD.get(target, 0.02) * least
         assert measured.stack_bound is not None
-        assert measured.stack <= measured.stack_bound <= LOOSE.get(target, 1.25) * measured.stack
+        if BOARDS[target].counts:  # under an operating system no stack is measured
+            assert measured.stack <= measured.stack_bound <= LOOSE.get(target, 1.25) * measured.stack
         which = f", wide {' '.join(wide)}".rstrip() if wide else ""
         counted[f"{cell} {columns},{hidden} {precision}{which}"] = measured.instructions.most
     if TARGETS[target].sparse:

@@ -21,6 +21,7 @@ ARM = "arm-none-eabi-gcc -mthumb -mcpu="
 RISCV = "riscv64-unknown-elf-gcc --specs=picolibc.specs -march="
 XTENSA = f"xtensa-lx106-elf-gcc -ffreestanding -fbuiltin -mtext-section-literals -I{FIRMWARE / 'xtensa'}"
 AVR = "avr-gcc -mmcu="
+AARCH64 = "aarch64-linux-gnu-gcc"
 FITS = [
     *(("cortex-m0", ARM + core) for core in ("cortex-m0plus", "cortex-m1", "cortex-m23", "cortex-m4")),
     *(("cortex-m3", ARM + core) for core in ("cortex-m4", "cortex-m33+nodsp")),
@@ -30,6 +31,7 @@ FITS = [
     ("rv32imc", RISCV + "rv32imac -mabi=ilp32"),
     ("rv32imc", RISCV + "rv64gc -mabi=lp64d -DRNNC_PLAIN"),
     ("portable", RISCV + "rv32emc -mabi=ilp32e"),
+    *(("aarch64", AARCH64 + more) for more in ("", " -march=armv8.2-a+dotprod", " -mcpu=cortex-a76")),
     ("xtensa", XTENSA),
     ("xtensa", XTENSA + " -mabi=windowed -S"),  # of the ESP32; this assembler does not know its instructions
     *(("avr", AVR + part) for part in ("attiny85", "atmega328p", "atmega2560", "atxmega128a1")),
@@ -74,6 +76,7 @@ OWN = {
     "cortex-m55": ARM + "cortex-m55 -mfloat-abi=hard",
     "rv32imc": RISCV + "rv32imc -mabi=ilp32",
     "xtensa": XTENSA,
+    "aarch64": AARCH64,
     "avr": AVR + "atmega328p",
 }
 

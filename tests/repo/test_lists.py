@@ -21,7 +21,7 @@ from tests.kernels.test_cores import FITS, OWN
 
 ROOT = Path(__file__).parents[2]
 PARTS = sorted(set(TARGETS) - {"portable", "host"})
-"""Targets that are a microcontroller's core."""
+"""Targets that are measured in an emulator."""
 HEADERS = sorted(str(p.relative_to(ROOT / "runtime_c")) for p in ROOT.glob("runtime_c/**/*.h"))
 INCLUDED = re.compile(r'#include "([^"]+)"')
 
@@ -81,7 +81,7 @@ def test_pages_name_every_part(page: str) -> None:
 
 def test_the_instructions_of_every_part_are_kept() -> None:
     golden = json.loads((ROOT / "tests/golden/instructions.json").read_text())
-    assert sorted(golden) == [part for part in PARTS if BOARDS[part].counts]
+    assert sorted(golden) == [part for part in PARTS if BOARDS[part].instructions]
 
 
 def test_every_part_is_compiled_for_its_own_core() -> None:

@@ -44,7 +44,7 @@ def blocks() -> dict[str, str]:
         "the lines of the DSP extension": dsp_lines(),
         "the lines of Helium": helium_lines(),
         "the index without a branch": branchless_index(),
-        "the knots of AVX2": avx2_knots(),
+        "the knots in words": knots_in_words(),
         "the tables of functions of one number": function_tables(),
         "the table of the fine power of two": fine_table(),
         "the table's figures": figures(),
@@ -229,17 +229,17 @@ def branchless_index() -> str:
     )
 
 
-def avx2_knots() -> str:
+def knots_in_words() -> str:
     """A knot and its slope in a word."""
     left = np.concatenate([TABLE.fine[:-1], TABLE.tail])
     slope = np.concatenate([-np.diff(TABLE.fine), -np.diff(TABLE.tail), [0]])
     assert slope.max() < 1 << 15, "a slope does not fit int16"
     split, knots = TABLE.split, TABLE.knots
     return (
-        "/* The knots and slopes of lut.h in one word, as one gather is dearer than the arithmetic that takes it apart:\n"
+        "/* The knots and slopes of lut.h in one word, as a gather is dearer than the arithmetic that takes it apart:\n"
         f" * k < {split}: A[k] << 16 | A[k] - A[k + 1];  k < {knots}: B[k] << 16 | B[k] - B[k + 1];  the last slope is 0. */\n"
         "/* clang-format off */\n"
-        + _array(f"int32_t rnnc_avx2_knots[{knots + 1}]", (left << 16 | slope).astype(np.int32))
+        + _array(f"int32_t rnnc_knots_in_words[{knots + 1}]", (left << 16 | slope).astype(np.int32))
         + "/* clang-format on */\n"
     )
 

@@ -106,6 +106,19 @@ def test_a_few_networks_on_every_target(board: str) -> None:
 
 
 @pytest.mark.target
+def test_a_core_without_sdot_gives_the_same_bits_by_neon_alone() -> None:
+    """Found at run time: the same program, on an older core."""
+    need("aarch64")
+    older = replace(BOARDS["aarch64"], emulator=("qemu-aarch64", "-cpu", "cortex-a57"))
+    for seed in FEW:
+        program, files = package(network(seed), target="aarch64", steps=STEPS)
+        with_dot, without = (measure(program, files, board) for board in (BOARDS["aarch64"], older))
+        assert with_dot.equal and without.equal
+        assert with_dot.instructions and without.instructions
+        assert with_dot.instructions.most < without.instructions.most
+
+
+@pytest.mark.target
 @pytest.mark.parametrize("board", ["cortex-m4", "avr", "powerpc"])
 def test_what_differs_on_a_board_is_told_with_its_op_step_and_element(board: str) -> None:
     need(board)

@@ -66,9 +66,10 @@ def test_a_sum_of_unlike_formats_is_refused() -> None:
 
 
 def test_the_oracle_asserts_what_lies_between_two_names() -> None:
-    x = Quantity(Arrays("op0", iter([])), np.array([2**31 - 1]), -15)
+    reading = Arrays("op0", iter([]))
+    let("half", "", rounded(Quantity(reading, np.array([2**31 - 1]), -15), -14))
     with pytest.raises(fixed.OverflowInOracle, match=r"op0\.half, terms"):
-        let("half", "", rounded(x, -14))
+        reading.finish()
 
 
 def test_what_is_idle_is_not_in_the_c() -> None:

@@ -18,7 +18,7 @@ from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.emit.hop import reset_lines
 from rnnc.backend.emit.ports import float_context, loop_lines, port_context
 from rnnc.backend.emit.serial import serial_context, serving_bytes
-from rnnc.backend.emit.spelling import initializer, wrapped
+from rnnc.backend.emit.spelling import initializer, listed, wrapped
 from rnnc.backend.emit.state_access import accessor_context, state_context
 from rnnc.backend.emit.step import (
     flush_head,
@@ -267,17 +267,13 @@ def _reset(program: Program) -> list[str]:
 
 def _array(array: ConstantArray) -> dict[str, Any]:
     packed = array.data.ndim == 2 or array.ctype == "uint32_t" or not array.data.size
-    if array.data.ndim == 2:
-        items = ["{" + ", ".join(map(str, row)) + "}" for row in array.data.tolist()]
-    else:
-        items = [str(v) for v in array.data.tolist()]
     lo, hi = (0, 0) if packed else array.span or (array.data.min(), array.data.max())
     return {
         "comment": array.comment if packed else f"{array.comment}; {lo} .. {hi}",
         "ctype": array.ctype,
         "symbol": array.symbol,
         "length": len(array.data),
-        "text": wrapped(items),
+        "text": wrapped(listed(array.data)),
     }
 
 

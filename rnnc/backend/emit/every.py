@@ -20,6 +20,7 @@ PACKINGS = {
     "rv32imc": "RNNC_CORE_RV32IM",
     "xtensa": "RNNC_CORE_XTENSA",
     "host": "RNNC_CORE_X86",
+    "aarch64": "RNNC_CORE_AARCH64",
     "cortex-m55": "RNNC_CORE_MVE",
     "cortex-m4": "RNNC_CORE_DSP",
     "cortex-m3": "RNNC_CORE_THUMB2",

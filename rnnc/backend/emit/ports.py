@@ -94,7 +94,7 @@ def float_context(program: Program) -> dict[str, Any]:
 
 
 def _table(program: Program, port: Port, what: str, comment: str, values: Floats) -> dict[str, Any]:
-    text = wrapped([_literal(v) for v in values])
+    text = wrapped(", ".join(map(_literal, values)))
     return {"comment": comment, "symbol": f"{program.name}_{port.c_name}_{what}", "length": port.size, "text": text}
 
 

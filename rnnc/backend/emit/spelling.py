@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.guards import Always, Both, Due, Guard, Tail
@@ -12,9 +10,11 @@ from rnnc.backend.memory import WORK_TYPE
 from rnnc.backend.nests import nests
 from rnnc.backend.places import ActivationCode, Argument, Guarded, Literal, Place, PoolPlace, PortPlace, Strided
 from rnnc.backend.program import Call, ConstantArray, Copy, Initializer, Program, Region
+from rnnc.fixed import Ints
 
 WIDTH = 116
 INDENT = "    "
+BRACES = str.maketrans("[]", "{}")
 TURNS = ("i", "k")
 """What counts the turns of loops around a call, the outermost first."""
 
@@ -85,16 +85,23 @@ def initializer(value: Initializer) -> str:
     return "{" + ", ".join(f".{name} = {initializer(v)}" for name, v in value) + "}"
 
 
-def wrapped(items: Sequence[str]) -> str:
-    """The elements of an array as indented lines, each as long as WIDTH allows; there may be millions."""
-    words = ", ".join(items or "0").split(" ")
-    ends = list(accumulate(len(word) + 1 for word in words))
-    lines, first, used = [], 0, 0
-    while first < len(words):
-        last = max(bisect_right(ends, used + WIDTH - len(INDENT) + 1), first + 1)
-        lines.append(INDENT + " ".join(words[first:last]))
-        first, used = last, ends[last - 1]
-    return "\n".join(lines)
+def listed(array: Ints) -> str:
+    """The elements of an array, or its rows in braces, as ``wrapped`` takes them."""
+    return str(array.tolist())[1:-1].translate(BRACES)
+
+
+def wrapped(elements: str) -> str:
+    """Elements of an array with ", " between them as indented lines, each as long as WIDTH allows; there may be millions."""
+    text, most = elements or "0", WIDTH - len(INDENT)
+    lines, first = [], 0
+    while len(text) - first > most:
+        last = text.rfind(" ", first, first + most + 1)
+        last = text.find(" ", first) if last < 0 else last
+        if last < 0:
+            break
+        lines.append(INDENT + text[first:last])
+        first = last + 1
+    return "\n".join([*lines, INDENT + text[first:]])
 
 
 # --------------------------------------------------------------------------- guards
