@@ -56,7 +56,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "fine_quotient": functions.fine_quotient,
     "within": lambda x, lo, hi: ((x >= lo) & (x <= hi)).astype(np.int64),
 }
-"""What each operation means. All but where_less, toward, toward30, long_sigmoid, curve, output, mul30, fine_quotient, within: monotone by argument."""
+"""What each operation means. Monotone by argument: all but where_less, toward, toward30, long_sigmoid, curve, output, mul30,
+fine_quotient, within."""
 
 
 # --------------------------------------------------------------------------- the language

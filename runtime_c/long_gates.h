@@ -33,4 +33,21 @@ static inline int32_t rnnc_long_sigmoid(int32_t p)
     return p < 0 ? 2 * y : 1073741824 - 2 * y;
 }
 
+typedef struct {
+    uint16_t size;
+    int8_t shift; /* to the LSB of y */
+    int32_t hi;   /* y <= hi */
+} rnnc_long_squash_params;
+
+/* x: [size], 12 fraction bits.  y: [size], a logistic function in 32 bits. */
+static inline void rnnc_long_squash(const rnnc_long_squash_params *p, const int32_t *x, int32_t *y)
+{
+    uint16_t i;
+    for (i = 0; i < p->size; i++) {
+        int32_t at = rnnc_clip(x[i], -86016, 86016) * 8; /* 21 2^12, to 15 fraction bits */
+        int32_t value = rnnc_by_power(rnnc_long_sigmoid(at), p->shift);
+        y[i] = value < p->hi ? value : p->hi;
+    }
+}
+
 #endif

@@ -1,4 +1,4 @@
-"""Layers that keep nearly all of their state: gates of 15 fraction bits have few levels there, and 1 - f of 5e-5 had one or two."""
+"""Layers that keep nearly all of their state: with gates of 15 fraction bits, 1 - f of 5e-5 had one or two levels."""
 
 from __future__ import annotations
 
