@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import rnnc
+from rnnc.compiler import compile_stages
 from rnnc.fixed import Floats
 from rnnc.functions import LONG_MAX, long_sigmoid
+from rnnc.ops.long_squash import QLongSquash
 from rnnc.ops.units import QRecurrent
+from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet
 from tests.support.graphs import Builder
@@ -84,3 +87,23 @@ def test_gates_that_do_not_need_it_have_15_fraction_bits_as_ever() -> None:
     net = rnnc.load_net(gru(4.0, 1))
     qnet = quantized(net, sequence(net, steps=300))
     assert [q.unit.long for q in qnet.ops if isinstance(q, QRecurrent)] == [False]
+
+
+def minimal(bias: float) -> bytes:
+    """h' = (1 - z) h + z tanh(W x), z = sigmoid(V x - bias), as a file spells it out."""
+    b = Builder()
+    gate = b.op("Gemm", "x", b.const(b.weights(X, H, scale=0.3)), b.const(np.full(H, -bias)))
+    z, new = b.op("Sigmoid", gate), b.op("Tanh", b.op("MatMul", "x", b.const(b.weights(X, H))))
+    kept = b.op("Mul", b.op("Sub", b.const(np.array(1.0)), z), "h")
+    b.op("Add", kept, b.op("Mul", z, new), out="y")
+    return b.model({"x": [1, X], "h": [1, H]}, ["y"])
+
+
+def test_a_sigmoid_that_lets_little_into_a_state_of_plain_arithmetic_has_all_bits() -> None:
+    data = {"x": np.random.default_rng(0).standard_normal((STEPS, X))}
+    done = compile_stages(minimal(10.0), data, Options(states={"h": "y"}))
+    (gate,) = (q for q in done.qnet.ops if q.op.kind == "squash" and q.formats[0].bits == 32)
+    assert isinstance(gate, QLongSquash)
+    assert arithmetic(done.qnet, {"x": data["x"][None]}) > 45
+    usual = compile_stages(minimal(3.0), data, Options(states={"h": "y"}))
+    assert not any(isinstance(q, QLongSquash) for q in usual.qnet.ops)
