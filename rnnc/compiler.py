@@ -36,6 +36,7 @@ from rnnc.quantization.certify import Certificate, certify
 from rnnc.quantization.choice import Choice, Size, choose
 from rnnc.quantization.counts import check_counts
 from rnnc.quantization.heads import denormalised, with_output_formats
+from rnnc.quantization.keeping import with_long_gates
 from rnnc.quantization.search import search
 from rnnc.quantization.settled import settle
 from rnnc.quantization.slow import prolonged
@@ -122,6 +123,7 @@ def compile_stages(
     lasting, repeated = prolonged(centred, sequences) if sequences else (None, [])
     found = calibrate(centred, lasting, options, progress)
     found = make_room(centred, room_for_starts(centred, found, sequences) if sequences else found, starts)
+    centred = with_long_gates(centred, found)
     settled = settle(*centre_outputs(centred, found, options), lasting, options)
     centred, ranges = settled.net, finished("calibrate", settled.ranges)
     qnet, choice = choose(centred, ranges, sequences, options, partial(_size, options), progress)

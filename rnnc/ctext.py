@@ -28,6 +28,8 @@ FORMS = {
     "mul15": "rnnc_mul15({}, {})",
     "short15": "rnnc_right({} * {} + 16384, 15)",
     "toward": "{0} + rnnc_mul15({2}, {1} - {0})",
+    "toward30": "{0} + rnnc_mul30({2}, {1} - {0})",
+    "long_sigmoid": "rnnc_long_sigmoid({})",
     "sigmoid": "rnnc_sigmoid({})",
     "tanh": "rnnc_tanh({})",
     "sigmoid_fine": "rnnc_sigmoid_fine({})",
@@ -44,13 +46,13 @@ FORMS = {
     "within": "({0} >= {1} && {0} <= {2})",
 }
 CALLS = (
-    *("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "curve", "output"),
+    *("clip", "mul15", "sigmoid", "tanh", "sigmoid_fine", "tanh_fine", "long_sigmoid", "curve", "output"),
     *("right", "mul30", "by_power", "power_of_two", "fine_quotient", "least", "most", "within"),
 )
 """Whose operands stand between commas, and need no parentheses."""
 SHIFTS = ("rounded", "short15")
 """Calls as well, of a sum."""
-SUMS = ("add", "sub", "mul", "shl", "toward")
+SUMS = ("add", "sub", "mul", "shl", "toward", "toward30")
 """What may be added to as it stands."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.fixed import INT32_MAX, Ints, int32, mul15, shift_round, uint32
+from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, TABLE, Ints, int32, mul15, shift_round, uint32
 
 CHORDS = 64
 """Chords of the tables of 2^-x and log2 over [0, 1); a power of two."""
@@ -44,6 +44,12 @@ def fine_exp2_table() -> Ints:
 
 EXP2, LOG2, RSQRT, FINE_EXP2 = exp2_table(), log2_table(), rsqrt_table(), fine_exp2_table()
 FINE_FRACTION, FINE_MAX = 24, 1 << 29
+LONG_FRACTION = GATE_FRACTION + FINER
+"""Of the argument of a long sigmoid."""
+LONG_MAX, LONG_SPLIT = 21 << LONG_FRACTION, 8 << LONG_FRACTION
+"""Its largest argument, and where powers of two take the place of the table."""
+LOG2_E = 14506
+"""2^15 (log2(e) - 1)."""
 
 
 def leading_zeros(v: Ints) -> Ints:
@@ -149,3 +155,18 @@ def by_power(y: Ints, k: Ints) -> Ints:
     down = int32(y + ((np.int64(1) << right) >> 1), "rounding") >> right
     room = FINE_MAX >> left
     return np.where(k < 0, down, np.clip(y, -room, room) << left)
+
+
+def long_sigmoid(p: Ints) -> Ints:
+    """2^30 / (1 + e^-x) at x = p / 2^15, |p| <= 21 2^15: 0..2^30. Within 1 / 1000 of the smaller of
+    the result and 2^30 less it down to e^-12; one LSB is 2^-29."""
+    a = np.abs(p)
+    k, f = a >> (TABLE.fraction + FINER), a & ((1 << (TABLE.fraction + FINER)) - 1)
+    k, tail = np.minimum(k, TABLE.knots - 1), k >= TABLE.split
+    unit = np.where(tail, 1, 32)
+    left, right = TABLE.values[k + tail] * unit, TABLE.values[k + tail + 1] * unit
+    near = left * (1 << TABLE.fraction) - (((left - right) * f + (1 << FINER) - 1) >> FINER)
+    t = a << (FINE_FRACTION - LONG_FRACTION)
+    far = fine_power_of_two((29 << FINE_FRACTION) - int32(t + mul15(np.asarray(LOG2_E), t), "exponent"))
+    y = np.where(a < LONG_SPLIT, near, far - ((far >> 4) ** 2 >> 21))
+    return np.where(p < 0, 2 * y, (1 << 30) - 2 * y)

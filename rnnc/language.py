@@ -39,10 +39,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "where_less": lambda x, y, a, b: np.where(x < y, a, b),
     "mul15": lambda u, d: (u * d + 16384) >> 15,
     "toward": lambda s, t, w: s + ((w * (t - s) + 16384) >> 15),
+    "toward30": lambda s, t, w: s + functions.mul30(w, t - s),
     "sigmoid": fixed.sigmoid,
     "tanh": fixed.tanh,
     "sigmoid_fine": lambda p: fixed.sigmoid(p, FINER),
     "tanh_fine": lambda p: fixed.tanh(p, FINER),
+    "long_sigmoid": functions.long_sigmoid,
     "curve": lambda p, f: f.interpolate(p),
     "output": lambda p, f: fixed.clip(f(p), -32767, 32767),
     "right": lambda x, n: x >> n,
@@ -54,7 +56,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "fine_quotient": functions.fine_quotient,
     "within": lambda x, lo, hi: ((x >= lo) & (x <= hi)).astype(np.int64),
 }
-"""What each operation means. All but where_less, toward, curve, output, mul30, fine_quotient, within: monotone by argument."""
+"""What each operation means. Monotone by argument: all but where_less, toward, toward30, long_sigmoid, curve, output, mul30,
+fine_quotient, within."""
 
 
 # --------------------------------------------------------------------------- the language
@@ -131,6 +134,22 @@ def toward(s: Quantity, t: Quantity, share: Quantity) -> Quantity:
     """s + share (t - s): between s and t, for a share within 0 .. 1 with LSB 2^-15."""
     assert s.exponent == t.exponent and share.exponent == -15
     return do("toward", s, t, share, exponent=s.exponent)
+
+
+def toward30(s: Quantity, t: Quantity | int, share: Quantity) -> Quantity:
+    """The same with a share that has LSB 2^-30, within 2 LSB; t may be a number, in the LSB of s."""
+    assert share.exponent == -30 and (isinstance(t, int) or s.exponent == t.exponent)
+    return do("toward30", s, t, share, exponent=s.exponent)
+
+
+def long_sigmoid(p: Quantity) -> Quantity:
+    """The logistic function of a preactivation with 30 fraction bits."""
+    return do("long_sigmoid", raised(p, FINE, functions.LONG_MAX), exponent=-30)
+
+
+def mul30(m: Quantity, x: Quantity) -> Quantity:
+    """m x, m with LSB 2^-30, in the LSB of x."""
+    return do("mul30", m, x, exponent=x.exponent)
 
 
 def upper(s: Quantity) -> Quantity:
@@ -242,6 +261,8 @@ class Arrays(Reading):
         elif op == "toward":
             s, t, w = args
             self.terms.append(s + self.apply("mul15", w, self.apply("sub", t, s)))
+        elif op == "toward30":
+            self.terms.append(args[1] - args[0])
         elif op == "rounded":
             self.terms.append(args[0] + (1 << args[1] >> 1))
         self.terms.append(np.asarray(OPERATIONS[op](*args)))
@@ -317,6 +338,10 @@ class Intervals(Reading):
             found = _hull(v for r in args[2:] for v in (r.lo, r.hi))
         elif op == "toward":
             found = self._toward(*args)
+        elif op == "toward30":
+            found = self._toward30(*args)
+        elif op == "long_sigmoid":
+            found = Range(0, 1 << 30)
         elif op == "within":
             found = Range(0, 1)
         elif op == "fine_quotient":
@@ -353,6 +378,12 @@ class Intervals(Reading):
         """A rounded mean of s and t lies between them."""
         change = self.range_of("mul15", w, self.range_of("sub", t, s))
         return _hull((s.lo, s.hi, t.lo, t.hi)) if w.within(0, 32768) else self.range_of("add", s, change)
+
+    def _toward30(self, s: Range, t: Range, w: Range) -> Range:
+        """The same with a share of 30 bits, whose product may be 2 LSB too far."""
+        assert w.within(0, 1 << 30)
+        self.range_of("mul30", w, self.range_of("sub", t, s))
+        return Range(min(s.lo, t.lo) - 2, max(s.hi, t.hi) + 2)
 
     @staticmethod
     def _curve(p: Range, f: IntegerActivation) -> Range:

@@ -19,6 +19,7 @@ HEADERS = {
     "activation.h": ("rnnc_shift_round(",),
     "extended.h": ("rnnc_mul30(", "rnnc_by_power(", "rnnc_picked("),
     "extended_functions.h": ("rnnc_fine_power_of_two(", "rnnc_fine_quotient("),
+    "long_gates.h": ("rnnc_long_sigmoid(",),
     "lut.h": ("rnnc_sigmoid(", "rnnc_tanh("),
 }
 """Where the functions are that a loop may call; those of fixed.h aside."""
@@ -147,4 +148,5 @@ class LoopText(CText):
         used = [t for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body for t in TABLES_OF[kind]]
         used += ["fine_exp2", "log2"] if "rnnc_fine_quotient(" in body else []
         used += ["fine_exp2"] if "rnnc_fine_power_of_two(" in body else []
+        used += [*TABLES_OF["sigmoid"], "fine_exp2"] if "rnnc_long_sigmoid(" in body else []
         return tuple(dict.fromkeys(used))

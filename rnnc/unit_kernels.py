@@ -144,7 +144,9 @@ def _kernel(k: CText, i: int, phase: Phase, state: str, library: str) -> CKernel
     used = [kind for kind in ("sigmoid", "tanh") if f"rnnc_{kind}(" in body or f"rnnc_{kind}_fine(" in body] + (
         [named.kind] if named else []
     )
-    tables = tuple(dict.fromkeys(t for kind in used for t in TABLES_OF[kind]))
+    long = "rnnc_long_sigmoid(" in body
+    tables = tuple(dict.fromkeys(t for kind in used + ["sigmoid"] * long for t in TABLES_OF[kind]))
+    tables += ("fine_exp2",) * long
     own = CKernel("", "", has_state, kept, named.kind if named else "", curves, tables)
     each, driver = _each(own, phase, k.phases[i], state, library), _driver(own, phase, state, library)
     return replace(own, each="\n".join(each), driver="\n".join(driver))

@@ -12,7 +12,23 @@ from typing import Literal
 
 from rnnc.activations import SIGMOID, TANH, IntegerActivation
 from rnnc.fixed import GATE_LIMIT
-from rnnc.language import Cell, Quantity, activation, clip, let, mul15, output, raised, rounded, toward, upper
+from rnnc.language import (
+    FINE,
+    Cell,
+    Quantity,
+    activation,
+    clip,
+    let,
+    long_sigmoid,
+    mul15,
+    mul30,
+    output,
+    raised,
+    rounded,
+    toward,
+    toward30,
+    upper,
+)
 from rnnc.unit_kernels import CKernel, Phase, kernels
 
 Reset = Literal["own", "z", "1 - z", "none"]
@@ -41,6 +57,7 @@ class Unit:
         reset_after: a GRU's reset multiplies the recurrent part of the candidate, not h.
         recurrent_limit: of a GRU's recurrent part, before the reset gate multiplies it.
         fine: the preactivations of gates have further fraction bits.
+        long: what a state keeps and takes in has 30 fraction bits: of an LSTM i and 1 - f, of a GRU 1 - z.
     """
 
     text: Callable[[Unit, Sequence[Quantity], Quantity, Sequence[Quantity]], Cell]
@@ -57,6 +74,7 @@ class Unit:
     reset_after: bool = True
     recurrent_limit: int = GATE_LIMIT
     fine: bool = False
+    long: bool = False
 
     def kernels(self, phases: Sequence[Phase], library: str = "") -> list[CKernel]:
         """The C of each loop over units; ``library``: prefix of functions that a target may replace."""
@@ -75,6 +93,8 @@ def lstm(unit: Unit, p: Sequence[Quantity], c: Quantity, peepholes: Sequence[Qua
             a = let(f"peephole_sum_{name}", f"the {meaning}'s preactivation with its peephole", a + seen)
         return let(name, meaning, activation(unit.f, clip(a, unit.clip)))
 
+    if unit.long:
+        return _long_lstm(unit, p, c)
     i = gate("i", "input gate", 0, 0, c)
     g = let("g", "candidate", activation(unit.g, clip(p[3], unit.clip)))
     f = let("f", "forget gate, 1 - i", clip(i.one_less(), 32768)) if unit.coupled else gate("f", "forget gate", 2, 2, c)
@@ -89,12 +109,28 @@ def lstm(unit: Unit, p: Sequence[Quantity], c: Quantity, peepholes: Sequence[Qua
     return h, c
 
 
+def _long_lstm(unit: Unit, p: Sequence[Quantity], c: Quantity) -> tuple[Quantity, Quantity]:
+    """A plain LSTM that keeps nearly all of its cell, or takes little in: f c = c - (1 - f) c."""
+    i = let("i", "input gate", long_sigmoid(p[0]))
+    g = let("g", "candidate", activation(unit.g, p[3]))
+    lost = let("lost", "1 - f", long_sigmoid(0 - p[2]))
+    kept = let("kept", "f c", toward30(c, 0, lost))
+    total = let("cell_sum", "f c + i g", kept + mul30(i, raised(g, c.exponent, CELL_MAX)))
+    c = let("cell", "the new cell", clip(total, CELL_MAX))
+    o = let("o", "output gate", activation(unit.f, p[1]))
+    h = o * activation(unit.squash, rounded(c, FINE))
+    return let("out", "o h(cell)", clip(rounded(h, h.exponent + 15), 32767)), c
+
+
 def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -> Cell:
     """Rows z (r), then n over x and over h apart where the reset comes after the rows.
 
     Where it comes before, r h is yielded to the rows of n; where nothing resets, n is a row as z is.
     """
-    z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
+    if unit.long:
+        lost = let("lost", "1 - z", long_sigmoid(0 - p[0]))
+    if not unit.long or unit.reset in ("z", "1 - z"):
+        z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
     share = let("share", "1 - z", clip(z.one_less(), 32768)) if unit.reset == "1 - z" else None
     r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip))) if unit.reset == "own" else share or z
     if unit.reset == "none":
@@ -107,8 +143,11 @@ def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -
         h = raised(let("reset", "r h", mul15(r, upper(s))), s.exponent + 14, 2**30)
         a = yield let("reset_h", "r h as an operand", clip(h, 32767))
     candidate = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
-    share = share or let("share", "1 - z", clip(z.one_less(), 32768))
     extended = raised(candidate, s.exponent, STATE_MAX)
+    if unit.long:
+        s = let("state", "the new state", clip(toward30(s, extended, lost), STATE_MAX))
+        return let("out", "h", upper(s)), s
+    share = share or let("share", "1 - z", clip(z.one_less(), 32768))
     if share.exponent > -15:
         step = raised(mul15(share, extended - s), s.exponent, 2**30)
         s = clip(let("sum", "s + (1 - z) (n - s)", s + step), STATE_MAX)

@@ -24,6 +24,7 @@ from rnnc.language import FINE, GATE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import HELD, NO_CLIP, STATE_MAX, Reset, Unit, gru
 from rnnc.ops.gate_rows import Apart, GateRows, by_unit, finest, gate_target, safe, two_block
+from rnnc.ops.long_gates import wants_long
 from rnnc.ops.recurrent import (
     HiddenFormats,
     Recurrent,
@@ -124,7 +125,8 @@ class Gru(Recurrent):
             if zr.representable and n.representable:
                 unit = Unit(gru, g=TANH.integer(0) if tanh else HELD, state=("s", -29), limit=STATE_MAX)
                 before_reset = GATE_LIMIT << (GATE - exponent if tanh else 0)
-                unit = replace(unit, recurrent_limit=before_reset, fine=exponent == FINE)
+                long = wants_long(q, "z", self.bias_x[0] + self.bias_h[0])
+                unit = replace(unit, recurrent_limit=before_reset, fine=exponent == FINE, long=long)
                 return self._integers(q, h, unit, zr, n, (exponent, exponent if tanh else -15))
         reach = q.state_limit("z")
         lo, hi = max(f.limits[0], -reach), min(f.limits[1], reach)

@@ -24,6 +24,7 @@ from rnnc.language import FINE
 from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
 from rnnc.ops.cells import CELL_FRACTION, CELL_MAX, NO_CLIP, Unit, lstm
 from rnnc.ops.gate_rows import GateRows, by_unit, finest, gate_target, safe, two_block
+from rnnc.ops.long_gates import wants_long
 from rnnc.ops.recurrent import Recurrent, around, clipped, gate_products, largest, read_node, read_node_activations
 from rnnc.ops.start import add_layer, give_results
 from rnnc.ops.units import QRecurrent
@@ -33,6 +34,8 @@ from rnnc.tracing import InitialState, Node, Tracer, handles
 
 CELL_ROOM = 96.0
 """A cell that calibration sees beyond this is given more integer bits."""
+LONG_CELL_ROOM = 4.0
+"""What the cell of one with long gates has room for, beside its usual limit: it is as fine as that allows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class Lstm(Recurrent):
         c = forget * c + i * candidate
         squashed = squash(c)
         m = f(clipped(ao + po * c, self.clip)) * squashed
-        for key, value in (("i", i), ("g", candidate), ("c", c), ("hc", squashed), ("m", m)):
+        for key, value in (("i", i), ("f", forget), ("g", candidate), ("c", c), ("hc", squashed), ("m", m)):
             probe(key, value)
         h = m if self.projection is None else m @ self.projection.T + self._projection_bias
         state[f"{self.name}_h"], state[f"{self.name}_c"] = h, c
@@ -132,7 +135,10 @@ class Lstm(Recurrent):
         rows = quantized(exponent)
         usual = usual and rows.representable
         rows = rows if usual else safe(rows, q.input(0).zero)
+        long = usual and wants_long(q, "f", self.bias[2])
         ec = 0 if usual else max(0, int(np.ceil(np.log2(max(limit, 1e-9) / 128))), ef + eg - 6)
+        if long and q.samples(0) is not None:
+            ec = int(np.clip(np.ceil(np.log2(max(LONG_CELL_ROOM * limit, 1e-9) / 128)), -6, 0))
         if ec > 11 or ef > 7:
             raise Refused(f"{self.describe()}: its cell reaches {limit:.3g}", where=self.node)
         peepholes, projection = _peepholes(self, ec), _projection(self, q, ef + eh - 15, full)
@@ -147,6 +153,7 @@ class Lstm(Recurrent):
             projected=projection is not None,
             numbers=exponents,
             fine=exponent == FINE,
+            long=long,
         )
         loops = [GateRows((("gates", rows),), self.hidden, (exponent,) * 4, numbers, projection is not None)]
         loops += [] if projection is None else [GateRows((("projection", projection),), self.width, (-15,), apart=True)]

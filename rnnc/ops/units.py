@@ -141,7 +141,7 @@ class QRecurrent(QOp):
         """Function, header and source of a kernel. One with other rows shares the loop over units that a target replaces."""
         header = self._headers[i]
         if not header:
-            return "", "cell.h", kernel.text
+            return "", "long_gates.h" if self.unit.long else "cell.h", kernel.text
         plain = HEADERS[header]
         if self.loops[i].forms:
             return "", header, mixed_rows(plain, kernel, self.loops[i].forms)

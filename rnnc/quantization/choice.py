@@ -28,6 +28,8 @@ from rnnc.streams import run_net, run_qnet
 
 SHARE = 0.1
 """Of the bytes of weights with --weights 8: how many more ``auto`` may take."""
+LEAST = 24
+"""How many more it may take where a tenth is less: a build's code and tables are far more than ten times that."""
 GUARD_STEPS = 512
 """Of each piece of the calibration data on which builds are compared."""
 
@@ -127,8 +129,8 @@ class _Chooser:
     costs: list[BlockCost] = field(default_factory=list)
 
     def within_share(self) -> Build:
-        """As many blocks as a tenth more bytes hold: most error a byte first, then the smallest that were not tried."""
-        left = int(SHARE * self.plain.narrow_size.portable)
+        """As many blocks as a tenth more bytes, or LEAST, hold: most error a byte first, then the smallest not tried."""
+        left = most = max(int(SHARE * self.plain.narrow_size.portable), LEAST)
         if min(b.weights for b in self.base.blocks if not b.wide) > left:
             return self.base, self.plain
         taken: list[BlockCost] = []
@@ -138,7 +140,7 @@ class _Chooser:
                 left -= cost.block.weights
         while taken:
             built = self._built(taken)
-            if built and built[1].size.portable <= (1 + SHARE) * self.plain.narrow_size.portable:
+            if built and built[1].size.portable <= self.plain.narrow_size.portable + most:
                 return built if self._better(built[0]) else self._unwidened()
             taken.pop()
         return self._unwidened()

@@ -39,6 +39,9 @@ MOST_STEPS, MOST_SEQUENCES = 1024, 8
 NEARER = 0.8
 """The error of the build without room for the start, at the worst channel, beside that of the other: 1 dB less."""
 
+ENOUGH, ENOUGH_WIDE = 45.0, 60.0
+"""dB at the worst channel of the usual build, beyond which no other is tried; with int16 weights everywhere."""
+
 
 @dataclass(frozen=True, eq=False)
 class Settled:
@@ -59,15 +62,23 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
     exact = _exactly(net, later, starting)
     nets = [net] if exact is net else [exact, net]
     tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
+    tried += [] if exact is net else [Settled(exact, ranges)]
     if not starting and all(other.net is net for other in tried):
         return plain
     yardstick = Yardstick(net, _shortened(calibration))
     best, least = plain, _worst(plain, yardstick, options)
+    if least <= 10 ** (-_enough(options) / 10):
+        return plain
     for other in tried:
         error = _worst(other, yardstick, options)
         if error < NEARER * least:
             best, least = other, error
     return best
+
+
+def _enough(options: Options) -> float:
+    """SQNR at the worst channel beyond which the rounding of weights is the limit, not the room of values (dB)."""
+    return max(ENOUGH_WIDE if options.weights == "16" else ENOUGH, (options.min_sqnr or 0.0) + 3)
 
 
 def _given_room(net: Net, ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Settled:
@@ -237,6 +248,8 @@ def _takers(net: Net, extended: set[str], offsets: Mapping[str, Array]) -> list[
         if any(op.column_weights(i) is not None for i in range(len(op.inputs))):
             return True
         readers = [r for r, _ in net.readers(op.outputs[0])]
+        if offsets.keys() & set(op.outputs):  # its readers take the offset, once
+            return False
         return op.kind == "layout" and not shown.intersection(op.outputs) and bool(readers) and all(map(takes, readers))
 
     return [op for op in net.ops if set(op.inputs).intersection(offsets) and takes(op)]

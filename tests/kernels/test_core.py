@@ -14,6 +14,7 @@ import pytest
 
 from rnnc import fixed
 from rnnc.backend.emit import data_root
+from rnnc.functions import LONG_MAX, long_sigmoid
 from rnnc.ops.recurrent import narrow
 from tests.support.packages import WARNINGS, run
 
@@ -23,6 +24,7 @@ SOURCE = """
 #include "fixed.h"
 #include "lut.h"
 #include "blob.h"
+#include "long_gates.h"
 #define MAP(name, expression) \\
     void name(const int32_t *a, const int32_t *b, int32_t *y, int32_t n); \\
     void name(const int32_t *a, const int32_t *b, int32_t *y, int32_t n) \\
@@ -37,6 +39,7 @@ MAP(map_sigmoid, rnnc_sigmoid(a[i]))
 MAP(map_tanh, rnnc_tanh(a[i]))
 MAP(map_sigmoid_fine, rnnc_sigmoid_fine(a[i]))
 MAP(map_tanh_fine, rnnc_tanh_fine(a[i]))
+MAP(map_long_sigmoid, rnnc_long_sigmoid(a[i]))
 MAP(map_mul15, rnnc_mul15(a[i], b[i]))
 MAP(map_narrow, rnnc_narrow(a[i]))
 MAP(map_upper, rnnc_upper(a[i]))
@@ -108,6 +111,11 @@ def test_activations_equal_the_oracle_everywhere(
 ) -> None:
     p = np.concatenate([INTERVAL << (fixed.FINER if "fine" in name else 0), INTERVAL, extremes])
     assert np.array_equal(apply(core, name, p), oracle(p))
+
+
+def test_the_long_sigmoid_equals_the_oracle_everywhere(core: ctypes.CDLL) -> None:
+    p = np.arange(-LONG_MAX, LONG_MAX + 1)
+    assert np.array_equal(apply(core, "map_long_sigmoid", p), long_sigmoid(p))
 
 
 def test_mul15_equals_the_oracle(core: ctypes.CDLL) -> None:

@@ -27,7 +27,7 @@ CHOSEN: dict[int, str] = {
         "lstm lstm_general gru_after gru_relu rnn dense conv squash softmax norm residual skip "
         "affine curve leaky_relu gate magnitude reduced decision stepped pool depthwise along_frame shift "
         "stack running rearranged custom backward window_dense average linked bent product softmax_pool inner "
-        "edges placed at_positions"
+        "edges placed at_positions kept"
     ),
     1: "lstm reduced backward average",
     2: "at_positions dense conv softmax reduced pool depthwise running window_dense average inner",

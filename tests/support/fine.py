@@ -1,7 +1,8 @@
-"""A network of every recurrent layer that has a finer form, in that form."""
+"""Networks of every recurrent layer that has a finer form, in that form, or with gates of 30 fraction bits."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,5 +53,20 @@ def fine(weights: Weights = "16") -> QNet:
     """``layers`` with further fraction bits in all preactivations."""
     net, options = layers(), Options(weights=weights)
     qnet = quantize(net, calibrate(net, None, options), options, fine=frozenset(op.name for op in net.ops))
+    certify(qnet)
+    return qnet
+
+
+@cache
+def long_gates() -> QNet:
+    """An LSTM and GRUs of ``layers`` that keep nearly all of their state."""
+    found = list[Op]()
+    for op in layers().ops[:3]:
+        if isinstance(op, Lstm):
+            found.append(replace(op, bias=op.bias + 9 * np.array([[-1.0], [0], [1], [0]])))
+        elif isinstance(op, Gru):
+            found.append(replace(op, bias_x=op.bias_x + 9 * np.array([[1.0], [0], [0]])))
+    net = Net("layers", layers().inputs, tuple(found), (Output("y", found[-1].outputs[0]),))
+    qnet = quantize(net, calibrate(net, None, Options()), Options())
     certify(qnet)
     return qnet

@@ -63,7 +63,7 @@ from tests.support.frames import (
     stack,
     window_dense,
 )
-from tests.support.plain_layers import average, bent, linked, rnn_slow
+from tests.support.plain_layers import average, bent, kept, linked, rnn_slow
 from tests.support.pointwise import (
     curve,
     decision,
@@ -221,7 +221,13 @@ LAYERS: dict[str, Layer] = {
         *(product, softmax_pool),
     )
 }
-NAMED: dict[str, Layer] = {"inner": inner, "edges": edges, "placed": placed, "at_positions": at_positions}
+NAMED: dict[str, Layer] = {
+    "inner": inner,
+    "edges": edges,
+    "placed": placed,
+    "at_positions": at_positions,
+    "kept": kept,
+}
 """Layers that a network has only where it is asked for them."""
 ENDS = {"backward": -1, "window_dense": 1}
 """Layers that come before or behind all others."""

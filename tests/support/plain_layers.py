@@ -23,6 +23,7 @@ from rnnc.ops.power import Power
 from rnnc.ops.reduce import Reduce
 from rnnc.ops.rnn import Rnn
 from rnnc.ops.round import Round
+from rnnc.ops.squash import Squash
 from rnnc.tracing import Node
 
 if TYPE_CHECKING:
@@ -96,6 +97,20 @@ def _leak(s: Sketch, kinds: tuple[str, ...] = ("clip", "leaky_relu", "minmax", "
     elif kind == "minmax":
         s.add(MinMax(n, (s.value, x), (f"{n}.y",), pair, shape, smaller=bool(s.rng.integers(2))), s.size)
     s.feedback.append(Feedback(State(held, shape, s.initial(s.size).value), s.value))
+
+
+def kept(s: Sketch) -> None:
+    """``held' = held - z (held - x)``, z a sigmoid with all bits."""
+    x, columns, shape, held = s.value, s.size, (s.size,), f"held{len(s.feedback)}"
+    gate, z, less, apart, part, n = (s.name(k) for k in ("dense", "squash", "affine", "add", "mul", "add"))
+    n, pair = f"{n}_new", (shape, shape)
+    s.add(Dense(gate, (x,), (f"{gate}.y",), s.weights(columns, columns), np.full(columns, -7.0), shape), columns)
+    s.add(Squash(z, (f"{gate}.y",), (f"{z}.y",), "sigmoid", long=True), columns)
+    s.add(Affine(less, (held,), (f"{less}.y",), -np.ones(1), np.zeros(1), shape, shape), columns)
+    s.add(Add(apart, (x, f"{less}.y"), (f"{apart}.y",), pair, shape), columns)
+    s.add(Mul(part, (f"{z}.y", f"{apart}.y"), (f"{part}.y",), pair, shape), columns)
+    s.add(Add(n, (held, f"{part}.y"), (f"{n}.y",), pair, shape), columns)
+    s.feedback.append(Feedback(State(held, shape, s.initial(columns).value), f"{n}.y"))
 
 
 def linked(s: Sketch) -> None:

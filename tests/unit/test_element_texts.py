@@ -22,7 +22,7 @@ from tests.support.packages import Built, package
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 CELLS = ["minGRU", "sLSTM", "RWKV 4", "LTC", "CfC", "SRU", "S5, LRU"]
-SMALL = ["residual", "skip", "affine", "leaky_relu", "gate", "stepped", "custom"]
+SMALL = ["kept", "residual", "skip", "affine", "leaky_relu", "gate", "stepped", "custom"]
 """Layers of random networks that have the other ops with a text."""
 STEPS = 40
 

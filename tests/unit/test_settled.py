@@ -9,8 +9,12 @@ import pytest
 
 import rnnc
 from rnnc.compiler import compile_stages
+from rnnc.net import Net
 from rnnc.ops.dense import Dense
 from rnnc.options import Options
+from rnnc.quantization import settled
+from rnnc.quantization.search import Yardstick
+from rnnc.streams import run_net
 from tests.support.graphs import Builder
 
 Array = np.ndarray[Any, Any]
@@ -52,6 +56,44 @@ def test_what_reads_an_average_of_raw_units_is_accurate_from_the_start(form: str
     assert min(verify["outputs"][0]["channel_sqnr_db"]) > 50
     first = next(q.op for q in package.program.qnet.ops if isinstance(q.op, Dense))
     assert first.whole and package.program.qnet.formats[first.inputs[0]].bits == 32
+
+
+def predictor() -> bytes:
+    """A recurrent step that reads its own prediction in raw units, beside the input."""
+    b, h = Builder(2), 6
+    both = b.op("Concat", "x", "p", axis=1)
+    middle, spread = np.tile(MIDDLE, 2), np.tile(SPREAD, 2)
+    seen = b.op("Div", b.op("Sub", both, b.const(middle)), b.const(spread))
+    fed = b.op("Add", b.op("MatMul", seen, b.const(b.weights(4, h))), b.op("MatMul", "h", b.const(b.weights(h, h))))
+    b.op("Tanh", fed, out="h_next")
+    b.op(
+        "Add",
+        b.op("Mul", b.op("MatMul", "h_next", b.const(b.weights(h, 2))), b.const(SPREAD)),
+        b.const(MIDDLE),
+        out="p_next",
+    )
+    return b.model({"x": [1, 2], "p": [1, 2], "h": [1, h]}, ["p_next", "h_next"])
+
+
+def test_what_is_read_less_its_middle_through_a_concatenation_is_the_same_in_float(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[Net] = []
+
+    def noted(other: settled.Settled, yardstick: Yardstick, options: Options) -> float:
+        tried.append(other.net)
+        return 1.0
+
+    monkeypatch.setattr(settled, "_worst", noted)
+    data = _recording()
+    options = Options(states={"p": "p_next", "h": "h_next"})
+    done = compile_stages(predictor(), data, options)
+    lanes = {"x": data["x"][:, None].astype(np.float64)}
+    want = run_net(done.net, lanes)
+    assert len(tried) > 3
+    for net in tried:
+        for name, y in run_net(net, lanes).items():
+            assert np.abs(y - want[name]).max() <= 1e-6 * np.abs(want[name]).max(), name
 
 
 def test_an_average_of_what_is_near_zero_is_read_in_16_bits() -> None:
