@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
 # What the packages are given to, in an environment of their own: their dependencies are not ours.
 BUILD_TOOLS := platformio idf-component-manager cmsis-pack-manager
-BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py,$(wildcard benchmarks/*.py))
+BENCHMARKS = $(filter-out benchmarks/_% benchmarks/op_cost.py benchmarks/op_table.py,$(wildcard benchmarks/*.py))
 
 # What the pages from-pytorch and from-keras need beside rnnc.
 FRAMEWORKS_pytorch := torch onnxscript
@@ -49,7 +49,8 @@ help:
 	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
 	@echo "mutation  mutants of the kernels that the last commit changed"
 	@echo "bench    the benchmarks in benchmarks/"
-	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4')"
+	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4'), then a line for each figure"
+	@echo "         that microcontrollers are held to, with its limit (ROWS='flashvad AVR')"
 	@echo "docs     the site, in build/site, with pictures of this build"
 	@echo "docs-version  this version of the site on the branch gh-pages, with mike"
 	@echo "lock     newest versions of what development installs, with their hashes, and the oldest that rnnc allows"
@@ -126,6 +127,7 @@ bench: $(VENV)/.dev
 
 bench-ops: $(VENV)/.dev
 	$(BIN)/python benchmarks/op_cost.py $(ARGS)
+	$(BIN)/python benchmarks/op_table.py $(ROWS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py

@@ -81,6 +81,10 @@ RNNC_CONTRACT(rnnc_product_few);
 typedef rnnc_product_type rnnc_product_sparse_type;
 RNNC_CONTRACT(rnnc_product_sparse);
 #endif
+#ifdef RNNC_SOFTMAX_ROW /* of elements side by side, as rnnc_softmax */
+typedef void rnnc_softmax_row_type(const int32_t *x, int16_t *y, size_t n, uint8_t term_bits);
+RNNC_CONTRACT(rnnc_softmax_row);
+#endif
 #ifdef RNNC_SHIFT
 typedef int32_t rnnc_shift_type(int32_t x, uint32_t s);
 RNNC_CONTRACT(rnnc_shift);

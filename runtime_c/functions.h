@@ -107,6 +107,11 @@ static inline uint32_t rnnc_sqrt(uint32_t m)
 }
 #endif
 
+/* Of e^-d, d with 12 fraction bits. */
+#define RNNC_LOG2_E 47274u /* round(2^15 log2 e) */
+#define RNNC_FARTHEST \
+    65536u /* 16 with 12 fraction bits: what is farther below the maximum counts as 0 */
+
 /* 2^16 2^-(t/65536), t: 0 .. 65535: 32768 .. 65535, error <= 1.5 LSB. */
 static inline uint32_t rnnc_exp2(uint32_t t)
 {

@@ -6,10 +6,6 @@
 #include "along.h"
 #include "functions.h"
 
-#define RNNC_LOG2_E 47274u /* round(2^15 log2 e) */
-#define RNNC_FARTHEST \
-    65536u /* 16 with 12 fraction bits: what is farther below the maximum counts as 0 */
-
 typedef struct {
     rnnc_along along;
     uint8_t term_bits; /* 16 .. 30, count 2^term_bits <= 2^32 */
@@ -61,11 +57,20 @@ RNNC_KERNEL void rnnc_softmax(const rnnc_softmax_params *p, const int32_t *x, in
     for (i = 0; i < a->outer; i++) {
         for (k = 0; k < a->inner; k++) {
             uint16_t at = rnnc_first(a, i, k);
-            int32_t largest = rnnc_largest(a, &x[at]);
-            uint32_t sum = rnnc_sum_of_terms(a, &x[at], largest, p->term_bits);
-            uint8_t n = rnnc_leading_zeros(sum);
-            uint32_t divisor = (sum << n) >> 16,
-                     reciprocal = (0x80000000u + (divisor >> 1)) / divisor;
+            int32_t largest;
+            uint32_t sum, divisor, reciprocal;
+            uint8_t n;
+#ifdef RNNC_SOFTMAX_ROW /* a target's own */
+            if (a->inner == 1) {
+                rnnc_softmax_row(&x[at], &y[at], a->count, p->term_bits);
+                continue;
+            }
+#endif
+            largest = rnnc_largest(a, &x[at]);
+            sum = rnnc_sum_of_terms(a, &x[at], largest, p->term_bits);
+            n = rnnc_leading_zeros(sum);
+            divisor = (sum << n) >> 16;
+            reciprocal = (0x80000000u + (divisor >> 1)) / divisor;
             for (j = 0; j < a->count; j++, at = (uint16_t)(at + a->inner)) {
                 uint32_t term = rnnc_term((uint32_t)largest - (uint32_t)x[at], p->term_bits);
                 uint32_t share = (((term << n) >> 15) + 1) >> 1;

@@ -20,6 +20,7 @@
 #include "mve_gates.h"
 #include "mve_root.h"
 #include "mve_rows.h"
+#include "mve_softmax.h"
 #include "mve_vector.h"
 #else
 #include <string.h>
