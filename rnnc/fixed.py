@@ -68,11 +68,6 @@ def uint32(x: Ints, what: str) -> Ints:
     return fits(x, 0, 2 * INT32_MAX + 1, what)
 
 
-def clip(x: Ints, lo: int, hi: int) -> Ints:
-    """x within ``lo..hi``. On the few numbers of a step ``numpy.clip`` takes four times as long."""
-    return np.minimum(np.maximum(x, lo), hi)
-
-
 def shift_round(x: Ints, n: int) -> Ints:
     """x / 2^n rounded half up, n >= 0."""
     return (x + (1 << n >> 1)) >> n
