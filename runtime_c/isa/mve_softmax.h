@@ -30,12 +30,12 @@ static inline void rnnc_softmax_row(const int32_t *x, int16_t *y, size_t n, uint
     uint32_t sum = 0, divisor, reciprocal;
     int32_t most = x[0], shift;
     size_t j;
-    for (j = 0; j < n; j += 4) {
+    for (j = 0; j < n; j += RNNC_VECTOR) {
         mve_pred16_t here = vctp32q((uint32_t)(n - j));
         most = vmaxvq_p_s32(most, vldrwq_z_s32(x + j, here), here);
     }
     largest = vdupq_n_u32((uint32_t)most);
-    for (j = 0; j < n; j += 4) {
+    for (j = 0; j < n; j += RNNC_VECTOR) {
         mve_pred16_t here = vctp32q((uint32_t)(n - j));
         uint32x4_t d = vsubq_u32(largest, vreinterpretq_u32_s32(vldrwq_z_s32(x + j, here)));
         sum = vaddvaq_p_u32(sum, rnnc_mve_term(d, up), here);
@@ -43,7 +43,7 @@ static inline void rnnc_softmax_row(const int32_t *x, int16_t *y, size_t n, uint
     shift = rnnc_leading_zeros(sum);
     divisor = (sum << shift) >> 16;
     reciprocal = (0x80000000u + (divisor >> 1)) / divisor;
-    for (j = 0; j < n; j += 4) {
+    for (j = 0; j < n; j += RNNC_VECTOR) {
         mve_pred16_t here = vctp32q((uint32_t)(n - j));
         uint32x4_t d = vsubq_u32(largest, vreinterpretq_u32_s32(vldrwq_z_s32(x + j, here)));
         uint32x4_t share = vshlq_u32(rnnc_mve_term(d, up), vdupq_n_s32(shift));
