@@ -19,8 +19,8 @@ SLACK = 1 / 64
 FIELDS = {"rnnc_scale1": 2, "rnnc_line": 3, "rnnc_sum": 4, "rnnc_root": 3}
 BATCH = 4
 """Units whose gates the portable kernels compute together."""
-SHORT, EXTENDED, RUNNING = 1 << 15, 1 << 29, 1 << 30
-"""The limits of values of 16 bits, of extended ones and of a running sum."""
+RUNNING = 1 << 30
+"""The limit of a running sum."""
 Found = Iterator[tuple[str, int]]
 FIELD = re.compile(r"\.([\w.\[\]]+) = ([^,]+),")
 FOLDED = re.compile(
@@ -207,31 +207,6 @@ def _mul(kernel: Kernel) -> Found:
     yield "product", a * b + max(1 << p >> 1 for _, p in kernel.structs("scales"))
 
 
-def _extended_sum(kernel: Kernel) -> Found:
-    gains, shifts, n = kernel.array("gains"), kernel.array("shifts"), kernel["operands"]
-    worst = 0
-    for k, offset in enumerate(kernel.array("offsets")):
-        terms = [_term(_lifted(kernel, i), gains[k * n + i], shifts[k * n + i]) for i in range(n)]
-        worst = max(worst, abs(offset) + (max(terms) if kernel["pick"] else sum(terms)))
-    yield "sum", worst
-
-
-def _lifted(kernel: Kernel, operand: int) -> int:
-    """The largest magnitude of an operand as an extended value."""
-    name = "ab"[operand]
-    if kernel[f"{name}_bits"] == 32:
-        return kernel.reach[operand]
-    return min(kernel.reach[operand] + abs(kernel[f"{name}_zero"]), SHORT) << 14
-
-
-def _term(reach: int, gain: int, shift: int) -> int:
-    """(gain x / 2^30) 2^shift for |x| <= reach, in the roundings of the C, clipped before it is shifted left."""
-    value = (abs(gain) * reach >> 30) + 1
-    if shift < 0:
-        return (value + (1 << -shift >> 1)) >> -shift
-    return min(value, EXTENDED >> shift) << shift
-
-
 def _reduce_sum(kernel: Kernel) -> Found:
     reach = kernel.reach[0] + abs(kernel["x_zero"])
     yield "sum", (reach * kernel["along.count"] << kernel["up"]) + (1 << kernel["p"] >> 1)
@@ -270,7 +245,6 @@ KERNELS: dict[str, tuple[Callable[[Kernel], Found], int]] = {
     "rnnc_add": (_add, 2),
     "rnnc_mul": (_mul, 2),
     "rnnc_leaky_relu": (_leaky_relu, 1),
-    "rnnc_extended_sum": (_extended_sum, 2),
     "rnnc_reduce_sum": (_reduce_sum, 1),
     "rnnc_softmax": (_softmax, 0),
     "rnnc_log_softmax": (_softmax, 0),
@@ -290,8 +264,7 @@ def derived(text: str) -> dict[str, int]:
         kernel = name.removesuffix("_wide")
         if kernel in KERNELS:
             derive, operands = KERNELS[kernel]
-            extended = kernel.startswith("rnnc_extended")
-            reach = [_reach(fields, held, args[k], k, extended) for k in range(operands)]
+            reach = [_reach(fields, held, args[k], k) for k in range(operands)]
             op = re.sub(r"_p\d*$", "", params).split("_", 1)[1]
             for accumulator, worst in derive(Kernel(source, fields, name != kernel, reach)):
                 key = f"{op}.{accumulator}"
@@ -303,11 +276,11 @@ def derived(text: str) -> dict[str, int]:
     return found
 
 
-def _reach(fields: Mapping[str, str], held: Mapping[str, int], place: str, operand: int, extended: bool) -> int:
-    """The largest magnitude of an operand: what was clipped into it, else what its bits hold; 0 where there is none."""
+def _reach(fields: Mapping[str, str], held: Mapping[str, int], place: str, operand: int) -> int:
+    """The largest magnitude of an operand: what was clipped into it, else what its bits hold."""
     names = ("x_bits", "a_bits", "bits") if operand == 0 else ("b_bits", "h_bits")
     bits = next(int(fields[n]) for n in names if n in fields)
-    full = EXTENDED if extended and bits == 32 else 1 << (min(bits, 16) - 1)
+    full = 1 << (min(bits, 16) - 1)
     return min(held.get(place, full), full)
 
 
