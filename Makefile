@@ -32,7 +32,7 @@ VERSION_TESTS ?= tests/onnx tests/property tests/golden/test_c_of_a_gru.py tests
 # Changes of these ask for a new installation; of the code they do not: it is editable.
 INSTALL_INPUTS := pyproject.toml hatch_build.py $(LOCK)
 
-.PHONY: help demo test packages test-frameworks check format golden zoo targets assurance eva mutation lock sbom versions versions-minimum versions-newest bench bench-ops docs docs-version wheel release-check clean
+.PHONY: help demo test packages test-frameworks check format golden zoo targets assurance python-coverage eva mutation lock sbom versions versions-minimum versions-newest bench bench-ops docs docs-version wheel release-check clean
 
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
@@ -47,6 +47,7 @@ help:
 	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
 	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
+	@echo "python-coverage  branches of the compiler that the suite runs, and those that it does not; minutes"
 	@echo "mutation  mutants of the kernels that the last commit changed"
 	@echo "bench    the benchmarks in benchmarks/"
 	@echo "bench-ops  instructions of one op at a time, on five cores (ARGS='--target cortex-m4'), then a line for each figure"
@@ -115,6 +116,13 @@ assurance: $(VENV)/.dev
 	tools/system_packages.sh assurance
 	$(BIN)/python -m assurance --budget $(BUDGET) $(ARGS)
 
+python-coverage: $(VENV)/.dev
+	tools/system_packages.sh test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 eva: $(VENV)/.dev
 	tools/system_packages.sh assurance
 	$(BIN)/python -m assurance.eva
@@ -149,7 +157,7 @@ release-check: $(VENV)/.dev
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:

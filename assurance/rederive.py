@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 FITS = 1 << 31
+UNSIGNED = "sum of terms"
+"""What has 32 bits without a sign."""
 SLACK = 1 / 64
 """By how much the certificate may be below what is derived: the C does not tell -32768 from -32767, nor -128 from -127."""
 FIELDS = {"rnnc_scale1": 2, "rnnc_line": 3, "rnnc_sum": 4, "rnnc_root": 3}
 BATCH = 4
 """Units whose gates the portable kernels compute together."""
+RUNNING = 1 << 30
+"""The limit of a running sum."""
 Found = Iterator[tuple[str, int]]
 FIELD = re.compile(r"\.([\w.\[\]]+) = ([^,]+),")
 FOLDED = re.compile(
@@ -203,6 +207,25 @@ def _mul(kernel: Kernel) -> Found:
     yield "product", a * b + max(1 << p >> 1 for _, p in kernel.structs("scales"))
 
 
+def _reduce_sum(kernel: Kernel) -> Found:
+    reach = kernel.reach[0] + abs(kernel["x_zero"])
+    yield "sum", (reach * kernel["along.count"] << kernel["up"]) + (1 << kernel["p"] >> 1)
+
+
+def _softmax(kernel: Kernel) -> Found:
+    yield "sum of terms", (kernel["along.count"] << kernel["term_bits"]) - 1
+
+
+def _running_sum(kernel: Kernel) -> Found:
+    yield "sum", RUNNING + kernel.reach[0] + abs(kernel["x_zero"])
+    yield "product", max((m * RUNNING >> 15) + (1 << p >> 1) for m, p in kernel.structs("scale"))
+
+
+def _running_mean(kernel: Kernel) -> Found:
+    yield "sum", kernel["limit"] + kernel.reach[0]
+    yield "mean", 1 << 22 << kernel["finer"]
+
+
 def _leaky_relu(kernel: Kernel) -> Found:
     steepest = max(map(abs, kernel.array("slopes")))
     yield "product", (kernel.reach[0] + abs(kernel["x_zero"])) * steepest + (1 << kernel["shift"] >> 1)
@@ -222,6 +245,11 @@ KERNELS: dict[str, tuple[Callable[[Kernel], Found], int]] = {
     "rnnc_add": (_add, 2),
     "rnnc_mul": (_mul, 2),
     "rnnc_leaky_relu": (_leaky_relu, 1),
+    "rnnc_reduce_sum": (_reduce_sum, 1),
+    "rnnc_softmax": (_softmax, 0),
+    "rnnc_log_softmax": (_softmax, 0),
+    "rnnc_running_sum": (_running_sum, 1),
+    "rnnc_running_mean": (_running_mean, 1),
 }
 """What derives a kernel's accumulators, and how many operands it has. Those of other kernels are not derived."""
 CALL = re.compile(r"\b(\w+)\(RNNC_PARAMS\(\w+, (\w+)\)((?:, [^;]*)?)\);")
@@ -265,7 +293,7 @@ def faults(text: str, certificate: str) -> list[str]:
     said = {name: int(worst) for name, worst in re.findall(r"^\s+(\S.*?): (\d+) ", certificate, re.MULTILINE)}
     found = []
     for name, worst in derived(text).items():
-        if worst >= FITS:
+        if worst >= FITS << name.endswith(UNSIGNED):
             found.append(f"{name} can reach {worst}, past 2^31")
         if name not in said:
             found.append(f"{name} is not in the certificate")

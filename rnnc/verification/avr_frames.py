@@ -1,4 +1,4 @@
-"""Frames and calls of AVR functions, from the compiler's assembly: avr-gcc writes no call graph."""
+"""Frames and calls of AVR functions, from the assembly: avr-gcc writes no call graph, and tells nothing of inline assembly."""
 
 from __future__ import annotations
 

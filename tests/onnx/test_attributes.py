@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,16 @@ def same(got: dict[str, Array], want: dict[str, Array]) -> None:
         )
 
 
+ENDS_OLDER = {"RNN_unlike_directions": (1, 29)}
+"""What versions of onnxruntime before these die of."""
+
+
 @pytest.mark.parametrize("name", CHOICES)
 def test_net_equals_onnxruntime(name: str) -> None:
     """And so does the specification, which stands in where onnxruntime refuses."""
+    least, found = ENDS_OLDER.get(name, (0, 0)), version("onnxruntime")
+    if tuple(map(int, found.split(".")[:2])) < least:
+        pytest.skip(f"onnxruntime {found} ends the process on this file")
     made, x = CHOICES[name], noise()
     want = made.onnxruntime(x)
     same(results(imported([made], STEPS), x), want)

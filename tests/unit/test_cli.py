@@ -355,7 +355,7 @@ def test_simulate_plots(here: Path) -> None:
 def test_doctor_lists_tools() -> None:
     content = rnnc("doctor", "--json").json
     assert {"gcc", "clang", "qemu-system-arm", "avr-gcc"} <= {t["name"] for t in content["tools"]}
-    assert "apt-get install" in rnnc("doctor").out or all(t["found"] for t in content["tools"])
+    assert " install " in rnnc("doctor").out or all(t["found"] for t in content["tools"])
 
 
 def test_demo_shows_accuracy_and_where_the_files_are(here: Path) -> None:

@@ -12,7 +12,7 @@ from rnnc.quantization.certify import Certificate, certify
 from tests.support.covering import covering
 from tests.support.packages import package
 
-LEAST = 90
+LEAST = 122
 
 
 @cache
