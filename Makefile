@@ -145,7 +145,7 @@ docs: $(VENV)/.dev
 docs-version: $(VENV)/.dev
 	$(PIP) -e '.[publish]'
 	$(BIN)/python tools/pictures.py
-	$(BIN)/mike deploy --update-aliases "$$($(BIN)/python -c 'import rnnc; print(rnnc.__version__)')" latest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mike deploy --update-aliases "$$($(BIN)/python -c 'import rnnc; print(rnnc.__version__)')" latest
 
 wheel: $(VENV)/.dev sbom
 	$(BIN)/python -m build --no-isolation

@@ -60,7 +60,7 @@ def evaluate(package: Package, x: Source, labels: Array | None = None) -> Evalua
     net = package.program.qnet.net
     data = read_data(_with_labels(package, x, labels), package.frames, wanted(net, None))
     model, qnet = package.model.content, package.program.qnet
-    measured = measure(model, net, qnet, package.ranges, data.sequences, package.options)
+    measured = measure(model, net, qnet, package.ranges, data.sequences, package.options, same_weights=False)
     scored = task(net, measured, data, None)
     labelled = [scored.output] if scored and scored.classes else []
     return Evaluation(

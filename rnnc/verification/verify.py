@@ -37,7 +37,7 @@ class OutputFigures:
     Args:
         asked: where onnxruntime was asked, and what it answered, as far as that can be judged (``single``).
         got: what the integers say there, ``[points, size]``, real units.
-        same_weights: SQNR against the net with the same weights.
+        same_weights: SQNR against the net with the same weights; None where that is not asked for.
     """
 
     name: str
@@ -125,8 +125,20 @@ def import_problem(measured: Measurement) -> str:
     return f"the import differs from onnxruntime by {measured.import_max_rel:.3g}: first at {measured.import_fault}"
 
 
-def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Sequences, options: Options) -> Measurement:
+def measure(
+    model: bytes,
+    net: Net,
+    qnet: QNet,
+    ranges: Ranges,
+    sequences: Sequences,
+    options: Options,
+    *,
+    same_weights: bool = True,
+) -> Measurement:
     """Run onnxruntime, the net, the net with quantized weights, and the integers over the same sequences.
+
+    Args:
+        same_weights: whether to run the net with quantized weights, which tells rounding of weights from all else.
 
     Raises DataError where the sequences are shorter than what the file takes at once.
     """
@@ -135,13 +147,13 @@ def measure(model: bytes, net: Net, qnet: QNet, ranges: Ranges, sequences: Seque
     counting = Counting(qnet, ranges.bounds)
     runs = tuple(run_oracle(qnet, batch, counting.observer(batch), counting.watcher(batch)) for batch in groups)
     integers = real_outputs(qnet, [(run.batch, run.outputs) for run in runs])
-    watched, same = with_sources(net), _float(qnet.dequantized(), groups)
+    watched, same = with_sources(net), _float(qnet.dequantized(), groups) if same_weights else {}
     judged = judge(net, _float(watched, groups), run_single(watched, groups), reference.outputs)
     figures = []
     for o in net.outputs:
         points, index = reference.outputs[o.name].kept(judged.kept[o.name]), net.values[o.value].dtype == "index"
         r, y = points.reference, points.of(integers[o.name])
-        alike = None if index or not len(r) else sqnr_db(points.of(same[o.name]), y)
+        alike = None if index or not len(r) or not same else sqnr_db(points.of(same[o.name]), y)
         figures.append(OutputFigures(o.name, points, y, difference(r, y, index=index), alike))
     steps = sum(map(sum, (b.lengths for b in groups)))
     lengths = map(len, next(iter(reference.sequences.values())))

@@ -32,7 +32,12 @@ FILES = [
         "tf2onnx.convert --tflite fan.tflite --output fan.onnx",
     ),
     ("fan.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "HDF5", "load_model('fan.h5')"),
-    ("fan.keras", zipped("metadata.json", "config.json", "model.weights.h5"), "a Keras model", "export('fan.onnx'"),
+    (
+        "fan.keras",
+        zipped("metadata.json", "config.json", "model.weights.h5"),
+        "a Keras model",
+        "rnnc.export(model, 'fan.onnx')",
+    ),
     ("fan.pt", zipped("fan/data.pkl", "fan/version"), "a PyTorch file", "torch.onnx.export(model.eval()"),
     ("fan.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "a PyTorch file", "torch.onnx.export("),
     ("fan.pt", zipped("fan/data.pkl", "fan/code/__torch__.py"), "TorchScript", "torch.jit.load('fan.pt')"),
