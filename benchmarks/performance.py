@@ -200,8 +200,8 @@ def ops() -> Iterator[str]:
 def _host() -> Iterator[str]:
     yield "## On the machine that wrote this page\n"
     yield (
-        "Microseconds of a step, the best of many rounds of 7 processes; `gcc -O3` without -march; onnxruntime's one-step run,\n"
-        "the median.\n"
+        "Microseconds of a step, the best of many rounds of 7 processes; `gcc -O3` without -march; onnxruntime's one-step\n"
+        "run, the median.\n"
     )
     found = {target: compare(target) for target in ("portable", "host")}
     for target, rows in found.items():
