@@ -16,7 +16,7 @@ from rnnc.language import Quantity, clip
 from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.element import ByElement, squash
 from rnnc.ops.elementwise import Pointwise, operands
-from rnnc.qnet import Arg, KernelCall
+from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 
@@ -40,7 +40,7 @@ class Squash(Pointwise):
     def accepts(self, index: int) -> Accept:
         return "gate"
 
-    def quantize(self, q: Quantizer) -> QSquash:
+    def quantize(self, q: Quantizer) -> QOp:
         return QSquash(self, self.inputs, (HIDDEN,), int(np.size(q.peak(0))))
 
     def describe(self) -> str:
