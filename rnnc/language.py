@@ -56,8 +56,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "fine_quotient": functions.fine_quotient,
     "within": lambda x, lo, hi: ((x >= lo) & (x <= hi)).astype(np.int64),
 }
-"""What each operation means. Monotone by argument: all but where_less, toward, toward30, long_sigmoid, curve, output, mul30,
-fine_quotient, within."""
+"""What each means. Monotone by argument: all but those that ``Intervals.range_of`` names."""
 
 
 # --------------------------------------------------------------------------- the language
@@ -340,10 +339,8 @@ class Intervals(Reading):
             found = self._toward(*args)
         elif op == "toward30":
             found = self._toward30(*args)
-        elif op == "long_sigmoid":
-            found = Range(0, 1 << 30)
-        elif op == "within":
-            found = Range(0, 1)
+        elif op in ("long_sigmoid", "within"):
+            found = Range(0, 1 if op == "within" else 1 << 30)
         elif op == "fine_quotient":
             u, v, _, hi = args
             found = Range(0 if min(u.lo, v.lo) >= 0 else -hi.hi, hi.hi)

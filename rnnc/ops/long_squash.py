@@ -12,12 +12,26 @@ from rnnc.fixed import GATE_FRACTION
 from rnnc.functions import LONG_FRACTION, LONG_MAX, by_power, long_sigmoid
 from rnnc.language import GATE, Quantity, clip
 from rnnc.language import long_sigmoid as long_sigmoid_of
-from rnnc.net import Array, Probe, States, no_probe
+from rnnc.net import Array, Probe, Quantizer, States, no_probe
 from rnnc.ops import element
 from rnnc.ops.element import ByElement
-from rnnc.qnet import Arg, KernelCall
+from rnnc.ops.squash import Squash
+from rnnc.qnet import Arg, KernelCall, QOp
 
 FRACTION = 30
+
+
+@dataclass(frozen=True, eq=False)
+class LongSquash(Squash):
+    """A sigmoid that has all bits where a state of plain arithmetic takes them."""
+
+    @property
+    def extends(self) -> bool:
+        return True
+
+    def quantize(self, q: Quantizer) -> QOp:
+        y = q.extended()
+        return QLongSquash(self, self.inputs, (y,), int(np.size(q.peak(0)))) if y else super().quantize(q)
 
 
 @dataclass(frozen=True, eq=False)

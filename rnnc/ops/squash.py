@@ -16,20 +16,15 @@ from rnnc.language import Quantity, clip
 from rnnc.net import Accept, Array, Probe, Quantizer, States, no_probe
 from rnnc.ops.element import ByElement, squash
 from rnnc.ops.elementwise import Pointwise, operands
-from rnnc.ops.long_squash import QLongSquash
 from rnnc.qnet import Arg, KernelCall, QOp
 from rnnc.tracing import Node, Tracer, handles
 
 
 @dataclass(frozen=True, eq=False)
 class Squash(Pointwise):
-    """``y = sigmoid(x)`` or ``tanh(x)``; the error of the integers is at most 2.6 LSB of Q0.15, 1 is stored as 32767.
-
-    ``long``: of a sigmoid, has all bits where a state of plain arithmetic takes them.
-    """
+    """``y = sigmoid(x)`` or ``tanh(x)``; the error of the integers is at most 2.6 LSB of Q0.15, 1 is stored as 32767."""
 
     function: Literal["sigmoid", "tanh"]
-    long: bool = False
     kind: ClassVar[str] = "squash"
 
     @property
@@ -45,14 +40,7 @@ class Squash(Pointwise):
     def accepts(self, index: int) -> Accept:
         return "gate"
 
-    @property
-    def extends(self) -> bool:
-        return self.long
-
     def quantize(self, q: Quantizer) -> QOp:
-        y = q.extended()
-        if y:
-            return QLongSquash(self, self.inputs, (y,), int(np.size(q.peak(0))))
         return QSquash(self, self.inputs, (HIDDEN,), int(np.size(q.peak(0))))
 
     def describe(self) -> str:

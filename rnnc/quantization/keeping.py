@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from rnnc.net import Net, Op
 from rnnc.ops.long_gates import SELDOM
+from rnnc.ops.long_squash import LongSquash
 from rnnc.ops.squash import Squash
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.extend import extended_values
@@ -20,8 +21,12 @@ def with_long_gates(net: Net, ranges: Ranges) -> Net:
     if not near:
         return net
     extended = extended_values(net)
-    chosen = {op.name: replace(op, long=True) for op in near if _keeps(net, op.outputs[0], extended)}
+    chosen = {op.name: _with_all_bits(op) for op in near if _keeps(net, op.outputs[0], extended)}
     return replace(net, ops=tuple(chosen.get(op.name, op) for op in net.ops))
+
+
+def _with_all_bits(op: Squash) -> LongSquash:
+    return LongSquash(**{f.name: getattr(op, f.name) for f in fields(op)})
 
 
 def _near_its_ends(op: Op, ranges: Ranges) -> bool:

@@ -17,13 +17,13 @@ from rnnc.ops.dense import Dense
 from rnnc.ops.div import Div
 from rnnc.ops.leaky_relu import LeakyRelu
 from rnnc.ops.log import Log
+from rnnc.ops.long_squash import LongSquash
 from rnnc.ops.minmax import MinMax
 from rnnc.ops.mul import Mul
 from rnnc.ops.power import Power
 from rnnc.ops.reduce import Reduce
 from rnnc.ops.rnn import Rnn
 from rnnc.ops.round import Round
-from rnnc.ops.squash import Squash
 from rnnc.tracing import Node
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def kept(s: Sketch) -> None:
     gate, z, less, apart, part, n = (s.name(k) for k in ("dense", "squash", "affine", "add", "mul", "add"))
     n, pair = f"{n}_new", (shape, shape)
     s.add(Dense(gate, (x,), (f"{gate}.y",), s.weights(columns, columns), np.full(columns, -7.0), shape), columns)
-    s.add(Squash(z, (f"{gate}.y",), (f"{z}.y",), "sigmoid", long=True), columns)
+    s.add(LongSquash(z, (f"{gate}.y",), (f"{z}.y",), "sigmoid"), columns)
     s.add(Affine(less, (held,), (f"{less}.y",), -np.ones(1), np.zeros(1), shape, shape), columns)
     s.add(Add(apart, (x, f"{less}.y"), (f"{apart}.y",), pair, shape), columns)
     s.add(Mul(part, (f"{z}.y", f"{apart}.y"), (f"{part}.y",), pair, shape), columns)
