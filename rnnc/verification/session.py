@@ -259,11 +259,10 @@ class Session:
 
     def _trial_length(self, axes: Mapping[str, Axes]) -> int:
         """The length that the file takes, or a window's; else one that no axis has, and after which there are two answers."""
-        if self.net.window:
-            return self._common_length(axes) or self.net.window
         clocks = [self.net.values[o.value].clock for o in self.net.outputs]
         answers = max((c.phase + 2 * c.rate for c in clocks), default=0)
-        return self._common_length(axes) or answers + max(d or 1 for item in self.inputs.values() for d in item.dims)
+        fixed = self._common_length(axes) or self.net.window
+        return fixed or answers + max(d or 1 for item in self.inputs.values() for d in item.dims)
 
     def _runs(self, axes: Mapping[str, Axes]) -> bool:
         length = self._common_length(axes) or self.net.window or 2

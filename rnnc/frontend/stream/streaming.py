@@ -27,10 +27,10 @@ from rnnc.frontend.rewrite.places import whole_states
 from rnnc.frontend.rewrite.rules import canonical
 from rnnc.frontend.stream.finish import UnlikeRates
 from rnnc.frontend.stream.lines import split_states
-from rnnc.frontend.stream.reasons import unrecognised_sums
+from rnnc.frontend.stream.reasons import NeedsWindow, WrongAxis, unrecognised_sums
 from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
-from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
+from rnnc.frontend.stream.trace import STEP_FILE, Parts, Trace
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor

@@ -17,7 +17,7 @@ from rnnc.frontend.recurrence.sums import SUMS
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.inside import along_frame, both_ways
-from rnnc.frontend.stream.reasons import advice, rows_of_table, whole_numbers, without_input
+from rnnc.frontend.stream.reasons import NeedsWindow, WrongAxis, advice, rows_of_table, whole_numbers, without_input
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.frontend.stream.whole import handle_whole, reopen, repeated_start
@@ -35,14 +35,6 @@ COMPUTED_START = (
     "A state that the file works on before the layer takes it (episode starts, say) compiles in a file of one step a call; "
     "else export the layer with its state as it is, and call reset where a sequence starts."
 )
-
-
-class WrongAxis(Refused):
-    """A recurrent node does not find time on the axis that it scans: another choice of axes may be right."""
-
-
-class NeedsWindow(Exception):
-    """The network answers once for a window of steps."""
 
 
 @dataclass
