@@ -37,7 +37,7 @@ INSTALL_INPUTS := pyproject.toml hatch_build.py $(LOCK)
 help:
 	@echo "demo     compile the gesture example and stream held-out recordings through the C"
 	@echo "test     the test suite (ARGS='tests/unit -x' for a part); as root, installs missing system packages"
-	@echo "test-frameworks  the tutorials for PyTorch and Keras, in environments of their own in build/; minutes"
+	@echo "test-frameworks  the tutorials for PyTorch and Keras, in environments of their own in build/, and modern cells"
 	@echo "packages  what the tools of build systems say of packages; minutes, the first time"
 	@echo "check    ruff, mypy and clang-format"
 	@echo "format   let ruff and clang-format rewrite the sources"
@@ -97,6 +97,7 @@ golden: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py
 
 test-frameworks: frameworks-pytorch frameworks-keras
+	build/pytorch/bin/python tools/torch_cells.py --write tests/support/torch.json
 
 frameworks-%:
 	PYTHON=$(PYTHON) tools/system_packages.sh venv

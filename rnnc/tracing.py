@@ -174,6 +174,9 @@ class Tracer(Protocol):
     def steps(self) -> int:
         """How many steps the sequence of the graph has, 1 where the graph is one step itself."""
 
+    def holds(self, value: str) -> bool:
+        """Whether a window holds all blocks of steps that a value is in it, before zeros are joined to them."""
+
     def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
         """Make the network ``windowed``, because of what a node does.
 

@@ -193,4 +193,5 @@ def _cost(programs: tuple[Program, ...]) -> str:
 
 def _functions(program: Program) -> list[str]:
     words = ["reset", "step", "save", "restore", *(["flush"] if program.flush else [])]
+    words += ["next"] if program.continues else []
     return [f"{program.name}_{word}" for word in words]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnc.ops.layout import Layout, Move, strides
+from rnnc.ops.pad import pad_frame
 from rnnc.ops.time_shift import pad_time
 from rnnc.tracing import Node, Traced, Tracer, handles, join
 
@@ -20,13 +21,33 @@ def from_node(node: Node, trace: Tracer) -> None:
     if any(x.time == axis for x in parts):
         _along_time(node, trace, parts, axis)
         return
-    if any(x.kind == "static" for x in parts):
-        join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
+    trace.result(node, 0, _with_constants(node, trace, parts, axis))
+
+
+def _with_constants(node: Node, trace: Tracer, parts: list[Traced], axis: int) -> Traced:
+    """Frames side by side; in a window a constant of one number at the ends is put around them."""
+    join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
+    computed = [i for i, x in enumerate(parts) if x.kind != "static"]
+    first, behind = computed[0], computed[-1] + 1
+    numbers = {float(v) for x in parts if x.const is not None for v in np.unique(x.const)}
+    within = not numbers or trace.windowed
+    if not within or len(numbers) > 1 or behind - first != len(computed):
         trace.refuse(node, "joins a constant to a computed tensor", "Put the constant into the weights that follow.")
+    y = _joined(node, trace, parts[first:behind], axis)
+    if not numbers:
+        return y
+    before, after = (
+        [sum(x.shape[axis] for x in side) if i == axis else 0 for i in range(len(y.shape))]
+        for side in (parts[:first], parts[behind:])
+    )
+    return pad_frame(node, trace, y, before, after, numbers.pop())
+
+
+def _joined(node: Node, trace: Tracer, parts: list[Traced], axis: int) -> Traced:
+    """Computed frames side by side."""
     common = join(node, trace, *(replace(x, shape=_without(x.shape, axis)) for x in parts))
     if len(parts) == 1:
-        trace.result(node, 0, parts[0])
-        return
+        return parts[0]
     shape = (*common.shape[:axis], sum(x.shape[axis] for x in parts), *common.shape[axis + 1 :])
     y = Traced(shape, common.kind, common.time)
     lengths = [1 if i == y.time else n for i, n in enumerate(shape)]
@@ -40,7 +61,7 @@ def from_node(node: Node, trace: Tracer) -> None:
     op = trace.add(
         node, Layout, [x.value for x in parts], shape=y.frame, moves=tuple(moves), sources=sources, what="concat"
     )
-    trace.result(node, 0, replace(y, value=op.outputs[0]))
+    return replace(y, value=op.outputs[0])
 
 
 def _along_time(node: Node, trace: Tracer, parts: list[Traced], axis: int) -> None:

@@ -136,16 +136,23 @@ def from_node(node: Node, trace: Tracer) -> None:
         x = pad_time(node, trace, x, before[x.time], after[x.time])
         before[x.time or 0] = after[x.time or 0] = 0
     if any(before) or any(after):
-        x = _frame(node, trace, x, before, after, mode, constant)
+        x = pad_frame(node, trace, x, before, after, constant, mode)
     trace.result(node, 0, x)
 
 
-def _frame(
-    node: Node, trace: Tracer, x: Traced, before: list[int], after: list[int], mode: str, constant: float
+def pad_frame(
+    node: Node,
+    trace: Tracer,
+    x: Traced,
+    before: Sequence[int],
+    after: Sequence[int],
+    constant: float = 0.0,
+    mode: str = "constant",
 ) -> Traced:
+    """Elements added at the ends of each axis of a frame, of which ``before`` and ``after`` say how many."""
     axes = [i for i in range(len(x.shape)) if i != x.time]
-    if min(before + after) < 0:
-        trace.refuse(node, f"drops elements (pads {before + after})", "Use Slice.")
+    if min(*before, *after) < 0:
+        trace.refuse(node, f"drops elements (pads {[*before, *after]})", "Use Slice.")
     if mode != "constant":
         for axis in axes:
             x = _mirrored(node, trace, x, axis, before[axis], after[axis], mode)

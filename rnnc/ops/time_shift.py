@@ -139,6 +139,8 @@ def pad_time(node: Node, trace: Tracer, x: Traced, before: int, after: int, stri
     assert x.time is not None
     if before == after == 0 and stride == 1:
         return x
+    if before > 0 and trace.holds(x.value):
+        trace.refuse(node, "joins zeros to blocks of steps", "A window holds them all.")
     length = -(-(x.shape[x.time] + before + after) // stride)
     if length < 1:
         trace.refuse(node, f"drops {-before - after} of {x.shape[x.time]} steps")

@@ -134,6 +134,11 @@ class Session:
         """An output as ``[ticks, lanes, size]``; ``ticks`` is how many are expected, None where it has no time axis."""
         value = self.net.values[next(o.value for o in self.net.outputs if o.name == name)]
         found = list(_layouts(tensor.shape, value, self.lanes, timeless=ticks is None))
+        if not found and not self._fits(value, tensor, self.lanes, timeless=ticks is None):
+            what = f"onnxruntime gives it the shape {list(tensor.shape)}, which is no {list(value.shape)} of a sequence"
+            raise UnreadableModel(
+                what, where=f"output {name!r}", hint="Say which axis is time: --time-axis INPUT=AXIS."
+            )
         if not found:
             return np.asarray(tensor).reshape(1 if ticks is None else -1, self.lanes, value.size)
         fits = [a for a in found if a.time is None or tensor.shape[a.time] == ticks] or found
@@ -141,6 +146,12 @@ class Session:
             fits = [a for a in fits if a.time in self._causal_axes(name)] or fits
         like = [a for a in fits if a.time in {x.time for x in self.axes.values()}] or fits
         return like[0].unpack(tensor)
+
+    @staticmethod
+    def _fits(value: Value, tensor: Array, lanes: int, *, timeless: bool) -> bool:
+        """Whether a result holds a value of each lane, once or for a number of ticks."""
+        size = lanes * value.size
+        return tensor.size == size if timeless else tensor.size % size == 0
 
     def _causal_axes(self, name: str) -> list[int]:
         """The axes of an output along which the last step of the inputs changes the end and not the beginning."""
@@ -223,7 +234,11 @@ class Session:
             before, after = self._run(axes, steps, {}), self._run(axes, steps | changed, {})
         except Exception:
             return False
-        return any(_end_differs(before[n], after[n], length) for n in before)
+        once = [o for o in self.net.outputs if o.kind != "stream" and not o.ticks]
+        values = [(self.net.values[o.value], before[o.name]) for o in once]
+        return all(self._fits(v, y, lanes, timeless=True) for v, y in values) and any(
+            _end_differs(before[n], after[n], length) for n in before
+        )
 
     def _is_causal(self, axes: Mapping[str, Axes]) -> bool:
         """Whether the last step along these axes changes the end of a result and not the beginning."""
@@ -243,13 +258,14 @@ class Session:
         return [self._run(axes, s, {}) for s in (steps, steps | changed)]
 
     def _trial_length(self, axes: Mapping[str, Axes]) -> int:
-        """The length that the file takes, else one that no other axis has, and after which there are two answers."""
+        """The length that the file takes, or a window's; else one that no axis has, and after which there are two answers."""
         clocks = [self.net.values[o.value].clock for o in self.net.outputs]
         answers = max((c.phase + 2 * c.rate for c in clocks), default=0)
-        return self._common_length(axes) or answers + max(d or 1 for item in self.inputs.values() for d in item.dims)
+        fixed = self._common_length(axes) or self.net.window
+        return fixed or answers + max(d or 1 for item in self.inputs.values() for d in item.dims)
 
     def _runs(self, axes: Mapping[str, Axes]) -> bool:
-        length = self._common_length(axes) or 2
+        length = self._common_length(axes) or self.net.window or 2
         try:
             self._run(axes, {v.name: np.zeros((length, self._lanes(axes), *v.shape)) for v in self.net.inputs}, {})
         except Exception:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnc.options import Options
+from tests.support import chunked
 from tests.support.supported import Form
 from tests.support.unrolled import H, Unrolled, X
 
@@ -179,4 +181,9 @@ def sums_model(write: Callable[[Sums], str], steps: int | str = STEPS) -> bytes:
 
 def forms() -> list[Form]:
     """A form for each."""
-    return [Form("sums over time", what, partial(sums_model, write)) for what, write in FORMS.items()]
+    chunks, windows = partial(chunked.chunked_model, 4), Options(window=chunked.T)
+    return [
+        *(Form("sums over time", what, partial(sums_model, write)) for what, write in FORMS.items()),
+        Form("sums over time", "Mamba-2 in chunks (segsum)", chunks),
+        Form("sums over time", "Mamba-2 in chunks with --window", chunks, windows),
+    ]

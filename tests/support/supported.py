@@ -24,7 +24,14 @@ What rnnc compiles, by operator and by form. This page is written by the compile
 quoted as it is told. Opsets 7 to 23 are read. Shape arithmetic, constants and `If` with a known condition fold away before.
 
 Words: *last* is an output that a step gives for the sequence so far, *window* one that comes once for a whole window of frames,
-*late* how many steps an output is behind its input.
+*late* how many steps an output is behind its input, *`NAME_next`* that an answer of several values can be had one a call.
+"""
+TORCH = Path(__file__).with_name("torch.json")
+TORCH_INTRODUCTION = """## Cells by torch's exporters
+
+Cells in plain torch, exported by both of its exporters as one step and as a loop over a sequence, which they unroll
+(`tools/torch_cells.py`; {versions}; {date}). Shown is how far the net, before it has integers, is from what torch gives,
+relative to the largest value. `make test-frameworks` runs all cells of that file; here are those of the last run that was kept.
 """
 KERAS = Path(__file__).with_name("keras.json")
 KERAS_INTRODUCTION = """## Keras
@@ -74,6 +81,7 @@ def _told(net: Net) -> str:
     output = net.outputs[0]
     clock = net.values[output.value].clock
     parts += [output.kind] if output.kind != "stream" else []
+    parts += ["`NAME_next`"] if net.drain_steps and all(o.ticks for o in net.outputs) else []
     parts += [f"every {clock.rate} steps"] if clock.rate > 1 and output.kind == "stream" else []
     parts += [f"{clock.delay} late"] if clock.delay and output.kind == "stream" else []
     return "; ".join(parts)
@@ -96,12 +104,30 @@ def keras_rows() -> str:
     return "\n".join(lines) + "\n"
 
 
+def torch_rows() -> str:
+    """What tools/torch_cells.py measured, as a section."""
+    found = json.loads(TORCH.read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    forms = list(next(iter(found["rows"].values())))
+    lines = [
+        TORCH_INTRODUCTION.format(versions=versions, date=found["date"]),
+        f"| cell | {' | '.join(forms)} |",
+        f"|---{'|---' * len(forms)}|",
+    ]
+    for name, row in found["rows"].items():
+        told = [
+            f"refused: {r['refused']}" if "refused" in r else f"{r['error']:.0e}" for r in map(row.__getitem__, forms)
+        ]
+        lines.append(f"| {name} | {' | '.join(told)} |")
+    return "\n".join(lines) + "\n"
+
+
 def page(sections: Sequence[tuple[str, Callable[[], list[Form]]]]) -> str:
     """docs/supported.md of these sections."""
     parts = [INTRODUCTION]
     for title, forms in sections:
         rows = "\n".join(form.row() for form in forms())
         parts.append(f"## {title}\n\n| operator | form | compiled as |\n|---|---|---|\n{rows}\n")
-    parts.append(keras_rows())
+    parts += [torch_rows(), keras_rows()]
     rows = "\n".join(f"| {op_type} | {what} | {hint} |" for op_type, (what, hint) in sorted(ADVICE.items()))
     return "\n".join(parts) + "\n" + ENDING + rows + "\n"

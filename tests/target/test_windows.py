@@ -16,6 +16,8 @@ from tests.target.test_targets import need
 
 BOARD = "cortex-m4"
 STEPS = 4 * T
+COST = {"self_attention": (412, 2016, 90_000), "decoder_of_the_end": (168, 62, 13_500), "forecast": (74, 48, 7_500)}
+"""Bytes of state and of scratch, and the most instructions of a call on that board: the T-th, which attends or decodes."""
 
 
 @pytest.mark.target
@@ -54,6 +56,10 @@ def test_what_runs_when_the_window_is_full(kind: str, board: str) -> None:
     measured = measure(program, files, BOARDS[board])
     assert measured.equal and measured.instructions
     assert measured.instructions.most > 2 * measured.instructions.median, "the T-th call does it all"
+    if board == BOARD:
+        state, scratch, most = COST[kind]
+        assert (program.cost.ram_state, program.cost.ram_scratch) == (state, scratch)
+        assert measured.instructions.most <= most
 
 
 @pytest.mark.target

@@ -17,6 +17,7 @@ from rnnc.streams import run_qnet
 from tests.conftest import require
 from tests.support.packages import run
 from tests.support.small import recording, small
+from tests.support.windows import T, autoencoder
 
 STAND_IN = Path(__file__).parents[1] / "support/micropython"
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -62,3 +63,16 @@ def test_the_example_in_the_module_names_arrays_that_fit() -> None:
         name: (code, int(n)) for name, code, n in re.findall(r'(\w+) = array\.array\("(\w)", bytes\((\d+)\)\)', text)
     }
     assert arrays == {"x": ("h", 6), "y": ("h", 4)}
+
+
+def test_an_answer_of_several_values_is_given_one_a_call(tmp_path: Path) -> None:
+    require("gcc")
+    package = rnnc.compile_model(autoencoder(3), window=T, name="net", verify=False)
+    folder, (y,) = package.write(tmp_path / "net", "micropython"), package.program.outputs
+    text = (folder / "src/module.c").read_text()
+    assert "== mp_const_none ? NULL : net_buffer_of_(all[2]" in text and "MP_QSTR_next" in text
+    assert f"net_buffer_of_(all[1], {2 * y.size // T}, MP_BUFFER_RW)" in text.split("net_next_", 1)[1]
+    run(
+        ["gcc", "-std=c99", "-Wall", "-Werror", "-Wno-unused-function", "-Isrc", f"-I{STAND_IN}", "-c", "src/module.c"],
+        folder,
+    )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import rnnc
 from rnnc.backend.layouts import Contents, arrange
 from rnnc.errors import UsageError
 from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw, to_integers
 from tests.support.packages import contents, package, run
+from tests.support.windows import T, autoencoder
 
 
 @pytest.mark.parametrize(("layers", "target"), [(["gru_after", "dense"], "cortex-m4"), (["shift", "pool"], "portable")])
@@ -32,3 +34,30 @@ def test_a_crate_holds_one_network() -> None:
     program, files = package(to_integers(draw(3, ["dense"])), "fan")
     with pytest.raises(UsageError, match="several networks"):
         arrange("rust", Contents("both", (program, program), ("a.onnx", "b.onnx"), "1.0.0"), files)
+
+
+VALUE_BY_VALUE = """
+use rnnc_net::{Stream, X_LEN, Y_LEN};
+
+#[test]
+fn value_by_value_is_the_same_as_at_once() {
+    let (mut whole, mut parts) = (Stream::new(), Stream::new());
+    let (mut y, mut value, mut given) = ([0; Y_LEN], [0; Y_LEN / TICKS], 0);
+    for t in 0..TICKS {
+        let x = [(t * 300) as i16; X_LEN];
+        assert_eq!(whole.step(&x, &mut y), parts.feed(&x));
+    }
+    while parts.next(&mut value) != 0 {
+        assert_eq!(value, y[given..given + value.len()]);
+        given += value.len();
+    }
+    assert!(given == Y_LEN && y.iter().any(|v| *v != 0));
+}
+"""
+
+
+def test_an_answer_is_given_value_by_value(tmp_path: Path) -> None:
+    require("cargo")
+    done = rnnc.compile_model(autoencoder(3), window=T, name="net", verify=False)
+    write_files(tmp_path, {**done.arranged("rust"), "tests/next.rs": VALUE_BY_VALUE.replace("TICKS", str(T))})
+    assert "1 passed" in run(["cargo", "test", "--offline", "--quiet", "--target-dir", "target"], tmp_path)

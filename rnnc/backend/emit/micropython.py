@@ -24,6 +24,9 @@ ARCHITECTURES = {
 def micropython_context(program: Program) -> dict[str, Any]:
     """The context of the templates in packages/micropython."""
     inputs, outputs = ([_port(program, p) for p in ports] for ports in (program.inputs, program.outputs))
+    for k, port in enumerate(outputs):
+        none = f"all[{1 + len(inputs) + k}] == mp_const_none ? NULL : "
+        port["null_where_none"] = none if program.continues else ""
     out = [f"out_{p['c_name']}" for p in outputs]
     return {
         "inputs": inputs,
@@ -34,6 +37,7 @@ def micropython_context(program: Program) -> dict[str, Any]:
         "taken": 1 + len(inputs) + len(outputs),
         "returns": program.returns,
         "flush": program.flush is not None,
+        "value_by_value": program.outputs[0].ticks if program.continues else 0,
         "arch": ARCHITECTURES.get(program.target.name, "armv7m"),
         "module_sources": f"src/module.c src/{program.name}_selftest.c",
     }
@@ -45,5 +49,6 @@ def _port(program: Program, port: Port) -> dict[str, Any]:
         "ctype": port.format.ctype,
         "code": CODES[port.format.ctype],
         "bytes": port.size * ITEM_BYTES[port.format.ctype],
+        "bytes_of_value": port.size * ITEM_BYTES[port.format.ctype] // max(port.ticks, 1),
         "comment": port_context(program, port, "takes")["comment"],
     }

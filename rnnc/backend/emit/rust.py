@@ -36,7 +36,19 @@ def rust_context(program: Program, header_and_crc: int) -> dict[str, Any]:
         "output_arguments": ", ".join(received),
         "returns": program.returns,
         "flush": program.flush is not None,
+        **_value_by_value(program, given, sent),
         "stream_bytes": stream_bytes(program),
+    }
+
+
+def _value_by_value(program: Program, given: list[str], sent: list[str]) -> dict[str, Any]:
+    """What NAME_next adds, where there is one: outputs of one value of an answer, and calls without them."""
+    ports = program.outputs if program.continues else ()
+    return {
+        "next_outputs": ", ".join(f"out_{p.c_name}: &mut [{_type(p)}; {_length(p)} / {p.ticks}]" for p in ports),
+        "values": ports[0].ticks if ports else 0,
+        "input_parameters": ", ".join(given),
+        "unanswered": ", ".join([*sent, *("core::ptr::null_mut()" for _ in ports)]),
     }
 
 

@@ -258,13 +258,18 @@ def _recurrent_axes(inferred: ModelProto) -> Iterator[tuple[int, int, int]]:
 
 
 def _misfit(model: ModelProto) -> tuple[bool, int, int, int]:
-    """Whether its shapes contradict, how many recurrent nodes see several sequences, how many a single step, and others."""
+    """Whether its shapes contradict, how many recurrent nodes see a single step, how many several sequences, and others."""
     try:
         found = list(_recurrent_axes(infer_shapes(model, strict=True)))
     except Exception:
         return True, 0, 0, 0
     batches, single = sum(batch > 1 for _, batch, _ in found), sum(steps == 1 for steps, _, _ in found)
-    return False, batches, sum(other for *_, other in found), single
+    return False, single, batches, sum(other for *_, other in found)
+
+
+def scans_time(bound: Binding) -> bool:
+    """Whether a recurrent node scans the axis that is open for time: it is no block that a step takes at once."""
+    return any(steps == bound.time for steps, _ in _recurrent_shapes(bound.model))
 
 
 def _batches(model: ModelProto) -> int:

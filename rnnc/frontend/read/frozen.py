@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from rnnc.errors import RnncError, UnreadableModel
 from rnnc.frontend.read.binding import bind
 from rnnc.frontend.read.inference import inferred
+from rnnc.frontend.read.limits import constants
 from rnnc.frontend.read.simplify import simplify
 from rnnc.options import Options
 
@@ -22,36 +24,38 @@ SHAPE_RANK = 8
 
 
 def check_shapes(model: ModelProto, simplified: ModelProto, options: Options, file: str) -> None:
-    """Raise UnreadableModel where the shapes of a simplified model do not fit together; where they do if an open axis has a
-    length that the file holds, the hint is to bind it."""
+    """Raise UnreadableModel where the shapes of a simplified model, which does not run, do not fit together; where it runs if
+    an open axis has a length that the file holds, the hint is to bind it."""
+    wrong: UnreadableModel | None = None
     try:
         inferred(simplified, file, strict=True)
     except UnreadableModel as error:
-        axis = next(_open_axes(model, options), "")
-        for length in _lengths(model) if axis else ():
-            if _fits(model, replace(options, bind={**options.bind, axis: length}), file):
-                what = f"The file holds a length of {axis!r} that the exporter should have left open"
-                error.hint = f"{what}: --bind {axis}={length}."
-                break
-        raise
+        wrong = error
+    lengths = list(dict.fromkeys(_lengths(model) + _lengths(simplified)))[:MOST_TRIALS]
+    for axis, length in product(dict.fromkeys(_open_axes(model, options)), lengths):
+        if _fits(model, replace(options, bind={**options.bind, axis: length}), file):
+            wrong = wrong or UnreadableModel("it does not run with any length of its open axes", where=file)
+            what = f"The file holds a length of {axis!r} that the exporter should have left open"
+            wrong.hint = f"{what}: --bind {axis}={length}."
+            break
+    if wrong:
+        raise wrong
 
 
 def _open_axes(model: ModelProto, options: Options) -> Iterator[str]:
-    """The names of open axes of inputs that nothing binds."""
-    for value in model.graph.input:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param and dim.dim_param not in options.bind:
-                yield dim.dim_param
+    """The names of open axes of inputs that nothing binds, leading ones last: they are batches."""
+    shapes = [value.type.tensor_type.shape.dim for value in model.graph.input]
+    for dim in [*(d for shape in shapes for d in shape[1:]), *(d for shape in shapes for d in shape[:1])]:
+        if dim.dim_param and dim.dim_param not in options.bind:
+            yield dim.dim_param
 
 
 def _lengths(model: ModelProto) -> list[int]:
     """Numbers in the shapes that nodes bring tensors to, the most frequent first."""
-    from onnx import numpy_helper
-
     shapes = {node.input[1] for node in model.graph.node if node.op_type in ("Reshape", "Expand")}
-    found = [numpy_helper.to_array(i) for i in model.graph.initializer if i.name in shapes]
+    found = [array for name, array in constants(model.graph).items() if name in shapes]
     numbers = [int(n) for array in found if array.size <= SHAPE_RANK for n in array.ravel() if n > 1]
-    return sorted(set(numbers), key=lambda n: (-numbers.count(n), -n))[:MOST_TRIALS]
+    return sorted(set(numbers), key=lambda n: (-numbers.count(n), -n))
 
 
 def _fits(model: ModelProto, options: Options, file: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.read.around import without_maps, without_rounding
-from rnnc.frontend.read.binding import Binding, bind
+from rnnc.frontend.read.binding import Binding, bind, scans_time
 from rnnc.frontend.read.blocks import has_empty, longest_block
 from rnnc.frontend.read.convert import convert
 from rnnc.frontend.read.demands import fix_lengths
@@ -116,10 +116,12 @@ def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Sim
     for multiple in MULTIPLES:
         bound = bind(model, options, file, multiple)
         slim = simplify(bound.model, file)
+        if multiple > 1 and bound.batched:  # a multiple that only fits because a batch has it, too
+            break
         found.append((bound, slim, {}))
         if not slim.broken and not has_empty(slim.model):
             break
-        if multiple == 1 and len(bound.unnamed) == 1 and not options.window:
+        if multiple == 1 and len(bound.unnamed) == 1 and not options.window and not scans_time(bound):
             (name, axis), address = bound.unnamed[0], ".".join(map(str, bound.unnamed[0]))
             if length := longest_block(slim.model, name, axis):
                 fix_lengths(model, {address: length}, file)

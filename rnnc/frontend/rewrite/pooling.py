@@ -37,6 +37,28 @@ def softmax_pool(editor: Editor, node: Node) -> bool:
     return False
 
 
+def mean_of_sum(editor: Editor, node: Node) -> bool:
+    """ReduceSum over as many elements as its result is divided by, or multiplied by one share of.
+
+    A length of the sequence is among the constants where the file computes with it: a mask of all steps, say, summed up.
+    """
+    total, divisor = (node.inputs, node.inputs[::-1])[
+        node.op_type == "Mul" and editor.constant(node.inputs[0]) is not None
+    ]
+    summed, number = editor.producer(total), editor.constant(divisor)
+    if summed is None or summed.op_type != "ReduceSum" or number is None or editor.only_reader(total) is None:
+        return False
+    shape, axes = editor.shape(summed.inputs[0]), editor.constant(summed.inputs[1]) if len(summed.inputs) > 1 else None
+    if not shape or axes is None or not axes.size or editor.shape(total) != editor.shape(node.outputs[0]):
+        return False
+    count = int(np.prod([shape[int(a)] for a in axes.ravel()], dtype=np.int64))
+    share = number if node.op_type == "Mul" else 1 / np.where(number, number, np.inf)
+    if count < 2 or not np.allclose(share * count, 1, rtol=1e-6, atol=0):
+        return False
+    kept = int(summed.attributes.get("keepdims", 1))
+    return put(editor, node, op("ReduceMean", tensor(summed.inputs[0]), axes, keepdims=kept))
+
+
 def _scores(editor: Editor, name: str) -> tuple[Term, int] | None:
     """The logits of a softmax that nothing else reads, in the shape of the tensor, and its axis there."""
     views: list[Node] = []

@@ -136,6 +136,7 @@ RULES = (
     *ARITHMETIC,
     *layers.ABSORBED,
     rule("sum of softmax times values = SoftmaxPool", pooling.softmax_pool, "ReduceSum"),
+    rule("sum / count = mean", pooling.mean_of_sum, "Div", "Mul"),
     rule("Trilu = product with a mask", triangle, "Trilu"),
     rule("GlobalAveragePool = ReduceMean", global_mean, "GlobalAveragePool"),
     rule("LpNormalization = quotient", share, "LpNormalization"),

@@ -16,6 +16,10 @@ from rnnc.ops.unstack import Unstack
 from rnnc.pace import computed
 
 
+class UnlikeRates(Refused):
+    """An op reads values of unlike rate."""
+
+
 def finish(
     name: str,
     inputs: Sequence[Value],
@@ -39,7 +43,7 @@ def finish(
         where: the file, for messages.
         window, hop, length, summed: as in ``Net``.
 
-    Raises Refused where values of unlike rate meet.
+    Raises UnlikeRates where such values meet.
     """
     results = {o.value for o in outputs} | {f.next for f in feedback}
     live = needed(ops, results)
@@ -219,7 +223,7 @@ class _Aligner:
         ticking = [n for n in names if self.values[n].clock.rate]
         rates = sorted({self.values[n].clock.rate for n in ticking})
         if len(rates) > 1:
-            raise Refused(
+            raise UnlikeRates(
                 f"{op.kind} reads values that are new every {' and every '.join(map(str, rates))} steps",
                 where=f"{self.where}: node {op.node!r}" if self.where else f"node {op.node!r}",
                 hint="Paths of different rate cannot be joined: give them the same strides.",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def along_frame(trace: Trace, node: Node, x: Traced) -> bool:
     """Whether a recurrent node scans an axis of each frame of x, from the same state in every frame.
 
-    It does so where time, whose axis the file leaves open, is on its batch axis; or where the file is one step, as its
-    states or the user say, and the axis has more than one element.
+    It does so where time is on its batch axis, if the file leaves that open or no layer could scan time else; or where the
+    file is one step, as its states or the user say, and the axis has more than one element.
     """
     axis = scanned_axis(node)
     if x.kind != "stream" or x.flat is not None or x.time == axis or x.shape[axis] == 1:
@@ -25,7 +25,7 @@ def along_frame(trace: Trace, node: Node, x: Traced) -> bool:
         return False
     if trace.single_step:
         return bool(trace.states.initial or trace.states.feedback) or trace.parts.one_step
-    return trace.open_time and x.time == 1 - axis
+    return (trace.open_time or trace.parts.inner) and x.time == 1 - axis
 
 
 def both_ways(trace: Trace, node: Node) -> bool:

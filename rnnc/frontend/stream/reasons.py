@@ -41,6 +41,14 @@ SEQUENCES = (
 )
 
 
+class WrongAxis(Refused):
+    """A recurrent node does not find time on the axis that it scans: another choice of axes may be right."""
+
+
+class NeedsWindow(Exception):
+    """The network answers once for a window of steps."""
+
+
 def advice(op_type: str) -> tuple[str, str]:
     """What to say of an operator that no handler takes: what is wrong, and the way out."""
     if op_type in ADVICE:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice, product
 
 import numpy as np
 
 from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
-from rnnc.frontend.read.fold import complete_shapes
+from rnnc.frontend.read.fold import RECURRENT, complete_shapes
 from rnnc.frontend.read.naming import related
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.recurrence.forward import forward_only, without_lengths
@@ -24,11 +25,12 @@ from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.masks import EXPONENTIAL, check_finite, finite_masks
 from rnnc.frontend.rewrite.places import whole_states
 from rnnc.frontend.rewrite.rules import canonical
+from rnnc.frontend.stream.finish import UnlikeRates
 from rnnc.frontend.stream.lines import split_states
-from rnnc.frontend.stream.reasons import unrecognised_sums
+from rnnc.frontend.stream.reasons import NeedsWindow, WrongAxis, unrecognised_sums
 from rnnc.frontend.stream.recordings import check_recording, check_relations
 from rnnc.frontend.stream.states import States, find_states, without_caches
-from rnnc.frontend.stream.trace import STEP_FILE, NeedsWindow, Parts, Trace, WrongAxis
+from rnnc.frontend.stream.trace import STEP_FILE, Parts, Trace
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.tracing import Graph, Tensor
@@ -196,10 +198,12 @@ class _Attempts:
 
     def best(self, graph: Graph, states: States) -> Net | None:
         """The net of the first choice with which the graph can be followed to its end."""
-        for axes in islice(_choices(graph, states, self.options), MOST_TRIALS):
-            net = self._net(graph, states, axes)
-            if net:
-                return net
+        layers = sum(node.op_type in RECURRENT for node in graph.nodes)
+        for inner in (False, True)[: 1 if graph.time or layers < 2 else 2]:
+            for axes in islice(_choices(graph, states, self.options), MOST_TRIALS):
+                net = self._net(graph, states, axes, inner=inner)
+                if net:
+                    return net
         return None
 
     def repeated(self, graph: Graph, states: States) -> Net | None:
@@ -210,24 +214,34 @@ class _Attempts:
         nets = (self._net(graph, states, {t.name: None for t in vectors}, n) for n in _repetitions(graph))
         return next((net for net in nets if net), None)
 
-    def _net(self, graph: Graph, states: States, axes: Mapping[str, int | None], repeats: int = 0) -> Net | None:
-        """The net of one choice; None, and a failure more, where the graph cannot be followed with it."""
+    def _net(
+        self, graph: Graph, states: States, axes: Mapping[str, int | None], repeats: int = 0, *, inner: bool = False
+    ) -> Net | None:
+        """The net of one choice; None, and a failure more, where the graph cannot be followed with it.
+
+        ``inner``: layers may scan frames, but one of them must scan time.
+        """
         trace = Trace(graph, states, axes, repeats=repeats)
         fixed = trace.steps if self.options.hop and trace.steps > 1 and not graph.time else 0
         one_step = bool(axes) and all(self.options.time_axis.get(name, 0) is None for name in axes)
         window = self.options.window or fixed
-        for windowed in dict.fromkeys((window == trace.steps, True)):
-            parts = Parts(window=window, hop=self.options.hop, windowed=windowed, one_step=one_step)
+        given = partial(Parts, window=window, hop=self.options.hop, one_step=one_step, inner=inner)
+        windowed = blocks = False
+        while True:
+            parts = given(windowed=windowed or window == trace.steps, blocks=blocks)
             trace = Trace(graph, states, axes, parts, repeats)
             try:
-                return trace.run()
+                net = trace.run()
+                return net if trace.confirmed or not inner else None
             except NeedsWindow:
-                continue
+                windowed = True
             except Refused as error:
+                if isinstance(error, UnlikeRates) and window and not blocks:
+                    blocks = True
+                    continue
                 wrong = isinstance(error, WrongAxis)
                 self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
                 return None
-        return None
 
     def likeliest(self) -> Refused:
         """What to tell the user: the reason of the choice for which most speaks, and that got furthest."""

@@ -17,7 +17,7 @@ from rnnc.frontend.recurrence.sums import SUMS
 from rnnc.frontend.rewrite.elements import follow
 from rnnc.frontend.stream.finish import finish, only_from
 from rnnc.frontend.stream.inside import along_frame, both_ways
-from rnnc.frontend.stream.reasons import advice, rows_of_table, whole_numbers, without_input
+from rnnc.frontend.stream.reasons import NeedsWindow, WrongAxis, advice, rows_of_table, whole_numbers, without_input
 from rnnc.frontend.stream.scan import scan
 from rnnc.frontend.stream.states import States
 from rnnc.frontend.stream.whole import handle_whole, reopen, repeated_start
@@ -37,14 +37,6 @@ COMPUTED_START = (
 )
 
 
-class WrongAxis(Refused):
-    """A recurrent node does not find time on the axis that it scans: another choice of axes may be right."""
-
-
-class NeedsWindow(Exception):
-    """The network answers once for a window of steps."""
-
-
 @dataclass
 class Parts:
     """What a net is built of, shared by the walk through a graph and those through bodies inside it.
@@ -55,6 +47,8 @@ class Parts:
         hop: steps from one window to the next, 0 for as many as a window has.
         windowed: whether the network is one that answers once a window.
         one_step: whether the user says that no axis of any input is time.
+        blocks: whether a window holds all blocks of steps before zeros are joined to them.
+        inner: whether layers may scan each frame of a file whose sequence has a fixed length.
         lengths: how many ticks each value has in the sequence of the graph.
         wholes: streams, by value, time axis and shape, as values of the whole window.
     """
@@ -64,6 +58,8 @@ class Parts:
     hop: int = 0
     windowed: bool = False
     one_step: bool = False
+    blocks: bool = False
+    inner: bool = False
     lengths: dict[str, int] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
@@ -151,6 +147,10 @@ class Trace:
     def windowed(self) -> bool:
         """Whether the network answers once for a window of steps."""
         return self.parts.windowed
+
+    def holds(self, value: str) -> bool:
+        """Whether a window holds all that a value is in it, before it is made longer."""
+        return self.parts.blocks and 1 < self.ticks(value) < self.parts.steps
 
     def need_window(self, node: Node, what: str, *, buffered: bool) -> None:
         """Begin again with a window, unless there is one; refused where it is ``buffered`` and the user asks for none."""

@@ -66,6 +66,8 @@ def _whole(trace: Trace, node: Node, x: Traced) -> Traced:
     key = (x.value, x.time, x.shape)
     if key not in trace.parts.wholes:
         count = x.shape[x.time]
+        if count == 1:
+            return Traced(x.shape, "last", value=x.value)
         _check_count(trace, node, count)
         op = trace.add(node, Stack, [x.value], count=count, size=trace.value(x.value).size, shape=(count, *x.frame))
         stacked, y = Traced(op.shape, "last", value=op.outputs[0]), Traced(x.shape, "last")
@@ -127,8 +129,13 @@ def _repeated(trace: Trace, x: Traced, axis: int) -> str:
 
 
 def repeated_start(trace: Trace, node: Node, x: Traced) -> str:
-    """A result of the whole window as what a recurrent node starts from: it waits for the node's first step."""
-    sequence = trace.tensors[node.inputs[0]]
-    op = trace.add(node, Unstack, [x.value], count=1, ticks=trace.ticks(sequence.value), shape=x.frame)
-    trace.parts.lengths[op.outputs[0]] = trace.ticks(sequence.value)
+    """A result of the whole window as what a recurrent node starts from: it waits for the node's first step.
+
+    A node that takes one step only runs when both are there.
+    """
+    ticks = trace.ticks(trace.tensors[node.inputs[0]].value)
+    if ticks == 1:
+        return x.value
+    op = trace.add(node, Unstack, [x.value], count=1, ticks=ticks, shape=x.frame)
+    trace.parts.lengths[op.outputs[0]] = ticks
     return op.outputs[0]

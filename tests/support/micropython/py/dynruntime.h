@@ -27,7 +27,7 @@ typedef struct {
 } mp_obj_fun_bc_t;
 
 enum { MP_BUFFER_READ = 1, MP_BUFFER_RW = 3 };
-enum { MP_QSTR_new, MP_QSTR_reset, MP_QSTR_step, MP_QSTR_flush, MP_QSTR_save, MP_QSTR_restore, MP_QSTR_selftest, MP_QSTR_MODEL_ID, MP_QSTRS };
+enum { MP_QSTR_new, MP_QSTR_reset, MP_QSTR_step, MP_QSTR_flush, MP_QSTR_next, MP_QSTR_save, MP_QSTR_restore, MP_QSTR_selftest, MP_QSTR_MODEL_ID, MP_QSTRS };
 
 extern struct object mp_none;
 void *m_malloc(size_t bytes);
