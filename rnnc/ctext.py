@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnnc.activations import IntegerActivation
-from rnnc.language import Intervals, Quantity, Range
+from rnnc.language import Quantity
+from rnnc.readings import Intervals, Range
 
 WIDTH = 96
 FORMS = {

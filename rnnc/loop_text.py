@@ -11,7 +11,8 @@ from rnnc.activations import TABLES_OF
 from rnnc.ctext import CText, Written, wrapped
 from rnnc.fixed import Format, Ints
 from rnnc.functions import FINE_MAX
-from rnnc.language import Quantity, Range
+from rnnc.language import Quantity
+from rnnc.readings import Range
 
 ARRAYS = {"int8_t": "bytes", "int16_t": "halves", "int32_t": "words"}
 """The arrays of rnnc_fused_params by their C types, the narrowest first."""

@@ -13,9 +13,10 @@ from itertools import chain
 import numpy as np
 
 from rnnc.fixed import Floats, Format, Ints
-from rnnc.language import FINE, GATE, Range
+from rnnc.language import FINE, GATE
 from rnnc.net import Quantizer
 from rnnc.qnet import Bound, ChooseSparse, Field, UnitRows, WeightRows
+from rnnc.readings import Range
 from rnnc.row_forms import Forms, RowForm, together
 from rnnc.rows import Block, OneBlock, TwoBlock
 from rnnc.unit_kernels import Phase, Row

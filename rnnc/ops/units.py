@@ -11,13 +11,14 @@ import numpy as np
 
 from rnnc.activations import IntegerActivation
 from rnnc.fixed import Format, Ints
-from rnnc.language import Arrays, Intervals, Quantity, Range, Reading, run
+from rnnc.language import Quantity, Reading, run
 from rnnc.net import Array, Op, Probe, States, no_probe
 from rnnc.ops.cells import Unit
 from rnnc.ops.gate_rows import GateRows
 from rnnc.ops.library import HEADERS, library_header, mixed_rows
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, ChooseSparse, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
+from rnnc.readings import Arrays, Intervals, Range
 from rnnc.unit_kernels import CKernel
 
 

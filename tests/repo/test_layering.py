@@ -26,6 +26,7 @@ LAYERS = (
     "pace",
     "activations net",
     "language",
+    "readings",
     "ctext",
     "loop_text unit_kernels",
     "qnet options order",

@@ -12,9 +12,10 @@ import pytest
 
 import rnnc
 from rnnc.backend.fusion import QFused, fused
-from rnnc.language import Arrays, Intervals, Quantity, Range
+from rnnc.language import Quantity
 from rnnc.ops.element import ByElement
 from rnnc.qnet import QNet
+from rnnc.readings import Arrays, Intervals, Range
 from rnnc.streams import run_qnet
 from tests.support.modern import step_file
 from tests.support.nets import draw_integers, integers, noise, to_integers

@@ -13,9 +13,10 @@ import pytest
 from rnnc import fixed
 from rnnc.activations import Activation
 from rnnc.ctext import CText
-from rnnc.language import OPERATIONS, Arrays, Intervals, Quantity, Range, clip, let, mul15, rounded
+from rnnc.language import OPERATIONS, Quantity, clip, let, mul15, rounded
 from rnnc.ops.cells import Unit, gru, lstm
 from rnnc.ops.library import HEADERS, rows
+from rnnc.readings import Arrays, Intervals, Range
 from tests.support.nets import to_integers
 from tests.support.recurrent import imported, layer
 
