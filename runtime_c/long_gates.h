@@ -13,7 +13,8 @@
 static inline int32_t rnnc_long_near(uint32_t a)
 {
     uint32_t k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t rounding = k < RNNC_TAIL ? 4127 : 8064; /* what the line has beside 2^28 and the curve */
+    int32_t rounding =
+        k < RNNC_TAIL ? 4127 : 8064; /* what the line has beside 2^28 and the curve */
     return 268435456 + rounding - rnnc_sigmoid_start(k) - rnnc_fine_rise(a, k);
 }
 
@@ -21,7 +22,8 @@ static inline int32_t rnnc_long_near(uint32_t a)
 static inline int32_t rnnc_long_far(uint32_t a)
 {
     int32_t t = (int32_t)a * 512, e;
-    e = rnnc_fine_power_of_two(486539264 - (t + rnnc_mul15(14506, t))); /* log2(e) - 1 = 14506 / 2^15 */
+    e = rnnc_fine_power_of_two(486539264 -
+                               (t + rnnc_mul15(14506, t))); /* log2(e) - 1 = 14506 / 2^15 */
     return e - (((e >> 4) * (e >> 4)) >> 21);
 }
 
