@@ -38,6 +38,8 @@ STRIDED = {
     "r < rows; r = (uint16_t)(r + 4)": "rows of one call, a block of at most 64",
     "j + 1 < columns; j = (uint16_t)(j + 2)": "columns of an operand, a count of parameters",
     "j < columns; j = (uint16_t)(j + wide)": "columns of an operand, a count of parameters; wide <= 16",
+    "j < columns; j = (uint16_t)(j + 4)": "columns of an operand, a count of parameters",
+    "j + 16 <= n; j += 16": "columns of an operand, a count of parameters, as an int",
     "j < columns; j = (uint16_t)(j + 8)": "columns of an operand, a count of parameters",
     "u < units; u = (uint16_t)(u + RNNC_DSP_NARROW)": "units, a count of parameters; 8 at a time",
     "c < columns; c += 2": "columns of an operand, a count of parameters",
