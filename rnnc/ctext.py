@@ -144,6 +144,10 @@ class CText(Intervals):
         if op == "rounded":
             x = self._read(args[0], bare=args[0].additive)
             return FORMS[op].format(x, 1 << args[1].lo >> 1, args[1].lo)
+        if op == "sub" and args[0] == self.constant(0):
+            return f"-{self._read(args[1])}"
+        if op == "toward30" and args[1] == self.constant(0):
+            return "{0} + rnnc_mul30({1}, -{0})".format(self._read(args[0]), self._read(args[2], bare=True))
         if op == "output":
             self.named_activation = args[1]
         if op == "curve":

@@ -13,8 +13,10 @@
 static inline int32_t rnnc_long_near(uint32_t a)
 {
     uint32_t k = rnnc_lut_index(a >> RNNC_FINER);
-    int32_t rounding =
-        k < RNNC_TAIL ? 4127 : 8064; /* what the line has beside 2^28 and the curve */
+    int32_t rounding = 8064; /* what the line has beside 2^28 and the curve */
+    if (k < RNNC_TAIL) {
+        rounding = 4127;
+    }
     return 268435456 + rounding - rnnc_sigmoid_start(k) - rnnc_fine_rise(a, k);
 }
 

@@ -27,7 +27,7 @@ MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].instruct
 ALLOWED = 0.01
 SPREAD = {"cortex-m0": 0.0}
 """How far the most instructions may be from the least, whatever the inputs: 2 % but where one count is promised."""
-LOOSE = {"avr": 1.35}
+LOOSE = {"avr": 1.55}
 """How far the bound of the stack may be above what is used: 1.25; on AVR rows of more than 256 columns count, too."""
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from rnnc import fixed
 from rnnc.activations import Activation
-from rnnc.ctext import CText
-from rnnc.language import OPERATIONS, Quantity, clip, let, mul15, rounded
+from rnnc.ctext import CText, Written
+from rnnc.language import OPERATIONS, Quantity, clip, let, mul15, rounded, toward30
 from rnnc.ops.cells import Unit, gru, lstm
 from rnnc.ops.library import HEADERS, rows
 from rnnc.readings import Arrays, Intervals, Range
@@ -78,6 +78,8 @@ def test_what_is_idle_is_not_in_the_c() -> None:
     x = k.leaf("x[k]", 1000, -15)
     assert clip(rounded(x, -15), 1000).raw.text == "x[k]"
     assert clip(x, 999).raw.text == "rnnc_clip(x[k], -999, 999)"
+    assert (0 - x).raw.text == "-x[k]"
+    assert toward30(x, 0, Quantity(k, Written(0, 1 << 30, "w"), -30)).raw.text == "x[k] + rnnc_mul30(w, -x[k])"
 
 
 def test_the_c_means_what_it_says() -> None:
