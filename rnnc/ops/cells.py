@@ -127,13 +127,15 @@ def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -
 
     Where it comes before, r h is yielded to the rows of n; where nothing resets, n is a row as z is.
     """
-    if unit.long:
-        lost = let("lost", "1 - z", long_sigmoid(0 - p[0]))
-    if not unit.long or unit.reset in ("z", "1 - z"):
-        z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
-    share = let("share", "1 - z", clip(z.one_less(), 32768)) if unit.reset == "1 - z" else None
-    r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip))) if unit.reset == "own" else share or z
-    if unit.reset == "none":
+    lost = let("lost", "1 - z", long_sigmoid(0 - p[0])) if unit.long else None
+    z = share = r = None
+    if lost is None or unit.reset in ("z", "1 - z"):
+        r = z = let("z", "update gate", activation(unit.f, clip(p[0], unit.clip)))
+    if z and unit.reset == "1 - z":
+        r = share = let("share", "1 - z", clip(z.one_less(), 32768))
+    if unit.reset == "own":
+        r = let("r", "reset gate", activation(unit.f, clip(p[1], unit.clip)))
+    if r is None or unit.reset == "none":
         a = p[1]
     elif unit.reset_after:
         recurrent = mul15(r, clip(p[-1], unit.recurrent_limit))
@@ -144,9 +146,10 @@ def gru(unit: Unit, p: Sequence[Quantity], s: Quantity, _: Sequence[Quantity]) -
         a = yield let("reset_h", "r h as an operand", clip(h, 32767))
     candidate = let("candidate", "candidate", output(unit.g, clip(a, unit.clip)))
     extended = raised(candidate, s.exponent, STATE_MAX)
-    if unit.long:
+    if lost:
         s = let("state", "the new state", clip(toward30(s, extended, lost), STATE_MAX))
         return let("out", "h", upper(s)), s
+    assert z is not None
     share = share or let("share", "1 - z", clip(z.one_less(), 32768))
     if share.exponent > -15:
         step = raised(mul15(share, extended - s), s.exponent, 2**30)

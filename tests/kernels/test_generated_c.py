@@ -95,7 +95,7 @@ def test_no_macro_of_a_project_meets_a_name_of_ours(packages: list[tuple[Program
         texts |= {name: text.replace(program.name.upper(), "RNNC") for name, text in files.items() if "/" not in name}
     for name, text in texts.items():
         capitals = set(re.findall(r"(?<!\w)[A-Z][A-Z0-9_]*\b", NOT_CODE.sub(" ", text)))
-        assert not {word for word in capitals - {"NULL"} if not word.startswith("RNNC_")}, name
+        assert not {word for word in capitals - {"NULL", "AT_HWCAP"} if not word.startswith("RNNC_")}, name
 
 
 @pytest.mark.parametrize("standard", ["c90", "gnu90"])
