@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from rnnc.data import LABEL, Source, read_data
-from rnnc.errors import DataError
+from rnnc.errors import DataError, UsageError
 from rnnc.net import Array
 from rnnc.notebook import NotebookText
 from rnnc.package import Package
@@ -55,8 +55,12 @@ def evaluate(package: Package, x: Source, labels: Array | None = None) -> Evalua
         labels: a number a sequence or a step: integers are classes, others what the output should be. Without, those that
             ``x`` holds under "label" are taken.
 
-    Raises DataError.
+    Raises DataError, and UsageError for what is no package.
     """
+    if not isinstance(package, Package):
+        raise UsageError(
+            f"a {type(package).__name__} is no package", hint="evaluate(rnnc.compile_model(...), x, labels)."
+        )
     net = package.program.qnet.net
     data = read_data(_with_labels(package, x, labels), package.frames, wanted(net, None))
     model, qnet = package.model.content, package.program.qnet

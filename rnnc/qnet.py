@@ -89,6 +89,8 @@ class WeightRows:
     """The rows of a batch of units are in the order of gates, not of units (``UnitRows``)."""
     forms: Forms = ()
     """Of each block and each row of a unit; () where all are int8."""
+    over: tuple[str, ...] = ()
+    """The operand of each block; () where there is one."""
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -120,12 +122,17 @@ class WeightRows:
 
     def _said(self, form: RowForm, how: str) -> str:
         """Which rows are stored so."""
-        which = [[i for i, one in enumerate(block) if one == form] for block in self.forms]
+        which = [[str(i) for i, one in enumerate(block) if one == form] for block in self.forms]
         if not any(which):
             return ""
         if all(one == form for block in self.forms for one in block):
             return f", {how}"
-        return f"; of a unit's, rows {' and '.join(map(str, which))} are {how}"
+        named = [
+            f"row{'s' if len(rows) > 1 else ''} {', '.join(rows)}{f' over {self.over[k]}' if self.over else ''}"
+            for k, rows in enumerate(which)
+            if rows
+        ]
+        return f"; of each unit's, {' and '.join(named)} {'are' if sum(map(len, which)) > 1 else 'is'} {how}"
 
     @property
     def together(self) -> int:

@@ -15,19 +15,24 @@ PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 
 def read_wav(content: bytes) -> NDArray[np.float32]:
     """Samples ``[time, channels]``; raises DataError where it is not a WAV file of these kinds."""
+    return read_sound(content)[0]
+
+
+def read_sound(content: bytes) -> tuple[NDArray[np.float32], int]:
+    """As ``read_wav``, with the samples of a second."""
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         raise DataError("is not a WAV file")
     chunks = _chunks(content)
     if len(chunks.get(b"fmt ", b"")) < 16 or b"data" not in chunks:
         raise DataError("is a damaged WAV file: no fmt or data chunk")
-    kind, channels, _, _, _, bits = struct.unpack("<HHIIHH", chunks[b"fmt "][:16])
+    kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", chunks[b"fmt "][:16])
     if kind == EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
         kind = struct.unpack("<H", chunks[b"fmt "][24:26])[0]
     if channels < 1:
         raise DataError("is a damaged WAV file: no channels")
     step = channels * bits // 8
     whole = len(chunks[b"data"]) // max(step, 1) * step
-    return _samples(chunks[b"data"][:whole], kind, bits).astype(np.float32).reshape(-1, channels)
+    return _samples(chunks[b"data"][:whole], kind, bits).astype(np.float32).reshape(-1, channels), rate
 
 
 def _chunks(content: bytes) -> dict[bytes, bytes]:

@@ -60,12 +60,16 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """Arrays by name, as a file or the caller holds them, where they are from, and the names of those that were not read."""
+    """Arrays by name, as a file or the caller holds them, where they are from, and the names of those that were not read.
+
+    ``rate`` is the samples a second of a sound, 0 of others.
+    """
 
     where: str
     arrays: dict[str, Array]
     unread: tuple[str, ...] = ()
     of_file: bool = False
+    rate: int = 0
 
 
 @dataclass(frozen=True, eq=False)

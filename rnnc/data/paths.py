@@ -28,12 +28,24 @@ def files_of(path: str, notes: list[str]) -> list[Path]:
     if not given.exists() and glob.has_magic(path):
         return _matched(path, notes)
     if not given.exists():
-        raise DataError("no such file")
+        raise DataError("no such file", hint=_near(given))
     if not given.is_file():
         raise DataError("is not a regular file", hint="Use - to read CSV from standard input.")
     if given.suffix.lower() not in SUFFIXES:
         raise DataError(f"cannot read {given.suffix or 'a file without a suffix'}", hint=_how(given.suffix.lower()))
     return [given]
+
+
+def _near(missing: Path) -> str:
+    """The data that lie where a file was looked for."""
+    folder = missing.parent
+    if not folder.is_dir():
+        return f"There is no folder {folder}."
+    try:
+        found = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        return f"{folder}: {error.strerror or error}."
+    return f"In {'this folder' if str(folder) == '.' else folder}: {_some(found)}." if found else KINDS
 
 
 def _how(suffix: str) -> str:

@@ -34,9 +34,10 @@ def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = (
     notes: list[str] = []
     sequences: dict[str, list[Array]] = {f.name: [] for f in frames}
     parts: list[Part] = []
-    numbers = 0
+    numbers, first = 0, None
     for item in _items(source, frames, also, notes):
         with _Where(item.where):
+            first = _of_one_rate(item, first)
             part, found = _read(item, frames, also, notes)
             numbers += sum(a.size for all_ in found.values() for a in all_) if item.of_file else 0
             if numbers > MOST_NUMBERS:
@@ -49,6 +50,14 @@ def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = (
     if any(p.arrangement == "concatenated" for p in parts):
         arrangement = "concatenated"
     return Data(sequences, arrangement, _few(list(dict.fromkeys(notes))), parts)
+
+
+def _of_one_rate(item: Item, first: Item | None) -> Item | None:
+    """The first sound of the data, this or the one before; raises DataError where the two have other samples a second."""
+    if item.rate and first and item.rate != first.rate:
+        what = f"has {item.rate:,} samples a second, {first.where} has {first.rate:,}"
+        raise DataError(what, hint="Resample the recordings to the rate that the network was trained with.")
+    return first or (item if item.rate else None)
 
 
 def _few(notes: list[str]) -> list[str]:
@@ -114,7 +123,10 @@ def _file(path: Path, frames: Sequence[Frame], also: Collection[str], notes: lis
         if kind == ".csv":
             return Item(str(path), read_csv(path, frames, also, notes))
         frame = only_frame(frames, kind)
-        return Item(str(path), {frame.name: read_npy(path) if kind == ".npy" else read_frames(path, frame, notes)})
+        if kind == ".npy":
+            return Item(str(path), {frame.name: read_npy(path)})
+        frames_of_sound, rate = read_frames(path, frame, notes)
+        return Item(str(path), {frame.name: frames_of_sound}, rate=rate)
 
 
 def _renamed(item: Item, meant: str | None, frames: Sequence[Frame], notes: list[str]) -> Item:

@@ -199,8 +199,10 @@ class GateRows:
         bias += [part.h.bias[:, None] for _, part in self.parts if isinstance(part, Apart)]
         bias += [] if self.numbers is None else [self.numbers.T]
         over = " over x, then over h" if self._two else ""
+        named = tuple(self._operands) if self._two else ()
+        comment = f"rows of each unit{over}"
         fields: list[Field] = [
-            ("weights", WeightRows(f"{n}_w", tuple(blocks), tuple(bits), f"rows of each unit{over}", True, self.forms)),
+            ("weights", WeightRows(f"{n}_w", tuple(blocks), tuple(bits), comment, True, self.forms, named)),
             ("bias", UnitRows(f"{n}_b", "int32_t", np.concatenate(bias, 1), rows, "constants of each unit")),
         ]
         for operand, scale in zip(self._operands, scales, strict=True):

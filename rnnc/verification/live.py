@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from rnnc.backend.program import Port, Program
+from rnnc.errors import DataError, UsageError
 from rnnc.files import write_files
 from rnnc.fixed import Floats, Ints
 from rnnc.interruption import TemporaryFolder
@@ -39,6 +40,8 @@ int rnnc_live_flush({outputs}) {{ {flush} }}
 class Live(ABC):
     """A running stream; a context manager."""
 
+    program: Program
+
     def __enter__(self) -> Live:
         return self
 
@@ -53,15 +56,26 @@ class Live(ABC):
 
     @abstractmethod
     def step(self, frame: Mapping[str, Array]) -> Ticks:
-        """Take one frame ``[*shape]`` of each input, real units or row numbers."""
+        """Take one frame ``[*shape]`` of each input, real units or row numbers; raises DataError where it is no such frame."""
 
     @abstractmethod
     def flush(self) -> list[Ticks]:
         """What comes after the last frame."""
 
+    def _checked(self, frame: Mapping[str, Array]) -> dict[str, Array]:
+        """A frame of each input in its shape."""
+        shapes = {v.name: v.shape for v in self.program.qnet.net.inputs}
+        if not isinstance(frame, Mapping) or set(frame) != set(shapes):
+            given = ", ".join(map(str, frame)) if isinstance(frame, Mapping) else f"a {type(frame).__name__}"
+            hint = f"step({{{', '.join(f'{name!r}: frame' for name in shapes)}}}), each an array of one step."
+            raise DataError(f"a frame by the input's name is needed, not {given or 'nothing'}", where="step", hint=hint)
+        return {name: _fitting(name, frame[name], shape) for name, shape in shapes.items()}
+
 
 def start(engine: LiveEngine, program: Program, files: Mapping[str, str]) -> Live:
-    """Start a stream; raises MissingTool where engine "c" has no compiler."""
+    """Start a stream; raises MissingTool where engine "c" has no compiler, UsageError where there is no such engine."""
+    if engine not in get_args(LiveEngine):
+        raise UsageError(f"engine {engine!r} does not stream", hint=f"One of: {', '.join(get_args(LiveEngine))}.")
     return LiveC(program, files) if engine == "c" else LiveNumpy(program, exact=engine == "float")
 
 
@@ -83,7 +97,7 @@ class LiveNumpy(Live):
 
     def _given(self, frame: Mapping[str, Array]) -> dict[str, Array]:
         formats = self.program.qnet.formats
-        return {k: x if self.exact else formats[k].quantize(x) for k, x in frame.items()}
+        return {k: x if self.exact else formats[k].quantize(x) for k, x in self._checked(frame).items()}
 
     def _real(self, outputs: Mapping[str, Array]) -> Ticks:
         result = {}
@@ -116,9 +130,9 @@ class LiveC(Live):
         self._folder.cleanup()
 
     def step(self, frame: Mapping[str, Array]) -> Ticks:
-        given = []
+        given, checked = [], self._checked(frame)
         for p in self.program.inputs:
-            x = p.format.quantize(frame[p.name]).reshape(-1)
+            x = p.format.quantize(checked[p.name]).reshape(-1)
             given.append(np.ascontiguousarray(x.astype(p.format.ctype.removesuffix("_t"))))
         return self._written(self._c.rnnc_live_step(*_pointers(given), *_pointers(self._now)))
 
@@ -134,6 +148,24 @@ class LiveC(Live):
             due = wrote & (1 << i) if self.program.apart else wrote
             result[p.name] = _rows(p, y) if due else np.zeros((0, _width(p)))
         return result
+
+
+def _fitting(name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    """One frame of an input in its shape; raises DataError."""
+    try:
+        x = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{name!r} is no array: {error}", where="step") from None
+    wanted = list(shape) or "one number"
+    if x.dtype.kind not in "biuf" or x.size != np.prod(shape, dtype=np.int64):
+        what = f"{name!r} is {list(x.shape)} of {x.dtype}; a frame is {wanted}"
+        raise DataError(what, where="step", hint="One call takes one step; simulate takes whole recordings.")
+    if not np.isfinite(x).all():
+        what = f"{name!r} is not finite at {int(np.argmin(np.isfinite(x)))}"
+        raise DataError(
+            what, where="step", hint="A network would keep it in its state: fill the gap as the firmware will."
+        )
+    return x.reshape(shape)
 
 
 def _width(port: Port) -> int:

@@ -11,6 +11,7 @@ from rnnc.backend.lower import lower
 from rnnc.backend.parts import PARTS, TargetPart
 from rnnc.backend.program import Program
 from rnnc.errors import BudgetError, MissingTool, NoRoom, Refused, UsageError, VerificationError
+from rnnc.notebook import NotebookText
 from rnnc.qnet import QNet
 from rnnc.verification.boards import Board
 from rnnc.verification.cycles import Cycles
@@ -19,8 +20,8 @@ from rnnc.verification.levels import LEVEL
 from rnnc.verification.pipelines import PIPELINES
 
 
-@dataclass(frozen=True)
-class OnPart:
+@dataclass(frozen=True, repr=False)
+class OnPart(NotebookText):
     """What a package takes of a part.
 
     Args:
@@ -68,6 +69,18 @@ class OnPart:
         """The share of its time that steps take, the longest at each."""
         ms = self.milliseconds
         return None if self.rate is None or ms is None else ms / 1e3 * self.rate
+
+    def __str__(self) -> str:
+        size = "stack included" if self.measured else "without code and stack"
+        taken = [
+            f"flash {_percent(self.flash / self.part.flash):g} %, RAM {_percent(self.ram / self.part.ram):g} %, {size}"
+        ]
+        if self.milliseconds is not None:
+            taken.append(f"{self.milliseconds:.3g} ms a step at {self.part.mhz:g} MHz")
+        if self.busy is not None:
+            taken.append(f"{_percent(self.busy):g} % of its time at {self.rate:g} steps a second")
+        what = "fits" if self.fits else "does not fit"
+        return f"{what} {self.part.name}: {', '.join([*taken, *([self.missing] if self.missing else [])])}"
 
     def content(self) -> dict[str, Any]:
         """``part`` of report.json."""

@@ -159,7 +159,9 @@ def _labels(name: str, net: Net, output: Output, figures: OutputFigures, spans: 
     if lowest < 0 or (classes is not None and highest >= classes):
         bad = lowest if lowest < 0 else highest
         most = f"0..{classes - 1}" if classes is not None else "0 and above"
-        raise DataError(f"{name!r} holds {bad}; the classes of output {output.name!r} are {most}", hint=WORDS)
+        where = next(p.where for p in data.parts if np.any(p.others[name] == bad))
+        what = f"{name!r} holds {bad}; the classes of output {output.name!r} are {most}"
+        raise DataError(what, where=where, hint=WORDS)
     return matched
 
 

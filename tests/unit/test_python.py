@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from functools import cache
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,7 +73,39 @@ def test_a_stream_gives_outputs_by_name(package: rnnc.Package) -> None:
     assert np.array_equal(np.concatenate(ticks), package.simulate(recording()[:5], "oracle")["y"].reshape(5, 2))
 
 
+@pytest.mark.parametrize("engine", ["c", "oracle", "float"])
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (np.zeros(FEATURES), "a frame by the input's name is needed, not a ndarray"),
+        ({"y": np.zeros(FEATURES)}, r"not y\n.*step\(\{'x': frame\}\)"),
+        ({"x": np.zeros(2)}, r"'x' is \[2\] of float64; a frame is \[3\]"),
+        ({"x": ["a", "b", "c"]}, "of <U1"),
+        ({"x": [0.0, np.nan, 0.0]}, "'x' is not finite at 1"),
+    ],
+)
+def test_a_step_says_what_is_no_frame(package: rnnc.Package, engine: Any, frame: Any, message: str) -> None:
+    stream = package.stream(engine) if engine != "c" else _stream_of_c(package)
+    with pytest.raises(rnnc.RnncError, match=message):
+        stream.step(frame)
+
+
+@cache
+def _stream_of_c(package: rnnc.Package) -> Any:
+    return package.stream()
+
+
+def test_an_engine_that_does_not_stream_is_refused(package: rnnc.Package) -> None:
+    with pytest.raises(rnnc.RnncError, match="'onnxruntime' does not stream"):
+        package.stream("onnxruntime")  # type: ignore[arg-type]
+
+
 # --------------------------------------------------------------------------- scores
+
+
+def test_evaluation_of_a_file_is_told_what_a_package_is() -> None:
+    with pytest.raises(rnnc.RnncError, match=r"a str is no package\n.*compile_model"):
+        rnnc.evaluate("fan.onnx", recording())  # type: ignore[arg-type]
 
 
 def _classes(package: rnnc.Package, x: Any, engine: Any) -> Any:

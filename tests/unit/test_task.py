@@ -291,6 +291,13 @@ def test_labels_that_cannot_be_matched_are_refused_with_what_would_be_right(labe
         verified(small(), {"x": x, "label": label})
 
 
+def test_a_label_that_is_no_class_names_its_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=recording(20), label=0)
+    np.savez(tmp_path / "b.npz", x=recording(30), label=9)
+    with pytest.raises(DataError, match=r"b\.npz: 'label' holds 9; the classes"):
+        verified(small(), str(tmp_path / "*.npz"))
+
+
 def test_recordings_must_all_have_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=recording(20), label=0)
     np.savez(tmp_path / "b.npz", x=recording(30))
