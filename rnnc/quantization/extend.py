@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from rnnc.net import Net, Op
+from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
 
 MOVING = ("layout", "putat")
@@ -82,6 +83,26 @@ def moved_values(net: Net) -> dict[str, str]:
             moved = _backward([f.next], makers, lambda op: op.passes or op.kind in MOVING)
             found.update(dict.fromkeys(moved, f.state.name))
     return found
+
+
+def totals(net: Net) -> set[str]:
+    """The states that sum up what comes, within limits or not, and their next values: each is the last plus something else."""
+    found: set[str] = set()
+    for f in net.feedback:
+        between = _before(net, f.next) & _forward(net, {f.state.name}, lambda op: True)
+        ops = [op for op in net.ops if between.intersection(op.outputs) and between.intersection(op.inputs)]
+        if f.next in between and ops and all(_adds_to(op, between) for op in ops):
+            found.update((f.state.name, f.next))
+    return found
+
+
+def _adds_to(op: Op, between: set[str]) -> bool:
+    """Whether an op gives one of its inputs plus something else, or limits it."""
+    if sum(n in between for n in op.inputs) != 1:
+        return False
+    if isinstance(op, Add):
+        return not (op.subtract and op.inputs[1] in between)
+    return op.passes or op.kind == "clip" or (isinstance(op, Affine) and bool(np.all(op.gain == 1)))
 
 
 def _leading(net: Net, makers: Mapping[str, Op], plain: Callable[[Op], bool]) -> set[str]:

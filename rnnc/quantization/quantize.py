@@ -19,11 +19,12 @@ from rnnc.qnet import QFeedback, QNet, QOp, QState
 from rnnc.quantization.balance import balanced_scale
 from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
-from rnnc.quantization.extend import MOVING, extended_values, moved_values
+from rnnc.quantization.extend import MOVING, extended_values, moved_values, totals
 from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
 from rnnc.quantization.formats import same, satisfies
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
 from rnnc.quantization.packed import FINEST_COPY, line_scales
+from rnnc.quantization.remembered import remembered_form, start_within
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
 from rnnc.rows import Block
 
@@ -83,6 +84,7 @@ class _Builder:
     rows: RowQuantizer
     extended: set[str] = field(init=False)
     moved: dict[str, str] = field(init=False)
+    totals: set[str] = field(init=False)
     lines: dict[str, Floats] = field(init=False)
     heads: Heads = field(init=False)
     formats: dict[str, Format] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class _Builder:
     def __post_init__(self) -> None:
         self.extended = extended_values(self.net)
         self.moved = moved_values(self.net)
+        self.totals = totals(self.net)
         headroom = INNER_HEADROOM if self.ranges.measured else NOISE_HEADROOM
         self.lines = line_scales(self.net, self.ranges, headroom)
         self.heads = Heads(self.net, self.ranges, self.options)
@@ -134,11 +137,14 @@ class _Builder:
             form = Format(16, self.lines[state.name])
         elif feedback.next in self.extended:
             form = self.extended_form(feedback.next, self._by_element(feedback.next))
+        elif (known := remembered_form(self.net, self.ranges, feedback)) is not None:
+            form = known
         elif (unlike := unlike_state(self.net, self.ranges, feedback)) is not None:
             form = unlike
         else:
             form = HIDDEN if bound == 1 and limit <= 1 else Format(16, np.array([limit / 32767]))
-        return QState(state.name, state.shape, form, form.quantize(state.initial), state.alias, state.window)
+        first = form.quantize(start_within(form, state.initial))
+        return QState(state.name, state.shape, form, first, state.alias, state.window)
 
     def extended_form(self, name: str, by_element: bool = False) -> Format:
         """Room for an extended value, and for the states that it is the next value of; with an LSB for each element where that
@@ -201,7 +207,8 @@ class _Builder:
         have, shape = self.formats[name], self.values[name].shape
         kept = any(source in (f.state.name, *self.net.passed(f.next)) for f in self.net.feedback)
         kept = kept or any(source in op.outputs and op.states() for op in self.net.ops)
-        headroom = (STATE_HEADROOM if kept else INNER_HEADROOM) if self.ranges.measured else NOISE_HEADROOM
+        seen = EXTENDED_HEADROOM if source in self.totals else STATE_HEADROOM if kept else INNER_HEADROOM
+        headroom = seen if self.ranges.measured else NOISE_HEADROOM
         reach = headroom * self.ranges.kept(source)
         held = have.scale_for(reach.size) * have.hi
         limit = np.minimum(np.maximum(reach, max(float(reach.max(initial=0.0)) * FINEST_COPY, SMALLEST_STATE)), held)

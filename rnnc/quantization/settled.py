@@ -24,6 +24,7 @@ from rnnc.quantization.centre import Carrier, middles, shifted
 from rnnc.quantization.extend import MOST_WEIGHTS, derived_values, extended_values
 from rnnc.quantization.heads import free_name
 from rnnc.quantization.quantize import quantize
+from rnnc.quantization.remembered import less_offsets
 from rnnc.quantization.search import Yardstick
 
 FAR_START = 16.0
@@ -55,15 +56,13 @@ class Settled:
 def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Options) -> Settled:
     """The net and ranges without room for starts where that serves the calibration data; as they are elsewhere, and without."""
     plain = Settled(net, ranges)
-    if not calibration or net.window or not net.states() or not _may_start_far(net, ranges):
+    if not calibration or net.window or not net.states():
         return plain
-    later = later_ranges(net, calibration)
-    starting = _starting(net, ranges, later)
-    exact = _exactly(net, later, starting)
-    nets = [net] if exact is net else [exact, net]
-    tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
-    tried += [] if exact is net else [Settled(exact, ranges)]
-    if not starting and all(other.net is net for other in tried):
+    known = less_offsets(net, ranges)
+    less = Settled(*known) if known else None
+    tried = [*_without_room(less, calibration), less] if less else []
+    tried += _without_room(plain, calibration) if _may_start_far(net, ranges) else []
+    if not tried:
         return plain
     yardstick = Yardstick(net, _shortened(calibration))
     best, least = plain, _worst(plain, yardstick, options)
@@ -74,6 +73,18 @@ def settle(net: Net, ranges: Ranges, calibration: Sequences | None, options: Opt
         if error < NEARER * least:
             best, least = other, error
     return best
+
+
+def _without_room(base: Settled, calibration: Sequences) -> list[Settled]:
+    """Builds of a net that give starts little room, or have small layers that read all bits; none where nothing starts far."""
+    net, ranges = base.net, base.ranges
+    later = later_ranges(net, calibration)
+    starting = _starting(net, ranges, later)
+    exact = _exactly(net, later, starting)
+    nets = [net] if exact is net else [exact, net]
+    tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
+    tried += [] if exact is net else [Settled(exact, ranges)]
+    return tried if starting or any(other.net is not net for other in tried) else []
 
 
 def _enough(options: Options) -> float:

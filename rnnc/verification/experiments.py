@@ -23,6 +23,8 @@ from rnnc.verification.verify import Measurement, OutputFigures
 MOST_OP_STEPS, MOST_MACS = 6e4, 4e9
 """What one run may cost: times that an op steps, and multiply-accumulates."""
 FEWEST = 256
+SELDOM, MORE = 0.5, 4
+"""Beginnings with less than this share of the error that as many steps have on average are taken so many times as long."""
 
 Transform = Callable[[str, Array], Array]
 """What becomes of an input of some name."""
@@ -62,8 +64,16 @@ class Experiments:
         self.qnet, self.net, self.name = qnet, qnet.net, output.name
         self.by_name = {q.name: q for q in qnet.ops}
         groups = [run.batch for run in measured.runs]
-        self.groups = [_shortened(b, _affordable(qnet, groups, share)) for b in groups]
+        self._shorten(groups, share)
         self.target = self._target(output, channel)
+        index = self.target.index
+        whole = ErrorMetric(output.asked, output.asked.reference, output.got, channel, index)
+        if self.target.total * len(whole.got) < SELDOM * whole.total * len(self.target.got):
+            self._shorten(groups, MORE * share)
+            self.target = self._target(output, channel)
+
+    def _shorten(self, groups: Sequence[Batch], share: float) -> None:
+        self.groups = [_shortened(b, _affordable(self.qnet, groups, share)) for b in groups]
 
     def _target(self, output: OutputFigures, channel: int | None) -> ErrorMetric:
         (o,) = (o for o in self.net.outputs if o.name == output.name)

@@ -136,10 +136,14 @@ class Counting:
         peak = self.peaks[name]
         scale = f.scale_for(peak.size)
         available = max(f.hi - f.zero_point, f.zero_point - f.lo) * scale
-        reach = np.full(peak.size, np.inf) if bound is None else bound.magnitude
+        reach = np.full(peak.size, np.inf) if bound is None else _about(bound, f.offset_for(peak.size)).magnitude
         by_nature = (reach * TOUCHES <= available) & (bool(producer) or kept)
         saturated = np.where(by_nature, 0, self.ends[name])
         return Occupancy(name, producer, f, peak * scale, available, saturated, self.ticks[name], kept)
+
+
+def _about(bound: Interval, offset: Floats) -> Interval:
+    return Interval(bound.lo - offset, bound.hi - offset)
 
 
 def _hidden(state: QState) -> bool:
