@@ -129,8 +129,9 @@ class Trace:
         """Set the value ``state`` to the tensor ``output`` after each step."""
         result = self.tensors[output]
         if result.kind not in ("stream", "last"):
-            where = f"{self.graph.file}: state {state!r}"
-            raise Refused("it is fed by a constant or an initial state, not by a result of the network", where=where)
+            what = "it is fed by a constant or an initial state, not by a result of the network"
+            hint = f"If it is an input like others: --state {state}=none."
+            raise Refused(what, where=f"{self.graph.file}: state {state!r}", hint=hint)
         frame = Traced(shape, "stream").frame
         start = start or InitialState(np.zeros(frame), state)
         kept = State(state, frame, start.value.reshape(frame), start.alias, start.window)
@@ -190,7 +191,8 @@ class Trace:
         if traced is None:
             return None
         if traced.const is None:
-            self.refuse(node, f"input {index} is computed from the network's inputs; only a constant is supported")
+            what = f"input {index} is computed from the network's inputs; only a constant is supported"
+            self.refuse(node, what, "Make it a weight, or bind the input that it is computed from (--bind NAME=VALUE).")
         return traced.const
 
     def value(self, name: str) -> Value:
@@ -351,7 +353,7 @@ class Trace:
         constants = {n: c for n in node.inputs if n and (c := self.tensors[n].const) is not None}
         results = follow(node, lambda name: self.tensors[name].window, constants)
         if len({t.value for t in moved}) > 1 or results is None:
-            self.refuse(node, "mixes an initial state with other tensors")
+            self.refuse(node, "mixes an initial state with other tensors", "Export each state as an input of its own.")
         for i, window in enumerate(results):
             self.result(node, i, replace(moved[0], shape=window.shape, window=window))
 
@@ -393,7 +395,8 @@ class Trace:
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]
         if traced.flat is not None:
-            raise Refused("it holds all steps of a sequence side by side", where=f"{self.graph.file}: output {name!r}")
+            what, where = "it holds all steps of a sequence side by side", f"{self.graph.file}: output {name!r}"
+            raise Refused(what, where=where, hint="Take the values before it as output: --output TENSOR.")
         if traced.kind in ("static", "state"):
             raise without_input(traced, f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
