@@ -73,6 +73,6 @@ def test_every_operator_that_is_refused_has_a_way_out() -> None:
 def test_what_gives_a_window_s_answer_whole_says_so() -> None:
     package = rnnc.compile_model(autoencoder(3), window=T, name="net", verify=False)
     for layout in set(LAYOUTS) - {"plain"}:
-        whole = re.findall(r"comes whole, with the last frame, (.*)\.", package.arranged(layout)["README.md"])
+        whole = re.findall(r"comes whole, with the last frame, (.*)\.", str(package.arranged(layout)["README.md"]))
         assert whole == [f"{'from this package as ' * (layout in ('blob', 'wasm'))}over the serial line"]
     assert package.files["net.h"].count("comes whole, with the last frame") == 1

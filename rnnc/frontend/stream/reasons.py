@@ -121,7 +121,10 @@ def rows_of_table(graph: Graph, name: str) -> int:
 
 
 def without_input(traced: Traced, where: str) -> Refused:
-    """Why a constant or an initial state cannot be an output."""
+    """Why a constant, an initial state, or all steps of a sequence as one vector cannot be an output."""
+    if traced.flat is not None:
+        hint = "Take the values before it as output: --output TENSOR."
+        return Refused("it holds all steps of a sequence side by side", where=where, hint=hint)
     if traced.kind == "static":
         what = "it is the same in every step, whatever the inputs are"
         return Refused(what, where=where, hint="Leave it out: --output NAME names the outputs to compile.")

@@ -26,6 +26,7 @@ from rnnc.ops.time_shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs
 
+FIX = "Make it a weight, or bind the input that it is computed from (--bind NAME=VALUE)."
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
 BACKWARD = "It needs the whole sequence: retrain without it."
@@ -191,8 +192,7 @@ class Trace:
         if traced is None:
             return None
         if traced.const is None:
-            what = f"input {index} is computed from the network's inputs; only a constant is supported"
-            self.refuse(node, what, "Make it a weight, or bind the input that it is computed from (--bind NAME=VALUE).")
+            self.refuse(node, f"input {index} is computed from the network's inputs; only a constant is supported", FIX)
         return traced.const
 
     def value(self, name: str) -> Value:
@@ -394,9 +394,6 @@ class Trace:
 
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]
-        if traced.flat is not None:
-            what, where = "it holds all steps of a sequence side by side", f"{self.graph.file}: output {name!r}"
-            raise Refused(what, where=where, hint="Take the values before it as output: --output TENSOR.")
-        if traced.kind in ("static", "state"):
+        if traced.flat is not None or traced.kind in ("static", "state"):
             raise without_input(traced, f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
