@@ -33,7 +33,7 @@ TORCH_INTRODUCTION = """## Cells by torch's exporters
 Cells in plain torch, exported by both of its exporters as one step and as a loop over a sequence, which they unroll
 (`tools/torch_cells.py`; {versions}; {date}). Shown is how far the net, before it has integers, is from what torch gives,
 relative to the largest value; and how near the C of the step comes to onnxruntime on random sequences, bits equal to the
-oracle. `make test-frameworks` runs all cells again.
+oracle. `make test-frameworks` runs all cells of that file; here are those of the last run that was kept.
 """
 KERAS = Path(__file__).with_name("keras.json")
 KERAS_INTRODUCTION = """## Keras
