@@ -43,7 +43,7 @@ from rnnc.quantization.slow import prolonged
 from rnnc.quantization.starts import make_room, room_for_starts
 from rnnc.quantization.survey import survey
 from rnnc.report.advice import range_cautions, restart_cautions
-from rnnc.report.cautions import band_notes, label_cautions, open_loop_cautions, record_cautions, state_cautions
+from rnnc.report.cautions import label_cautions, open_loop_cautions, reading_notes, record_cautions, state_cautions
 from rnnc.report.content import report_content
 from rnnc.report.widths import gap_cautions, target_notes
 from rnnc.tracing import Graph
@@ -235,7 +235,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = [*done.graph.notes, *done.data.notes, *(test.notes if test else ())]
     notes += [*_renamed(options.name, done.program.name), *(measured.notes if measured else [])]
-    notes += [*band_notes(done.net), *(verdict.unjudged if verdict else ())]
+    notes += [*reading_notes(done.graph, done.net, options), *(verdict.unjudged if verdict else ())]
     notes += [*target_notes(done.choice, done.qnet), *unpacked]
     return tuple(map(addressed, dict.fromkeys(notes)))
 

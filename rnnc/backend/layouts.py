@@ -100,6 +100,7 @@ def arrange(layout: Layout, contents: Contents, files: Mapping[str, str]) -> dic
     placed = {f"src/{name}" if name.endswith((".c", ".h")) else name: text for name, text in files.items()}
     context = _context(contents) | (OF_LAYOUT[layout](contents) if layout in OF_LAYOUT else {})
     context["use"] = USE[layout].format(**context)
+    context["whole"] = _whole(layout) if any(p.continues for p in contents.programs) else ""
     paths = [*((path, "any") for path in ANY), *((path, layout) for path in LAYOUTS[layout])]
     for path, folder in paths:
         template = path.replace("{name}_", "").replace("{name}", "name")
@@ -137,6 +138,12 @@ def _context(contents: Contents) -> dict[str, Any]:
         "constants": [f"{p.name}_{port.c_name}_LEN".upper() for p in programs for port in (*p.inputs, *p.outputs)],
         "usage": [line for p in programs for line in (*(["", ""] if p is not programs[0] else []), *usage(p))],
     }
+
+
+def _whole(layout: Layout) -> str:
+    """Where the values of an answer cannot be had one a call, though NAME_next gives them so."""
+    serial = "over the serial line"
+    return f"from this package as {serial}" if layout in ("blob", "wasm") else serial
 
 
 def _summary(contents: Contents) -> str:

@@ -184,7 +184,9 @@ def read_spatial(node: Node, trace: Tracer, x: Traced, kernel: tuple[int, ...]) 
         trace.require_time(node, x, 2)
     if x.time != 0 and x.shape[0] != 1:
         trace.refuse(
-            node, f"the batch is {x.shape[0]}", "Bind it to 1 (--bind), or say which axis is time (--time-axis)."
+            node,
+            f"the batch is {x.shape[0]}",
+            "Export it with a batch of 1 (--bind sets an open axis), or say which axis is time (--time-axis).",
         )
     axes = _axes(node, trace, x, kernel)
     lengths = tuple(a.length(n) for a, n in zip(axes, x.shape[2:], strict=True))

@@ -260,7 +260,9 @@ def group_normalization(node: Node, trace: Tracer) -> None:
     groups, channels = int(node.attributes["num_groups"]), x.shape[1]
     whole = along(node, trace, x, range(1, len(x.shape)))
     if whole.groups != 1:
-        trace.refuse(node, f"normalises {list(x.shape)} with a batch", "Bind the batch to 1 (--bind).")
+        trace.refuse(
+            node, f"normalises {list(x.shape)} with a batch", "Export it with a batch of 1; --bind sets an open axis."
+        )
     grouped = Along(groups, whole.count // groups, 1)
     by_channel = (channels, *(1 for _ in x.shape[2:]))
     gain, offset = (np.repeat(c, channels // c.size).reshape(by_channel) for c in (scale, bias))

@@ -17,6 +17,8 @@ from rnnc.tracing import InitialState, Node, Traced, Tracer
 if TYPE_CHECKING:
     from rnnc.ops.units import QRecurrent
 
+MISFIT = "A broken export, or an open axis of another length than was assumed: --bind AXIS=N sets it."
+
 
 @dataclass(frozen=True, eq=False)
 class Recurrent(Op):
@@ -179,7 +181,7 @@ def read_node(node: Node, trace: Tracer, gates: int, states: int, width: int = 0
     if int(node.attributes.get("hidden_size", hidden)) != hidden:
         trace.refuse(node, f"hidden_size={node.attributes['hidden_size']} and W {list(weights.shape)} do not fit")
     if x.shape[2] != columns:
-        trace.refuse(node, f"X has {x.shape[2]} features and W {columns}", "Bind the batch to 1 (--bind).")
+        trace.refuse(node, f"X has {x.shape[2]} features and W {columns}", MISFIT)
     bias = trace.constant(node, 3)
     bias = np.zeros((1, 2 * rows)) if bias is None else bias
     lengths = trace.constant(node, 4)

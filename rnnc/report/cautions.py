@@ -12,6 +12,7 @@ from rnnc.ops.inner import Inner
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges
+from rnnc.tracing import Graph
 from rnnc.verification.score import THRESHOLD
 from rnnc.verification.verify import Verification
 
@@ -64,13 +65,43 @@ def open_loop_cautions(net: Net, options: Options) -> Iterator[str]:
             )
 
 
-def band_notes(net: Net) -> Iterator[str]:
+def reading_notes(graph: Graph, net: Net, options: Options) -> Iterator[str]:
+    """Yield what was assumed about the axes of inputs: which is time, and which are bands."""
+    yield from _axis_notes(graph, net, options)
+    yield from _band_notes(net)
+
+
+def _band_notes(net: Net) -> Iterator[str]:
     """Yield what a layer on bands is, which a batch that was meant to be 1 looks like."""
     for op in net.ops:
         if isinstance(op, Inner) and op.kept:
             yield (
                 f"{op.name} runs on {op.bands} rows of each frame ({op.node}), each with a state of its own. If they are a "
                 "batch, export with a batch of 1: memory and time are those of so many streams."
+            )
+
+
+def _axis_notes(graph: Graph, net: Net, options: Options) -> Iterator[str]:
+    """Yield which axis of a sequence of fixed length is taken as time, where little in the file speaks for it.
+
+    So it is where layers run along each frame, and where nothing is kept from one step to the next.
+    """
+    inside = [op for op in net.ops if isinstance(op, Inner) and not op.kept]
+    alone = not net.feedback and not any(op.states() for op in net.ops)
+    shapes = {t.name: t.shape for t in graph.inputs}
+    for value in net.inputs:
+        if net.length < 2 or value.time is None or value.name in options.time_axis or not (inside or alone):
+            continue
+        longer = [axis for axis, n in enumerate(shapes[value.name]) if n > 1]
+        if inside or longer[0] != value.time or len(longer) > 2:
+            why = (
+                f"{inside[0].name} ({inside[0].node}) runs along each frame"
+                if inside
+                else "no step keeps anything for the next"
+            )
+            yield (
+                f"axis {value.time} of input {value.name!r} {list(shapes[value.name])} is taken as time, and {why}. If "
+                f"another is time, --time-axis {value.name}=AXIS says so; if none is, --time-axis {value.name}=none."
             )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rnnc.errors import RnncError
 from rnnc.frontend.read.load import load
@@ -31,7 +32,8 @@ TORCH_INTRODUCTION = """## Cells by torch's exporters
 
 Cells in plain torch, exported by both of its exporters as one step and as a loop over a sequence, which they unroll
 (`tools/torch_cells.py`; {versions}; {date}). Shown is how far the net, before it has integers, is from what torch gives,
-relative to the largest value. `make test-frameworks` runs all cells of that file; here are those of the last run that was kept.
+relative to the largest value; and how near the C of the step comes to onnxruntime on random sequences, bits equal to the
+oracle. `make test-frameworks` runs all cells of that file; here are those of the last run that was kept.
 """
 KERAS = Path(__file__).with_name("keras.json")
 KERAS_INTRODUCTION = """## Keras
@@ -115,11 +117,16 @@ def torch_rows() -> str:
         f"|---{'|---' * len(forms)}|",
     ]
     for name, row in found["rows"].items():
-        told = [
-            f"refused: {r['refused']}" if "refused" in r else f"{r['error']:.0e}" for r in map(row.__getitem__, forms)
-        ]
+        told = [_of_cell(row[form]) for form in forms]
         lines.append(f"| {name} | {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
+
+
+def _of_cell(result: Mapping[str, Any]) -> str:
+    """What became of a cell in one form: its error, the dB of its C, or why it is refused."""
+    if "refused" in result:
+        return f"refused: {result['refused']}"
+    return f"{result['db']:.0f} dB" if "db" in result else f"{result['error']:.0e}"
 
 
 def page(sections: Sequence[tuple[str, Callable[[], list[Form]]]]) -> str:

@@ -24,6 +24,7 @@ def blob_context(program: Program) -> dict[str, Any]:
         "step": [f"return {step}"] if program.returns else [step, "return 1;"],
         "flush": f"{n}_flush({', '.join([f'({n}_t *)s', *outputs])});" if program.flush else "",
         "functions": [f"{n}_{f}" for f in ("reset", "step", *(["flush"] if program.flush else []))],
+        "continues": program.continues,
         "formats": f"{formats_id(program):08x}",
         "state_bytes": (program.cost.ram_state + program.cost.ram_scratch + 3) // 4 * 4,
     }

@@ -130,7 +130,11 @@ def _axes(graph: GraphProto, where: str) -> list[_Axis]:
         for i, dim in enumerate(kind.shape.dim):
             symbol = "" if dim.dim_value > 0 else dim.dim_param or f"{value.name}[{i}]"
             if value.name in constants and symbol:
-                raise Refused("it has a default value and an open shape", where=f"{where}: input {value.name!r}")
+                raise Refused(
+                    "it has a default value and an open shape",
+                    where=f"{where}: input {value.name!r}",
+                    hint="Export it with a fixed shape, or without the default value.",
+                )
             axes.append(_Axis(value.name, i, symbol, dim.dim_value))
     return axes
 

@@ -42,9 +42,9 @@ def check_limits(model: ModelProto, where: str) -> None:
     if model.training_info:
         raise Refused("the file holds training information", where=where, hint="Export the network for inference.")
     if not model.graph.node:
-        raise Refused("the graph has no nodes", where=where)
+        raise Refused("the graph has no nodes", where=where, hint="It computes nothing: look at the export.")
     if not model.graph.output:
-        raise Refused("the graph has no outputs", where=where)
+        raise Refused("the graph has no outputs", where=where, hint="Export it with its results as outputs.")
     count = 0
     graphs = [
         *subgraphs(model.graph, where),
@@ -200,7 +200,11 @@ def _check_graph(graph: GraphProto, where: str) -> None:
             raise UnreadableModel("a name is not valid UTF-8", where=f"{where}: {node_label(node)}")
         for attribute in node.attribute:
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
-                raise Refused("sparse tensors are not supported", where=f"{where}: {node_label(node)}")
+                raise Refused(
+                    "sparse tensors are not supported",
+                    where=f"{where}: {node_label(node)}",
+                    hint="Store them as dense tensors.",
+                )
             _check_numbers(attribute, node, where)
             for tensor in [attribute.t] * attribute.HasField("t") + list(attribute.tensors):
                 _check_tensor(tensor, f"{where}: {node_label(node)}: attribute {attribute.name!r}")
@@ -243,7 +247,7 @@ def _check_tensor(tensor: TensorProto, where: str) -> None:
     if elements > MAX_ELEMENTS:
         raise UnreadableModel(f"{elements} elements are more than {MAX_ELEMENTS}", where=where)
     if tensor.data_type == TensorProto.STRING:
-        raise Refused("strings are not supported", where=where)
+        raise Refused("strings are not supported", where=where, hint="Export the part that computes with numbers.")
     if not _has_data(tensor, elements):
         raise UnreadableModel(f"its data does not fill its shape {list(tensor.dims)}", where=where)
     try:

@@ -215,7 +215,8 @@ def _check(model: ModelProto, file: str) -> None:
         raise UnreadableModel(f"the model is not valid ONNX: {what}", where=file, hint=hint) from error
     for value in model.graph.input:
         if not value.type.HasField("tensor_type"):
-            raise Refused("it is not a tensor but a sequence, map or optional", where=f"{file}: input {value.name!r}")
+            what = "it is not a tensor but a sequence, map or optional"
+            raise Refused(what, where=f"{file}: input {value.name!r}", hint="Export it with tensors as inputs.")
     seen: set[str] = set()
     for node in model.graph.node:
         for name in node.output:

@@ -86,7 +86,8 @@ def _product(graph: GraphProto, node: NodeProto, rounded: set[str], known: Array
         raise Refused(what, where=f"{where}: {node_label(node)}", hint=hint)
     zero = known.get(node.input[3]) if len(node.input) > 3 else None
     if node.op_type == "ConvInteger" and zero is not None and zero.size > 1:
-        raise Refused("its weights have a zero point for each channel", where=f"{where}: {node_label(node)}")
+        what, hint = "its weights have a zero point for each channel", "Export it in float: rnnc quantizes it itself."
+        raise Refused(what, where=f"{where}: {node_label(node)}", hint=hint)
     weights = _weights(node, known, where, 1, -1, 3)
     inputs = [node.input[0], _stored(graph, f"{node.output[0]}.weights", weights)]
     fresh = helper.make_node(PRODUCTS[node.op_type], inputs, list(node.output), name=node.name)

@@ -24,6 +24,7 @@ from rnnc.frontend.rewrite.rules import apply
 from rnnc.tracing import Graph, Node, Tensor
 
 LISTS = (rule("list of a loop = tensor", joined, "ConcatFromSequence"),)
+OVER_ALL = "Only a loop over all steps of a sequence can become a stream."
 PROBES = 3
 """Iterations at either end of a loop whose condition is computed."""
 
@@ -162,7 +163,8 @@ class _Loop:
     def _length(self, sources: Mapping[str, tuple[str, int, bool, Node]]) -> int:
         lengths = {(self.editor.shape(s) or ())[axis] for s, axis, _, _ in sources.values()}
         if len(lengths) != 1:
-            self.refuse(f"it walks along sequences of different lengths {sorted(lengths)}")
+            what = f"it walks along sequences of different lengths {sorted(lengths)}"
+            self.refuse(what, "Export a loop for each of them.")
         return lengths.pop()
 
     def _check_condition(self, length: int) -> None:
@@ -170,18 +172,16 @@ class _Loop:
         most, first = self.editor.constant(self.node.inputs[0]), self.editor.constant(self.node.inputs[1])
         rounds = int(most.ravel()[0]) if most is not None else None
         if (self.node.inputs[0] and most is None) or (self.node.inputs[1] and first is None):
-            self.refuse("how long it runs depends on the data")
+            self.refuse("how long it runs depends on the data", OVER_ALL)
         if first is not None and not first.ravel()[0]:
-            self.refuse("it never runs")
+            self.refuse("it never runs", "Export the network without it.")
         probes = sorted({*range(min(PROBES, length)), *range(max(0, length - PROBES), length)})
         goes_on = {i: self._at(i, self.body.outputs[0].name) for i in probes}
         if any(v is None for v in goes_on.values()):
-            self.refuse(
-                "how long it runs depends on the data", "Only a loop over all steps of a sequence can become a stream."
-            )
+            self.refuse("how long it runs depends on the data", OVER_ALL)
         stops = rounds == length or not goes_on[length - 1]
         if not stops or (rounds is not None and rounds < length) or not all(goes_on[i] for i in probes[:-1]):
-            self.refuse(f"it does not run over all {length} steps of its sequence")
+            self.refuse(f"it does not run over all {length} steps of its sequence", OVER_ALL)
 
 
 def _aliases(graph: Graph) -> dict[str, str]:

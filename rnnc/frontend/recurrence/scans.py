@@ -32,7 +32,11 @@ def complete(editor: Editor, node: Node) -> Node:
     for i, (tensor, name) in enumerate(zip(body.inputs, node.inputs, strict=True)):
         shape = editor.shape(name)
         if shape is None:
-            raise Refused(f"the shape of input {name!r} is not known", where=f"{editor.graph.file}: {node.label}")
+            raise Refused(
+                f"the shape of input {name!r} is not known",
+                where=f"{editor.graph.file}: {node.label}",
+                hint="Export with fixed shapes, or name open axes with --bind.",
+            )
         if i >= count:
             axis = axes[i - count] % len(shape)
             shape = (*shape[:axis], *shape[axis + 1 :])

@@ -16,13 +16,23 @@ ADVICE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(QUANTIZED, ("the model is already quantized", "Export it in float: rnnc quantizes it itself.")),
     "If": ("which branch runs depends on the data", "Bind what decides it (--bind NAME=VALUE), or export one branch."),
     **dict.fromkeys(
-        ("NonZero", "Compress", "Unique", "NonMaxSuppression"), ("the size of its result depends on the data", "")
+        ("NonZero", "Compress", "Unique", "NonMaxSuppression"),
+        (
+            "the size of its result depends on the data",
+            "Multiply by a mask instead, or end before it: --output TENSOR.",
+        ),
     ),
-    **dict.fromkeys(("Tan", "Atanh"), ("has poles, where no format holds its values", "")),
+    **dict.fromkeys(
+        ("Tan", "Atanh"),
+        ("has poles, where no format holds its values", "Take the values before it as output: --output TENSOR."),
+    ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     **dict.fromkeys(
         ("GatherElements", "GatherND"),
-        ("picks elements by a list of their places", "Export the last step as a slice: y[:, -1], not gather."),
+        (
+            "picks elements by a list of their places",
+            "For the last step export a slice, y[:, -1]; for other places a list along one axis (Gather).",
+        ),
     ),
     "Shape": ("a length that is not fixed is computed with", "Export with fixed or open axes that --bind can name."),
     "ReverseSequence": (
@@ -111,8 +121,12 @@ def rows_of_table(graph: Graph, name: str) -> int:
 
 
 def without_input(traced: Traced, where: str) -> Refused:
-    """Why a constant or an initial state cannot be an output."""
+    """Why a constant, an initial state, or all steps of a sequence as one vector cannot be an output."""
+    if traced.flat is not None:
+        hint = "Take the values before it as output: --output TENSOR."
+        return Refused("it holds all steps of a sequence side by side", where=where, hint=hint)
     if traced.kind == "static":
-        return Refused("it is the same in every step, whatever the inputs are", where=where)
+        what = "it is the same in every step, whatever the inputs are"
+        return Refused(what, where=where, hint="Leave it out: --output NAME names the outputs to compile.")
     hint = "Let the file give what the step makes of it; the firmware can read it before the step (NAME_get_...)."
     return Refused("it is a state as the step finds it", where=where, hint=hint)

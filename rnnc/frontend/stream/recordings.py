@@ -62,6 +62,7 @@ def _one_frame(graph: Graph, name: str, axis: int, what: str, node: Node) -> Ref
     return Refused(
         f"along axis {axis} of input {name!r} the file {what}: the whole recording would be one frame",
         where=f"{graph.file}: {node.label}",
+        steps=next(t.shape[axis] for t in graph.inputs if t.name == name),
         hint=f"{HINT} If it is meant as one frame: --time-axis {name}=none.",
     )
 
@@ -118,6 +119,7 @@ def check_relations(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
             raise Refused(
                 f"{what} along an axis of {length} of input {name!r}: if that is time, the whole recording would be one frame",
                 where=f"{graph.file}: {node.label}",
+                steps=length,
                 hint=f"If it is meant as one frame: --time-axis {name}=none.",
             )
 

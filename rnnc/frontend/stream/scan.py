@@ -73,7 +73,7 @@ def _results(trace: Trace, inner: Trace, node: Node, count: int) -> None:
     for k, tensor in enumerate(body.outputs):
         result = inner.tensors[tensor.name]
         if result.kind not in ("stream", "last"):
-            trace.refuse(node, f"its result {k} does not depend on the sequence")
+            trace.refuse(node, f"its result {k} does not depend on the sequence", "Take that result out of the loop.")
         if k < count:
             trace.result(node, k, replace(result, kind="last"))
         else:

@@ -51,7 +51,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
         net = _stream(graph, options)
     except RnncError as error:
         if isinstance(error, Refused) and not graph.broken:
-            error.hint = unrecognised_sums(graph) or error.hint
+            error.hint = _sums(graph, options) or error.hint
             _advise_window(error, graph, options)
         if graph.guessed:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
@@ -65,15 +65,21 @@ def to_stream(graph: Graph, options: Options) -> Net:
     return split_states(net)
 
 
+def _sums(graph: Graph, options: Options) -> str:
+    """What to say of running sums that are left once linear recurrences are recognised; "" where none are."""
+    try:
+        return unrecognised_sums(graph) and unrecognised_sums(prepared(graph, options)[0])
+    except RnncError:
+        return unrecognised_sums(graph)
+
+
 def _advise_window(error: Refused, graph: Graph, options: Options) -> None:
-    """Say which --window compiles what cannot stream, where one does: T, or the file's own length."""
-    lengths = [graph.time] if graph.time else sorted({n for t in graph.inputs for n in t.shape if n > 1}, reverse=True)
-    for steps in [error.steps] if error.windowed else lengths if not options.window else []:
-        if steps > 1 and steps != options.window and _compiles(graph, replace(options, window=steps, hop=0)):
-            flag = "--window T" if graph.time else f"--window {steps}"
-            others = f"{error.hint} --window T compiles it, with one answer a window.".strip()
-            error.hint = (error.windowed or others).replace("--window T", flag)
-            return
+    """Say which --window compiles what cannot stream, where one does: T, or the length of the axis that was taken as time."""
+    steps = error.steps if error.windowed else 0 if options.window else graph.time or error.steps
+    if steps > 1 and steps != options.window and _compiles(graph, replace(options, window=steps, hop=0)):
+        flag = "--window T" if graph.time else f"--window {steps}"
+        others = f"{error.hint} --window T compiles it, with one answer a window.".strip()
+        error.hint = (error.windowed or others).replace("--window T", flag)
 
 
 def _compiles(graph: Graph, options: Options) -> bool:
@@ -145,7 +151,8 @@ def _check_inputs(graph: Graph, states: States) -> None:
     if len(fed) < len(graph.inputs):
         return
     if not fed:
-        raise Refused("it has no input: what it computes never changes", where=graph.file)
+        what = "it has no input: what it computes never changes"
+        raise Refused(what, where=graph.file, hint="Export what changes from step to step as an input.")
     free = next((name for name in fed if name in states.feedback), fed[0])
     raise Refused(
         f"no input is left: outputs feed them all ({', '.join(fed)})",

@@ -26,6 +26,7 @@ from rnnc.ops.time_shift import last_of_window
 from rnnc.tracing import HANDLERS, AnyOp, Graph, InitialState, Node, Tensor, Traced
 from rnnc.views import VIEWS, moved_inputs
 
+FIX = "Make it a weight, or bind the input that it is computed from (--bind NAME=VALUE)."
 FLAT_READERS = ("Dense", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 STEP_FILE = "It is one step: call NAME_reset after every T of them, or export the network with a sequence as its input."
 BACKWARD = "It needs the whole sequence: retrain without it."
@@ -129,8 +130,9 @@ class Trace:
         """Set the value ``state`` to the tensor ``output`` after each step."""
         result = self.tensors[output]
         if result.kind not in ("stream", "last"):
-            where = f"{self.graph.file}: state {state!r}"
-            raise Refused("it is fed by a constant or an initial state, not by a result of the network", where=where)
+            what = "it is fed by a constant or an initial state, not by a result of the network"
+            hint = f"If it is an input like others: --state {state}=none."
+            raise Refused(what, where=f"{self.graph.file}: state {state!r}", hint=hint)
         frame = Traced(shape, "stream").frame
         start = start or InitialState(np.zeros(frame), state)
         kept = State(state, frame, start.value.reshape(frame), start.alias, start.window)
@@ -190,7 +192,7 @@ class Trace:
         if traced is None:
             return None
         if traced.const is None:
-            self.refuse(node, f"input {index} is computed from the network's inputs; only a constant is supported")
+            self.refuse(node, f"input {index} is computed from the network's inputs; only a constant is supported", FIX)
         return traced.const
 
     def value(self, name: str) -> Value:
@@ -351,7 +353,7 @@ class Trace:
         constants = {n: c for n in node.inputs if n and (c := self.tensors[n].const) is not None}
         results = follow(node, lambda name: self.tensors[name].window, constants)
         if len({t.value for t in moved}) > 1 or results is None:
-            self.refuse(node, "mixes an initial state with other tensors")
+            self.refuse(node, "mixes an initial state with other tensors", "Export each state as an input of its own.")
         for i, window in enumerate(results):
             self.result(node, i, replace(moved[0], shape=window.shape, window=window))
 
@@ -392,8 +394,6 @@ class Trace:
 
     def _output(self, name: str) -> Output:
         traced = self.tensors[name]
-        if traced.flat is not None:
-            raise Refused("it holds all steps of a sequence side by side", where=f"{self.graph.file}: output {name!r}")
-        if traced.kind in ("static", "state"):
+        if traced.flat is not None or traced.kind in ("static", "state"):
             raise without_input(traced, f"{self.graph.file}: output {name!r}")
         return Output(name, traced.value, "last" if traced.kind == "last" else "stream")
