@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from onnx import ModelProto
 
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.read.naming import related
-from rnnc.frontend.read.running import READS_SHORT_LISTS, SHORT_LIST, has_short_list, older
+from rnnc.frontend.read.running import ends_the_process
 from rnnc.net import Array, Net, Value
 from rnnc.ops.start import Started
 from rnnc.options import Options
@@ -75,14 +74,11 @@ class FileInput:
 
 
 class Session:
-    """onnxruntime on one model, whose streams are the inputs of ``net``.
-
-    Raises UnreadableModel where onnxruntime cannot load it.
-    """
+    """onnxruntime on one model, whose streams are the inputs of ``net``; raises UnreadableModel where it cannot load it."""
 
     def __init__(self, model: bytes, net: Net, options: Options) -> None:
-        if older(ort.__version__, READS_SHORT_LISTS) and has_short_list(ModelProto.FromString(model)):
-            raise UnreadableModel(f"onnxruntime {ort.__version__} does not read {SHORT_LIST}")
+        if why := ends_the_process(model):
+            raise UnreadableModel(why)
         settings = ort.SessionOptions()
         settings.log_severity_level = 4
         settings.intra_op_num_threads = 1

@@ -40,8 +40,8 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
     """
     import onnxruntime as ort
 
-    if older(ort.__version__, READS_SHORT_LISTS) and has_short_list(model):
-        raise DoesNotRun(f"onnxruntime {ort.__version__} does not read {SHORT_LIST}")
+    if why := ends_the_process(model):
+        raise DoesNotRun(why)
     _bound_memory()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -65,6 +65,17 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
         raise DoesNotRun(first_line(error)) from error
     finally:
         done.set()
+
+
+def ends_the_process(model: ModelProto | bytes) -> str:
+    """Why the onnxruntime that is installed must not be given a model; "" where it may."""
+    import onnxruntime as ort
+    from onnx import ModelProto
+
+    if not older(ort.__version__, READS_SHORT_LISTS):
+        return ""
+    short = has_short_list(ModelProto.FromString(model) if isinstance(model, bytes) else model)
+    return f"onnxruntime {ort.__version__} does not read {SHORT_LIST}" if short else ""
 
 
 def older(version: str, than: tuple[int, int]) -> bool:
