@@ -8,7 +8,8 @@
  * taken operand (rnnc/backend/targets.py). RNNC_GROUP is the number of rows that its packing takes together, RNNC_LANES the number of
  * units that its gates compute together; a layer computes as many units at once as fill whole groups and lanes.
  * RNNC_OPERAND_BYTES(columns, bits) is what rnnc_prepare writes. RNNC_CALL_ROWS is how many rows of a layer of one operand go into a
- * call: a group, or more where groups follow one another in the packing. contract.h checks all of it. */
+ * call: a group, or more where groups follow one another in the packing. contract.h checks all of it.
+ * RNNC_MOST_COLUMNS, where it is defined, is at least the columns of each operand: a target may leave out what wider ones take. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

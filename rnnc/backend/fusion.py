@@ -143,7 +143,7 @@ class _Gathering:
     """Gathers the ops of one key: others move before or behind them, as what they read allows.
 
     Args:
-        members: the ops that will be one loop.
+        members: the ops that will be one loop; ``made`` are the values that they compute.
         behind: the ops that read what members compute; ``late`` are the values that they compute.
         done: all that is before them.
     """
@@ -151,26 +151,28 @@ class _Gathering:
     qnet: QNet
     ops: Sequence[QOp]
     members: list[QOp] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)
     behind: list[QOp] = field(default_factory=list)
     late: set[str] = field(default_factory=set)
     done: list[QOp] = field(default_factory=list)
 
     def add(self, op: QOp, *, joins: bool) -> None:
         """Take the next op of the net."""
-        made, read = {n for m in self.members for n in m.outputs}, set(op.inputs)
-        if joins or self._passes(op, made):
-            if self.late & read:
+        late = not self.late.isdisjoint(op.inputs)
+        if joins or self._passes(op):
+            if late:
                 self.close()
             self.members.append(op)
-        elif (made | self.late) & read:
+            self.made.update(op.outputs)
+        elif late or not self.made.isdisjoint(op.inputs):
             self.behind.append(op)
             self.late.update(op.outputs)
         else:
             self.done.append(op)
 
-    def _passes(self, op: QOp, made: set[str]) -> bool:
+    def _passes(self, op: QOp) -> bool:
         """Whether an op gives what a member computes as it is."""
-        same = op.inputs[0] in made and self.qnet.values[op.outputs[0]].size == self.qnet.values[op.inputs[0]].size
+        same = op.inputs[0] in self.made and self.qnet.values[op.outputs[0]].size == self.qnet.values[op.inputs[0]].size
         return same and len(op.inputs) == 1 and not isinstance(op, QFused) and not op.calls()
 
     def close(self) -> None:
@@ -178,7 +180,7 @@ class _Gathering:
         if self.members:
             self.done += _joined(self.qnet, self.members, self.ops)
         self.done += self.behind
-        self.members, self.behind, self.late = [], [], set()
+        self.members, self.made, self.behind, self.late = [], set(), [], set()
 
 
 def _joined(qnet: QNet, members: Sequence[QOp], ops: Sequence[QOp]) -> list[QOp]:

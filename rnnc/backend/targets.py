@@ -33,6 +33,8 @@ class Target:
         isa: headers of runtime_c that replace named functions, included before the kernels.
         lanes: units whose gates are computed together, RNNC_LANES in the C.
         direct: an operand that is borrowed can be read where it lies, RNNC_DIRECT in the C.
+        told_columns: the C tells its kernels the columns of the widest operand, RNNC_MOST_COLUMNS; they leave out what wider
+            ones take.
         vectors: kernels of elementwise ops compute several elements at once.
         operand: C type and length of a prepared operand, given its columns and bits.
         most_constant: bytes that its compilers take in one array, 0 for any.
@@ -48,6 +50,7 @@ class Target:
     rom: tuple[str, ...] = ()
     lanes: int = 1
     direct: bool = False
+    told_columns: bool = False
     vectors: bool = False
     operand: Callable[[int, int], tuple[str, int]] = as_it_is
     sparse: Sparse | None = None
@@ -165,6 +168,7 @@ TARGETS = {
             Packing(pack.pack_twos, pack.pack_wide_twos, narrow8=pack.pack_fours),
             ("isa/avr.h",),
             ("isa/avr_rom.h",),
+            told_columns=True,
             operand=avr_operand,
             most_constant=2**15 - 1,
             most_constants=2**16 - 512,  # the vectors are before them

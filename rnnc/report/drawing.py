@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -71,8 +72,9 @@ class Placed:
         return self.y + (self.item.height if isinstance(self.item, Box) else self.row_height)
 
 
+@lru_cache(maxsize=1)
 def picture(qnet: QNet) -> Markup:
-    """The whole network."""
+    """The whole network; the page that has it is written more than once."""
     rows, width, height = _place(_rows(_nodes(qnet)))
     labels = {name: _label(v, qnet.formats[name]) for name, v in qnet.values.items() if name in qnet.formats}
     parts = [_edge(source, to, i, n) for above, row in pairwise(rows) for source, to, i, n in _edges(above, row)]

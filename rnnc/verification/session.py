@@ -17,6 +17,7 @@ import onnxruntime as ort
 
 from rnnc.errors import UnreadableModel
 from rnnc.frontend.read.naming import related
+from rnnc.frontend.read.running import ends_the_process
 from rnnc.net import Array, Net, Value
 from rnnc.ops.start import Started
 from rnnc.options import Options
@@ -73,12 +74,11 @@ class FileInput:
 
 
 class Session:
-    """onnxruntime on one model, whose streams are the inputs of ``net``.
-
-    Raises UnreadableModel where onnxruntime cannot load it.
-    """
+    """onnxruntime on one model, whose streams are the inputs of ``net``; raises UnreadableModel where it cannot load it."""
 
     def __init__(self, model: bytes, net: Net, options: Options) -> None:
+        if why := ends_the_process(model):
+            raise UnreadableModel(why)
         settings = ort.SessionOptions()
         settings.log_severity_level = 4
         settings.intra_op_num_threads = 1

@@ -313,6 +313,20 @@ static inline const int8_t *rnnc_avr_wide_part(int32_t *acc, const int8_t *w, co
 #define rnnc_avr_wide_part rnnc_avr_plain_wide
 #endif
 
+#if defined RNNC_MOST_COLUMNS && RNNC_MOST_COLUMNS <= RNNC_AVR_COLUMNS
+/* No operand has a second part, and a call has a unit's rows or RNNC_CALL_ROWS. */
+static inline const int8_t *rnnc_product(int32_t *acc, const int8_t *w, const void *v, uint8_t bits,
+                                         uint16_t columns, uint16_t rows)
+{
+    return rnnc_avr_part(acc, w, v, bits, columns, (uint8_t)rows);
+}
+
+static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, const void *v,
+                                              uint8_t bits, uint16_t columns, uint16_t rows)
+{
+    return rnnc_avr_wide_part(acc, w, v, bits, columns, (uint8_t)rows);
+}
+#else
 /* Of any number of columns and rows: a block of rows, part by part. */
 static RNNC_APART const int8_t *rnnc_avr_long(int32_t *acc, const int8_t *w, const int8_t *v,
                                               uint8_t bits, uint16_t columns, uint16_t rows,
@@ -355,6 +369,7 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
                ? rnnc_avr_wide_part(acc, w, v, bits, columns, (uint8_t)rows)
                : rnnc_avr_long(acc, w, (const int8_t *)v, bits, columns, rows, 1);
 }
+#endif
 
 /* The root bit by bit: cheaper than seven products of 32 bits. */
 #define RNNC_SQRT

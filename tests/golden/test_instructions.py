@@ -27,8 +27,8 @@ MEASURED = [name for name in TARGETS if name in BOARDS and BOARDS[name].instruct
 ALLOWED = 0.01
 SPREAD = {"cortex-m0": 0.0}
 """How far the most instructions may be from the least, whatever the inputs: 2 % but where one count is promised."""
-LOOSE = {"avr": 1.55}
-"""How far the bound of the stack may be above what is used: 1.25; on AVR rows of more than 256 columns count, too."""
+LOOSE = 1.25
+"""How far the bound of the stack may be above what is used."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_instructions_of_a_step(target: str, cells: Any) -> None:
         assert most - least <= SPREAD.get(target, 0.02) * least
         assert measured.stack_bound is not None
         if BOARDS[target].counts:  # under an operating system no stack is measured
-            assert measured.stack <= measured.stack_bound <= LOOSE.get(target, 1.25) * measured.stack
+            assert measured.stack <= measured.stack_bound <= LOOSE * measured.stack
         which = f", wide {' '.join(wide)}".rstrip() if wide else ""
         counted[f"{cell} {columns},{hidden} {precision}{which}"] = measured.instructions.most
     if TARGETS[target].sparse:

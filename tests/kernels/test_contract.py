@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rnnc.backend.emit.together import together
 from rnnc.backend.program import ITEM_BYTES
 from rnnc.backend.targets import TARGETS
 from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import draw_integers
 from tests.support.packages import WARNINGS, package, run
+from tests.support.pruned import dense, quantized
 
 KERNELS = Path(__file__).parents[2] / "runtime_c"
 HEADERS = {name: "".join(f'#include "{h}"\n' for h in (*t.isa, "rows.h")) for name, t in TARGETS.items()}
@@ -183,3 +185,25 @@ def test_a_package_refuses_kernels_that_it_is_not_laid_out_for(change: tuple[str
     write_files(tmp_path, {"rnnc/isa/dsp.h": header.replace(*change)})
     with pytest.raises(AssertionError, match="was packed for another target than rnnc/ holds"):
         run(command, tmp_path)
+
+
+def test_a_package_for_avr_refuses_to_be_told_of_fewer_columns_than_it_has(tmp_path: Path) -> None:
+    program, files = package(draw_integers(0, ("gru_after",)), target="avr")
+    most = max(o.columns for o in program.operands)
+    command = ["gcc", "-fsyntax-only", f"{program.name}.c"]
+    write_files(tmp_path, files)
+    run([*command, f"-DRNNC_MOST_COLUMNS={most}"], tmp_path)
+    run([*command, "-DRNNC_MOST_COLUMNS=257"], tmp_path)
+    with pytest.raises(AssertionError, match="was packed for another target than rnnc/ holds"):
+        run([*command, f"-DRNNC_MOST_COLUMNS={most - 1}"], tmp_path)
+
+
+def test_networks_in_one_file_are_told_of_the_widest_operand_of_all(tmp_path: Path) -> None:
+    """The narrow one comes first; its kernels are those of both."""
+    columns = {"narrow": 12, "broad": 300}
+    networks = [package(quantized(dense(8, n, 0.0)), name, "avr", 2) for name, n in columns.items()]
+    files = together("both", networks)
+    write_files(tmp_path, files)
+    run(["gcc", "-fsyntax-only", "both.c"], tmp_path)
+    assert "#define RNNC_MOST_COLUMNS 300 " in files["both.c"]
+    assert "#define RNNC_MOST_COLUMNS 12 " in files["narrow_code.h"]

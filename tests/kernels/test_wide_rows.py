@@ -55,7 +55,9 @@ def test_c_of_every_packing_is_the_oracle(target: str, tmp_path: Path) -> None:
         write_files(tmp_path, package(qnet, name, target, steps=8)[1])
         source += f'#include "{name}.c"\nstatic {name}_t s{k};\n'
         calls += f"    if ({name}_selftest(&s{k})) {{ return {k + 1}; }}\n"
-    write_files(tmp_path, {"main.c": f"{source}int main(void)\n{{\n{calls}    return 0;\n}}\n"})
+    write_files(
+        tmp_path, {"main.c": f"#define RNNC_MOST_COLUMNS 65535\n{source}int main(void)\n{{\n{calls}    return 0;\n}}\n"}
+    )
     tests = [f"net{k}_selftest.c" for k in range(len(networks()))]
     run(["gcc", "-O0", *WARNINGS, *SANITIZERS, "-I", ".", "main.c", *tests, "-o", "t"], tmp_path)
     run([tmp_path / "t"], tmp_path)

@@ -243,6 +243,7 @@ def _source(program: Program) -> dict[str, Any]:
     fixed = {"fixed.h"} if program.live or program.overlap or copies else set()
     return {
         "headers": [*program.target.isa, *sorted({*program.headers, *fixed})],
+        "most_columns": most_columns(program),
         "mismatch": _mismatch(program),
         "kernels": program.kernels,
         "arrays": [_array(a) for a in program.arrays],
@@ -253,11 +254,17 @@ def _source(program: Program) -> dict[str, Any]:
     }
 
 
+def most_columns(program: Program) -> int:
+    """Columns of the widest operand, 1 or more, where the target's kernels are told them; else 0."""
+    return max((o.columns for o in program.operands), default=1) if program.target.told_columns else 0
+
+
 def _mismatch(program: Program) -> str:
     """A condition of the preprocessor: the kernels are not those that the constants and buffers are laid out for."""
     t = program.target
     signs = [f"RNNC_GROUP != {t.group}", f"RNNC_LANES != {t.lanes}", *(["!defined RNNC_DIRECT"] if t.direct else [])]
     signs += [f"RNNC_OPERAND_BYTES({o.columns}, {o.bits}) != {o.bytes}" for o in program.operands]
+    signs += [f"RNNC_MOST_COLUMNS < {n}"] if (n := most_columns(program)) else []
     return " || \\\n    ".join(signs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rnnc.backend.emit import render
+from rnnc.backend.emit import most_columns, render
 from rnnc.backend.program import Program
 
 
@@ -15,5 +15,6 @@ def together(name: str, networks: Sequence[tuple[Program, Mapping[str, str]]]) -
         n = program.name
         files |= {f: text for f, text in own.items() if f not in (f"{n}.c", "report.json", "report.html")}
         files[f"{n}_code.h"] = own[f"{n}.c"]
+    most = max((most_columns(program) for program, _ in networks), default=0)
     names = [program.name for program, _ in networks]
-    return {f"{name}.c": render("together.c.j2", networks=names)} | files
+    return {f"{name}.c": render("together.c.j2", networks=names, most_columns=most)} | files

@@ -24,6 +24,10 @@ MOST_BYTES = 768 << 20
 ARENA = "bfc_arena"
 """What onnxruntime's messages name where its memory does not reach."""
 
+READS_SHORT_LISTS = (1, 29)
+"""onnxruntime before it ends the process where an RNN's lists of alphas or betas have fewer values than the RNN directions."""
+SHORT_LIST = "an RNN whose activation_alpha or activation_beta is not of both directions"
+
 
 class DoesNotRun(Exception):
     """What onnxruntime says of a model that it does not run."""
@@ -36,6 +40,8 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
     """
     import onnxruntime as ort
 
+    if why := ends_the_process(model):
+        raise DoesNotRun(why)
     _bound_memory()
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -59,6 +65,37 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
         raise DoesNotRun(first_line(error)) from error
     finally:
         done.set()
+
+
+def ends_the_process(model: ModelProto | bytes) -> str:
+    """Why the onnxruntime that is installed must not be given a model; "" where it may."""
+    import onnxruntime as ort
+    from onnx import ModelProto
+
+    if not older(ort.__version__, READS_SHORT_LISTS):
+        return ""
+    short = has_short_list(ModelProto.FromString(model) if isinstance(model, bytes) else model)
+    return f"onnxruntime {ort.__version__} does not read {SHORT_LIST}" if short else ""
+
+
+def older(version: str, than: tuple[int, int]) -> bool:
+    """Whether a version, ``1.29.0`` or ``1.29.0.dev1+cpu``, comes before one given by its first two numbers."""
+    first, second = version.split(".")[:2]
+    return (int(first), int(second)) < than
+
+
+def has_short_list(model: ModelProto) -> bool:
+    """Whether an RNN, whatever graph or function it is in, has an alpha or a beta for some of its directions only."""
+    nodes = [node for function in model.functions for node in function.node]
+    nodes += [node for graph in subgraphs(model.graph, "") for node in graph.node]
+    for node in nodes:
+        if node.op_type == "RNN":
+            given = {a.name: a for a in node.attribute}
+            directions = 2 if "direction" in given and given["direction"].s == b"bidirectional" else 1
+            lists = [given[name] for name in ("activation_alpha", "activation_beta") if name in given]
+            if any(len(a.floats) < directions for a in lists):
+                return True
+    return False
 
 
 def _stop_late(quiet: RunOptions, done: Event) -> None:
