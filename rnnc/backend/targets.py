@@ -121,10 +121,9 @@ def _telescope(name: str, header: str, columns: int) -> Target:
 
 
 def _dsp(name: str) -> Target:
-    sparse = sparse_words("isa/dsp_sparse.h", pack.pack_dsp, whole=14.75, kept=15.75, group=6, unit=76)
-    packing = Packing(pack.pack_dsp, pack.pack_wide_dsp, sparse=sparse.layout)
+    packing = Packing(pack.pack_dsp, pack.pack_wide_dsp, sparse=DSP_SPARSE.layout)
     intervals = 2 << TABLE.knots.bit_length()
-    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, sparse=sparse, intervals=intervals)
+    return Target(name, 4, packing, ("isa/dsp.h",), operand=dsp_operand, sparse=DSP_SPARSE, intervals=intervals)
 
 
 def _words(name: str, header: str, sparse: Sparse | None = None) -> Target:
@@ -132,6 +131,7 @@ def _words(name: str, header: str, sparse: Sparse | None = None) -> Target:
     return Target(name, 4, packing, (f"isa/{header}",), lanes=2, operand=words_operand, sparse=sparse)
 
 
+DSP_SPARSE = sparse_words("isa/dsp_sparse.h", pack.pack_dsp, whole=14.75, kept=15.75, group=6, unit=76)
 RV32_SPARSE = sparse_words("isa/rv32_sparse.h", pack.pack_words, whole=51.5, kept=60, group=6)
 MVE_SPARSE = Sparse(pack_sparse_columns, "isa/mve_sparse.h", whole=4.25, whole8=2.25, kept=5.5, group=8)
 

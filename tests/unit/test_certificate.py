@@ -125,6 +125,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Array]]:
         return check(x, lo, hi, what)
 
     monkeypatch.setattr(fixed, "fits", recorded)
+    monkeypatch.setattr(fixed, "FEW", -1)  # none of them together
     return arrays
 
 

@@ -80,7 +80,7 @@ def test_the_report_has_the_keys_of_the_contract(package: Package) -> None:
     assert set(report["inputs"][0]) == {"name", "shape", "dtype", "scale", "offset"}
     assert set(report["outputs"][0]) == {"name", "shape", "dtype", "scale", "kind", "rate", "latency"}
     assert set(report["cost"]) == {
-        *("macs", "flash_weights", "flash_tables", "flash_code"),
+        *("macs", "flash_weights", "flash_tables", "flash_code", "sparse"),
         *("ram_state", "ram_scratch", "stack", "instructions", "cycles", "milliseconds", "windows"),
     }
     assert set(report["certificate"][0]) == {"op", "accumulator", "bits", "worst", "margin_bits"}
