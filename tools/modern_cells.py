@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from linear_cells import (
     LRU,
@@ -29,9 +30,12 @@ from linear_cells import (
 from torch import nn
 from torch.nn import functional
 
+WINDOW = 8.0
+"""Steps that an LMU remembers."""
+
 
 class LMU(Cell):
-    """Legendre memory unit."""
+    """Legendre memory unit (Voelker, Kajic and Eliasmith 2019): its memory of WINDOW steps is held still between steps."""
 
     def init(self) -> None:
         self.lin("ex", X, 1, False)
@@ -40,8 +44,14 @@ class LMU(Cell):
         self.lin("wx", X, H)
         self.lin("wh", H, H, False)
         self.lin("wm", K, H, False)
-        self.register_buffer("A", torch.linalg.qr(torch.randn(K, K))[0] * 0.9)
-        self.register_buffer("B", torch.rand(K, 1))
+        with torch.no_grad():  # the paper starts it from 0
+            self.em.weight *= 0.05
+        i, j = np.arange(K)[:, None], np.arange(K)[None]
+        a = (2 * i + 1) / WINDOW * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
+        b = (2 * i + 1) / WINDOW * (-1.0) ** i
+        held = torch.linalg.matrix_exp(torch.tensor(np.block([[a, b], [np.zeros((1, K + 1))]])))
+        self.register_buffer("A", held[:K, :K].float())
+        self.register_buffer("B", held[:K, K:].float())
         self.shapes = [(H,), (K,)]
 
     def step(self, x: Any, h: Any, m: Any) -> Any:
