@@ -26,6 +26,7 @@ from rnnc.quantization.calibrate import Ranges, Sequences
 from rnnc.quantization.choice import Choice
 from rnnc.report.budget import flash_parts, ram_parts, stack_parts
 from rnnc.report.changes import Change, changes
+from rnnc.report.content import Report
 from rnnc.report.in_page import InPage, in_page
 from rnnc.report.page import report_page
 from rnnc.report.widths import missed, target_notes, what_limits
@@ -79,7 +80,7 @@ class Package:
     """
 
     files: dict[str, str]
-    report: dict[str, Any]
+    report: Report
     model: Model
     graph: Graph
     program: Program

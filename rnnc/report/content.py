@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 import rnnc
@@ -26,6 +27,16 @@ from rnnc.verification.warm_up import WarmUp
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+class Report(dict[str, Any]):
+    """The content of report.json, docs/report.schema.json; a notebook shows what it costs and how near its outputs come."""
+
+    def _repr_html_(self) -> str:
+        rows = [(name, value) for name, value in self["cost"].items() if isinstance(value, (int, float))]
+        rows += [(f"{o['name']}, SQNR in dB", o["sqnr_db"]) for o in (self["verify"] or {"outputs": []})["outputs"]]
+        lines = "".join(f"<tr><th>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows)
+        return f"<table><caption>{escape(self['name'])} for {escape(self['target'])}</caption>{lines}</table>"
+
+
 def report_content(
     file: str,
     sha256: str,
@@ -37,7 +48,7 @@ def report_content(
     attribution: Attribution | None,
     choice: Choice,
     costs: Sequence[BlockCost],
-) -> dict[str, Any]:
+) -> Report:
     """The report as plain lists, numbers and strings.
 
     Args:
@@ -48,7 +59,7 @@ def report_content(
     cost = program.cost
     blocks = blocks_content(costs, program.qnet)
     by_layer = _by_layer(attribution, verified.measured.steps, blocks) if attribution and verified else None
-    return {
+    content = {
         "model": {"file": file, "sha256": sha256},
         "name": program.name,
         "version": rnnc.__version__,
@@ -86,6 +97,7 @@ def report_content(
         "counts": _counts(program),
         "verify": _verify(verified, verdict, by_layer) if verified and verdict else None,
     }
+    return Report(content)
 
 
 def _counts(program: Program) -> list[dict[str, Any]]:

@@ -50,6 +50,12 @@ def test_a_notebook_shows_the_report(package: rnnc.Package) -> None:
     assert unescape(shown.split('"')[1]) == package.files["report.html"]
 
 
+def test_a_notebook_shows_what_a_report_holds_of_cost_and_accuracy(package: rnnc.Package) -> None:
+    shown = package.report._repr_html_()
+    assert f"<th>flash_weights</th><td>{package.report['cost']['flash_weights']}</td>" in shown
+    assert f"<th>y, SQNR in dB</th><td>{package.report['verify']['outputs'][0]['sqnr_db']}</td>" in shown
+
+
 def test_a_notebook_shows_the_net() -> None:
     net = rnnc.load_net(small())
     assert "LSTM 3 -&gt; 4" in net._repr_html_() and repr(net) == str(net)
