@@ -56,7 +56,6 @@ def report_content(
         attribution, costs: what each layer and each block of weights costs, where that was asked for.
         choice: which weights are int16.
     """
-    cost = program.cost
     blocks = blocks_content(costs, program.qnet)
     by_layer = _by_layer(attribution, verified.measured.steps, blocks) if attribution and verified else None
     content = {
@@ -70,20 +69,7 @@ def report_content(
         "weights": widths_content(choice, program.qnet),
         "inputs": [_input(p, shapes[p.name]) for p in program.inputs],
         "outputs": [_output(p, shapes[p.name], program.qnet.net) for p in program.outputs],
-        "cost": {
-            "macs": cost.macs,
-            "flash_weights": cost.flash_weights,
-            "flash_tables": cost.flash_tables,
-            "flash_code": None,
-            "ram_state": cost.ram_state,
-            "ram_scratch": cost.ram_scratch,
-            "stack": None,
-            "instructions": None,
-            "cycles": None,
-            "milliseconds": None,
-            "windows": _windows(program),
-            "sparse": sparse_content(program),
-        },
+        "cost": _cost(program),
         "certificate": [
             {
                 "op": b.op,
@@ -98,6 +84,24 @@ def report_content(
         "verify": _verify(verified, verdict, by_layer) if verified and verdict else None,
     }
     return Report(content)
+
+
+def _cost(program: Program) -> dict[str, Any]:
+    cost = program.cost
+    return {
+        "macs": cost.macs,
+        "flash_weights": cost.flash_weights,
+        "flash_tables": cost.flash_tables,
+        "flash_code": None,
+        "ram_state": cost.ram_state,
+        "ram_scratch": cost.ram_scratch,
+        "stack": None,
+        "instructions": None,
+        "cycles": None,
+        "milliseconds": None,
+        "windows": _windows(program),
+        "sparse": sparse_content(program),
+    }
 
 
 def _counts(program: Program) -> list[dict[str, Any]]:
