@@ -74,8 +74,11 @@ def _sums(graph: Graph, options: Options) -> str:
 
 
 def _advise_window(error: Refused, graph: Graph, options: Options) -> None:
-    """Say which --window compiles what cannot stream, where one does: T, or the length of the axis that was taken as time."""
+    """Say which --window compiles what cannot stream, where one does: T, or the length of the axis that was taken as time,
+    or of the first of a sequence that may be."""
     steps = error.steps if error.windowed else 0 if options.window else graph.time or error.steps
+    if steps == 1 and not options.window:  # none was
+        steps = next((n for t in graph.inputs if len(t.shape) > 2 for n in t.shape[:-1] if n > 1), 1)
     if steps > 1 and steps != options.window and _compiles(graph, replace(options, window=steps, hop=0)):
         flag = "--window T" if graph.time else f"--window {steps}"
         others = f"{error.hint} --window T compiles it, with one answer a window.".strip()
