@@ -1,4 +1,4 @@
-"""How wide weights are, why, and what it takes: as JSON, and in words."""
+"""How wide weights and gates are, why, and what it takes: as JSON, and in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnc.fixed import FINER, GATE_FRACTION
+from rnnc.ops.units import QRecurrent
 from rnnc.qnet import QNet
 from rnnc.quantization.choice import Choice
 from rnnc.quantization.survey import BlockCost
@@ -54,8 +55,17 @@ def wide_names(qnet: QNet) -> str:
 
 
 def target_notes(choice: Choice, qnet: QNet) -> list[str]:
-    """Which blocks were not tried, and what became of --min-sqnr, nothing where none was asked for."""
-    return [*_untried(choice), *_reached(choice, qnet)]
+    """Which gates are wide, which blocks were not tried, and what became of --min-sqnr where it was asked for."""
+    return [*_wide_gates(qnet), *_untried(choice), *_reached(choice, qnet)]
+
+
+def _wide_gates(qnet: QNet) -> list[str]:
+    return [
+        f"{op.name} ({op.op.describe()}) keeps nearly all of its state from step to step: its gates have 30 fraction bits "
+        "for that, and a step takes more instructions than with 15"
+        for op in qnet.ops
+        if isinstance(op, QRecurrent) and op.unit.long
+    ]
 
 
 def _untried(choice: Choice) -> list[str]:

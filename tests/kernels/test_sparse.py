@@ -9,8 +9,7 @@ import pytest
 
 from rnnc.backend.lower import lower
 from rnnc.backend.targets import TARGETS
-from rnnc.files import write_files
-from tests.support.packages import WARNINGS, package, run
+from tests.support.packages import check_together, package
 from tests.support.pruned import dense, everything_sparse, layers, quantized
 from tests.support.wide import widened
 
@@ -30,17 +29,9 @@ def test_c_of_rows_without_blocks_of_zeros_is_the_oracle(
         quantized(dense(6, 300, 0.5)),
         quantized(dense(9, 24, 1.0)),
     ]
-    source = calls = ""
-    for k, qnet in enumerate(networks):
-        program, files = package(qnet, f"net{k}", target, steps=6)
-        assert any(a.whole for a in program.arrays)
-        write_files(tmp_path, files)
-        source += f'#include "net{k}.c"\nstatic net{k}_t s{k};\n'
-        calls += f"    if (net{k}_selftest(&s{k})) {{ return {k + 1}; }}\n"
-    write_files(tmp_path, {"main.c": f"{source}int main(void)\n{{\n{calls}    return 0;\n}}\n"})
-    tests = [f"net{k}_selftest.c" for k in range(len(networks))]
-    run(["gcc", "-O0", *WARNINGS, *SANITIZERS, "-I", ".", "main.c", *tests, "-o", "t"], tmp_path)
-    run([tmp_path / "t"], tmp_path)
+    built = [package(qnet, f"net{k}", target, steps=6) for k, qnet in enumerate(networks)]
+    assert all(any(a.whole for a in program.arrays) for program, _ in built)
+    check_together(built, tmp_path, ["-O0", *SANITIZERS])
 
 
 def test_targets_without_such_rows_store_them_whole() -> None:

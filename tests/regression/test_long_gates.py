@@ -83,6 +83,14 @@ def test_a_layer_that_keeps_nearly_all_of_its_state_is_right(
     check_c(qnet, tmp_path, 100)
 
 
+def test_a_layer_that_takes_more_instructions_for_its_gates_is_told() -> None:
+    told = [
+        [n for n in rnnc.compile_model(gru(bias, 1), name="net", verify=False).notes if "30 fraction bits" in n]
+        for bias in (4.0, 9.0)
+    ]
+    assert told[0] == [] and len(told[1]) == 1 and told[1][0].startswith("gru0 (GRU 3 -> 6")
+
+
 def test_gates_that_do_not_need_it_have_15_fraction_bits_as_ever() -> None:
     net = rnnc.load_net(gru(4.0, 1))
     qnet = quantized(net, sequence(net, steps=300))

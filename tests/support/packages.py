@@ -49,6 +49,21 @@ def run(command: Sequence[str | Path], cwd: Path) -> str:
     return done.stdout
 
 
+def check_together(built: Sequence[tuple[Program, Mapping[str, str]]], folder: Path, flags: Sequence[str]) -> None:
+    """Build packages of one target as one file of C and run their self-tests; fails by the number of the first that differs."""
+    names = [program.name for program, _ in built]
+    columns = max((o.columns for program, _ in built for o in program.operands), default=1)
+    includes = "".join(f'#include "{n}.c"\nstatic {n}_t s_{n};\n' for n in names)
+    calls = "".join(f"    if ({n}_selftest(&s_{n})) {{ return {k}; }}\n" for k, n in enumerate(names, 1))
+    main = f"#define RNNC_MOST_COLUMNS {columns}\n{includes}int main(void)\n{{\n{calls}    return 0;\n}}\n"
+    for _, files in built:
+        write_files(folder, files)
+    write_files(folder, {"main.c": main})
+    tests = [f"{n}_selftest.c" for n in names]
+    run(["gcc", *WARNINGS, *flags, "-I", ".", "main.c", *tests, "-o", "t"], folder)
+    run([folder / "t"], folder)
+
+
 class Built:
     """A package as a shared library; ``new`` starts streams, which are plain bytes."""
 

@@ -264,7 +264,6 @@ def _mismatch(program: Program) -> str:
     t = program.target
     signs = [f"RNNC_GROUP != {t.group}", f"RNNC_LANES != {t.lanes}", *(["!defined RNNC_DIRECT"] if t.direct else [])]
     signs += [f"RNNC_OPERAND_BYTES({o.columns}, {o.bits}) != {o.bytes}" for o in program.operands]
-    signs += [f"RNNC_MOST_COLUMNS < {n}"] if (n := most_columns(program)) else []
     return " || \\\n    ".join(signs)
 
 

@@ -68,14 +68,16 @@ def run(model: ModelProto, inputs: dict[str, NDArray[Any]], outputs: list[str]) 
 
 
 def ends_the_process(model: ModelProto | bytes) -> str:
-    """Why the onnxruntime that is installed must not be given a model; "" where it may."""
+    """Why the onnxruntime that is installed must not be given a model, and what to do; "" where it may."""
     import onnxruntime as ort
     from onnx import ModelProto
 
     if not older(ort.__version__, READS_SHORT_LISTS):
         return ""
     short = has_short_list(ModelProto.FromString(model) if isinstance(model, bytes) else model)
-    return f"onnxruntime {ort.__version__} does not read {SHORT_LIST}" if short else ""
+    first = ".".join(map(str, READS_SHORT_LISTS))
+    what = f"onnxruntime {ort.__version__} does not read {SHORT_LIST}; version {first} does"
+    return what if short else ""
 
 
 def older(version: str, than: tuple[int, int]) -> bool:
