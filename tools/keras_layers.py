@@ -3,7 +3,7 @@
     python tools/keras_layers.py [NAME ...] [--write tests/support/keras.json]
 
 Needs keras with TensorFlow and tf2onnx (pip install tensorflow-cpu keras tf2onnx) beside rnnc. ``--write`` stores the results,
-which docs/supported.md shows (make golden).
+which docs/supported.md shows (make golden). Exit 1 where the C is not the oracle.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -299,6 +300,7 @@ def main() -> None:
         packages = {name: version(name) for name in ("keras", "tensorflow-cpu", "tf2onnx", "onnxruntime")}
         content = {"date": datetime.now(UTC).date().isoformat(), "versions": packages, "rows": rows}
         arguments.write.write_text(json.dumps(content, indent=1) + "\n")
+    sys.exit(int(not all(row.get("exact", "refused" in row) for row in rows.values())))
 
 
 if __name__ == "__main__":
