@@ -11,8 +11,9 @@ from typing import NoReturn
 from rnnc.errors import UnreadableModel
 
 HEAD = 64
-MOST_NAMED = 5
 """Bytes at the start that tell formats apart."""
+MOST_NAMED = 5
+"""Of the models beside a path that is none, how many are named."""
 HDF5, PICKLE, ZIP = b"\x89HDF\r\n\x1a\n", b"\x80", b"PK\x03\x04"
 
 TORCH = (
