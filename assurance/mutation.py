@@ -9,15 +9,18 @@ sound one are the oracle's (tests/property/test_sanitizers.py). Those that canno
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from os import cpu_count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,9 +38,9 @@ EQUIVALENT = ROOT / "assurance" / "equivalent.txt"
 WANTED = 0.95
 ELSEWHERE = {"network.h", "serial.h", "unstack.h", "rom.h", "contract.h"}
 """Not in these networks' steps: tests of serving, of windows and of targets run them."""
-MOST_NETWORKS, ENOUGH_MUTANTS, PATIENCE = 10, 60, 10
-LARGE = 3
-"""Below this seed the networks beside those that cover are large."""
+MOST_CANDIDATES, MOST_NETWORKS, ENOUGH_MUTANTS, PATIENCE = 60, 10, 60, 10
+LARGE = 4
+"""To this seed the networks beside those that cover are large, each layer with another of these seeds at first."""
 SANITIZERS = ("-fsanitize=address,bounds", "-fno-sanitize-recover=all")
 SWAPS = {
     "+": "-", "-": "+", "*": "+", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
@@ -91,23 +94,49 @@ def _headers() -> list[set[str]]:
 
 
 def _networks(header: str) -> list[QNet]:
-    """Networks whose package holds a header: those that cover, and of their layers those of other seeds."""
+    """Networks that run as many lines of a header as any do, and some more.
+
+    They are of those that cover, and of their layers those of other seeds; those that run most lines which none before them
+    runs come first.
+    """
     found = [k for k, names in enumerate(_headers()) if header in names]
-    found = found[:: max(1, 2 * len(found) // MOST_NETWORKS)]
+    candidates = [covering()[k] for k in found]
     layers = sorted({NETWORKS[k].rpartition("-")[0] for k in found})
-    others: list[QNet] = []
-    for seed, layer in product(range(1, SEEDS), layers):
-        if len(found) + len(others) >= MOST_NETWORKS:
+    for seed, (k, layer) in product(range(1, SEEDS), enumerate(layers)):
+        if len(candidates) >= max(MOST_CANDIDATES, len(found)):
             break
         with suppress(Refused):
-            others.append(large(seed, layer) if seed < LARGE else drawn(seed, layer))
-    return [*(covering()[k] for k in found), *others]
+            candidates.append(large(1 + (seed + k) % LARGE, layer) if seed <= LARGE else drawn(seed, layer))
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        lines = list(pool.map(lambda qnet: _lines(header, qnet), candidates))
+    chosen, seen = list[int](), set[int]()
+    while len(chosen) < min(MOST_NETWORKS, len(candidates)):
+        rest = [k for k in range(len(candidates)) if k not in chosen]
+        best = max(rest, key=lambda k: (len(lines[k] - seen), len(lines[k])))
+        chosen.append(best)
+        seen |= lines[best]
+    return [candidates[k] for k in chosen]
 
 
-def _program(header: str, folder: Path) -> None:
-    """A program that streams through networks whose package holds the header."""
+def _lines(header: str, qnet: QNet) -> set[int]:
+    """The lines of a header that a network's program runs, by gcov."""
+    with TemporaryDirectory(prefix="rnnc-assurance-") as name:
+        folder = Path(name)
+        _streams(folder, [qnet])
+        for command in (
+            "gcc -std=c99 -O0 -w --coverage -I. -c main.c",
+            "gcc --coverage main.o -o main && ./main < input > output",
+        ):
+            subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+        counted = subprocess.run(["gcov", "-t", "-j", "main.gcda"], cwd=folder, capture_output=True, check=True)
+    files = [each for each in json.loads(counted.stdout)["files"] if Path(each["file"]).name == header]
+    return {int(line["line_number"]) for each in files for line in each["lines"] if line["count"]}
+
+
+def _streams(folder: Path, qnets: Sequence[QNet]) -> None:
+    """main.c, the packages that it streams through, and its input."""
     source, calls, fed = [MAIN], list[str](), b""
-    for k, qnet in enumerate(_networks(header)):
+    for k, qnet in enumerate(qnets):
         program, files = package(qnet, f"net{k}", steps=1)
         write_files(folder, files)
         source += [f'#include "{program.name}.c"\n#include "{program.name}_state.c"\n', driver(program)]
@@ -115,6 +144,11 @@ def _program(header: str, folder: Path) -> None:
         fed += integers(qnet, STEPS)["x"].astype(dtype(program.inputs[0])).tobytes()
     write_files(folder, {"main.c": "".join([*source, "int main(void)\n{\n", *calls, "    return 0;\n}\n"])})
     (folder / "input").write_bytes(fed)
+
+
+def _program(header: str, folder: Path) -> None:
+    """A program that streams through networks whose package holds the header, and one of the tables."""
+    _streams(folder, _networks(header))
     for path in (ROOT / "runtime_c").glob("*.h"):
         shutil.copy(path, folder / "rnnc" / path.name)
     write_files(folder, {"tables.c": SOURCE.replace('#include "', '#include "rnnc/') + _table_main()})
