@@ -73,7 +73,7 @@ def test_the_makefile_installs_what_the_boards_need() -> None:
     assert not [package for package in sorted(wanted) if not re.search(rf"^{re.escape(package)}: ", script, re.M)]
 
 
-@pytest.mark.parametrize("page", ["docs/firmware.md", "docs/performance.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/firmware.md", "docs/performance.md"])
 def test_pages_name_every_part(page: str) -> None:
     named = set(re.findall(r"[\w-]+", (ROOT / page).read_text()))
     assert not set(PARTS) - named
