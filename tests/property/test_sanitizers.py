@@ -23,7 +23,7 @@ from rnnc.streams import start_qnet
 from tests.conftest import require
 from tests.support.covering import NOT_DRAWN, covering, names, wanted
 from tests.support.nets import draw, draw_integers, integers, noise, to_integers
-from tests.support.packages import HEADER, blob_of, dtype, package, run
+from tests.support.packages import HEADER, blob_of, dtype, in_one, package, run
 from tests.support.strategies import batches, integer_nets
 
 PARTS, EXAMPLES, BATCH, STEPS = 10, 3, 12, 200
@@ -121,14 +121,13 @@ def stream_under_sanitizers(nets: Sequence[QNet], folder: Path, compiler: Sequen
     source, calls, fed = [MAIN], [], b""
     for (program, files), qnet in zip(built, nets, strict=True):
         write_files(folder, files)
-        source += [f'#include "{program.name}.c"\n', driver(program)]
+        source += [in_one([(program, files)], ("", "_state")), driver(program)]
         calls.append(f"    run_{program.name}(stdin, stdout);\n")
         fed += integers(qnet, STEPS)["x"].astype(dtype(program.inputs[0])).tobytes()
     source += ["int main(void)\n{\n", *calls, "    return 0;\n}\n"]
     write_files(folder, {"main.c": "".join(source), "input": ""})
     (folder / "input").write_bytes(fed)
-    states = [f"{program.name}_state.c" for program, _ in built]
-    run([*compiler, "main.c", *states, "-o", "run"], folder)
+    run([*compiler, "main.c", "-o", "run"], folder)
     run(["sh", "-c", "./run < input > output"], folder)
 
     output = (folder / "output").read_bytes()
