@@ -10,6 +10,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST  := $(BIN)/python -m pytest
+# What each process has made for a file's tests serves the next: they are not dealt out one by one.
+SPREAD  := -n $(JOBS) --dist worksteal
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
 # What the packages are given to, in an environment of their own: their dependencies are not ours.
 BUILD_TOOLS := platformio idf-component-manager cmsis-pack-manager
@@ -66,7 +68,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) -n $(JOBS) $(ARGS)
+	$(PYTEST) $(SPREAD) $(ARGS)
 
 packages: $(VENV)/.dev build/packages/.installed
 	tools/system_packages.sh test
@@ -107,11 +109,11 @@ frameworks-%:
 
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
-	$(PYTEST) -n $(JOBS) -m slow tests/onnx $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow tests/onnx $(ARGS)
 
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
 
 assurance: $(VENV)/.dev
 	tools/system_packages.sh assurance
@@ -120,7 +122,7 @@ assurance: $(VENV)/.dev
 python-coverage: $(VENV)/.dev
 	tools/system_packages.sh test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/coverage run -m pytest $(SPREAD) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

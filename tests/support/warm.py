@@ -54,7 +54,7 @@ def _serve(place: str) -> None:
     """Answer for ever."""
     from rnnc.__main__ import main
 
-    _load()
+    load()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen()
@@ -70,7 +70,7 @@ def _serve(place: str) -> None:
                     pass
 
 
-def _load() -> None:
+def load() -> None:
     """All that some command loads: rnnc's modules, what they take from others, and the templates."""
     import rnnc
     from rnnc.backend import emit
