@@ -46,7 +46,8 @@ help:
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
 	@echo "         docs/supported.md, counts of instructions and cycles, pictures of the documentation"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
-	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
+	@echo "targets  many networks on every emulated target, cycles on every simulated core, more random networks under"
+	@echo "         sanitizers, more spellings of cells; minutes"
 	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
 	@echo "python-coverage  branches of the compiler that the suite runs, and those that it does not; minutes"
@@ -113,7 +114,7 @@ zoo: $(VENV)/.dev
 
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) $(SPREAD) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow tests/target tests/property tests/golden/test_cycles.py $(ARGS)
 
 assurance: $(VENV)/.dev
 	tools/system_packages.sh assurance
@@ -199,10 +200,10 @@ versions-minimum: $(VENV)/.created
 	$(PYTHON) -m venv build/minimum
 	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(MINIMUM)
 	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	build/minimum/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)
+	build/minimum/bin/python -m pytest $(SPREAD) $(VERSION_TESTS) $(ARGS)
 
 versions-newest: $(VENV)/.created
 	tools/system_packages.sh test
 	$(PYTHON) -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[test]'
-	build/newest/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)
+	build/newest/bin/python -m pytest $(SPREAD) $(VERSION_TESTS) $(ARGS)

@@ -82,8 +82,9 @@ def load() -> None:
     for heavy in ("onnxruntime", "onnxslim", "numpy.ma", "typer.rich_utils"):
         import_module(heavy)
     for environment, ending in ((emit._environment(), (".c.j2", ".h.j2")), (page._environment(), (".html.j2",))):
-        for name in environment.list_templates(filter_func=lambda name, ending=ending: name.endswith(ending)):
-            environment.get_template(name)
+        for name in environment.list_templates():
+            if name.endswith(ending):
+                environment.get_template(name)
 
 
 def _run(line: socket.socket, main: Callable[[], None]) -> int:
