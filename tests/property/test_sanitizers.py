@@ -1,9 +1,9 @@
 """Random networks x 200 steps under AddressSanitizer and UndefinedBehaviorSanitizer, the bits equal to the oracle's.
 
-Some 120 are drawn by hypothesis, and 80 more by `make targets`; some 50 have every op and kernel function between them. Inputs go to the extremes of their
-types. Half-way each stream is saved, its memory overwritten, and restored. At the end each is restored from forged blobs:
-whatever their states, nothing overflows and no memory is reached that is not the stream's. A batch that fails shrinks to one
-network of few small layers.
+Some 120 are drawn by hypothesis, and 80 more by `make targets`; some 50 have every op and kernel function between them. Inputs
+go to the extremes of their types. Half-way each stream is saved, its memory overwritten, and restored. At the end each is
+restored from forged blobs: whatever their states, nothing overflows and no memory is reached that is not the stream's. A batch
+that fails shrinks to one network of few small layers.
 """
 
 from __future__ import annotations
