@@ -10,6 +10,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST  := $(BIN)/python -m pytest
+# What each process has made for a file's tests serves the next: they are not dealt out one by one.
+SPREAD  := -n $(JOBS) --dist worksteal
 C_FILES  = $(wildcard runtime_c/*.[ch] runtime_c/*/*.[ch] examples/*/*.[ch])
 # What the packages are given to, in an environment of their own: their dependencies are not ours.
 BUILD_TOOLS := platformio idf-component-manager cmsis-pack-manager
@@ -44,7 +46,8 @@ help:
 	@echo "golden   accept what is generated and measured now: kernels and tables of runtime_c, a small network's C,"
 	@echo "         docs/supported.md, counts of instructions and cycles, pictures of the documentation"
 	@echo "zoo      every exporter's files (RNNC_SHARED=folder); minutes"
-	@echo "targets  many networks on every emulated target, cycles on every simulated core; minutes"
+	@echo "targets  many networks on every emulated target, cycles on every simulated core, more random networks under"
+	@echo "         sanitizers, more spellings of cells; minutes"
 	@echo "assurance  what is missing of the long goals, for BUDGET=20 minutes, and their table; docs/assurance.md"
 	@echo "eva      Frama-C over four small networks, on three machines; installs 0.9 GB"
 	@echo "python-coverage  branches of the compiler that the suite runs, and those that it does not; minutes"
@@ -66,7 +69,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) -n $(JOBS) $(ARGS)
+	$(PYTEST) $(SPREAD) $(ARGS)
 
 packages: $(VENV)/.dev build/packages/.installed
 	tools/system_packages.sh test
@@ -107,11 +110,11 @@ frameworks-%:
 
 zoo: $(VENV)/.dev
 	@test -n "$$RNNC_SHARED" || { echo "zoo: set RNNC_SHARED to the folder that holds zoo/" >&2; exit 2; }
-	$(PYTEST) -n $(JOBS) -m slow tests/onnx $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow tests/onnx $(ARGS)
 
 targets: $(VENV)/.dev
 	tools/system_packages.sh test
-	$(PYTEST) -n $(JOBS) -m slow tests/target tests/golden/test_cycles.py $(ARGS)
+	$(PYTEST) $(SPREAD) -m slow tests/target tests/property tests/golden/test_cycles.py $(ARGS)
 
 assurance: $(VENV)/.dev
 	tools/system_packages.sh assurance
@@ -120,7 +123,7 @@ assurance: $(VENV)/.dev
 python-coverage: $(VENV)/.dev
 	tools/system_packages.sh test
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/coverage run -m pytest $(SPREAD) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -197,10 +200,10 @@ versions-minimum: $(VENV)/.created
 	$(PYTHON) -m venv build/minimum
 	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(MINIMUM)
 	build/minimum/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	build/minimum/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)
+	build/minimum/bin/python -m pytest $(SPREAD) $(VERSION_TESTS) $(ARGS)
 
 versions-newest: $(VENV)/.created
 	tools/system_packages.sh test
 	$(PYTHON) -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[test]'
-	build/newest/bin/python -m pytest -n $(JOBS) $(VERSION_TESTS) $(ARGS)
+	build/newest/bin/python -m pytest $(SPREAD) $(VERSION_TESTS) $(ARGS)

@@ -37,11 +37,10 @@ def prepare() -> None:
     import onnx.inliner
     import onnx.reference
     import onnx.shape_inference  # noqa: F401
-    import onnxruntime  # noqa: F401
-    import onnxslim  # noqa: F401
 
-    import rnnc.cli
-    import rnnc.compiler  # noqa: F401
+    from tests.support.warm import load
+
+    load()
 
 
 def rnnc(arguments: Sequence[str], folder: Path) -> Run:

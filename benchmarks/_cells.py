@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -49,6 +50,7 @@ def cell_net(cell: Cell, columns: int, hidden: int, seed: int = 0) -> Net:
     return Net(f"{cell}_{columns}_{hidden}", (Value("x", (columns,)),), (op,), (Output("y", "y"),))
 
 
+@cache
 def cell_qnet(
     cell: Cell, columns: int, hidden: int, precision: Precision = "a16", seed: int = 0, wide: tuple[str, ...] = ()
 ) -> QNet:

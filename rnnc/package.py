@@ -131,8 +131,12 @@ class Package:
 
     def live_page(self, report: Mapping[str, Any] | None = None) -> str:
         """As ``page``, as ``write`` writes it: with ``alternatives``, and with the network in it, or how to get that."""
-        live = in_page(self.program, self.files, self.options.wav_hop)
-        return self.page(report or self.report, live, self.alternatives)
+        return self.page(report or self.report, self._in_page, self.alternatives)
+
+    @cached_property
+    def _in_page(self) -> InPage:
+        """The network for its page, built when first asked for."""
+        return in_page(self.program, self.files, self.options.wav_hop)
 
     @cached_property
     def alternatives(self) -> Alternatives | None:

@@ -42,9 +42,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def with_net(here: Path) -> Path:
-    """The current folder, with a small network and 600 steps to calibrate it: net.onnx, calib.npy."""
+    """The current folder, with a small network and 120 steps to calibrate it: net.onnx, calib.npy."""
     (here / "net.onnx").write_bytes(small())
-    np.save(here / "calib.npy", np.random.default_rng(0).standard_normal((600, FEATURES)).astype(np.float32))
+    np.save(here / "calib.npy", np.random.default_rng(0).standard_normal((120, FEATURES)).astype(np.float32))
     return here
 
 

@@ -84,18 +84,18 @@ class Gru(Recurrent):
 
         after = self.reset_after or self.reset == "none"
         wx, uh = gate_products(x, w), gate_products(h, u if after else u[:-1])
-
-        def gate(k: int) -> Array:
-            return f(clipped(wx[k] + uh[k] + bx[k] + bh[k], self.clip))
-
-        z = gate(0)
-        r = gate(1) if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones_like(z)}[self.reset]
+        size = self.hidden * (len(w) - 1)
+        summed = wx[:, :size] + uh[:, :size] + bx[:-1].ravel() + bh[:-1].ravel()
+        opened = f(clipped(summed, self.clip))
+        z = opened[:, : self.hidden]
+        own = opened[:, self.hidden :]
+        r = own if self.reset == "own" else {"z": z, "1 - z": 1 - z, "none": np.ones_like(z)}[self.reset]
         probe("h", h)
         if after:
-            n = wx[-1] + bx[-1] + r * (uh[-1] + bh[-1])
+            n = wx[:, size:] + bx[-1] + r * (uh[:, size:] + bh[-1])
         else:
             probe("rh", r * h)
-            n = wx[-1] + bx[-1] + (r * h) @ u[-1].T + bh[-1]
+            n = wx[:, size:] + bx[-1] + (r * h) @ u[-1].T + bh[-1]
         n = g(clipped(n, self.clip))
         probe("n", n)
         probe("z", z)

@@ -76,15 +76,21 @@ class Lstm(Recurrent):
         x, h, c = inputs[0].reshape(-1, self.columns), state[f"{self.name}_h"], state[f"{self.name}_c"]
         probe("h", h)
         f, g, squash = self.activations
-        pi, po, pf = (0.0, 0.0, 0.0) if self.peepholes is None else self.peepholes
-        sums = zip(gate_products(x, self.weights), gate_products(h, self.recurrence), self.bias, strict=True)
-        ai, ao, af, ag = (a + b + c for a, b, c in sums)
-        i = f(clipped(ai + pi * c, self.clip))
-        forget = 1 - i if self.coupled else f(clipped(af + pf * c, self.clip))
-        candidate = g(clipped(ag, self.clip))
+        n, joined = self.hidden, gate_products(x, self.weights) + gate_products(h, self.recurrence) + self.bias.ravel()
+        if self.peepholes is None:
+            opened = f(clipped(joined[:, : 3 * n], self.clip))
+            i, o = opened[:, :n], opened[:, n : 2 * n]
+            forget = 1 - i if self.coupled else opened[:, 2 * n :]
+        else:
+            pi, po, pf = self.peepholes
+            i = f(clipped(joined[:, :n] + pi * c, self.clip))
+            forget = 1 - i if self.coupled else f(clipped(joined[:, 2 * n : 3 * n] + pf * c, self.clip))
+        candidate = g(clipped(joined[:, 3 * n :], self.clip))
         c = forget * c + i * candidate
+        if self.peepholes is not None:
+            o = f(clipped(joined[:, n : 2 * n] + po * c, self.clip))
         squashed = squash(c)
-        m = f(clipped(ao + po * c, self.clip)) * squashed
+        m = o * squashed
         for key, value in (("i", i), ("f", forget), ("g", candidate), ("c", c), ("hc", squashed), ("m", m)):
             probe(key, value)
         h = m if self.projection is None else m @ self.projection.T + self._projection_bias

@@ -86,11 +86,9 @@ def clipped(x: Floats, limit: float) -> Floats:
     return np.clip(x, -limit, limit) if limit else x
 
 
-def gate_products(x: Floats, gates: Floats) -> list[Floats]:
-    """The products of x ``[lanes, columns]`` with the rows of each gate ``[gates, hidden, columns]``, in one go."""
-    count, hidden, columns = gates.shape
-    y = x @ gates.reshape(count * hidden, columns).T
-    return [y[:, k * hidden : (k + 1) * hidden] for k in range(count)]
+def gate_products(x: Floats, gates: Floats) -> Floats:
+    """The products of x ``[lanes, columns]`` with the rows of all gates ``[gates, hidden, columns]``, one after the other."""
+    return np.asarray(x @ gates.reshape(-1, gates.shape[2]).T)
 
 
 @dataclass(frozen=True, eq=False)

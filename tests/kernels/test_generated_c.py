@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from rnnc.backend.program import Program
 from rnnc.files import write_files
 from tests.conftest import require
 from tests.support.nets import LAYERS, draw_integers
-from tests.support.packages import WARNINGS, package, run
+from tests.support.packages import WARNINGS, in_one, package, run
 
 KERNELS = Path(__file__).parents[2] / "runtime_c"
 INTEGER_HELPERS = {
@@ -49,39 +49,52 @@ def folder(packages: list[tuple[Program, dict[str, str]]], tmp_path_factory: pyt
     """All of them in one folder: they share the kernels."""
     path = tmp_path_factory.mktemp("packages")
     for program, files in packages:
-        includes = f'#include "{program.name}.h"\n#include "{program.name}_float.h"\n'
-        write_files(path, {**files, f"{program.name}_header.cpp": includes, f"{program.name}_header.c": includes})
+        write_files(path, {**files, f"{program.name}_header.c": headers([program])})
+    alone = {"headers.cpp": headers([program for program, _ in packages])}
+    write_files(path, {**alone, "all/all.c": in_one(packages), "all/selftests.cpp": in_one(packages, ["_selftest"])})
     return path
 
 
-def objects(folder: Path, command: list[str]) -> list[str]:
-    """Compile step, state and self-test of every package; the object files."""
-    sources = sorted(f.name for f in folder.glob("*.c"))
-    run([*command, "-c", *sources], folder)
-    return [s[:-2] + ".o" for s in sources]
+def headers(programs: Iterable[Program]) -> str:
+    """C that includes the headers of packages."""
+    return "".join(f'#include "{p.name}.h"\n#include "{p.name}_float.h"\n' for p in programs)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_no_warnings(folder: Path, compiler: str) -> None:
-    objects(folder, [require(compiler), *WARNINGS, "-O2"])
+def sources(folder: Path) -> list[str]:
+    """Step, state, self-test and headers of every package, each file by itself."""
+    return sorted(f.name for f in folder.glob("*.c"))
+
+
+@pytest.fixture(scope="module")
+def objects(folder: Path) -> list[str]:
+    """The object files of every file by itself."""
+    run(["gcc", *WARNINGS, "-O2", "-fno-pic", "-fno-stack-protector", "-c", *sources(folder)], folder)
+    return [s[:-2] + ".o" for s in sources(folder)]
+
+
+def test_no_warnings_of_gcc(objects: list[str]) -> None:
+    """Also those of what it finds as it optimises."""
+    assert len(objects) > 100
+
+
+def test_no_warnings_of_clang(folder: Path) -> None:
+    """It reads each file by itself, as all but those of its passes are of what it reads; and it optimises all in one."""
+    run([require("clang"), *WARNINGS, "-fsyntax-only", *sources(folder)], folder)
+    run(["clang", *WARNINGS, "-O2", "-I.", "-c", "all/all.c", "-o", "all/clang.o"], folder)
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 @pytest.mark.parametrize("standard", ["c++98", "c++17"])
 def test_headers_are_cpp(folder: Path, compiler: str, standard: str) -> None:
-    sources = sorted(f.name for f in folder.glob("*.cpp"))
     warnings = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
-    run([require(compiler), f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
+    run([require(compiler), f"-std={standard}", *warnings, "-fsyntax-only", "headers.cpp"], folder)
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 @pytest.mark.parametrize("standard", ["c++98", "c++17"])
-def test_the_self_test_is_cpp_and_is_declared(
-    packages: list[tuple[Program, dict[str, str]]], folder: Path, compiler: str, standard: str
-) -> None:
-    sources = [f"{program.name}_selftest.c" for program, _ in packages]
+def test_the_self_test_is_cpp_and_is_declared(folder: Path, compiler: str, standard: str) -> None:
     warnings = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-declarations", "-Werror"]
-    run([require(compiler), "-x", "c++", f"-std={standard}", *warnings, "-fsyntax-only", *sources], folder)
+    run([require(compiler), f"-std={standard}", *warnings, "-I.", "-fsyntax-only", "all/selftests.cpp"], folder)
 
 
 NOT_CODE = re.compile(r"""/\*.*?\*/|//[^\n]*|"(\\.|[^"\\])*"|'.'|\#pragma GCC\b""", re.S)
@@ -123,9 +136,10 @@ def test_no_leftovers(packages: list[tuple[Program, dict[str, str]]]) -> None:
         assert told == (program.returns or program.flush is not None)
 
 
-def undefined(folder: Path, command: list[str], nm: str, own: set[str]) -> set[str]:
-    names = run([nm, "-u", *objects(folder, command)], folder)
-    return {line.split()[-1] for line in names.splitlines() if " U " in line or line.strip().startswith("U ")} - own
+def undefined(folder: Path, nm: str, objects: Sequence[str]) -> set[str]:
+    """What object files need of others."""
+    names = run([nm, "-u", *objects], folder)
+    return {line.split()[-1] for line in names.splitlines() if line.strip().startswith("U ")}
 
 
 @pytest.fixture(scope="module")
@@ -137,23 +151,27 @@ def own(packages: list[tuple[Program, dict[str, str]]]) -> set[str]:
     return found
 
 
+def test_nothing_is_called_but_memcpy_and_memset(folder: Path, own: set[str], objects: list[str]) -> None:
+    assert undefined(folder, "nm", objects) - own <= {"memcpy", "memset", "memcmp"}
+    steps = [name for name in objects if re.fullmatch(r"net\d+\.o", name)]
+    assert steps and "memcmp" not in undefined(folder, "nm", steps)
+
+
 @pytest.mark.parametrize("level", ["-O0", "-Os"])
-def test_nothing_is_called_but_memcpy_and_memset(folder: Path, own: set[str], level: str) -> None:
-    flags = ["gcc", "-std=c99", "-fno-stack-protector", level]
-    assert undefined(folder, flags, "nm", own) <= {"memcpy", "memset", "memcmp"}
-    assert "memcmp" not in run(["nm", "-u", *(f.name for f in folder.glob("net*[0-9].o"))], folder)
+def test_nor_at_other_levels(folder: Path, level: str) -> None:
+    run(["gcc", "-std=c99", "-fno-stack-protector", level, "-I.", "-c", "all/all.c", "-o", f"all/{level}.o"], folder)
+    assert undefined(folder, "nm", [f"all/{level}.o"]) <= {"memcpy", "memset", "memcmp"}
 
 
-def test_a_core_without_division_calls_integer_helpers_only(folder: Path, own: set[str]) -> None:
+def test_a_core_without_division_calls_integer_helpers_only(folder: Path) -> None:
     command = [require("arm-none-eabi-gcc"), "-std=c99", "-mcpu=cortex-m0", "-mthumb", "-O2"]
-    used = undefined(folder, command, "arm-none-eabi-nm", own)
-    assert used <= {"memcpy", "memset", "memcmp"} | INTEGER_HELPERS
+    run([*command, "-I.", "-c", "all/all.c", "-o", "all/m0.o"], folder)
+    assert undefined(folder, "arm-none-eabi-nm", ["all/m0.o"]) <= {"memcpy", "memset", "memcmp"} | INTEGER_HELPERS
 
 
-def test_no_data_no_bss(folder: Path) -> None:
+def test_no_data_no_bss(folder: Path, objects: list[str]) -> None:
     """Constants only: a part keeps its RAM for the streams."""
-    names = objects(folder, ["gcc", "-std=c99", "-O1", "-fno-pic"])
-    for line in run(["size", "-A", *names], folder).splitlines():
+    for line in run(["size", "-A", *objects], folder).splitlines():
         words = line.split()
         if words and words[0].split(".")[:2] in (["", "data"], ["", "bss"]) and not words[0].startswith(".data.rel.ro"):
             assert words[1] == "0", line

@@ -13,7 +13,7 @@ from rnnc.net import Net, Output, Value
 from rnnc.qnet import QNet
 from rnnc.streams import run_qnet
 from rnnc.tracing import InitialState
-from tests.support.nets import draw, integers, to_integers
+from tests.support.nets import draw, integers, noise, to_integers
 from tests.support.packages import WARNINGS, run
 
 NAMES = [
@@ -72,7 +72,8 @@ def renamed(x: str, y: str, state: str) -> QNet:
     h = InitialState(first.initial_h.value, state)  # type: ignore[attr-defined]
     ops = (replace(first, inputs=(x,), initial_h=h), second)  # type: ignore[call-arg]
     outputs = (Output(y, second.outputs[0]), Output(f"{y} 2", first.outputs[0]))
-    return to_integers(Net("fan", (Value(x, net.inputs[0].shape),), ops, outputs))
+    fan = Net("fan", (Value(x, net.inputs[0].shape),), ops, outputs)
+    return to_integers(fan, noise(fan, 16, 0))
 
 
 def written(qnet: QNet, banner: Banner, name: str = "") -> dict[str, str]:
@@ -83,9 +84,10 @@ def written(qnet: QNet, banner: Banner, name: str = "") -> dict[str, str]:
 
 def compile_all(files: dict[str, str], prefix: str, folder: Path) -> None:
     includes = f'#include "{prefix}.h"\n#include "{prefix}_float.h"\n'
-    write_files(folder, {**files, "cpp.cpp": includes, "c.c": includes})
-    sources = [f"{prefix}.c", *(f"{prefix}_{part}.c" for part in ("state", "selftest", "serial")), "c.c"]
-    run(["gcc", *WARNINGS, "-fsyntax-only", "-I.", *sources], folder)
+    sources = [f"{prefix}{part}.c" for part in ("", "_state", "_serial", "_selftest")]
+    together = "".join(f'#include "{source}"\n' for source in sources)
+    write_files(folder, {**files, "cpp.cpp": includes, "c.c": together + includes})
+    run(["gcc", *WARNINGS, "-fsyntax-only", "-I.", "c.c"], folder)
     run(["g++", "-std=c++98", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "cpp.cpp"], folder)
 
 

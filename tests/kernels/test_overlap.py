@@ -62,7 +62,7 @@ def test_one_array_where_the_header_allows_it_and_another_answer_where_not(targe
         qnet = draw_integers(seed, layers)
         program, files = package(qnet, f"net{seed}", target)
         (tmp_path / str(seed)).mkdir()
-        built = Built(program, files, tmp_path / str(seed))
+        built = Built(program, files, tmp_path / str(seed), ("-O2",))
         inputs = {k: v[:, 0] for k, v in integers(qnet, STEPS).items()}
         apart = outputs(built, inputs, None)
         for given in program.inputs:

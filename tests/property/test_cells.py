@@ -23,21 +23,30 @@ def check(kind: str, choose: Random, model: Model) -> None:
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(choices())
 def test_one_step(kind: str, choose: Random) -> None:
     check(kind, choose, step_model)
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(choices())
 def test_scan(kind: str, choose: Random) -> None:
     check(kind, choose, scan_model)
 
 
 @pytest.mark.parametrize("kind", GATES)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(choices())
 def test_unrolled(kind: str, choose: Random) -> None:
     check(kind, choose, unrolled_model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [step_model, scan_model, unrolled_model])
+@pytest.mark.parametrize("kind", GATES)
+@settings(max_examples=100)
+@given(choices())
+def test_many(kind: str, model: Model, choose: Random) -> None:
+    check(kind, choose, model)

@@ -66,7 +66,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         pytest.importorskip("matplotlib")
     folder = tmp_path_factory.mktemp("run")
     (folder / "net.onnx").write_bytes(small())
-    np.save(folder / "calib.npy", np.random.default_rng(0).standard_normal((300, FEATURES)).astype(np.float32))
+    np.save(folder / "calib.npy", np.random.default_rng(0).standard_normal((120, FEATURES)).astype(np.float32))
     return run(folder, RUNS[request.param])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -325,6 +326,11 @@ def to_integers(
 
 def draw_integers(seed: int, layers: Sequence[str] = ()) -> QNet:
     """A random network in integers: either profile, with calibration data or without; another one where it is refused."""
+    return _drawn(seed, tuple(layers))
+
+
+@cache
+def _drawn(seed: int, layers: tuple[str, ...]) -> QNet:
     for again in range(seed, seed + 5 * REFUSED, REFUSED):
         net = draw(again, layers)
         rng = np.random.default_rng(again + 1_000_000)

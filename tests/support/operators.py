@@ -11,23 +11,20 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from rnnc.files import write_files
 from rnnc.frontend.read.load import load
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
 from rnnc.options import Options
 from rnnc.qnet import QNet
 from rnnc.streams import run_net, run_qnet
-from rnnc.verification.host import selftest_main
 from tests.support.graphs import Builder
 from tests.support.models import IR
 from tests.support.nets import to_integers
-from tests.support.packages import WARNINGS, package, run
+from tests.support.packages import check_together, package
 
 Array = np.ndarray[Any, Any]
 Nodes = Callable[[Builder, str], str]
 STEPS = 48
-SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 @dataclass(frozen=True)
@@ -143,12 +140,7 @@ def sqnr(net: Net, qnet: QNet, inputs: Mapping[str, Array]) -> float:
 
 def check_c(qnet: QNet, folder: Path, steps: int = 200) -> None:
     """The C equals the oracle over inputs to the extremes, without a warning, under address and undefined sanitizers."""
-    program, files = package(qnet, steps=steps)
-    n = program.name
-    write_files(folder, {**files, "main.c": selftest_main([n])})
-    sources = [f"{n}.c", f"{n}_state.c", f"{n}_selftest.c", "main.c"]
-    run(["gcc", *WARNINGS, *SANITIZERS, "-I.", *sources, "-o", folder / "check"], folder)
-    run([folder / "check"], folder)
+    check_together([package(qnet, steps=steps)], folder)
 
 
 # --------------------------------------------------------------------------- what is built

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import socket
 import subprocess
 import sys
@@ -51,11 +52,9 @@ def _ask(place: str, words: list[str]) -> int:
 
 def _serve(place: str) -> None:
     """Answer for ever."""
-    from rnnc import compiler  # noqa: F401  with all that a command loads
     from rnnc.__main__ import main
 
-    for heavy in ("onnx", "onnxruntime", "onnxslim", "jinja2"):
-        import_module(heavy)
+    load()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen()
@@ -69,6 +68,23 @@ def _serve(place: str) -> None:
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+
+
+def load() -> None:
+    """All that some command loads: rnnc's modules, what they take from others, and the templates."""
+    import rnnc
+    from rnnc.backend import emit
+    from rnnc.report import page
+
+    for module in pkgutil.walk_packages(rnnc.__path__, "rnnc."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    for heavy in ("onnxruntime", "onnxslim", "numpy.ma", "typer.rich_utils"):
+        import_module(heavy)
+    for environment, ending in ((emit._environment(), (".c.j2", ".h.j2")), (page._environment(), (".html.j2",))):
+        for name in environment.list_templates():
+            if name.endswith(ending):
+                environment.get_template(name)
 
 
 def _run(line: socket.socket, main: Callable[[], None]) -> int:

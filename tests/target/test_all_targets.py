@@ -30,7 +30,7 @@ KERNELS = Path(__file__).parents[2] / "runtime_c"
 
 @pytest.fixture(scope="module")
 def every() -> Package:
-    return rnnc.compile_model(small(), {"x": recording(300)}, target="all", name="fan")
+    return rnnc.compile_model(small(), {"x": recording(120)}, target="all", name="fan")
 
 
 def test_every_target_has_its_packing_or_that_of_one_with_the_same_kernels() -> None:
@@ -47,7 +47,7 @@ def test_every_target_has_its_packing_or_that_of_one_with_the_same_kernels() -> 
 def test_it_is_verified_as_any_package_and_runs_on_this_machine(every: Package) -> None:
     assert every.verified is not None and not every.verified.problems()
     assert every.report["target"] == "all"
-    single = rnnc.compile_model(small(), {"x": recording(300)}, target="host", name="fan", verify=False)
+    single = rnnc.compile_model(small(), {"x": recording(120)}, target="host", name="fan", verify=False)
     x = recording(50)
     assert all(np.array_equal(y, single.simulate(x)[name]) for name, y in every.simulate(x).items())
 
@@ -60,7 +60,7 @@ def test_each_core_has_the_bits_and_the_flash_of_its_own_package(target: str, ev
     program = lower(every.program.qnet, target, "fan")
     found = measure(program, every.files, BOARDS[target])
     assert found.equal
-    single = rnnc.compile_model(small(), {"x": recording(300)}, target=target, verify=False, name="fan")
+    single = rnnc.compile_model(small(), {"x": recording(120)}, target=target, verify=False, name="fan")
     alone = linked(single.program, single.files)
     assert found.footprint.code == pytest.approx(alone.code, rel=0.01)
     assert replace(found.footprint, code=0) == replace(alone, code=0)

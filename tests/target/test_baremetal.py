@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ KERNELS = Path(__file__).parents[2] / "runtime_c"
 CORES = [name for name, board in BOARDS.items() if board.counts]
 
 
+@cache
 def compiled(target: str) -> Package:
     return rnnc.compile_model(small(), target=target, verify=False, name="fan")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from onnx import helper
 from rnnc.backend.layouts import LAYOUTS
 from rnnc.cli.shared import ModelArguments
 from rnnc.errors import UsageError
-from rnnc.files import write_files
+from rnnc.files import write_files, write_folder
 from rnnc.options import Layout, Options
 from rnnc.several import NetworkRequest, Several, compile_several
+from rnnc.verification.arranged import arranged_files
 from rnnc.verification.boards import BOARDS
 from rnnc.verification.emulator import missing_tools
 from rnnc.verification.on_board import run_on_board
@@ -48,9 +50,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return here
 
 
-def compiled(folder: Path, target: str = "portable", *, verify: bool = False, **options: object) -> Several:
+@cache
+def compiled(folder: Path, target: str = "portable", *, verify: bool = False) -> Several:
+    return built(folder, target, verify=verify)
+
+
+def built(folder: Path, target: str = "portable", *, verify: bool = False, **options: object) -> Several:
     requests = [
-        NetworkRequest(str(folder / f"{name}.onnx"), {"x": recording(300)}, Options(target=target, **options))  # type: ignore[arg-type]
+        NetworkRequest(str(folder / f"{name}.onnx"), {"x": recording(40)}, Options(target=target, **options))  # type: ignore[arg-type]
         for name in ("lift", "door", "bell")
     ]
     return compile_several(requests, "House control", verify=verify)
@@ -78,7 +85,8 @@ def test_they_run_in_one_firmware_on_each_core(target: str, folder: Path, tmp_pa
     require("make")
     for tool in missing_tools(BOARDS["cortex-m4" if target == "all" else target]):
         require(tool)
-    where = compiled(folder, target).write(tmp_path / "firmware", "baremetal")
+    made = compiled(folder, target)
+    where = write_folder(tmp_path / "firmware", arranged_files("baremetal", made.contents, made.files))
     said = run(["make", "run"], where)
     assert all(f"{name}_selftest: 0" in said for name in ("lift", "door", "bell"))
 
@@ -156,7 +164,7 @@ def test_an_option_of_a_name_is_for_that_network_alone() -> None:
 
 def test_what_names_an_input_is_for_the_networks_that_have_it(folder: Path) -> None:
     with pytest.raises(UsageError, match="no network has an input 'z'"):
-        compiled(folder, input_range={"z": (-1.0, 1.0)})
+        built(folder, input_range={"z": (-1.0, 1.0)})
 
 
 def test_networks_of_one_name_or_of_two_targets_are_refused(folder: Path) -> None:

@@ -24,7 +24,7 @@ SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_text())
 
 @pytest.fixture(scope="module")
 def package() -> Package:
-    return rnnc.compile_model(small(), {"x": np.random.default_rng(0).standard_normal((300, FEATURES))})
+    return rnnc.compile_model(small(), {"x": np.random.default_rng(0).standard_normal((120, FEATURES))})
 
 
 def _changed(report: dict[str, Any], **figures: Any) -> dict[str, Any]:

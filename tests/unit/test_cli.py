@@ -43,7 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a model and data, which is the current one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fan.onnx").write_bytes(small())
-    np.savez(tmp_path / "calib.npz", x=recording(200), subject=np.zeros(1))
+    np.savez(tmp_path / "calib.npz", x=recording(120), subject=np.zeros(1))
     np.savez(tmp_path / "test.npz", x=recording(60, seed=1), lengths=np.array([40, 20]))
     return tmp_path
 

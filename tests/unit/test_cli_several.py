@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for seed, name in enumerate(("lift", "door")):
         (tmp_path / f"{name}.onnx").write_bytes(small(last=name == "door"))
         np.save(
-            tmp_path / f"{name}.npy", np.random.default_rng(seed).standard_normal((300, FEATURES)).astype(np.float32)
+            tmp_path / f"{name}.npy", np.random.default_rng(seed).standard_normal((120, FEATURES)).astype(np.float32)
         )
     return tmp_path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from tests.support.packages import WARNINGS, run
 from tests.support.small import small
 
 
+@cache
 def compiled(target: str = "cortex-m4") -> Package:
     return rnnc.compile_model(small(), target=target, verify=False, name="fan", package_version="1.2.3")
 

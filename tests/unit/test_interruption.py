@@ -84,7 +84,7 @@ rnnc.files.Path = Slow
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "net.onnx").write_bytes(small())
-    np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((300, FEATURES)).astype(np.float32))
+    np.save(tmp_path / "calib.npy", np.random.default_rng(0).standard_normal((120, FEATURES)).astype(np.float32))
     (tmp_path / "tmp").mkdir()
     return tmp_path
 
