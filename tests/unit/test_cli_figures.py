@@ -24,7 +24,7 @@ def _run(*words: str) -> Any:
 def test_losses_by_layer_as_a_table() -> None:
     text = _run("verify", "net.onnx", "--calib", "calib.npy", "--by-layer").stdout
     assert max(map(len, text.splitlines())) <= 80
-    assert "over all 600 steps that were compared" in text
+    assert "over all 120 steps that were compared" in text
     layers, blocks = text.split("by layer")[1].split("weights (--wide)")
     head, *rows = layers.splitlines()
     assert head.split() == ["what", "weights", "activations", "tables", "layer"]
@@ -47,7 +47,7 @@ def test_losses_by_layer_as_json() -> None:
         "what",
         *(f"{p}_db" for p in ("weights", "activations", "tables", "layer")),
     }
-    assert found["steps"] == 600 and found["network_db"] == asked["verify"]["outputs"][0]["sqnr_db"]
+    assert found["steps"] == 120 and found["network_db"] == asked["verify"]["outputs"][0]["sqnr_db"]
 
 
 def test_the_table_of_bench_is_80_columns_wide() -> None:
