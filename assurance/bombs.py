@@ -71,6 +71,24 @@ def _zipped(path: Path, shape: tuple[int, ...], dtype: str) -> None:
             stream.write(bytes(MIB))
 
 
+def _header_bomb(path: Path) -> None:
+    """A header that says it has 1 GiB, and has."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as stream:
+        stream.write(b"\x93NUMPY\x02\x00" + struct.pack("<I", 1 << 30))
+        for _ in range(1 << 10):
+            stream.write(b" " * MIB)
+
+
+def _list_bomb(path: Path) -> None:
+    """The list of 600,000 arrays, which are all the same."""
+    count, name = 600_000, b"x.npy"
+    entry = b"PK\x01\x02" + struct.pack("<2H", 20, 20) + bytes(20) + struct.pack("<H", len(name)) + bytes(16) + name
+    zip64 = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, count * len(entry), 0)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, count * len(entry), 1)
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(entry * count + zip64 + locator + end)
+
+
 def _sparse(path: Path) -> None:
     path.write_bytes(_header((80 * MIB, 3), "|i1"))
     os.truncate(path, path.stat().st_size + 240 * MIB)
@@ -82,6 +100,9 @@ def _wav(path: Path) -> None:
 
 DATA: dict[str, Callable[[Path], object]] = {
     "zip-bomb.npz": lambda p: _zipped(p, (50 * MIB, 3), "|i1"),
+    "header-bomb.npz": _header_bomb,
+    "list-bomb.npz": _list_bomb,
+    "short-sequences.npz": lambda p: np.savez_compressed(p, x=np.ones((MIB, 3)), lengths=np.ones(MIB, np.int64)),
     "sparse.npy": _sparse,
     "huge-header.npy": lambda p: p.write_bytes(_header((10**12, 3))),
     "deep-header.npy": lambda p: p.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"[" * 9000),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -17,6 +18,12 @@ from rnnc.data.frames import MOST_BYTES, MOST_NUMBERS, Array
 from rnnc.errors import DataError
 
 MAGIC = b"\x93NUMPY"
+MOST_HEADER = 10_000
+"""Bytes; NumPy reads no longer ones either, but all of them before it says so."""
+MOST_END = 22 + 0xFFFF
+"""Bytes at the end of an archive that tell where its list is, a comment included."""
+MOST_DIRECTORY = 1 << 22
+"""Bytes of that list: about 60,000 arrays."""
 NUMBERS = "fiub"
 """Kinds of arrays that hold numbers."""
 
@@ -34,6 +41,7 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     if not is_zipfile(path):
         return found
+    check_directory(path)
     with ZipFile(path) as archive:
         for entry in archive.infolist():
             with contextlib.suppress(Exception), archive.open(entry) as stream:
@@ -41,6 +49,17 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
                 if dtype.kind in NUMBERS:
                     found[entry.filename.removesuffix(".npy")] = shape
     return found
+
+
+def check_directory(path: Path) -> None:
+    """Raise DataError where an archive lists more than zipfile would read in a moment: it reads all of the list at once."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - MOST_END))
+        end = stream.read()
+    at = end.rfind(b"PK\x05\x06")
+    size = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
+    if size > MOST_DIRECTORY or end[max(0, at - 20) : max(0, at)].startswith(b"PK\x06\x07"):
+        raise DataError("is damaged, or holds many thousands of arrays", hint="One array and 'lengths' hold them all.")
 
 
 def read_npz(path: Path, wanted: Collection[str]) -> tuple[dict[str, Array], tuple[str, ...]]:
@@ -88,6 +107,9 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"is of a format that is not read here (version {version[0]}.{version[1]})")
+    length = stream.read(2 if version == (1, 0) else 4)
+    if (count := int.from_bytes(length, "little")) > MOST_HEADER:  # before it is decompressed
+        raise DataError(f"is damaged: a header of {count:,} bytes, of {MOST_HEADER:,} at most")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, by_columns, dtype = read(stream)
+    shape, by_columns, dtype = read(io.BytesIO(length + stream.read(count)))
     return tuple(shape), by_columns, dtype

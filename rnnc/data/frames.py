@@ -20,6 +20,8 @@ MOST_BYTES = 256 << 20
 """The largest array or file that is read: what is larger is a damaged header, or takes the compiler hours."""
 MOST_NUMBERS = 1 << 25
 """The most numbers that all files of the data hold: what follows takes 16 bytes for each."""
+MOST_SEQUENCES = 1 << 18
+"""Of a file; each takes some microseconds in every stage that looks at the data."""
 LABEL = "label"
 """The array, or the column of a CSV file, that holds labels unless another is named."""
 LENGTHS = "lengths"

@@ -13,7 +13,7 @@ import numpy as np
 from rnnc.data.archives import NUMBERS, read_npy, read_npz, shapes_of
 from rnnc.data.columns import only_frame
 from rnnc.data.damage import readable
-from rnnc.data.frames import LENGTHS, MOST_NUMBERS, Arrangement, Array, Data, Frame, Item, Part, Source
+from rnnc.data.frames import LENGTHS, MOST_NUMBERS, MOST_SEQUENCES, Arrangement, Array, Data, Frame, Item, Part, Source
 from rnnc.data.paths import files_of
 from rnnc.data.shapes import agreed, checked, in_order, spread, stand_in
 from rnnc.data.sound import read_frames
@@ -21,6 +21,7 @@ from rnnc.data.tables import arrays_of, read_csv
 from rnnc.errors import DataError
 
 MOST_NOTES = 8
+MOST_NAMES = 30
 
 
 def read_data(source: Source, frames: Sequence[Frame], also: Collection[str] = ()) -> Data:
@@ -64,6 +65,12 @@ def _few(notes: list[str]) -> list[str]:
     """Remarks on hundreds of files, cut short."""
     rest = len(notes) - MOST_NOTES
     return notes if rest <= 1 else [*notes[:MOST_NOTES], f"{rest} more remarks on the data"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of arrays, of thousands the first."""
+    rest = len(names) - MOST_NAMES
+    return ", ".join(names if rest <= 1 else [*names[:MOST_NAMES], f"{rest:,} more"])
 
 
 class _Where:
@@ -189,7 +196,7 @@ def _read(
     arrays = item.arrays
     missing = [f.name for f in frames if f.name not in arrays]
     if missing:
-        holds = ", ".join(map(repr, [*arrays, *item.unread]))
+        holds = _listed([repr(name) for name in (*arrays, *item.unread)])
         raise DataError(
             f"has no array {missing[0]!r}; it holds {holds or 'nothing'}",
             hint=f"The model's inputs are {', '.join(f'{f.name} [{f}]' for f in frames)}."
@@ -198,19 +205,27 @@ def _read(
         )
     ignored = sorted({*arrays, *item.unread} - names - set(also) - {LENGTHS})
     if ignored:
-        notes.append(f"ignored: {', '.join(ignored)}")
+        notes.append(f"ignored: {_listed(ignored)}")
     given = {f.name: in_order(checked(arrays[f.name], f), f, notes) for f in frames}
     others = {name: arrays[name] for name in dict.fromkeys(also) if name in arrays}
     lengths = arrays.get(LENGTHS) if LENGTHS not in names else None
     given = spread(given, frames, None if lengths is None else _counts(lengths))
     reading = agreed(given, frames, one=lengths is not None, notes=notes)
+    _check_count(len(reading.lengths))
     if lengths is None:
         split = {f.name: reading.split(given[f.name], f) for f in frames}
         return Part(item.where, reading.lengths, reading.arrangement, others), split
     counts = _lengths(lengths, frames[0].name, reading.lengths[0])
+    _check_count(len(counts))
     ends = np.cumsum(counts)[:-1]
     split = {f.name: np.split(reading.split(given[f.name], f)[0], ends) for f in frames}
     return Part(item.where, tuple(counts), "concatenated", others), split
+
+
+def _check_count(sequences: int) -> None:
+    if sequences > MOST_SEQUENCES:
+        what = f"holds {sequences:,} sequences; {MOST_SEQUENCES:,} are read"
+        raise DataError(what, hint="Give fewer recordings, or several of them as one.")
 
 
 def _counts(lengths: Array) -> list[int]:

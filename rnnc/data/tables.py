@@ -124,7 +124,7 @@ class Table:
             except ValueError:
                 self.notes.append(f"column {name} is left out: it holds what is not a number")
                 continue
-            values = values.astype(np.int64) if whole else values
+            values = values.astype(np.int64) if whole and np.abs(values).max() < 2.0**63 else values
             found[name] = values[:, 0] if values.shape[1] == 1 else values
         return found
 

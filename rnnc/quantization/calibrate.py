@@ -19,6 +19,11 @@ from rnnc.streams import CHUNK, start_net
 SAMPLES = 4096
 """How many evenly spaced samples of an operand serve for its covariance."""
 NOISE_STEPS = 1024
+FEWEST_NOISE_STEPS = 256
+MOST_PADDED, MOST_PADDING = 1 << 16, 4
+"""Sequences run as lanes side by side while these hold no more steps, or no more for each that the sequences have."""
+NOISE_RUNS = 1 << 18
+"""Steps of noise times ops: networks of more than 256 ops get fewer steps, each of which the reference may run by itself."""
 MOST_OVERLAP = 4
 """Of overlapping windows, about so many see each frame of the calibration data."""
 GROWN = 1e9
@@ -116,14 +121,17 @@ def calibrate(
 
 def later_ranges(net: Net, calibration: Sequences) -> Ranges:
     """What values reach in the sequences where each follows itself: no stream starts there. No samples."""
-    twice = {name: [np.concatenate([s, s]) for s in all_] for name, all_ in calibration.items()}
-    found, lengths = Ranges(True, {}, {}), np.array([len(s) for s in next(iter(calibration.values()))])
-    view = _Valid(net, 2 * lengths, _Notes(found, 2 * int(lengths.sum())), lengths)
-    stream = start_net(net, len(lengths), view)
-    for t in range(0, 2 * int(lengths.max()), CHUNK):
-        count = min(CHUNK, 2 * int(lengths.max()) - t)
-        with np.errstate(over="ignore", invalid="ignore"):  # past the end of a sequence
-            stream.advance({v.name: _padded(twice[v.name], t, count) for v in net.inputs})
+    found, steps = Ranges(True, {}, {}), sum(len(s) for s in next(iter(calibration.values())))
+    notes = _Notes(found, 2 * steps)
+    for group in of_like_lengths(calibration):
+        twice = {name: [np.concatenate([s, s]) for s in all_] for name, all_ in group.items()}
+        lengths = np.array([len(s) for s in next(iter(group.values()))])
+        view = _Valid(net, 2 * lengths, notes, lengths)
+        stream = start_net(net, len(lengths), view)
+        for t in range(0, 2 * int(lengths.max()), CHUNK):
+            count = min(CHUNK, 2 * int(lengths.max()) - t)
+            with np.errstate(over="ignore", invalid="ignore"):  # past the end of a sequence
+                stream.advance({v.name: _padded(twice[v.name], t, count) for v in net.inputs})
     return found
 
 
@@ -179,10 +187,15 @@ def _computed(net: Net, known: Mapping[str, Interval]) -> dict[str, Interval]:
     return bounds
 
 
+def noise_steps(net: Net) -> int:
+    """Steps of noise: a window at least."""
+    return max(min(NOISE_STEPS, NOISE_RUNS // max(len(net.ops), 1)), FEWEST_NOISE_STEPS, net.window)
+
+
 def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Noise of unit variance (less where an input's range is small, as wide as the range of one that has an offset), uniform
     ids: what stands in for calibration data."""
-    rng, steps = np.random.default_rng(0), max(NOISE_STEPS, net.window)
+    rng, steps = np.random.default_rng(0), noise_steps(net)
     noise: dict[str, list[Array]] = {}
     for v in net.inputs:
         if v.dtype == "index":
@@ -202,7 +215,7 @@ def noise_sequences(net: Net, ranges: Ranges) -> Sequences:
 def _constant_sequences(net: Net, ranges: Ranges) -> Sequences:
     """Every input held at each end of its range."""
     constant: dict[str, list[Array]] = {}
-    steps = max(NOISE_STEPS, net.window)
+    steps = noise_steps(net)
     for v in net.inputs:
         if v.dtype == "index":
             constant[v.name] = [np.full((steps, *v.shape), row) for row in (0, v.rows - 1)]
@@ -230,7 +243,7 @@ def _factors(net: Net) -> frozenset[str]:
 def _observe(net: Net, sequences: Sequences, ranges: Ranges, progress: ProgressCallback = no_progress) -> None:
     """Run all sequences, as lanes side by side, and note peaks and samples."""
     ends_matter = bool(net.drain_steps or net.window)
-    groups = _by_length(sequences) if ends_matter else [sequences]
+    groups = _by_length(sequences) if ends_matter else of_like_lengths(sequences)
     total = sum(len(s) for s in next(iter(sequences.values())))
     notes = _Notes(ranges, max(1, total // SAMPLES))
     steps = [max(map(len, next(iter(group.values())))) for group in groups]
@@ -264,6 +277,23 @@ def _by_length(sequences: Sequences) -> list[Sequences]:
     lengths = [len(s) for s in next(iter(sequences.values()))]
     return [
         {name: [s for s in all_ if len(s) == n] for name, all_ in sequences.items()} for n in sorted(set(lengths)) if n
+    ]
+
+
+def padded_far(sequences: Sequences) -> bool:
+    """Whether sequences side by side would be padded to many times the steps that they have."""
+    lengths = [len(s) for s in next(iter(sequences.values()))]
+    return len(lengths) * max(lengths) > max(MOST_PADDED, MOST_PADDING * sum(lengths))
+
+
+def of_like_lengths(sequences: Sequences) -> list[Sequences]:
+    """All sequences, in groups whose longest has less than twice the steps of the shortest where they would be padded far."""
+    if not padded_far(sequences):
+        return [sequences]
+    lengths = [len(s).bit_length() for s in next(iter(sequences.values()))]
+    return [
+        {name: [s for s, n in zip(all_, lengths, strict=True) if n == each] for name, all_ in sequences.items()}
+        for each in sorted(set(lengths))
     ]
 
 

@@ -22,7 +22,7 @@ from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import BlockCost, mean_square, pieces, run_changed, survey, within
+from rnnc.quantization.survey import BlockCost, alike, mean_square, pieces, run_changed, survey, within
 from rnnc.quantization.wide_rows import IsWide, check_names
 from rnnc.streams import run_net, run_qnet
 
@@ -157,7 +157,7 @@ class _Chooser:
 
         Where all do not, the layers are finer whose further bits bring them nearer to it.
         """
-        reference = _Reference(self.net, self.sequences)
+        reference = _Reference(self.net, alike(self.net, self.sequences))
         before = reference.decibels(self.base)
         narrow = min(before.values(), default=None)
 

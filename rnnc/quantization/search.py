@@ -11,7 +11,7 @@ from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet
 from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, noise_sequences
 from rnnc.quantization.quantize import quantize
-from rnnc.quantization.survey import within
+from rnnc.quantization.survey import alike, within
 from rnnc.quantization.wide_rows import IsWide
 from rnnc.streams import run_net, run_qnet
 
@@ -28,7 +28,7 @@ def search(
     """The best of ``options.search`` builds, the first of them without jitter; on noise where there is no data."""
     sequences = calibration if calibration is not None else noise_sequences(net, ranges)
     builds = (quantize(net, ranges, options, jitter=k, is_wide=is_wide, fine=fine) for k in range(options.search))
-    return best(net, _with_progress(builds, options.search, progress), sequences)
+    return best(net, _with_progress(builds, options.search, progress), alike(net, sequences))
 
 
 def _with_progress(builds: Iterable[QNet], count: int, progress: ProgressCallback) -> Iterator[QNet]:

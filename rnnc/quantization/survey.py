@@ -12,13 +12,15 @@ from rnnc.fixed import Bools, Floats, OverflowInOracle
 from rnnc.net import Array, Net, Op, Output
 from rnnc.options import Options, ProgressCallback, no_progress
 from rnnc.qnet import QNet, RowBlock
-from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of
+from rnnc.quantization.calibrate import Ranges, Sequences, lanes_of, padded_far
 from rnnc.quantization.quantize import requantized
 from rnnc.quantization.wide_rows import RowQuantizer
 from rnnc.streams import run_net
 
 LANES = 16
 """Pieces of the data that run side by side."""
+PIECE = 4096
+"""Steps of the pieces that stand for sequences of very unlike lengths."""
 DRAWS, ENOUGH = 4, 1 << 14
 """Roundings of a block, with jittered row scales, whose errors are averaged, since one of them may be lucky by 10 dB; fewer
 where so many weights average it out."""
@@ -169,6 +171,11 @@ def pieces(net: Net, sequences: Sequences, steps: int) -> Sequences:
     cuts = [(i, t) for i, length in enumerate(lengths) for t in range(0, max(length - step // 2, 1), step)]
     chosen = [cuts[k] for k in np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), LANES)).round().astype(int))]
     return {name: [all_[i][t : t + step] for i, t in chosen] for name, all_ in sequences.items()}
+
+
+def alike(net: Net, sequences: Sequences) -> Sequences:
+    """The sequences, or pieces of them where they would be padded far to run side by side."""
+    return pieces(net, sequences, PIECE) if padded_far(sequences) else sequences
 
 
 def within(net: Net, output: Output, ticks: int, lengths: Sequence[int] | Array) -> Bools:

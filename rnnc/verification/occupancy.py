@@ -16,6 +16,8 @@ from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Observer
 from rnnc.verification.batches import Batch
 
+AT_ONCE = 64
+"""Sequences of an input that are counted together: they may be a step long each."""
 TOUCHES = 1 - 1e-4
 """A value whose bound is closer to its range than this fills it by nature: a tanh in Q0.15, a ReLU's zero."""
 
@@ -113,8 +115,9 @@ class Counting:
     def note_input(self, name: str, sequences: Sequence[Array]) -> None:
         """Sequences ``[steps, *shape]`` of an input, real units."""
         f = self.qnet.formats[name]
-        for s in sequences:
-            self._note(name, f.quantize(s.reshape(len(s), -1)), f)
+        for k in range(0, len(sequences), AT_ONCE):
+            steps = np.concatenate([s.reshape(len(s), -1) for s in sequences[k : k + AT_ONCE]])
+            self._note(name, f.quantize(steps), f)
 
     def found(self) -> tuple[Occupancy, ...]:
         """Every value that came, in the network's order, then the states within ops."""

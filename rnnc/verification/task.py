@@ -44,6 +44,9 @@ def recorded(net: Net, measured: Measurement, data: Data, labels: str | None) ->
         if o.name == array_of(labels) or not _has(data.parts, o.name):
             continue
         matched = _matched(o.name, net, o, figures, measured.spans, data, _tails(net, o))
+        if not len(matched.at):
+            where = next(p.where for p in data.parts if o.name in p.others)
+            raise DataError(f"{o.name!r}: no answer was compared at a step that has a recorded result", where=where)
         values = matched.values.reshape(len(matched.at), -1).astype(np.float64)
         index = net.values[o.value].dtype == "index"
         reference, got = figures.asked.reference[matched.at], figures.got[matched.at]

@@ -35,6 +35,8 @@ RUNS_NOT = "onnxruntime does not run the file"
 PLAIN = {
     *("LSTM", "GRU", "RNN", "MatMul", "Gemm", "Add", "Sub", "Mul", "Relu", "Tanh", "Sigmoid", "Softmax", "LogSoftmax"),
     *("ArgMax", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Gather", "Slice", "Split", "Concat"),
+    *("Neg", "Abs", "Sign", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sin", "Cos", "Max", "Min"),
+    *("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Softplus", "Softsign", "Gelu", "Mish"),
 }
 """Operators that onnxslim leaves as they are, once constants are folded: a graph of these alone is simple."""
 
