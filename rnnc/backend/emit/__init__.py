@@ -16,6 +16,7 @@ import numpy as np
 import rnnc
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.emit.hop import reset_lines
+from rnnc.backend.emit.many import many_context
 from rnnc.backend.emit.ports import float_context, loop_lines, port_context
 from rnnc.backend.emit.serial import serial_context, serving_bytes
 from rnnc.backend.emit.spelling import initializer, listed, wrapped
@@ -72,6 +73,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "step_prototype": step_head(program),
         "accessors": accessor_context(program),
         "model_id": f"0x{model_id(program.qnet):08x}u",
+        **many_context(program),
     }
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
