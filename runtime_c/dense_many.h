@@ -30,10 +30,10 @@ static inline void rnnc_dense_rows_many(const rnnc_dense_params *p, size_t n,
                 w = rnnc_product_sparse_many(a[0], block, w, v, n, p->x_bits, p->columns, filled);
             } else
 #endif
-                w = form == RNNC_DENSE_WIDE ? rnnc_product_wide_many(a[0], block, w, v, n, p->x_bits,
-                                                                     p->columns, filled)
-                                            : rnnc_product_many(a[0], block, w, v, n, p->x_bits,
-                                                                p->columns, filled);
+                w = form == RNNC_DENSE_WIDE
+                        ? rnnc_product_wide_many(a[0], block, w, v, n, p->x_bits, p->columns,
+                                                 filled)
+                        : rnnc_product_many(a[0], block, w, v, n, p->x_bits, p->columns, filled);
             for (k = 0; k < n; k++) {
                 rnnc_put_row_results(&results, a[k], count, r, at[2][k], i * p->rows + r, 1);
             }
