@@ -120,4 +120,8 @@ static inline const int8_t *rnnc_product_wide(int32_t *acc, const int8_t *w, con
     return rnnc_plain_wide(acc, w, (const int16_t *)v, pairs, rows);
 }
 
+#if RNNC_AVX2
+#include "x86_cells.h"
+#endif
+
 #endif

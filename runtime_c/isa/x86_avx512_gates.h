@@ -56,20 +56,20 @@ typedef struct {
         sigmoid_shift, tanh_shift, one, most, low, byte;
 } rnnc_avx512_numbers;
 static const rnnc_avx512_numbers rnnc_avx512_filling = {
-    .last_interval = RNNC_KNOTS - 1,
-    .end = RNNC_KNOTS << RNNC_STEP,
-    .one_interval = 1 << RNNC_STEP,
-    .line = (32768 << RNNC_STEP) + (1 << RNNC_STEP >> 1) - 1,
-    .tail = RNNC_TAIL,
-    .half = 16384,
-    .sigmoid_add = 32 << RNNC_STEP,
-    .tanh_add = 16 << RNNC_STEP,
-    .sigmoid_shift = RNNC_STEP + 6,
-    .tanh_shift = RNNC_STEP + 5,
-    .one = 32768,
-    .most = 32767,
-    .low = 65535,
-    .byte = 255,
+    RNNC_KNOTS - 1,                                   /* last_interval */
+    RNNC_KNOTS << RNNC_STEP,                          /* end */
+    1 << RNNC_STEP,                                   /* one_interval */
+    (32768 << RNNC_STEP) + (1 << RNNC_STEP >> 1) - 1, /* line */
+    RNNC_TAIL,                                        /* tail */
+    16384,                                            /* half */
+    32 << RNNC_STEP,                                  /* sigmoid_add */
+    16 << RNNC_STEP,                                  /* tanh_add */
+    RNNC_STEP + 6,                                    /* sigmoid_shift */
+    RNNC_STEP + 5,                                    /* tanh_shift */
+    32768,                                            /* one */
+    32767,                                            /* most */
+    65535,                                            /* low */
+    255,                                              /* byte */
 };
 
 RNNC_VNNI_FUNCTION const rnnc_avx512_numbers *rnnc_avx512_number(void)
@@ -197,9 +197,10 @@ RNNC_VNNI_FUNCTION void rnnc_avx512_store16(int16_t *h, __m256i v, __mmask8 lane
     _mm_mask_storeu_epi16(h, lanes, _mm256_cvtepi32_epi16(v));
 }
 
-__attribute__((RNNC_VNNI_TARGET, noinline, unused)) static void
-rnnc_avx512_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax,
-                       const int32_t *ah, int32_t *c, int16_t *h, uint16_t n)
+RNNC_VNNI_FUNCTION void rnnc_avx512_lstm_units(const int32_t *b, const uint32_t *x,
+                                               const uint32_t *y, const int32_t *ax,
+                                               const int32_t *ah, int32_t *c, int16_t *h,
+                                               uint16_t n)
 {
     const __mmask8 lanes = (__mmask8)((1u << n) - 1u);
     __m512i io = rnnc_avx512_gates(b, x, y, ax, ah);
@@ -219,9 +220,10 @@ rnnc_avx512_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, c
     rnnc_avx512_store16(h, rnnc_avx2_shift_round(o, 15), lanes);
 }
 
-__attribute__((RNNC_VNNI_TARGET, noinline, unused)) static void
-rnnc_avx512_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax,
-                      const int32_t *ah, int32_t *s, int16_t *h, uint16_t n, uint8_t activation)
+RNNC_VNNI_FUNCTION void rnnc_avx512_gru_units(const int32_t *b, const uint32_t *mx,
+                                              const uint32_t *mh, const int32_t *ax,
+                                              const int32_t *ah, int32_t *s, int16_t *h, uint16_t n,
+                                              uint8_t activation)
 {
     const __mmask8 lanes = (__mmask8)((1u << n) - 1u);
     __m512i zr = rnnc_avx512_activated(rnnc_avx512_gates(b, mx, mh, ax, ah), 0);
