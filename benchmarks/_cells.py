@@ -65,8 +65,10 @@ def cell_qnet(
     return qnet
 
 
-def package(qnet: QNet, target: str, steps: int = 12, seed: int = 1) -> tuple[Program, dict[str, str]]:
-    """The package for a target; its self-test has noise and the extremes of int16 as input."""
+def package(
+    qnet: QNet, target: str, steps: int = 12, seed: int = 1, *, many: bool = False
+) -> tuple[Program, dict[str, str]]:
+    """The package for a target; its self-test has noise and the extremes of int16 as input. ``many``: with NAME_step_many."""
     rng = np.random.default_rng(seed)
     inputs = {}
     for v in qnet.inputs:
@@ -75,6 +77,6 @@ def package(qnet: QNet, target: str, steps: int = 12, seed: int = 1) -> tuple[Pr
             x[2 + step] = extreme
         inputs[v.name] = x.reshape(steps, 1, *v.shape)
     outputs = run_qnet(qnet, inputs)
-    program = lower(qnet, target)
+    program = lower(qnet, target, many=many)
     golden = Golden({k: v[:, 0] for k, v in inputs.items()}, {k: v[:, 0] for k, v in outputs.items()})
     return program, emit(program, golden)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import many_streams
 import op_cost
 from _cells import SIZES, Cell, cell_qnet, package
 from host_speed import compare, fast_table, table
@@ -198,6 +199,10 @@ def ops() -> Iterator[str]:
     yield ""
 
 
+MANY = """Microseconds of a step of one of {} streams: `NAME_step` for each, and `NAME_step_many`, by turns in one run.
+"""
+
+
 def _host() -> Iterator[str]:
     yield "## On the machine that wrote this page\n"
     yield (
@@ -210,6 +215,9 @@ def _host() -> Iterator[str]:
         yield ""
     yield FAST_OPPONENT
     yield from fast_table(found)
+    yield "\n### Many streams on the machine that wrote this page\n"
+    yield MANY.format(many_streams.STREAMS)
+    yield from many_streams.table()
     yield ""
 
 

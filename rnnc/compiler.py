@@ -132,7 +132,7 @@ def compile_stages(
         searched = search(centred, ranges, sequences, options, choice.is_wide, choice.fine, progress)
     qnet = finished("quantize", searched)
     certificate: Certificate = finished("certify", certify(qnet))
-    program: Program = finished("lower", lower(qnet, options.target))
+    program: Program = finished("lower", lower(qnet, options.target, many=options.step_many))
     data = given or Data({k: list(v) for k, v in noise_sequences(centred, ranges).items()}, "one")
     data.notes.extend([*repeated, *settled.notes])
     return Compilation(graph, net, data, ranges, qnet, choice, certificate, program)

@@ -121,6 +121,7 @@ FLAGS: Mapping[str, Spelling] = {
     "--time-axis": Spelling("time_axis", lambda axis: AXIS_NONE if axis is None else str(axis), _axis, "entries"),
     "--output": Spelling("outputs", in_python=_text, argument="elements"),
     "--external-data": Spelling("external_data", in_python=lambda _: "True", argument="nothing"),
+    "--step-many": Spelling("step_many", in_python=lambda _: "True", argument="nothing"),
     "--input-range": Spelling("input_range", _two(":"), _pair(":"), "entries"),
     "--input-format": Spelling("input_format", _written_q, _qmn, "entries"),
     "--input-affine": Spelling("input_affine", _two(","), _pair(","), "entries"),

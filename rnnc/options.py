@@ -197,6 +197,7 @@ RULES: Mapping[str, OptionRule] = {
     "time_axis": OptionRule("a whole number", lambda axis: axis is None or _is_whole(axis), every=True),
     "outputs": OptionRule("a text", _is_text, every=True),
     "external_data": OptionRule("True or False", lambda value: isinstance(value, bool)),
+    "step_many": OptionRule("True or False", lambda value: isinstance(value, bool)),
     "input_range": OptionRule("two numbers, LO and HI", _is_pair, _no_range, every=True),
     "input_format": OptionRule("a whole number, or a text like q3.4", _is_q, _no_input_q, every=True),
     "output_format": OptionRule("a whole number", _is_whole, _no_fraction, every=True),
@@ -244,6 +245,7 @@ class Options:
         time_axis: which axis of an input is time; None for none of them.
         outputs: tensors to compile as outputs instead of the file's.
         external_data: read weights from any files beside the model that it names, not from MODEL.onnx.data alone.
+        step_many: add NAME_step_many, a step of many streams over one pass of the weights.
         input_range: (lo, hi) of an input, real units; each a number, or one for each channel.
         input_format: n of an input's Qm.n in int16, or "qM.N", of 7 bits for int8.
         input_affine: (scale, offset): the input arrives as raw counts, real = counts * scale + offset; by channel as well.
@@ -271,6 +273,7 @@ class Options:
     time_axis: Mapping[str, int | None] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     external_data: bool = False
+    step_many: bool = False
     input_range: Mapping[str, Pair] = field(default_factory=dict)
     input_format: Mapping[str, int | str] = field(default_factory=dict)
     input_affine: Mapping[str, Pair] = field(default_factory=dict)
@@ -285,6 +288,13 @@ class Options:
                 raise UsageError(
                     f"{flag_of(first)} and {flag_of(others[0])} are both given for {name!r}: one is enough"
                 )
+
+        if self.step_many and (self.window or self.hop):
+            raise UsageError("--step-many: no streams with --window or --hop", hint="Step each window by itself.")
+        if self.step_many and self.target == "all":
+            raise UsageError(
+                "--step-many: not in a package for all cores", hint="Name one --target: host, for a server."
+            )
 
     def _ways(self, keywords: Sequence[str]) -> list[tuple[str, list[str]]]:
         """For each input or output, the given options that define the meaning of its integers."""

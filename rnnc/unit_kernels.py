@@ -229,14 +229,74 @@ def _driver(own: CKernel, phase: Phase, state: str, library: str) -> list[str]:
     ]
 
 
-def _products(acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int) -> list[str]:
-    """The rows of a batch times an operand: a call for each run of rows of one form."""
+def many_driver(own: CKernel, phase: Phase, state: str, units: str) -> str:
+    """The kernel for several streams: the C of a function @, which reads each row of weights for all of them.
+
+    Its ``at`` has, in the order of the kernel's arguments, what each of them is for each stream. ``units``: the loop over the
+    units of a batch that the kernel for one stream calls.
+    """
+    rows, two = phase.count, phase.two
+    to, width = ("next", "width") if phase.apart else ("h", "units")
+    named = [*(["x"] if two else []), *(["h", "next"] if phase.apart else ["h"]), *([state] if own.state else [])]
+    named += [*(["vx", "vh"] if two else ["vh"]), *(n for n, _ in own.kept), "out"]
+    at = {name: f"at[{i}][k]" for i, name in enumerate(named)}
+    types = {state: "int32_t", **dict(own.kept)}
+    given = [
+        f"&p->bias[{_times(phase.constants)}u]",
+        *(f"&p->scale_{s}[{_times(rows)}u]" for s in ("xh" if two else "h")),
+    ]
+    given += ["ax[k]", "ah[k]"] if two else ["ah[k]"]
+    given += [f"({types[n]} *){at[n]} + u" for n in ([state] if own.state else [])]
+    given += ["value", *(f"({t} *){at[n]} + u" for n, t in own.kept), *(f"&p->curve{j}" for j, _ in own.curves)]
+    given += ["batch", "left"] + (["activation"] if own.activation else [])
+    struct = "rnnc_curved_cell_params" if own.curves else "rnnc_cell_params"
+    arguments = [f"const {struct} *p", "size_t n", "void *const at[][RNNC_MANY]"]
+    arguments += ["uint8_t activation"] if own.activation else []
+    prepare = [f"rnnc_prepare({at['vh']}, {at['h']}, p->h_bits, p->{width});", f"vh[k] = {at['vh']};"]
+    if not two:
+        prepare = [f"vh[k] = rnnc_prepared({at['vh']}, {at['h']}, p->h_bits, p->{width});"]
+    prepare += [f"vx[k] = rnnc_prepared({at['vx']}, {at['x']}, p->x_bits, p->columns);"] if two else []
+    products = _products("ax[0]", "vx, n", "p->x_bits", "p->columns", phase, 0, many=True) if two else []
+    products += _products("ah[0]", "vh, n", "p->h_bits", f"p->{width}", phase, -1, many=True)
+    lines = [
+        "/* The same of n streams over one pass of the weights: at has each argument of each stream. */",
+        *wrapped(f"static void @({', '.join(arguments)})", 0),
+        "{",
+        f"    enum {{ batch = RNNC_BATCH({together(rows, phase.forms)}), block = {_times(rows)}batch }};",
+        "    const int8_t *w = p->weights;",
+        f"    const void *{'vx[RNNC_MANY], *' if two else ''}vh[RNNC_MANY];",
+        "    uint16_t u;",
+        "    size_t k;",
+        "    for (k = 0; k < n; k++) {",
+        *(f"        {line}" for line in prepare),
+        "    }",
+        "    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {",
+        f"        int32_t {'ax[RNNC_MANY][block], ' if two else ''}ah[RNNC_MANY][block];",
+        "        uint16_t left = rnnc_batch(batch, (uint16_t)(p->units - u));",
+        *products,
+        "        for (k = 0; k < n; k++) {",
+        f"            int16_t narrow[batch], *value = rnnc_units_at({at[to]}, p->{to}_bits, u, narrow);",
+        *wrapped(f"{units}({', '.join(given)});", 12),
+        f"            rnnc_put_units({at[to]}, p->{to}_bits, (int16_t *){at['out']}, u, value, left);",
+        "        }",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines)
+
+
+def _products(
+    acc: str, operand: str, bits: str, columns: str, phase: Phase, block: int, *, many: bool = False
+) -> list[str]:
+    """The rows of a batch times an operand: a call for each run of rows of one form; ``many``: of several streams."""
     forms = phase.forms[block] if phase.forms else ("int8",) * phase.count
     calls = []
     for first, count, form in runs(forms):
         to = f"{acc} + {_times(first)}batch" if first else acc
         rows = "block" if count == phase.count else f"{_times(count)}batch"
         product = "rnnc_product_few" if phase.forms and form == "int8" else PRODUCTS[form]
+        if many:
+            product, to = f"{product}_many", f"{to}, block"
         calls += wrapped(f"w = {product}({to}, w, {operand}, {bits}, {columns}, {rows});", 8)
     return calls
 

@@ -59,8 +59,8 @@ NULL = Literal(0)
 """The null pointer."""
 
 
-def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
-    """Lay a qnet out for a target.
+def lower(qnet: QNet, target: str = "portable", name: str = "", *, many: bool = False) -> Program:
+    """Lay a qnet out for a target; ``many``: with NAME_step_many.
 
     Raises UsageError for an unknown target, Refused where what it can do does not reach so far.
     """
@@ -68,7 +68,7 @@ def lower(qnet: QNet, target: str = "portable", name: str = "") -> Program:
     ready = without_zeros(fused(qnet, vectors=chosen.vectors), chosen.sparse)
     program = _Lowering(ready, chosen, prefix(name or qnet.net.name)).lower()
     check_reach(program)
-    return replace(program, qnet=qnet)
+    return replace(program, qnet=qnet, many=many)
 
 
 @dataclass

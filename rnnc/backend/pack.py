@@ -90,14 +90,14 @@ def pack_mve(rows: Ints) -> Ints:
     return np.concatenate(parts)
 
 
-def pack_pairs(rows: Ints) -> Ints:
-    """Blocks of eight rows, two columns of each in turn: see runtime_c/isa/x86.h."""
-    return interleaved(rows, 8, 2)
+def pack_quads(rows: Ints) -> Ints:
+    """Blocks of eight rows, four columns of each in turn: see runtime_c/isa/x86.h."""
+    return interleaved(rows, 8, 4)
 
 
-def pack_pairs_together(rows: Ints) -> Ints:
-    """Two columns of every row in turn, as ``pack_pairs`` with all rows as one block."""
-    return interleaved(rows, len(rows), 2)
+def pack_quads_together(rows: Ints) -> Ints:
+    """Four columns of every row in turn, as ``pack_quads`` with all rows as one block."""
+    return interleaved(rows, len(rows), 4)
 
 
 def pack_dot(rows: Ints) -> Ints:
@@ -162,13 +162,13 @@ def pack_wide_dot(rows: Ints) -> Ints:
 
 
 def pack_wide_pairs(rows: Ints) -> Ints:
-    """As ``pack_pairs``."""
-    return int16_bytes(pack_pairs(rows))
+    """Blocks of eight rows, two columns of each in turn: see runtime_c/isa/x86.h."""
+    return int16_bytes(interleaved(rows, 8, 2))
 
 
 def pack_wide_pairs_together(rows: Ints) -> Ints:
-    """As ``pack_pairs_together``."""
-    return int16_bytes(pack_pairs_together(rows))
+    """Two columns of every row in turn, as ``pack_wide_pairs`` with all rows as one block."""
+    return int16_bytes(interleaved(rows, len(rows), 2))
 
 
 # --------------------------------------------------------------------------- layers

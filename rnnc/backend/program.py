@@ -298,7 +298,7 @@ class Program:
         folded: functions in which the parameters of their calls are constants.
         computed: every value that an op computes, in order.
         overlap: how overlapping windows are computed, None if there are none. ``members`` and ``counters`` are those of one.
-    """
+        many: NAME_step_many is wanted, too."""
 
     name: str
     target: Target
@@ -323,6 +323,7 @@ class Program:
     cost: Cost
     computed: tuple[Computed, ...]
     overlap: Overlap | None = None
+    many: bool = False
 
     @property
     def returns(self) -> bool:

@@ -104,9 +104,10 @@ def mve_operand(columns: int, bits: int) -> tuple[str, int]:
     return f"int{bits}_t", (columns + 7) // 8 * 8
 
 
-def even_operand(columns: int, _: int) -> tuple[str, int]:
-    """int16, whatever it was, padded to an even number."""
-    return "int16_t", (columns + 1) // 2 * 2
+def quads_operand(columns: int, bits: int) -> tuple[str, int]:
+    """What rnnc_prepare of runtime_c/isa/x86.h writes."""
+    padded = (columns + 3) // 4 * 4
+    return "int16_t", 2 + padded + padded * bits // 16
 
 
 def dot_operand(columns: int, bits: int) -> tuple[str, int]:
@@ -136,10 +137,10 @@ RV32_SPARSE = sparse_words("isa/rv32_sparse.h", pack.pack_words, whole=51.5, kep
 MVE_SPARSE = Sparse(pack_sparse_columns, "isa/mve_sparse.h", whole=4.25, whole8=2.25, kept=5.5, group=8)
 
 
-PAIRS = Packing(
-    pack.pack_pairs,
+QUADS = Packing(
+    pack.pack_quads,
     pack.pack_wide_pairs,
-    narrow_batch=pack.pack_pairs_together,
+    narrow_batch=pack.pack_quads_together,
     wide_batch=pack.pack_wide_pairs_together,
 )
 TARGETS = {
@@ -173,7 +174,7 @@ TARGETS = {
             most_constant=2**15 - 1,
             most_constants=2**16 - 512,  # the vectors are before them
         ),
-        Target("host", 8, PAIRS, ("isa/x86.h",), lanes=8, operand=even_operand),
+        Target("host", 8, QUADS, ("isa/x86.h",), lanes=8, operand=quads_operand),
         Target(
             "aarch64",
             4,

@@ -122,6 +122,10 @@ class ModelArguments:
             rich_help_panel=PANEL,
         ),
     ] = False
+    step_many: Annotated[
+        bool,
+        typer.Option("--step-many", help="Add NAME_step_many: many streams, weights read once.", rich_help_panel=PANEL),
+    ] = False
     input_range: Annotated[list[str] | None, _option("--input-range", "INPUT=LO:HI", "What an input may be.")] = None
     input_format: Annotated[list[str] | None, _option("--input-format", "INPUT=qM.N", "An input's number format.")] = (
         None
@@ -163,6 +167,7 @@ class ModelArguments:
             time_axis=pairs("--time-axis", self.time_axis, axis),
             outputs=tuple(self.output or ()),
             external_data=self.external_data,
+            step_many=self.step_many,
             input_range=pairs("--input-range", self.input_range, value_range),
             input_format=pairs("--input-format", self.input_format, input_fraction),
             input_affine=pairs("--input-affine", self.input_affine, affine),

@@ -19,7 +19,7 @@ from rnnc.ops.library import HEADERS, library_header, mixed_rows
 from rnnc.ops.recurrent import HiddenFormats, Recurrent, narrow, upper
 from rnnc.qnet import Arg, Bound, ChooseSparse, Constant, Field, KernelCall, Operand, QOp, QState, Scratch
 from rnnc.readings import Arrays, Intervals, Range
-from rnnc.unit_kernels import CKernel
+from rnnc.unit_kernels import CKernel, many_driver
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +147,12 @@ class QRecurrent(QOp):
         if self.loops[i].forms:
             return "", header, mixed_rows(plain, kernel, self.loops[i].forms)
         return plain.name, header, ""
+
+    def many(self, i: int, function: str) -> str:
+        """The C of call ``i`` for several streams (unit_kernels.many_driver), where ``function`` is that for one."""
+        header, state = self._headers[i], self.unit.state[0]
+        units = f"{HEADERS[header].units}_units" if header else f"{function}_each"
+        return many_driver(self._kernels[i], self.loops[i].phase, state, units)
 
     def calls(self) -> list[KernelCall]:
         return [self._call(i, kernel) for i, kernel in enumerate(self._kernels)]

@@ -78,6 +78,21 @@ RNNC_AVX2_FUNCTION __m256i rnnc_avx2_lanes(uint16_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+/* The first n int32; some processors take long to store a part of a vector. */
+RNNC_AVX2_FUNCTION __m256i rnnc_avx2_load_lanes(const int32_t *p, uint16_t n)
+{
+    return n == 8 ? rnnc_avx2_load(p) : _mm256_maskload_epi32(p, rnnc_avx2_lanes(n));
+}
+
+RNNC_AVX2_FUNCTION void rnnc_avx2_store_lanes(int32_t *p, __m256i v, uint16_t n)
+{
+    if (n == 8) {
+        _mm256_storeu_si256((__m256i *)(void *)p, v);
+    } else {
+        _mm256_maskstore_epi32(p, rnnc_avx2_lanes(n), v);
+    }
+}
+
 /* The first n lanes, which fit, as int16. */
 RNNC_AVX2_FUNCTION void rnnc_avx2_store16(int16_t *h, __m256i v, uint16_t n)
 {
@@ -89,20 +104,46 @@ RNNC_AVX2_FUNCTION void rnnc_avx2_store16(int16_t *h, __m256i v, uint16_t n)
     }
 }
 
+/* The preactivation of a GRU's candidate, r: its reset gate. */
+RNNC_AVX2_FUNCTION __m256i rnnc_avx2_candidate(const int32_t *b, const uint32_t *mx,
+                                               const uint32_t *mh, const int32_t *ax,
+                                               const int32_t *ah, __m256i r)
+{
+    __m256i nx = _mm256_add_epi32(rnnc_avx2_load(ax + 16), rnnc_avx2_load(b + 16));
+    __m256i nh = _mm256_add_epi32(rnnc_avx2_load(ah + 16), rnnc_avx2_load(b + 24));
+    nx = _mm256_srai_epi32(rnnc_avx2_scaled(nx, mx + 16), 8);
+    nh = _mm256_srai_epi32(rnnc_avx2_scaled(nh, mh + 16), 8);
+    nh =
+        _mm256_max_epi32(_mm256_min_epi32(nh, _mm256_set1_epi32(65535)), _mm256_set1_epi32(-65535));
+    return _mm256_add_epi32(nx, rnnc_avx2_shift_round(_mm256_mullo_epi32(r, nh), 15));
+}
+
+RNNC_AVX2_FUNCTION __m256i rnnc_avx2_relu(__m256i p)
+{
+    return _mm256_min_epi32(_mm256_max_epi32(p, _mm256_setzero_si256()), _mm256_set1_epi32(32767));
+}
+
+/* A GRU's new state: the old one, and 1 - z of what it lacks of the candidate. */
+RNNC_AVX2_FUNCTION __m256i rnnc_avx2_towards(__m256i state, __m256i z, __m256i candidate)
+{
+    __m256i lacks = _mm256_sub_epi32(_mm256_slli_epi32(candidate, 14), state);
+    return _mm256_add_epi32(state,
+                            rnnc_avx2_mul15(_mm256_sub_epi32(_mm256_set1_epi32(32768), z), lacks));
+}
+
 __attribute__((target("avx2"), noinline, unused)) static void
 rnnc_avx2_lstm_units(const int32_t *b, const uint32_t *x, const uint32_t *y, const int32_t *ax,
                      const int32_t *ah, int32_t *c, int16_t *h, uint16_t n)
 {
-    __m256i lanes = rnnc_avx2_lanes(n);
     __m256i i = rnnc_avx2_sigmoid(rnnc_avx2_gate(b, x, y, ax, ah));
     __m256i o = rnnc_avx2_sigmoid(rnnc_avx2_gate(b + 8, x + 8, y + 8, ax + 8, ah + 8));
     __m256i f = rnnc_avx2_sigmoid(rnnc_avx2_gate(b + 16, x + 16, y + 16, ax + 16, ah + 16));
     __m256i g = rnnc_avx2_tanh(rnnc_avx2_gate(b + 24, x + 24, y + 24, ax + 24, ah + 24));
-    __m256i cell = rnnc_avx2_mul15(f, _mm256_maskload_epi32(c, lanes));
+    __m256i cell = rnnc_avx2_mul15(f, rnnc_avx2_load_lanes(c, n));
     cell = _mm256_add_epi32(cell, rnnc_avx2_shift_round(_mm256_mullo_epi32(i, g), 7));
     cell = _mm256_max_epi32(_mm256_min_epi32(cell, _mm256_set1_epi32(1073741824)),
                             _mm256_set1_epi32(-1073741824));
-    _mm256_maskstore_epi32(c, lanes, cell);
+    rnnc_avx2_store_lanes(c, cell, n);
     o = _mm256_mullo_epi32(o, rnnc_avx2_tanh(rnnc_avx2_shift_round(cell, 11)));
     rnnc_avx2_store16(h, rnnc_avx2_shift_round(o, 15), n);
 }
@@ -111,37 +152,14 @@ __attribute__((target("avx2"), noinline, unused)) static void
 rnnc_avx2_gru_units(const int32_t *b, const uint32_t *mx, const uint32_t *mh, const int32_t *ax,
                     const int32_t *ah, int32_t *s, int16_t *h, uint16_t n, uint8_t activation)
 {
-    __m256i lanes = rnnc_avx2_lanes(n), extended = _mm256_maskload_epi32(s, lanes);
+    __m256i extended = rnnc_avx2_load_lanes(s, n);
     __m256i z = rnnc_avx2_sigmoid(rnnc_avx2_gate(b, mx, mh, ax, ah));
     __m256i r = rnnc_avx2_sigmoid(rnnc_avx2_gate(b + 8, mx + 8, mh + 8, ax + 8, ah + 8));
-    __m256i nx = _mm256_add_epi32(rnnc_avx2_load(ax + 16), rnnc_avx2_load(b + 16));
-    __m256i nh = _mm256_add_epi32(rnnc_avx2_load(ah + 16), rnnc_avx2_load(b + 24)), value;
-    nx = _mm256_srai_epi32(rnnc_avx2_scaled(nx, mx + 16), 8);
-    nh = _mm256_srai_epi32(rnnc_avx2_scaled(nh, mh + 16), 8);
-    nh =
-        _mm256_max_epi32(_mm256_min_epi32(nh, _mm256_set1_epi32(65535)), _mm256_set1_epi32(-65535));
-    value = _mm256_add_epi32(nx, rnnc_avx2_shift_round(_mm256_mullo_epi32(r, nh), 15));
-    if (activation == RNNC_TANH) {
-        value = rnnc_avx2_tanh(value);
-    } else {
-        value = _mm256_min_epi32(_mm256_max_epi32(value, _mm256_setzero_si256()),
-                                 _mm256_set1_epi32(32767));
-    }
-    z = _mm256_sub_epi32(_mm256_set1_epi32(32768), z);
-    extended = _mm256_add_epi32(
-        extended, rnnc_avx2_mul15(z, _mm256_sub_epi32(_mm256_slli_epi32(value, 14), extended)));
-    _mm256_maskstore_epi32(s, lanes, extended);
+    __m256i value = rnnc_avx2_candidate(b, mx, mh, ax, ah, r);
+    value = activation == RNNC_TANH ? rnnc_avx2_tanh(value) : rnnc_avx2_relu(value);
+    extended = rnnc_avx2_towards(extended, z, value);
+    rnnc_avx2_store_lanes(s, extended, n);
     rnnc_avx2_store16(h, rnnc_avx2_shift_round(extended, 14), n);
 }
-
-#define RNNC_LSTM_UNITS
-#define rnnc_lstm_units(b, x, y, ax, ah, c, h, batch, n)          \
-    (rnnc_avx2() ? rnnc_avx2_lstm_units(b, x, y, ax, ah, c, h, n) \
-                 : rnnc_lstm_each(b, x, y, ax, ah, c, h, batch, n))
-
-#define RNNC_GRU_UNITS
-#define rnnc_gru_units(b, mx, mh, ax, ah, s, h, batch, n, activation)          \
-    (rnnc_avx2() ? rnnc_avx2_gru_units(b, mx, mh, ax, ah, s, h, n, activation) \
-                 : rnnc_gru_each(b, mx, mh, ax, ah, s, h, batch, n, activation))
 
 #endif

@@ -18,7 +18,16 @@ HERE = Path(__file__).parent
 
 
 NEON = "isa/aarch64_gates.h"
-UNITS = [("isa/mve_gates.h", 4, []), ("isa/x86_gates.h", 8, ["-mavx2"]), (NEON, 4, [])]
+X86 = "isa/x86_units.h"
+AVX2 = ["-mavx2", "-DRNNC_NO_AVX512"]
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"]
+UNITS: dict[str, tuple[str, int, list[str]]] = {
+    "isa/mve_gates.h": ("isa/mve_gates.h", 4, []),
+    "isa/x86_gates.h": (X86, 8, AVX2),
+    "isa/x86_avx512_gates.h": (X86, 8, AVX512),
+    NEON: (NEON, 4, []),
+}
+"""Of each file: the header that takes its gates, how many units at once, and the compiler's flags."""
 FAULTS = [
     ("isa/mve_gates.h", "x + 8, y + 8, ax + 8, ah + 8)", "x + 8, y + 8, ax + 8, ah + 4)", "lstm", "f"),
     ("isa/mve_gates.h", "(i, g), 7);", "(vaddq_s32(i, vdupq_n_s32(1)), g), 7);", "lstm", "i g"),
@@ -27,12 +36,18 @@ FAULTS = [
     ("isa/x86_gates.h", "x + 8, y + 8, ax + 8, ah + 8)", "x + 8, y + 8, ax + 8, ah)", "lstm", "o"),
     ("isa/x86_gates.h", "_mm256_set1_epi32(65535)), _mm", "_mm256_set1_epi32(4095)), _mm", "gru", "n over h"),
     ("isa/x86_gates.h", "mx, mh, ax, ah));\n    __m256i r", "mx, mh, ax, ah + 8));\n    __m256i r", "gru", "z"),
+    ("isa/x86_avx512_gates.h", "f = _mm512_castsi512_si256(fg)", "f = _mm512_castsi512_si256(io)", "lstm", "f"),
 ]
 
 
 def gates(header: str, lanes: int, flags: list[str], runtime: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    if flags and (platform.machine() != "x86_64" or "avx2" not in Path("/proc/cpuinfo").read_text()):
-        pytest.skip("this machine has no AVX2")
+    needs = {
+        flag.removeprefix("-m").replace("512v", "512_v").replace("512_vl", "512vl")
+        for flag in flags
+        if flag.startswith("-m")
+    }
+    if needs and (platform.machine() != "x86_64" or needs - set(Path("/proc/cpuinfo").read_text().split())):
+        pytest.skip(f"this machine has not all of {', '.join(sorted(needs))}")
     shims = flags if flags else ["-I", str(HERE / "shims")]
     defines = [f'-DGATES="{header}"', f"-DLANES={lanes}"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -44,22 +59,20 @@ def gates(header: str, lanes: int, flags: list[str], runtime: Path, folder: Path
     return subprocess.run([*emulator, folder / "t"], cwd=folder, check=False, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("header", "lanes", "flags"), UNITS)
+@pytest.mark.parametrize(("header", "lanes", "flags"), UNITS.values(), ids=UNITS)
 def test_gates_of_a_vector_unit_equal_portable_c(header: str, lanes: int, flags: list[str], tmp_path: Path) -> None:
     done = gates(header, lanes, flags, data_root() / "runtime_c", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("header", "right", "wrong", "cell", "gate"), FAULTS)
-def test_a_gate_that_differs_is_named(
-    header: str, right: str, wrong: str, cell: str, gate: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("file", "right", "wrong", "cell", "gate"), FAULTS)
+def test_a_gate_that_differs_is_named(file: str, right: str, wrong: str, cell: str, gate: str, tmp_path: Path) -> None:
     runtime = tmp_path / "runtime_c"
     shutil.copytree(data_root() / "runtime_c", runtime)
-    text = (runtime / header).read_text()
+    text = (runtime / file).read_text()
     assert text.count(right) >= 1
-    (runtime / header).write_text(text.replace(right, wrong, 1))
-    lanes, flags = next((lanes, flags) for name, lanes, flags in UNITS if name == header)
+    (runtime / file).write_text(text.replace(right, wrong, 1))
+    header, lanes, flags = UNITS[file]
     done = gates(header, lanes, flags, runtime, tmp_path)
     said = done.stdout.splitlines()
     assert done.returncode and f"cell {cell}, gates {gate}; where none is named, what joins them" in said, done.stdout

@@ -18,11 +18,16 @@ WAYS = [
 ]
 
 
+def needs_processor(way: str, needs: set[str]) -> None:
+    """Skip a test where the processor lacks a way."""
+    if platform.machine() != "x86_64" or needs - set(Path("/proc/cpuinfo").read_text().split()):
+        pytest.skip(f"this processor has no {way}: every other way, plain C among them, reads the same packing")
+
+
 @pytest.mark.parametrize(("way", "needs", "flags"), WAYS, ids=[way for way, *_ in WAYS])
 def test_each_way_gives_the_oracle_s_bits(way: str, needs: set[str], flags: list[str], tmp_path: Path) -> None:
     """Batches of 8 to 32 rows, of int8 and of int16, and columns that do not fill four pairs."""
-    if platform.machine() != "x86_64" or needs - set(Path("/proc/cpuinfo").read_text().split()):
-        pytest.skip(f"this processor has no {way}: every other way, plain C among them, reads the same packing")
+    needs_processor(way, needs)
     nets = [some_wide("lstm"), some_wide("gru_after"), some_wide("dense"), ragged()]
     built = [package(qnet, f"net{k}", "host", steps=8) for k, qnet in enumerate(nets)]
     check_together(built, tmp_path, ["-O1", *flags])

@@ -39,6 +39,7 @@ STRIDED = {
     "j + 1 < columns; j = (uint16_t)(j + 2)": "columns of an operand, a count of parameters",
     "j < columns; j = (uint16_t)(j + wide)": "columns of an operand, a count of parameters; wide <= 16",
     "j < columns; j = (uint16_t)(j + 4)": "columns of an operand, a count of parameters",
+    "j < padded; j += 32": "columns of an operand, a count of parameters",
     "j + 16 <= n; j += 16": "columns of an operand, a count of parameters, as an int",
     "j < columns; j = (uint16_t)(j + 8)": "columns of an operand, a count of parameters",
     "u < units; u = (uint16_t)(u + RNNC_DSP_NARROW)": "units, a count of parameters; 8 at a time",
@@ -50,7 +51,7 @@ STRIDED = {
     "r < p->rows; r += block": "block <= 64 rows, the contract of a target",
 }
 """Loops whose counter goes on by more than one: why the limit leaves room."""
-COUNTED_IN_SIZE_T = {"r < p->rows; r += block"}
+COUNTED_IN_SIZE_T = {"r < p->rows; r += block", "j < padded; j += 32"}
 """Those whose counter is as wide as the indices that it makes."""
 DOWN = re.compile(r"(\w+)(--| -= \w+| = \(uint\d+_t\)\(\1 - \w+\))$")
 UP = re.compile(r"(\w+)(\+\+| \+= [\w ]+| = \(uint\d+_t\)\(\1 \+ [\w>.-]+\))$")

@@ -31,9 +31,11 @@ PARTS = ("", "_state", "_selftest")
 """What a package of one network is compiled from: NAME.c and these."""
 
 
-def package(qnet: QNet, name: str = "", target: str = "portable", steps: int = 4) -> tuple[Program, dict[str, str]]:
-    """Lower and emit, with a self-test of ``steps`` steps."""
-    program = lower(qnet, target, name)
+def package(
+    qnet: QNet, name: str = "", target: str = "portable", steps: int = 4, *, many: bool = False
+) -> tuple[Program, dict[str, str]]:
+    """Lower and emit, with a self-test of ``steps`` steps; ``many``: with NAME_step_many."""
+    program = lower(qnet, target, name, many=many)
     golden = integers(qnet, steps)
     outputs = {k: v[:, 0] for k, v in run_qnet(qnet, golden).items()}
     return program, emit(program, Golden({k: v[:, 0] for k, v in golden.items()}, outputs))

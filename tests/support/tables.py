@@ -45,6 +45,7 @@ def blocks() -> dict[str, str]:
         "the lines of Helium": helium_lines(),
         "the index without a branch": branchless_index(),
         "the knots in words": knots_in_words(),
+        "the knots in halves": knots_in_halves(),
         "the tables of functions of one number": function_tables(),
         "the table of the fine power of two": fine_table(),
         "the table's figures": figures(),
@@ -240,6 +241,23 @@ def knots_in_words() -> str:
         f" * k < {split}: A[k] << 16 | A[k] - A[k + 1];  k < {knots}: B[k] << 16 | B[k] - B[k + 1];  the last slope is 0. */\n"
         "/* clang-format off */\n"
         + _array(f"int32_t rnnc_knots_in_words[{knots + 1}]", (left << 16 | slope).astype(np.int32))
+        + "/* clang-format on */\n"
+    )
+
+
+def knots_in_halves() -> str:
+    """A knot less what makes it fit, and its slope, apart; the last knot is where the interval before it ends."""
+    left, slope = (
+        np.concatenate([TABLE.fine[:-1], TABLE.tail]),
+        np.concatenate([-np.diff(TABLE.fine), -np.diff(TABLE.tail)]),
+    )
+    assert TABLE.knots * 2 % 64 == 0, "the table does not fill whole vectors"
+    declared = f"int16_t __attribute__((aligned(64))) rnnc_knots_{{}}[{TABLE.knots}]"
+    return (
+        f"/* k < {TABLE.split}: A[k] - 32768;  k < {TABLE.knots}: B[k] - 32768, as lut.h has them. */\n/* clang-format off */\n"
+        + _array(declared.format("left"), left[:-1] - (1 << 15))
+        + "/* A[k] - A[k + 1] and B[k] - B[k + 1]. */\n"
+        + _array(declared.format("slope"), slope)
         + "/* clang-format on */\n"
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 import rnnc
 from rnnc.backend.emit.expressions import size_of, times
 from rnnc.backend.emit.hop import reset_lines
+from rnnc.backend.emit.many import many_context
 from rnnc.backend.emit.ports import float_context, loop_lines, port_context
 from rnnc.backend.emit.serial import serial_context, serving_bytes
 from rnnc.backend.emit.spelling import initializer, listed, wrapped
@@ -72,6 +73,7 @@ def emit(program: Program, golden: Golden, banner: Banner | None = None) -> dict
         "step_prototype": step_head(program),
         "accessors": accessor_context(program),
         "model_id": f"0x{model_id(program.qnet):08x}u",
+        **many_context(program),
     }
     n = program.name
     source = render("model.c.j2", **common, **_source(program))
@@ -341,9 +343,13 @@ def _selftest_calls(program: Program, steps: int) -> dict[str, Any]:
     step = f"{program.name}_step({', '.join(['s', *inputs, *outputs])})"
     if program.continues:
         return {"calls": _step_by_step(program, inputs, step), "last": str(steps)}
+    calls = [f"wrote = {step};" if program.returns else f"{step};"]
+    if program.many:
+        many = f"{program.name}_step_many({', '.join(['s', '1', *inputs, *outputs, *(['&wrote'] * program.returns)])});"
+        calls = ["if (step % 2 == 0) {", f"    {calls[0]}", "} else {", f"    {many}", "}"]
     if not program.flush:
-        return {"calls": [f"wrote = {step};" if program.returns else f"{step};"], "last": str(steps)}
-    calls = [f"wrote = {step};"] if program.returns else [f"{step};", "wrote = 1;"]
+        return {"calls": calls, "last": str(steps)}
+    calls += [] if program.returns else ["wrote = 1;"]
     flush = f"{program.name}_flush({', '.join(['s', *outputs])})"
     calls = [f"if (step < {steps}) {{", *(f"    {c}" for c in calls), "} else {", f"    wrote = {flush};", "}"]
     return {"calls": calls, "last": str(steps + program.drain_steps)}

@@ -36,7 +36,8 @@ def address(program: Program, place: Place) -> str:
     return f"({place.ctype} *)({plain})" if place.offset else f"({place.ctype} *){plain}"
 
 
-def _argument(program: Program, argument: Argument) -> str:
+def place_text(program: Program, argument: Argument) -> str:
+    """An argument of a call."""
     if isinstance(argument, Literal):
         return str(argument.value) if argument.value else "NULL"
     if isinstance(argument, ActivationCode):
@@ -55,7 +56,7 @@ def statement(program: Program, work: Call | Copy) -> str:
         to, source = address(program, work.to), address(program, work.source)
         return f"rnnc_copy({to}, {source}, {size_of(work.size, work.ctype)});"
     params = [f"RNNC_PARAMS({work.params.ctype}, {work.params.symbol})"] if work.params else []
-    return f"{work.function}({', '.join([*params, *(_argument(program, a) for a in work.args)])});"
+    return f"{work.function}({', '.join([*params, *(place_text(program, a) for a in work.args)])});"
 
 
 def region_lines(program: Program, region: Region) -> list[str]:
