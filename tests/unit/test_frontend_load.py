@@ -145,6 +145,26 @@ def test_a_length_that_an_exporter_left_in_an_open_axis_is_named() -> None:
     assert "--bind T=20" in refused.value.hint
 
 
+def test_a_constant_output_is_left_out_and_told() -> None:
+    """As a policy gives the logarithm of its deviation beside its mean."""
+    b = Builder()
+    b.op("Tanh", "x", out="mean")
+    b.op("Expand", b.const(np.array([0.5, 2], np.float32)), b.op("Shape", "x"), out="deviation")
+    content = b.model({"x": [1, 2]}, ["mean", "deviation"])
+    graph = load(content, Options())
+    assert graph.wanted == ("mean",)
+    assert any("'deviation' is left out: it is [0.5, 2] in every step" in note for note in graph.notes)
+    assert load(content, Options(outputs=("deviation",))).wanted == ("deviation",)
+
+
+def test_a_file_that_drops_at_random_is_refused_by_name() -> None:
+    b = Builder()
+    b.op("Dropout", "x", b.const(np.array(0.5, np.float32)), b.const(np.array(True)), out="y")
+    with pytest.raises(Refused, match=r"Dropout.*it drops at random, as in training") as refused:
+        load(b.model({"x": [1, 64]}, ["y"]), Options())
+    assert "model.eval()" in refused.value.hint
+
+
 def test_custom_domain() -> None:
     model = lstm([1, "time", X])
     model.graph.node[1].domain = "com.microsoft"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
 from rnnc.frontend.read.around import without_maps, without_rounding
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
 
+MOST_SHOWN = 8
+"""Values of a constant output that a note tells one by one."""
 MULTIPLES = (1, 2, 4, 6, 8)
 """Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
 
@@ -100,14 +104,36 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
         notes.append(f"{axis}: {what}; --bind {axis}=N overrides this")
     notes += _restarts(graph)
+    graph, constant = _without_constant_outputs(graph, options)
     return replace(
         graph,
-        notes=(*graph.notes, *notes),
+        notes=(*graph.notes, *notes, *constant),
         broken=slim.broken,
         guessed=bound.guessed,
         deduced=deduced,
         batched=bound.batched,
     )
+
+
+def _without_constant_outputs(graph: Graph, options: Options) -> tuple[Graph, list[str]]:
+    """The graph without the outputs that no input has a part in, where others are left and none was asked for; with notes."""
+    constant = [] if options.outputs else [name for name in graph.wanted if name in graph.constants]
+    rest = tuple(name for name in graph.wanted if name not in constant)
+    if not constant or not rest:
+        return graph, []
+    notes = [
+        f"output {name!r} is left out: it is {_shown(graph.constants[name])} in every step, whatever the inputs are"
+        for name in constant
+    ]
+    return replace(graph, wanted=rest), notes
+
+
+def _shown(array: NDArray[Any]) -> str:
+    """A constant in a message: its values where they are few, else their number and range."""
+    values = [f"{v:.6g}" for v in array.ravel().tolist()]
+    if len(values) > MOST_SHOWN:
+        return f"{len(values)} constants from {array.min():.6g} to {array.max():.6g}"
+    return f"[{', '.join(values)}]"
 
 
 def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Simplified, dict[str, int]]:
@@ -265,7 +291,10 @@ def _restarts(graph: Graph) -> tuple[str, ...]:
         built_in = all(not name or name in graph.constants for name in names)
         if steps == 1 and built_in:
             what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"
-            return (f"{node.label}: {what}; compiled, the state is carried from step to step",)
+            carried = (
+                "compiled, the state is carried from step to step (reset before each step gives what the file gives)"
+            )
+            return (f"{node.label}: {what}; {carried}",)
     return ()
 
 
