@@ -23,7 +23,7 @@ from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.modules import content_of, name_of
-from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.precision import real_inputs, to_single, whole_inputs
 from rnnc.frontend.read.quantized import DYNAMIC
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
@@ -362,6 +362,7 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
         any(word.encode() in content for word in (ZIP_MAP, DYNAMIC)),
         to_single(parsed),
         *real_inputs(parsed),
+        *whole_inputs(parsed),
         without_rounding(parsed),
         *missing,
         *without_lengths_inputs(parsed, options.bind),

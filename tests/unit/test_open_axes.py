@@ -232,3 +232,18 @@ def test_a_loop_that_was_unrolled_over_an_open_axis_tells_its_length(taken: str)
     net = load_net(opened(b.model({"x": [1, copies, F]}, ["y"]), {"x": [1, "seq_len", F]}))
     assert net.length == copies and [o.kind for o in net.outputs] == ["stream"]
     assert len(net.ops) < 2 * copies  # one step, not five
+
+
+def test_a_layer_over_all_steps_tells_how_many_there_are() -> None:
+    """torch's ``view(len(x), -1)`` before a Linear, with an open axis of time."""
+    b = Builder(8)
+    y = b.op(
+        "Transpose",
+        b.op("Squeeze", rnn(b, b.op("Transpose", "x", perm=[1, 0, 2]), F), b.const(np.array([1]))),
+        perm=[1, 0, 2],
+    )
+    first = b.op("Slice", b.op("Shape", "x"), b.const(np.array([0])), b.const(np.array([1])))
+    flat = b.op("Reshape", y, b.op("Concat", first, b.const(np.array([-1])), axis=0))
+    b.op("Gemm", flat, b.const(b.weights(2, 12 * H)), out="y", transB=1)
+    net = load_net(opened(b.model({"x": [1, 12, F]}, ["y"]), {"x": ["batch", "seq_len", F]}))
+    assert net.window == 12 and net.outputs[0].kind == "window"

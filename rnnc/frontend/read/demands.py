@@ -95,8 +95,12 @@ def _demanded(model: ModelProto) -> dict[str, int]:
         if v.type.tensor_type.HasField("shape")
     }
     found: dict[str, set[int]] = {}
+    made = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
-        if node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
+        before = made.get(node.input[0]) if node.op_type == "Gemm" else None
+        if before is not None and before.op_type in ("Reshape", "Flatten"):
+            asked = _of_flattened(node, shapes.get(before.input[0], []), weights, batch)
+        elif node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
             target = [int(n) for n in weights[node.input[1]].ravel()]
             asked = _of_reshape(shapes.get(node.input[0], []), target, batch)
         else:
@@ -128,6 +132,18 @@ def _of_weights(
     elif node.op_type == "LayerNormalization":
         for axis in range(1, len(w) + 1):
             yield from _ask(x, -axis, w[-axis])
+
+
+def _of_flattened(
+    gemm: NodeProto, x: Dims, weights: Mapping[str, NDArray[Any]], batch: frozenset[str]
+) -> Iterator[tuple[str, int]]:
+    """What a layer that is given all steps of a sequence side by side asks of their number: its columns for each step."""
+    others, known = [n for n in x if isinstance(n, str) and n not in batch], [n for n in x if isinstance(n, int)]
+    if gemm.input[1] in weights and len(others) == 1 and others[0] and len(x) > 2:
+        columns = weights[gemm.input[1]].shape[1 if any(a.name == "transB" and a.i for a in gemm.attribute) else 0]
+        steps, rest = divmod(columns, max(int(np.prod(known, dtype=np.int64)), 1))
+        if steps > 1 and not rest:
+            yield others[0], steps
 
 
 def _of_copies(

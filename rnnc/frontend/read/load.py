@@ -35,7 +35,7 @@ from rnnc.frontend.read.limits import (
     node_label,
     subgraphs,
 )
-from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.precision import real_inputs, to_single, whole_inputs
 from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
 from rnnc.frontend.read.simplify import Simplified, simplify
 from rnnc.options import Options
@@ -78,6 +78,7 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     """
     model, file, content = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
+    whole_inputs(model)
     _check(model, file)
     _strip_shapes(model)
     counted = without_lengths_inputs(model, options.bind)

@@ -26,6 +26,18 @@ ADVICE: dict[str, tuple[str, str]] = {
         ("Tan", "Atanh"),
         ("has poles, where no format holds its values", "Take the values before it as output: --output TENSOR."),
     ),
+    **dict.fromkeys(
+        ("IsNaN", "IsInf"),
+        (
+            "asks whether a computed number is finite, and integers always are",
+            "Keep divisors and what roots and logarithms are taken of away from 0 (torch.clamp), and leave the question out.",
+        ),
+    ),
+    "STFT": (
+        "transforms overlapping blocks of samples",
+        "Write it as a Conv1d whose weights are the window times cosines and sines, which streams; or export what follows, "
+        "with spectra as its input.",
+    ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     **dict.fromkeys(
         ("GatherElements", "GatherND"),
