@@ -18,7 +18,7 @@ from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import addressed, flag_of, said
-from rnnc.frontend.read.around import ZIP_MAP, without_rounding
+from rnnc.frontend.read.around import ERFC, ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.load import load, read_model
@@ -353,13 +353,12 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
         deduced: as in ``Graph``: the lengths of blocks.
     """
     parsed, file, content = read_model(source, options.external_data)
-    sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
     changed = [
-        any(word.encode() in content for word in (ZIP_MAP, DYNAMIC)),
+        any(word.encode() in content for word in (ERFC, ZIP_MAP, DYNAMIC)),
         to_single(parsed),
         *real_inputs(parsed),
         *whole_inputs(parsed),
@@ -368,7 +367,7 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
         *without_lengths_inputs(parsed, options.bind),
         fix_lengths(parsed, {**options.bind, **deduced}, file),
     ]
-    return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
+    return Model(file, hashlib.sha256(content).hexdigest(), parsed.SerializeToString() if any(changed) else content)
 
 
 def _check_labels(labels: str | None, verify: bool) -> None:

@@ -157,6 +157,15 @@ def test_a_constant_output_is_left_out_and_told() -> None:
     assert load(content, Options(outputs=("deviation",))).wanted == ("deviation",)
 
 
+def test_an_operator_that_tf2onnx_leaves_for_gelu_is_written_with_those_of_onnx() -> None:
+    b = Builder()
+    b.op("Mul", "x", b.op("Erfc", b.op("Neg", "x")), out="y")
+    package = rnnc.compile_model(
+        b.model({"x": ["time", 4]}, ["y"]), np.linspace(-2, 2, 400, dtype=np.float32).reshape(-1, 4), time_axis={"x": 0}
+    )
+    assert package.report["verify"]["import_max_rel"] < 1e-5
+
+
 def test_a_file_that_drops_at_random_is_refused_by_name() -> None:
     b = Builder()
     b.op("Dropout", "x", b.const(np.array(0.5, np.float32)), b.const(np.array(True)), out="y")

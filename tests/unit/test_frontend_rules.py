@@ -144,6 +144,7 @@ def test_every_rule_has_a_name_of_its_own() -> None:
 
 def test_a_choice_by_what_is_not_finite_is_made_where_nothing_has_a_pole() -> None:
     """``torch.nan_to_num`` of inputs that are normalised; a quotient of two of them may be none."""
+    nodes: list[tuple[str, tuple[object, ...], dict[str, object]]]
     nodes = [("IsNaN", ("0",), {}), ("Where", ("1", 0.0, "0"), {}), ("IsInf", ("2",), {})]
     nodes += [("Greater", ("2", 0.0), {}), ("And", ("3", "4"), {}), ("Where", ("5", 9.0, "2"), {})]
     for divisor, left in ((ROW, ["Div"]), ("y", ["Div", "IsNaN", "Where", "IsInf", "Greater", "And", "Where"])):

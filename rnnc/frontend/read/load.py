@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
-from rnnc.frontend.read.around import without_maps, without_rounding
+from rnnc.frontend.read.around import without_erfc, without_maps, without_rounding
 from rnnc.frontend.read.binding import Binding, bind, scans_time
 from rnnc.frontend.read.blocks import has_empty, longest_block
 from rnnc.frontend.read.convert import convert
@@ -54,7 +54,7 @@ MULTIPLES = (1, 2, 4, 6, 8)
 INVALID = "onnx.checker refuses the file: export it again, with opset 17 or later, and do not change its opset by hand."
 UNKNOWN_OPERATOR = (
     "The exporter left an operator of its framework in, as tf2onnx does with those of TensorFlow that it does not know: "
-    "write that layer with others (GELU by its tanh form), or export another way."
+    "write that layer with others, or export another way."
 )
 
 
@@ -185,6 +185,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> Parse
     if model.functions:
         model = _inline_functions(model, file)
     without_maps(model)
+    without_erfc(model)
     without_dynamic(model, file)
     check_domains(model, file)
     return Parsed(model, file, content)

@@ -53,7 +53,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
         if isinstance(error, Refused) and not graph.broken:
             error.hint = _sums(graph, options) or error.hint
             _advise_window(error, graph, options)
-        if graph.guessed:
+        if any(not guess.endswith("=1") for guess in graph.guessed) or not error.hint:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
     except Exception as error:
