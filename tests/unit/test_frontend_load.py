@@ -145,6 +145,18 @@ def test_a_length_that_an_exporter_left_in_an_open_axis_is_named() -> None:
     assert "--bind T=20" in refused.value.hint
 
 
+def test_the_steps_of_an_unrolled_loop_are_named_where_the_axis_is_lost_on_the_way() -> None:
+    b = Builder()
+    steps = b.op("Slice", b.op("Shape", "x"), b.const(np.array([1])), b.const(np.array([2])))
+    x = b.op("Reshape", "x", b.op("Concat", b.const(np.array([1])), steps, b.const(np.array([-1])), axis=0))
+    taken = [b.op("Tanh", b.op("Gather", x, b.const(np.array(k)), axis=1)) for k in range(4)]
+    rows = [b.op("Unsqueeze", t, b.const(np.array([1]))) for t in taken]
+    b.op("Add", b.op("Concat", *rows, axis=1), "x", out="y")
+    with pytest.raises(UnreadableModel, match="do not fit together") as refused:
+        load(b.model({"x": [1, "T", X]}, ["y"]), Options())
+    assert "--bind T=4" in refused.value.hint
+
+
 def test_a_constant_output_is_left_out_and_told() -> None:
     """As a policy gives the logarithm of its deviation beside its mean."""
     b = Builder()

@@ -24,7 +24,8 @@ from rnnc.frontend.read.foreign import (
     refuse_foreign_bytes,
     refuse_unknown,
 )
-from rnnc.frontend.read.frozen import check_shapes
+from rnnc.frontend.read.frozen import check_shapes, held_length
+from rnnc.frontend.read.inference import UNFIT
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
@@ -84,7 +85,11 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     counted = without_lengths_inputs(model, options.bind)
     fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
-    bound, slim, deduced = _bound(model, options, file)
+    try:
+        bound, slim, deduced = _bound(model, options, file)
+    except UnreadableModel as error:
+        error.hint = held_length(model, options, file) if error.what.startswith(UNFIT) else error.hint
+        raise
     if slim.broken:
         check_shapes(model, slim.model, options, file)
     name = options.name or (Path(file).stem if file else "model")
