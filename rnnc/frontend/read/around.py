@@ -28,7 +28,7 @@ def without_erfc(model: ModelProto) -> None:
     if not any(node.op_type == ERFC for node in graph.node):
         return
     nodes, one = list(graph.node), f"{ERFC}:one"
-    graph.initializer.append(numpy_helper.from_array(np.float32(1), one))
+    graph.initializer.append(numpy_helper.from_array(np.asarray(1, np.float32), one))
     del graph.node[:]
     for node in nodes:
         if node.op_type == ERFC:
