@@ -18,12 +18,12 @@ from rnnc.backend.targets import ALL, find_target
 from rnnc.data import Data, Source, read_data
 from rnnc.errors import UsageError
 from rnnc.flags import addressed, flag_of, said
-from rnnc.frontend.read.around import ZIP_MAP, without_rounding
+from rnnc.frontend.read.around import ERFC, ZIP_MAP, without_rounding
 from rnnc.frontend.read.demands import fix_lengths
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.load import load, read_model
 from rnnc.frontend.read.modules import content_of, name_of
-from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.precision import real_inputs, to_single, whole_inputs
 from rnnc.frontend.read.quantized import DYNAMIC
 from rnnc.frontend.stream.streaming import to_stream
 from rnnc.net import Net
@@ -353,21 +353,21 @@ def _model(source: str | Path | bytes, options: Options, deduced: Mapping[str, i
         deduced: as in ``Graph``: the lengths of blocks.
     """
     parsed, file, content = read_model(source, options.external_data)
-    sha256 = hashlib.sha256(content).hexdigest()
     present = {o.name for o in parsed.graph.output}
     missing = [name for name in options.outputs if name not in present]
     for name in missing:
         parsed.graph.output.add(name=name)
     changed = [
-        any(word.encode() in content for word in (ZIP_MAP, DYNAMIC)),
+        any(word.encode() in content for word in (ERFC, ZIP_MAP, DYNAMIC)),
         to_single(parsed),
         *real_inputs(parsed),
+        *whole_inputs(parsed),
         without_rounding(parsed),
         *missing,
         *without_lengths_inputs(parsed, options.bind),
         fix_lengths(parsed, {**options.bind, **deduced}, file),
     ]
-    return Model(file, sha256, parsed.SerializeToString() if any(changed) else content)
+    return Model(file, hashlib.sha256(content).hexdigest(), parsed.SerializeToString() if any(changed) else content)
 
 
 def _check_labels(labels: str | None, verify: bool) -> None:

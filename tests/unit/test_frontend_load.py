@@ -145,6 +145,47 @@ def test_a_length_that_an_exporter_left_in_an_open_axis_is_named() -> None:
     assert "--bind T=20" in refused.value.hint
 
 
+def test_the_steps_of_an_unrolled_loop_are_named_where_the_axis_is_lost_on_the_way() -> None:
+    b = Builder()
+    steps = b.op("Slice", b.op("Shape", "x"), b.const(np.array([1])), b.const(np.array([2])))
+    x = b.op("Reshape", "x", b.op("Concat", b.const(np.array([1])), steps, b.const(np.array([-1])), axis=0))
+    taken = [b.op("Tanh", b.op("Gather", x, b.const(np.array(k)), axis=1)) for k in range(4)]
+    rows = [b.op("Unsqueeze", t, b.const(np.array([1]))) for t in taken]
+    b.op("Add", b.op("Concat", *rows, axis=1), "x", out="y")
+    with pytest.raises(UnreadableModel, match="do not fit together") as refused:
+        load(b.model({"x": [1, "T", X]}, ["y"]), Options())
+    assert "--bind T=4" in refused.value.hint
+
+
+def test_a_constant_output_is_left_out_and_told() -> None:
+    """As a policy gives the logarithm of its deviation beside its mean."""
+    b = Builder()
+    b.op("Tanh", "x", out="mean")
+    b.op("Expand", b.const(np.array([0.5, 2], np.float32)), b.op("Shape", "x"), out="deviation")
+    content = b.model({"x": [1, 2]}, ["mean", "deviation"])
+    graph = load(content, Options())
+    assert graph.wanted == ("mean",)
+    assert any("'deviation' is left out: it is [0.5, 2] in every step" in note for note in graph.notes)
+    assert load(content, Options(outputs=("deviation",))).wanted == ("deviation",)
+
+
+def test_an_operator_that_tf2onnx_leaves_for_gelu_is_written_with_those_of_onnx() -> None:
+    b = Builder()
+    b.op("Mul", "x", b.op("Erfc", b.op("Neg", "x")), out="y")
+    package = rnnc.compile_model(
+        b.model({"x": ["time", 4]}, ["y"]), np.linspace(-2, 2, 400, dtype=np.float32).reshape(-1, 4), time_axis={"x": 0}
+    )
+    assert package.report["verify"]["import_max_rel"] < 1e-5
+
+
+def test_a_file_that_drops_at_random_is_refused_by_name() -> None:
+    b = Builder()
+    b.op("Dropout", "x", b.const(np.array(0.5, np.float32)), b.const(np.array(True)), out="y")
+    with pytest.raises(Refused, match=r"Dropout.*it drops at random, as in training") as refused:
+        load(b.model({"x": [1, 64]}, ["y"]), Options())
+    assert "model.eval()" in refused.value.hint
+
+
 def test_custom_domain() -> None:
     model = lstm([1, "time", X])
     model.graph.node[1].domain = "com.microsoft"

@@ -78,3 +78,21 @@ def test_integers_that_are_cast_at_once_are_real_numbers() -> None:
 def test_integers_that_something_else_reads_are_refused() -> None:
     with pytest.raises(Refused):
         rnnc.load_net(counts("Neg"))
+
+
+def test_row_numbers_that_are_declared_as_real_numbers_are_row_numbers() -> None:
+    """As Keras declares what goes into an Embedding whose Input has no dtype; a mask compares the same numbers."""
+    b = Builder()
+    rows = b.op("Cast", "x", to=onnx.TensorProto.INT32)
+    below = b.op("Cast", b.op("Less", rows, b.const(np.array(0, np.int32))), to=onnx.TensorProto.INT32)
+    rows = b.op("Add", rows, b.op("Mul", below, b.const(np.array(5, np.int32))))
+    words = b.op("Gather", b.const(b.weights(5, X)), rows)
+    known = b.op("Cast", b.op("Not", b.op("Equal", "x", b.const(0.0))), to=onnx.TensorProto.FLOAT)
+    known = b.op("Unsqueeze", known, b.const(np.array([2])))
+    weights = [b.const(b.weights(1, 3 * H, n)) for n in (X, H)]
+    y = b.op("GRU", b.op("Mul", words, known), *weights, hidden_size=H)
+    b.op("Squeeze", y, b.const(np.array([1])), out="y")
+    content = b.model({"x": ["time", 1]}, ["y"])
+    assert [(v.dtype, v.rows) for v in rnnc.load_net(content).inputs] == [("index", 5)]
+    calibration = np.random.default_rng(0).integers(0, 5, (40,))
+    assert rnnc.compile_model(content, calibration).report["verify"]["import_max_rel"] < 1e-5

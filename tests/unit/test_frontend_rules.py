@@ -142,6 +142,16 @@ def test_every_rule_has_a_name_of_its_own() -> None:
     assert {name for name, n in Counter(r.name for r in (*RULES, *JUMPING)).items() if n > 1} == set()
 
 
+def test_a_choice_by_what_is_not_finite_is_made_where_nothing_has_a_pole() -> None:
+    """``torch.nan_to_num`` of inputs that are normalised; a quotient of two of them may be none."""
+    nodes: list[tuple[str, tuple[object, ...], dict[str, object]]]
+    nodes = [("IsNaN", ("0",), {}), ("Where", ("1", 0.0, "0"), {}), ("IsInf", ("2",), {})]
+    nodes += [("Greater", ("2", 0.0), {}), ("And", ("3", "4"), {}), ("Where", ("5", 9.0, "2"), {})]
+    for divisor, left in ((ROW, ["Div"]), ("y", ["Div", "IsNaN", "Where", "IsInf", "Greater", "And", "Where"])):
+        graph = apply(_graph([("Div", ("x", divisor), {}), *nodes]), [r for r in RULES if "IsNaN" in r.name])
+        assert [n.op_type for n in graph.nodes if n.op_type != "Identity"] == left
+
+
 def test_what_nothing_reads_any_more_goes_at_once() -> None:
     editor = Editor(_graph(CASES["1 / sqrt x = x^(-1/2)"]))
     rule = next(r for r in ARITHMETIC if r.name.startswith("1 / sqrt"))

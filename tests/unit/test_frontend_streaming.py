@@ -151,6 +151,17 @@ def test_a_constant_that_differs_by_step_is_no_feature() -> None:
     assert "Make it an input" in refused.value.hint
 
 
+def test_what_is_refused_is_told_of_the_axis_that_the_layer_scans() -> None:
+    """Weights for each feature, after a mean over time (RevIN): with features taken as time they would differ by step."""
+    b = Builder()
+    x = b.op("Sub", "x", b.op("ReduceMean", "x", b.const(np.array([0]))))
+    x = b.op("Mul", x, b.const(b.weights(X)))
+    b.op("Identity", squeezed(b, layer(b, "GRU", x)[0]), out="y")
+    with pytest.raises(Refused, match="what there is once for the whole of it") as refused:
+        rnnc.load_net(b.model({"x": [T, 1, X]}, ["y"]))
+    assert f"--window {T} compiles it" in refused.value.hint
+
+
 def test_sequences_of_different_lengths_are_told() -> None:
     b = Builder()
     layers = list[list[str]]()

@@ -92,7 +92,8 @@ def test_neighbouring_entries_of_an_axis_that_scatternd_sets(first: int, last: i
     assert ("layout" in kinds(net)) == (last - first < shape[1])
 
 
-def test_states_of_several_layers_in_one_cache_that_each_updates_in_turn() -> None:
+@pytest.mark.parametrize("sets", ["ScatterND", "ScatterElements"])
+def test_states_of_several_layers_in_one_cache_that_each_updates_in_turn(sets: str) -> None:
     """The second layer starts from its row of the cache after the first has set its own."""
     b = Builder()
     x, cache, rows = "x", "cache", []
@@ -102,7 +103,8 @@ def test_states_of_several_layers_in_one_cache_that_each_updates_in_turn() -> No
         y, last = b.ops("GRU", 2, x, *weights, "", "", start, hidden_size=4)
         x = b.op("Squeeze", y, b.const(np.array([1])))
         row = b.op("Reshape", last, b.const(np.array([1, 1, 1, 4])))
-        cache = b.op("ScatterND", cache, b.const(np.array([[k]])), row)
+        at = np.array([[k]]) if sets == "ScatterND" else np.full((1, 1, 1, 4), k)
+        cache = b.op(sets, cache, b.const(at), row)
         rows.append(row)
     outputs = [b.op("Identity", x, out="y"), b.op("Identity", cache, out="cache_out")]
     error, net = import_error(b.model({"x": [1, 1, 4], "cache": [3, 1, 1, 4]}, outputs), steps=12)

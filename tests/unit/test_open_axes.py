@@ -213,3 +213,37 @@ def test_a_length_that_no_layer_takes_names_the_steps_of_the_file() -> None:
 def test_a_length_that_the_sequence_does_not_have_is_told() -> None:
     with pytest.raises(UnreadableModel, match="onnxruntime does not run it with"):
         compile_model(with_lengths("T", 1, F), options=Options(bind={"lens": 24.0}))
+
+
+@pytest.mark.parametrize("taken", ["Split", "Gather"])
+def test_a_loop_that_was_unrolled_over_an_open_axis_tells_its_length(taken: str) -> None:
+    """As torch leaves a Python loop where the axis is said to be open: the file means no other number of steps."""
+    b, steps, copies = Builder(7), list[str](), 5
+    if taken == "Split":
+        parts = b.ops("Split", copies, "x", b.const(np.ones(copies, np.int64)), axis=1)
+        frames = [b.op("Squeeze", part, b.const(np.array([1]))) for part in parts]
+    else:
+        frames = [b.op("Gather", "x", b.const(np.array(t)), axis=1) for t in range(copies)]
+    w, u, h = b.const(b.weights(F, H)), b.const(b.weights(H, H)), b.const(np.zeros((1, H), np.float32))
+    for frame in frames:
+        h = b.op("Tanh", b.op("Add", b.op("MatMul", frame, w), b.op("MatMul", h, u)))
+        steps.append(b.op("Unsqueeze", h, b.const(np.array([1]))))
+    b.op("Concat", *steps, out="y", axis=1)
+    net = load_net(opened(b.model({"x": [1, copies, F]}, ["y"]), {"x": [1, "seq_len", F]}))
+    assert net.length == copies and [o.kind for o in net.outputs] == ["stream"]
+    assert len(net.ops) < 2 * copies  # one step, not five
+
+
+def test_a_layer_over_all_steps_tells_how_many_there_are() -> None:
+    """torch's ``view(len(x), -1)`` before a Linear, with an open axis of time."""
+    b = Builder(8)
+    y = b.op(
+        "Transpose",
+        b.op("Squeeze", rnn(b, b.op("Transpose", "x", perm=[1, 0, 2]), F), b.const(np.array([1]))),
+        perm=[1, 0, 2],
+    )
+    first = b.op("Slice", b.op("Shape", "x"), b.const(np.array([0])), b.const(np.array([1])))
+    flat = b.op("Reshape", y, b.op("Concat", first, b.const(np.array([-1])), axis=0))
+    b.op("Gemm", flat, b.const(b.weights(2, 12 * H)), out="y", transB=1)
+    net = load_net(opened(b.model({"x": [1, 12, F]}, ["y"]), {"x": ["batch", "seq_len", F]}))
+    assert net.window == 12 and net.outputs[0].kind == "window"

@@ -176,6 +176,22 @@ def test_an_export_that_computes_something_else_is_refused() -> None:
         rnnc.load_net(Model(1.01))
 
 
+class Normalised(Model):
+    """What Keras makes of a Normalization layer: its numbers are inputs of the file."""
+
+    def export(self, file: str, **_: Any) -> None:
+        model = onnx.ModelProto.FromString(small(batch_first=True))
+        mean = onnx.helper.make_tensor_value_info("normalization/Sub/y:0", onnx.TensorProto.FLOAT, [1, 1, FEATURES])
+        model.graph.input.append(mean)
+        Path(file).write_bytes(model.SerializeToString())
+
+
+def test_constants_that_an_export_makes_inputs_of_are_named() -> None:
+    with pytest.raises(rnnc.RnncError, match="has not: normalization/Sub/y:0") as refused:
+        rnnc.load_net(Normalised(1))
+    assert "Rescaling" in refused.value.hint
+
+
 def test_a_model_that_tells_no_shapes_needs_an_example() -> None:
     model = Model(1)
     model.inputs = []

@@ -1,4 +1,4 @@
-"""What surrounds a network in some files and is no part of it: maps of class scores, rounding to 8 bits and back."""
+"""What files hold that no network needs: maps of class scores, rounding to 8 bits and back, an operator that is not ONNX's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,27 @@ if TYPE_CHECKING:
 ZIP_MAP = "ZipMap"
 CLASSIFIERS = "ai.onnx.ml"
 """The domain of operators that exporters of classifiers put at the end."""
+
+ERFC = "Erfc"
+"""Of TensorFlow: 1 - erf(x); tf2onnx, and Keras with it, leave it in files, for GELU."""
+
+
+def without_erfc(model: ModelProto) -> None:
+    """Write Erfc with operators of ONNX, in place."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    if not any(node.op_type == ERFC for node in graph.node):
+        return
+    nodes, one = list(graph.node), f"{ERFC}:one"
+    graph.initializer.append(numpy_helper.from_array(np.asarray(1, np.float32), one))
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == ERFC:
+            erf = f"{node.output[0]}:erf"
+            graph.node.append(helper.make_node("Erf", list(node.input), [erf], name=f"{node.name}:erf"))
+            node.CopyFrom(helper.make_node("Sub", [one, erf], list(node.output), name=node.name))
+        graph.node.append(node)
 
 
 def without_maps(model: ModelProto) -> bool:

@@ -44,7 +44,7 @@ def same_lanes(model: ModelProto, single: ModelProto, axes: Mapping[str, int]) -
     Args:
         axes: the batch axis of each input that has one.
 
-    True where onnxruntime does not run the model itself.
+    True where onnxruntime does not run the model itself, False where no input has the batch.
     """
     names = [o.name for o in model.graph.output]
     inputs = random_inputs(model)
@@ -52,6 +52,8 @@ def same_lanes(model: ModelProto, single: ModelProto, axes: Mapping[str, int]) -
         together = run(model, inputs, names)
     except DoesNotRun:
         return True
+    if not axes:
+        return False
     lanes = max(inputs[name].shape[axis] for name, axis in axes.items())
     for lane in range(lanes):
         one = {k: np.take(x, [lane], axes[k]) if k in axes else x for k, x in inputs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from rnnc.frontend.read.limits import constants, copied
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
+FEWEST_COPIES = 3
+"""Steps that a file takes out of an open axis one by one, where they are an unrolled loop over all of it."""
 Dims = list[int | str]
 """The shape of a tensor: lengths, the symbols of open axes, "" for what is not known."""
 
@@ -93,14 +95,20 @@ def _demanded(model: ModelProto) -> dict[str, int]:
         if v.type.tensor_type.HasField("shape")
     }
     found: dict[str, set[int]] = {}
+    made = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
-        if node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
+        before = made.get(node.input[0]) if node.op_type == "Gemm" else None
+        if before is not None and before.op_type in ("Reshape", "Flatten"):
+            asked = _of_flattened(node, shapes.get(before.input[0], []), weights, batch)
+        elif node.op_type == "Reshape" and len(node.input) > 1 and node.input[1] in weights:
             target = [int(n) for n in weights[node.input[1]].ravel()]
             asked = _of_reshape(shapes.get(node.input[0], []), target, batch)
         else:
             asked = _of_weights(node, shapes, weights)
         for symbol, length in asked:
             found.setdefault(symbol, set()).add(length)
+    for symbol, length in _of_copies(model.graph.node, shapes, weights):
+        found.setdefault(symbol, set()).add(length)
     return {s: lengths.pop() for s, lengths in found.items() if s in symbols and len(lengths) == 1}
 
 
@@ -124,6 +132,40 @@ def _of_weights(
     elif node.op_type == "LayerNormalization":
         for axis in range(1, len(w) + 1):
             yield from _ask(x, -axis, w[-axis])
+
+
+def _of_flattened(
+    gemm: NodeProto, x: Dims, weights: Mapping[str, NDArray[Any]], batch: frozenset[str]
+) -> Iterator[tuple[str, int]]:
+    """What a layer that is given all steps of a sequence side by side asks of their number: its columns for each step."""
+    others, known = [n for n in x if isinstance(n, str) and n not in batch], [n for n in x if isinstance(n, int)]
+    if gemm.input[1] in weights and len(others) == 1 and others[0] and len(x) > 2:
+        columns = weights[gemm.input[1]].shape[1 if any(a.name == "transB" and a.i for a in gemm.attribute) else 0]
+        steps, rest = divmod(columns, max(int(np.prod(known, dtype=np.int64)), 1))
+        if steps > 1 and not rest:
+            yield others[0], steps
+
+
+def _of_copies(
+    nodes: Iterable[NodeProto], shapes: Mapping[str, Dims], weights: Mapping[str, NDArray[Any]]
+) -> Iterator[tuple[str, int]]:
+    """What a loop that an exporter unrolled asks of its axis: each step is taken out by itself, from the first on."""
+    taken: dict[str, set[int]] = {}
+    for node in nodes:
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        x = shapes.get(node.input[0], []) if node.input else []
+        symbol = x[axis] if -len(x) <= axis < len(x) else ""
+        if not isinstance(symbol, str) or not symbol:
+            continue
+        sizes = [weights[n].ravel() for n in node.input[1:2] if n in weights]
+        sizes += [np.array(a.ints) for a in node.attribute if a.name == "split"]
+        if node.op_type == "Split" and sizes and len(sizes[0]) >= FEWEST_COPIES:
+            yield symbol, int(sizes[0].sum())
+        elif node.op_type == "Gather" and sizes and sizes[0].size == 1:
+            taken.setdefault(symbol, set()).add(int(sizes[0][0]))
+    for symbol, steps in taken.items():
+        if len(steps) >= FEWEST_COPIES and steps == set(range(len(steps))):
+            yield symbol, len(steps)
 
 
 def _ask(x: Dims, axis: int, length: int) -> Iterator[tuple[str, int]]:

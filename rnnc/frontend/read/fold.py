@@ -19,6 +19,10 @@ INITIAL = slice(5, 7)
 LEFT = (*RECURRENT, "Loop", "Scan", "If")
 """What onnx.reference does not compute, or not right."""
 RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
+NO_CHANCE = (
+    "Export the network for inference (model.eval()); where its own code draws (a VAE, say), let it take the mean."
+)
+"""The way out of a file that draws random numbers."""
 
 
 def scanned_axis(node: Node) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -31,15 +31,26 @@ def check_shapes(model: ModelProto, simplified: ModelProto, options: Options, fi
         inferred(simplified, file, strict=True)
     except UnreadableModel as error:
         wrong = error
-    lengths = list(dict.fromkeys(_lengths(model) + _lengths(simplified)))[:MOST_TRIALS]
-    for axis, length in product(dict.fromkeys(_open_axes(model, options)), lengths):
-        if _fits(model, replace(options, bind={**options.bind, axis: length}), file):
-            wrong = wrong or UnreadableModel("it does not run with any length of its open axes", where=file)
-            what = f"The file holds a length of {axis!r} that the exporter should have left open"
-            wrong.hint = f"{what}: --bind {axis}={length}."
-            break
+    hint = held_length(model, options, file, _lengths(simplified))
+    if hint:
+        wrong = wrong or UnreadableModel("it does not run with any length of its open axes", where=file)
+        wrong.hint = hint
     if wrong:
         raise wrong
+
+
+def held_length(model: ModelProto, options: Options, file: str, others: Sequence[int] = ()) -> str:
+    """What to say of a model that runs only if an open axis has a length that the file holds; "" of others.
+
+    Args:
+        others: lengths to try after those of the model.
+    """
+    lengths = list(dict.fromkeys([*_copies(model), *_lengths(model), *others]))[:MOST_TRIALS]
+    for axis, length in product(dict.fromkeys(_open_axes(model, options)), lengths):
+        if _fits(model, replace(options, bind={**options.bind, axis: length}), file):
+            what = f"The file holds a length of {axis!r} that the exporter should have left open"
+            return f"{what}: --bind {axis}={length}."
+    return ""
 
 
 def _open_axes(model: ModelProto, options: Options) -> Iterator[str]:
@@ -56,6 +67,16 @@ def _lengths(model: ModelProto) -> list[int]:
     found = [array for name, array in constants(model.graph).items() if name in shapes]
     numbers = [int(n) for array in found if array.size <= SHAPE_RANK for n in array.ravel() if n > 1]
     return sorted(set(numbers), key=lambda n: (-numbers.count(n), -n))
+
+
+def _copies(model: ModelProto) -> list[int]:
+    """How many steps a loop took that an exporter unrolled: tensors of which entries 0, 1, 2 ... are taken one by one."""
+    taken: dict[str, set[int]] = {}
+    stored = constants(model.graph)
+    for node in model.graph.node:
+        if node.op_type == "Gather" and node.input[1] in stored and stored[node.input[1]].size == 1:
+            taken.setdefault(node.input[0], set()).add(int(stored[node.input[1]].ravel()[0]))
+    return [len(places) for places in taken.values() if len(places) > 1 and places == set(range(len(places)))]
 
 
 def _fits(model: ModelProto, options: Options, file: str) -> bool:

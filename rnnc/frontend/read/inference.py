@@ -48,6 +48,7 @@ ARITHMETIC = {
     *("Gather", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "ReduceProd", "ReduceSum", "ReduceMax"),
 }
 """Operators that lengths are computed with."""
+UNFIT = "its shapes do not fit together"
 
 
 def infer_shapes(model: ModelProto, where: str = "", *, strict: bool = False) -> ModelProto:
@@ -201,4 +202,4 @@ def inferred(model: ModelProto, where: str, *, strict: bool = False) -> ModelPro
     except UnreadableModel:
         raise
     except Exception as error:
-        raise UnreadableModel(f"its shapes do not fit together: {first_line(error)}", where=where) from error
+        raise UnreadableModel(f"{UNFIT}: {first_line(error)}", where=where) from error

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from rnnc.errors import Refused, UnreadableModel, UsageError
-from rnnc.frontend.read.around import without_maps, without_rounding
+from rnnc.frontend.read.around import without_erfc, without_maps, without_rounding
 from rnnc.frontend.read.binding import Binding, bind, scans_time
 from rnnc.frontend.read.blocks import has_empty, longest_block
 from rnnc.frontend.read.convert import convert
@@ -22,7 +24,8 @@ from rnnc.frontend.read.foreign import (
     refuse_foreign_bytes,
     refuse_unknown,
 )
-from rnnc.frontend.read.frozen import check_shapes
+from rnnc.frontend.read.frozen import check_shapes, held_length
+from rnnc.frontend.read.inference import UNFIT
 from rnnc.frontend.read.lengths import without_lengths_inputs
 from rnnc.frontend.read.limits import (
     MAX_FILE_BYTES,
@@ -33,7 +36,7 @@ from rnnc.frontend.read.limits import (
     node_label,
     subgraphs,
 )
-from rnnc.frontend.read.precision import real_inputs, to_single
+from rnnc.frontend.read.precision import real_inputs, to_single, whole_inputs
 from rnnc.frontend.read.quantized import DYNAMIC, without_dynamic
 from rnnc.frontend.read.simplify import Simplified, simplify
 from rnnc.options import Options
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, ValueInfoProto
 
 
+MOST_SHOWN = 8
+"""Values of a constant output that a note tells one by one."""
 MULTIPLES = (1, 2, 4, 6, 8)
 """Of the length of an open time axis, tried in turn: where frames are taken together, not every length will do."""
 
@@ -50,7 +55,7 @@ MULTIPLES = (1, 2, 4, 6, 8)
 INVALID = "onnx.checker refuses the file: export it again, with opset 17 or later, and do not change its opset by hand."
 UNKNOWN_OPERATOR = (
     "The exporter left an operator of its framework in, as tf2onnx does with those of TensorFlow that it does not know: "
-    "write that layer with others (GELU by its tanh form), or export another way."
+    "write that layer with others, or export another way."
 )
 
 
@@ -74,12 +79,17 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
     """
     model, file, content = read_model(source, options.external_data)
     other, counts, rounded = to_single(model), real_inputs(model), without_rounding(model)
+    whole_inputs(model)
     _check(model, file)
     _strip_shapes(model)
     counted = without_lengths_inputs(model, options.bind)
     fix_lengths(model, options.bind, file)
     wanted = select_outputs(model, options.outputs, file)
-    bound, slim, deduced = _bound(model, options, file)
+    try:
+        bound, slim, deduced = _bound(model, options, file)
+    except UnreadableModel as error:
+        error.hint = held_length(model, options, file) if error.what.startswith(UNFIT) else error.hint
+        raise
     if slim.broken:
         check_shapes(model, slim.model, options, file)
     name = options.name or (Path(file).stem if file else "model")
@@ -100,14 +110,36 @@ def load(source: str | Path | bytes, options: Options) -> Graph:
         what = f"its open axis was taken as {length}, the longest block that the layers take at once and use up"
         notes.append(f"{axis}: {what}; --bind {axis}=N overrides this")
     notes += _restarts(graph)
+    graph, constant = _without_constant_outputs(graph, options)
     return replace(
         graph,
-        notes=(*graph.notes, *notes),
+        notes=(*graph.notes, *notes, *constant),
         broken=slim.broken,
         guessed=bound.guessed,
         deduced=deduced,
         batched=bound.batched,
     )
+
+
+def _without_constant_outputs(graph: Graph, options: Options) -> tuple[Graph, list[str]]:
+    """The graph without the outputs that no input has a part in, where others are left and none was asked for; with notes."""
+    constant = [] if options.outputs else [name for name in graph.wanted if name in graph.constants]
+    rest = tuple(name for name in graph.wanted if name not in constant)
+    if not constant or not rest:
+        return graph, []
+    notes = [
+        f"output {name!r} is left out: it is {_shown(graph.constants[name])} in every step, whatever the inputs are"
+        for name in constant
+    ]
+    return replace(graph, wanted=rest), notes
+
+
+def _shown(array: NDArray[Any]) -> str:
+    """A constant in a message: its values where they are few, else their number and range."""
+    values = [f"{v:.6g}" for v in array.ravel().tolist()]
+    if len(values) > MOST_SHOWN:
+        return f"{len(values)} constants from {array.min():.6g} to {array.max():.6g}"
+    return f"[{', '.join(values)}]"
 
 
 def _bound(model: ModelProto, options: Options, file: str) -> tuple[Binding, Simplified, dict[str, int]]:
@@ -158,6 +190,7 @@ def read_model(source: str | Path | bytes, external_data: bool = False) -> Parse
     if model.functions:
         model = _inline_functions(model, file)
     without_maps(model)
+    without_erfc(model)
     without_dynamic(model, file)
     check_domains(model, file)
     return Parsed(model, file, content)
@@ -265,7 +298,10 @@ def _restarts(graph: Graph) -> tuple[str, ...]:
         built_in = all(not name or name in graph.constants for name in names)
         if steps == 1 and built_in:
             what = "the file takes one step a call and starts each from a state that is built in (stateful=True?)"
-            return (f"{node.label}: {what}; compiled, the state is carried from step to step",)
+            carried = (
+                "compiled, the state is carried from step to step (reset before each step gives what the file gives)"
+            )
+            return (f"{node.label}: {what}; {carried}",)
     return ()
 
 

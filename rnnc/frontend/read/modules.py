@@ -25,6 +25,10 @@ OPEN_LENGTH = 7
 """Of an open axis of a Keras model, where its export is compared with it."""
 CLOSE = 1e-3
 """Of the largest result: how far an export may be from the module that it is of, in float32."""
+CONSTANTS_AS_INPUTS = (
+    "Keras makes inputs of the numbers of a Normalization layer: normalise before the model, or with a Rescaling layer of the "
+    "same numbers."
+)
 
 
 def content_of(source: Any, example: Any = None) -> str | Path | bytes:
@@ -110,6 +114,10 @@ def _leaves(results: Any) -> list[NDArray[Any]]:
 
 def _compare(model: Any, given: Sequence[NDArray[Any]], wanted: Sequence[NDArray[Any]]) -> None:
     """Raise UsageError where onnxruntime does not make of an export what its module makes of the same inputs."""
+    extra = [v.name for v in model.graph.input][len(given) :]
+    if extra:
+        what = f"what is exported has inputs that the model has not: {', '.join(extra)}"
+        raise UsageError(what, hint=CONSTANTS_AS_INPUTS)
     hint = "Export it by hand, with fixed lengths or another exporter, and compare the file with the module."
     try:
         found = run(

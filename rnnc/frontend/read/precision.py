@@ -6,20 +6,29 @@ the weights say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnc.frontend.read.limits import subgraphs, tensors
+from rnnc.frontend.read.limits import constants, subgraphs, tensors
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 NAMES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 """Element types of ONNX that hold real numbers."""
 SINGLE, BOOL = 1, 9
 INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
 """Those that hold integers."""
+WHOLE = {6: np.int32, 7: np.int64}
+"""Those that row numbers of a table have."""
+ROW_ARITHMETIC = {
+    *("Identity", "Cast", "Add", "Sub", "Mul", "Less", "Not", "Where", "Min", "Max", "Clip"),
+    *("Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+}
+"""What exporters do to row numbers before they look them up."""
 TYPED = ("to", "dtype")
 """Attributes that are an element type."""
 
@@ -61,6 +70,47 @@ def real_inputs(model: ModelProto) -> list[str]:
     return changed
 
 
+def whole_inputs(model: ModelProto) -> list[str]:
+    """Make the inputs of real numbers that the graph casts to row numbers of a table inputs of integers, in place; their names.
+
+    Keras declares what goes into an Embedding so. A mask may compare them with constants, too; where anything else reads
+    them they stay.
+    """
+    from onnx import numpy_helper
+
+    graph, changed = model.graph, list[str]()
+    stored = constants(graph)
+    for value in [v for v in graph.input if v.type.tensor_type.elem_type == SINGLE]:
+        readers = [n for n in graph.node if value.name in n.input]
+        casts = [n for n in readers if n.op_type == "Cast" and _casts_to(n, WHOLE)]
+        compared = [n for n in readers if n.op_type == "Equal" and any(name in stored for name in n.input)]
+        if len(casts) + len(compared) < len(readers) or not _look_up(graph, casts, stored):
+            continue
+        kind = next(a.i for n in casts for a in n.attribute if a.name == "to")
+        value.type.tensor_type.elem_type = kind
+        changed.append(value.name)
+        for node in compared:
+            place = next(i for i, name in enumerate(node.input) if name in stored)
+            whole, name = stored[node.input[place]].astype(np.int64), f"{node.output[0]}:whole"
+            graph.initializer.append(numpy_helper.from_array(whole.astype(WHOLE[kind]), name))
+            node.input[place] = name
+    return changed
+
+
+def _look_up(graph: GraphProto, casts: Sequence[NodeProto], tables: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether what some nodes give, and what row arithmetic makes of it, are row numbers of a table."""
+    reach = {o for n in casts for o in n.output}
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[0] in tables and node.input[1] in reach:
+            return True
+        reach.update(node.output if reach.intersection(node.input) and node.op_type in ROW_ARITHMETIC else ())
+    return False
+
+
+def _casts_to(node: NodeProto, types: Collection[int]) -> bool:
+    return any(a.name == "to" and a.i in types for a in node.attribute)
+
+
 def _real_truths(model: ModelProto) -> list[str]:
     """Make the inputs that are truth values numbers, which the graph compares with 0 first; their names."""
     from onnx import helper
@@ -82,7 +132,7 @@ def _real_truths(model: ModelProto) -> list[str]:
 
 
 def _makes_single(node: NodeProto | None) -> bool:
-    return node is not None and node.op_type == "Cast" and any(a.name == "to" and a.i == SINGLE for a in node.attribute)
+    return node is not None and node.op_type == "Cast" and _casts_to(node, (SINGLE,))
 
 
 def _retype(value: ValueInfoProto) -> int:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnc.errors import UnreadableModel
-from rnnc.frontend.read.fold import RANDOM
+from rnnc.errors import Refused, RnncError, UnreadableModel
+from rnnc.frontend.read.fold import NO_CHANCE, RANDOM
 from rnnc.frontend.read.inference import dims, infer_shapes, inferred
-from rnnc.frontend.read.limits import copied, first_line
+from rnnc.frontend.read.limits import copied, first_line, node_label
 from rnnc.frontend.read.running import DoesNotRun, run
 from rnnc.frontend.read.sharing import share
 
@@ -75,10 +75,19 @@ def _simplify(model: ModelProto, where: str) -> Simplified:
         slim = _fold(copied(model))
         difference = _difference(model, reference, slim, inputs)
         if difference.startswith("simplification changes"):
-            raise UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
+            raise _unsteady(model, difference, where)
     if difference:
         notes.append(difference)
     return Simplified(slim, tuple(notes), difference if RUNS_NOT in difference else "")
+
+
+def _unsteady(model: ModelProto, difference: str, where: str) -> RnncError:
+    """What to say of a file that does not give the same result twice: the node that draws, where one does."""
+    node = next((n for n in model.graph.node if n.op_type in (*RANDOM, "Dropout")), None)
+    if node is None:
+        return UnreadableModel(f"{difference}: it does not give the same result twice", where=where)
+    what = "it drops at random, as in training" if node.op_type == "Dropout" else f"{node.op_type} gives random numbers"
+    return Refused(what, where=f"{where}: {node_label(node)}", hint=NO_CHANCE)
 
 
 def _slim(model: ModelProto) -> tuple[ModelProto, list[str]]:

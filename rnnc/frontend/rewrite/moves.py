@@ -175,14 +175,33 @@ def scattered(editor: Editor, node: Node) -> bool:
         return False
     flat = (len(at), *shape[1:])
     entries = tensor(updates) if new == flat else op("Reshape", tensor(updates), list(flat))
+    return put(editor, node, _with_entries(tensor(x), entries, at, 0, shape[0]))
+
+
+def elements_set(editor: Editor, node: Node) -> bool:
+    """ScatterElements that sets whole entries of an axis, always the same (torch's ``x[k] = y``), likewise."""
+    places, shape = editor.constant(node.inputs[1]), editor.shape(node.inputs[0])
+    if places is None or not shape or node.attributes.get("reduction", "none") != "none":
+        return False
+    axis = int(node.attributes.get("axis", 0)) % len(shape)
+    lines = np.moveaxis(places, axis, 0) % shape[axis]
+    at = [int(line.flat[0]) for line in lines if line.size]
+    whole = lines.shape[1:] == shape[:axis] + shape[axis + 1 :] and all((line == line.flat[0]).all() for line in lines)
+    if not at or not whole or len(set(at)) < len(at) or len(at) > MOST_ROWS:
+        return False
+    return put(editor, node, _with_entries(tensor(node.inputs[0]), tensor(node.inputs[2]), at, axis, shape[axis]))
+
+
+def _with_entries(x: Term, entries: Term, at: list[int], axis: int, length: int) -> Term:
+    """``x`` with entries of an axis, ``length`` long, replaced: the k-th of ``entries`` is that at ``at[k]``."""
     parts, done = list[Term](), 0
-    for row in [*sorted(at), shape[0]]:
-        parts += [op("Slice", tensor(x), [done], [row], [0])] if done < row else []
-        if row < shape[0]:
-            k = at.index(row)
-            parts.append(entries if len(at) == 1 else op("Slice", entries, [k], [k + 1], [0]))
-        done = row + 1
-    return put(editor, node, op("Concat", *parts, axis=0))
+    for place in [*sorted(at), length]:
+        parts += [op("Slice", x, [done], [place], [axis])] if done < place else []
+        if place < length:
+            k = at.index(place)
+            parts.append(entries if len(at) == 1 else op("Slice", entries, [k], [k + 1], [axis]))
+        done = place + 1
+    return op("Concat", *parts, axis=axis) if len(parts) > 1 else parts[0]
 
 
 def _set_slab(editor: Editor, node: Node, indices: NDArray[Any], shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from rnnc.frontend.rewrite import convolutions, einsum, layers, moves, norms, pooling, tables
+from rnnc.frontend.rewrite import convolutions, einsum, finite, layers, moves, norms, pooling, tables
 from rnnc.frontend.rewrite.editor import Editor
 from rnnc.frontend.rewrite.elements import sources
 from rnnc.frontend.rewrite.equations import ARITHMETIC, TRUTHS
@@ -126,6 +126,8 @@ RULES = (
     rule("the same places everywhere = Gather", moves.gathered, "GatherND", "GatherElements"),
     rule("initial state out of an input", moves.start_of_input, "Slice", "Gather"),
     rule("ScatterND = Concat", moves.scattered, "ScatterND"),
+    rule("ScatterElements = Concat", moves.elements_set, "ScatterElements"),
+    rule("choice by IsNaN or IsInf = one of the two", finite.choice, "Where"),
     rule("Identity", moves.drop_identity, "Identity", "Dropout"),
     rule("row numbers compared = Embedding", tables.compared, "Equal"),
     rule("Gather from a table = Embedding", tables.embedding, "Gather"),

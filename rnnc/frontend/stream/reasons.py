@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnc.errors import Refused
-from rnnc.frontend.read.fold import RANDOM, RECURRENT, scanned_axis
+from rnnc.frontend.read.fold import NO_CHANCE, RANDOM, RECURRENT, scanned_axis
 from rnnc.frontend.read.lengths import LENGTHS
 from rnnc.frontend.rewrite.editor import reached
 from rnnc.tracing import Graph, Tensor, Traced
@@ -25,6 +25,18 @@ ADVICE: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         ("Tan", "Atanh"),
         ("has poles, where no format holds its values", "Take the values before it as output: --output TENSOR."),
+    ),
+    **dict.fromkeys(
+        ("IsNaN", "IsInf"),
+        (
+            "asks whether a computed number is finite, and integers always are",
+            "Keep divisors and what roots and logarithms are taken of away from 0 (torch.clamp), and leave the question out.",
+        ),
+    ),
+    "STFT": (
+        "transforms overlapping blocks of samples",
+        "Write it as a Conv1d whose weights are the window times cosines and sines, which streams; or export what follows, "
+        "with spectra as its input.",
     ),
     "TopK": ("sorting is not supported", "Take the values before it as output: --output TENSOR."),
     **dict.fromkeys(
@@ -64,7 +76,7 @@ def advice(op_type: str) -> tuple[str, str]:
     if op_type in ADVICE:
         return ADVICE[op_type]
     if op_type in RANDOM:
-        return f"{op_type} gives random numbers", "Export the network for inference (model.eval())."
+        return f"{op_type} gives random numbers", NO_CHANCE
     if op_type in SEQUENCES:
         return "lists of tensors are not supported", "Export with fixed shapes, so that lists become tensors."
     return f"the operator {op_type} is not supported", "docs/supported.md lists what is."

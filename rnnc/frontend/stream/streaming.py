@@ -14,7 +14,7 @@ from itertools import islice, product
 import numpy as np
 
 from rnnc.errors import Refused, RnncError, UnreadableModel, UsageError
-from rnnc.frontend.read.fold import RECURRENT, complete_shapes
+from rnnc.frontend.read.fold import RECURRENT, complete_shapes, scanned_axis
 from rnnc.frontend.read.naming import related
 from rnnc.frontend.recurrence.cells import find_cells, in_bodies, possible_feeds
 from rnnc.frontend.recurrence.forward import forward_only, without_lengths
@@ -53,7 +53,7 @@ def to_stream(graph: Graph, options: Options) -> Net:
         if isinstance(error, Refused) and not graph.broken:
             error.hint = _sums(graph, options) or error.hint
             _advise_window(error, graph, options)
-        if graph.guessed:
+        if any(not guess.endswith("=1") for guess in graph.guessed) or not error.hint:
             error.hint = f"{_guess(graph)} {error.hint}".strip()
         raise
     except Exception as error:
@@ -167,11 +167,13 @@ def _check_inputs(graph: Graph, states: States) -> None:
 def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused | None:
     """What to tell of a graph of several sequences that have no length in common: an encoder with its decoder."""
     inputs = [t for t in graph.inputs if t.name not in states.initial | states.feedback]
-    lengths = [{t.shape[a] for a in _axes(t, graph, options) if a is not None} for t in inputs]
+    fixed = replace(graph, time=0) if graph.time else graph  # of which only the open ones may be time
+    lengths = [{t.shape[a] for a in _axes(t, fixed, options) if a is not None} for t in inputs]
     sequences = [(t, found) for t, found in zip(inputs, lengths, strict=True) if len(t.shape) > 2 and found]
     if len(sequences) < 2 or set.intersection(*(found for _, found in sequences)):
         return None
     shapes = " and ".join(f"{t.name!r} {list(t.shape)}" for t, _ in sequences)
+    shapes = shapes.replace(f" {graph.time},", " T,").replace(f"[{graph.time},", "[T,") if graph.time else shapes
     return Refused(
         f"its inputs {shapes} are not sequences of the same length",
         where=graph.file,
@@ -204,7 +206,7 @@ class _Attempts:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.failures: list[tuple[int, int, Refused]] = []
+        self.failures: list[tuple[int, bool, int, Refused]] = []
 
     def best(self, graph: Graph, states: States) -> Net | None:
         """The net of the first choice with which the graph can be followed to its end."""
@@ -250,12 +252,19 @@ class _Attempts:
                     blocks = True
                     continue
                 wrong = isinstance(error, WrongAxis)
-                self.failures.append((trace.confirmed - wrong, trace.done - wrong * len(graph.nodes), error))
+                scanned = trace.steps in _scanned(graph)
+                self.failures.append((trace.confirmed - wrong, scanned, trace.done - wrong * len(graph.nodes), error))
                 return None
 
     def likeliest(self) -> Refused:
         """What to tell the user: the reason of the choice for which most speaks, and that got furthest."""
-        return max(self.failures, key=lambda f: f[:2])[2]
+        return max(self.failures, key=lambda f: f[:3])[3]
+
+
+def _scanned(graph: Graph) -> set[int]:
+    """How many steps recurrent layers scan, those apart that take a single one."""
+    layers = [n for n in graph.nodes if n.op_type in RECURRENT and n.inputs[0] in graph.shapes]
+    return {graph.shapes[n.inputs[0]][scanned_axis(n)] for n in layers} - {1}
 
 
 def _choices(graph: Graph, states: States, options: Options) -> Iterator[Mapping[str, int | None]]:
