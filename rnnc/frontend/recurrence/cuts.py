@@ -62,7 +62,7 @@ class Cuts:
 
     def all(self) -> Iterator[Late]:
         """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""
-        choices = (dict.fromkeys(self._linear(), 1), {}, self._shown(), self._ahead())
+        choices: tuple[Late, ...] = (dict.fromkeys(self._linear(), 1), {}, self._shown(), self._ahead())
         yield from {frozenset(late.items()): late for late in choices}.values()
 
     # ----------------------------------------------------------------- R h and its like
