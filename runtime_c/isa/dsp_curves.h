@@ -21,6 +21,7 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 /* clang-format off */
 #define RNNC_CURVES 192
 #define RNNC_LINES
+#define RNNC_DSP_STEP "8" /* RNNC_STEP in assembly */
 #define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[256])
 #define rnnc_tanh_line (&rnnc_dsp_tanh[256])
 #define rnnc_slope (&rnnc_dsp_slope[256])

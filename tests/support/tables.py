@@ -133,7 +133,7 @@ def dsp_index() -> str:
 
 
 def both_signs() -> tuple[Ints, Ints, Ints]:
-    """``lines`` for intervals from -2^8 on: those of p < 0 begin at the end of |p|'s, and round as its negative does.
+    """``lines`` for intervals of both signs: those of p < 0 begin at the end of |p|'s, and round as its negative does.
 
     Those of sigmoid have its value at 0 as well.
     """
@@ -168,6 +168,7 @@ def dsp_lines() -> str:
         "/* clang-format off */\n"
         f"#define RNNC_CURVES {TABLE.knots}\n"
         "#define RNNC_LINES\n"
+        f'#define RNNC_DSP_STEP "{F}" /* RNNC_STEP in assembly */\n'
         f"#define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[{zero}])\n"
         f"#define rnnc_tanh_line (&rnnc_dsp_tanh[{zero}])\n"
         f"#define rnnc_slope (&rnnc_dsp_slope[{zero}])\n"
