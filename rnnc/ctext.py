@@ -104,6 +104,9 @@ class CText(Intervals):
         return Quantity(self, Written(-reach, reach, text), exponent)
 
     def named(self, name: str, meaning: str, x: Quantity) -> Written:
+        return self._variable(name, meaning, x)
+
+    def _variable(self, name: str, meaning: str, x: Quantity) -> Written:
         if x.raw.phase == len(self.phases) - 1:  # a variable by another name
             return self._as(x.raw, x.raw)
         lo, hi, lsb = x.raw.lo, x.raw.hi, 2.0**x.exponent
@@ -115,7 +118,7 @@ class CText(Intervals):
         if x.raw.phase >= 0:
             return self._as(x.raw, x.raw)
         self.temporaries += 1
-        return self.named(f"p{self.temporaries}", "a preactivation", x)
+        return self._variable(f"p{self.temporaries}", "a preactivation", x)
 
     def apply(self, op: str, *args: Any) -> Written:
         r = self.range_of(op, *args)

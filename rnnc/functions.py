@@ -6,6 +6,8 @@ Norms, softmax, magnitudes and powers are made of these. Each is the definition 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from rnnc.fixed import FINER, GATE_FRACTION, INT32_MAX, TABLE, Ints, int32, mul15, shift_round, uint32
@@ -135,11 +137,16 @@ def fine_power_of_two_16(t: Ints) -> Ints:
     return fine_power_of_two(np.clip(t, -63 << 16, 63 << 16) * 256)
 
 
-def fine_quotient(u: Ints, v: Ints, constant: Ints, hi: int | Ints) -> Ints:
+def quotient(u: Ints, v: Ints, constant: Ints, hi: int | Ints, power: Callable[[Ints], Ints] = power_of_two) -> Ints:
     """u / v 2^(constant / 2^16), |result| <= hi; by 0 the largest number, and 0 / 0 = 0."""
     t = int32(log2(np.maximum(np.abs(u), 1)) - log2(np.maximum(np.abs(v), 1)) + constant, "exponent")
-    y = np.minimum(np.where(u == 0, 0, np.where(v == 0, hi, fine_power_of_two_16(t))), hi)
+    y = np.minimum(np.where(u == 0, 0, np.where(v == 0, hi, power(t))), hi)
     return np.where((u < 0) != (v < 0), -y, y)
+
+
+def fine_quotient(u: Ints, v: Ints, constant: Ints, hi: int | Ints) -> Ints:
+    """As ``quotient``, of extended values."""
+    return quotient(u, v, constant, hi, fine_power_of_two_16)
 
 
 def mul30(m: Ints, x: Ints) -> Ints:

@@ -53,6 +53,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "least": np.minimum,
     "most": np.maximum,
     "fine_quotient": functions.fine_quotient,
+    "quotient": functions.quotient,
     "within": lambda x, lo, hi: ((x >= lo) & (x <= hi)).astype(np.int64),
 }
 """What each means. Monotone by argument: all but those that ``Intervals.range_of`` names."""

@@ -45,6 +45,9 @@ class LoopText(CText):
     size: int = 0
     constants: dict[str, list[Ints]] = field(default_factory=lambda: {ctype: [] for ctype in ARRAYS})
 
+    def named(self, name: str, meaning: str, x: Quantity) -> Any:
+        return x.raw  # what an op gives is a variable, with the op's name
+
     def differing(self, values: Ints) -> Written:
         flat = np.asarray(values).ravel()
         lo, hi = int(flat.min()), int(flat.max())

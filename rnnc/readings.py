@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnc.activations import IntegerActivation
-from rnnc.fixed import INT32_MAX, Ints, all_int32
+from rnnc.fixed import INT32_MAX, Ints, all_int32, int32
 from rnnc.language import OPERATIONS, Quantity, Reading
 
 
@@ -53,6 +53,26 @@ class Arrays(Reading):
             self.terms.append(args[0] + (1 << args[1] >> 1))
         self.terms.append(np.asarray(OPERATIONS[op](*args)))
         return self.terms[-1]
+
+
+@dataclass
+class Elements(Reading):
+    """int64 arrays: the oracle of ops of single elements. What has a name is asserted to fit 32 bits.
+
+    Args:
+        what: whose integers they are.
+    """
+
+    what: str
+
+    def numbers(self, values: Ints) -> Ints:
+        return values
+
+    def named(self, name: str, meaning: str, x: Quantity) -> Ints:
+        return int32(x.raw, f"{self.what} {name}")
+
+    def apply(self, op: str, *args: Any) -> Ints:
+        return np.asarray(OPERATIONS[op](*args))
 
 
 @dataclass(frozen=True)
@@ -128,7 +148,7 @@ class Intervals(Reading):
             found = self._toward30(*args)
         elif op in ("long_sigmoid", "within"):
             found = Range(0, 1 if op == "within" else 1 << 30)
-        elif op == "fine_quotient":
+        elif op in ("fine_quotient", "quotient"):
             u, v, _, hi = args
             found = Range(0 if min(u.lo, v.lo) >= 0 else -hi.hi, hi.hi)
         elif op == "mul30":

@@ -303,35 +303,21 @@ def _lanes(initial: Array, lanes: int) -> Array:
     return np.repeat(initial[None], lanes, axis=0)
 
 
-def start_net(
-    net: Net,
-    lanes: int = 1,
-    observe: Observer | None = None,
-    watch: Observer | None = None,
-    dtype: type = np.float64,
-) -> Stream | Windows:
+def start_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream | Windows:
     """Start ``lanes`` streams of a net (as ``stream_net``); where its windows overlap, all of them."""
     if not net.overlaps:
-        return stream_net(net, lanes, observe, watch, dtype)
-    return Windows(net, lambda n: stream_net(net, n, observe, watch, dtype), lanes)
+        return stream_net(net, lanes, observe, dtype)
+    return Windows(net, lambda n: stream_net(net, n, observe, dtype), lanes)
 
 
-def start_qnet(
-    qnet: QNet, lanes: int = 1, observe: Observer | None = None, watch: Observer | None = None
-) -> Stream | Windows:
+def start_qnet(qnet: QNet, lanes: int = 1) -> Stream | Windows:
     """Start ``lanes`` streams of a qnet, in int64; where its windows overlap, all of them."""
     if not qnet.net.overlaps:
-        return stream_qnet(qnet, lanes, observe, watch)
-    return Windows(qnet.net, lambda n: stream_qnet(qnet, n, observe, watch), lanes)
+        return stream_qnet(qnet, lanes)
+    return Windows(qnet.net, lambda n: stream_qnet(qnet, n), lanes)
 
 
-def stream_net(
-    net: Net,
-    lanes: int = 1,
-    observe: Observer | None = None,
-    watch: Observer | None = None,
-    dtype: type = np.float64,
-) -> Stream:
+def stream_net(net: Net, lanes: int = 1, observe: Observer | None = None, dtype: type = np.float64) -> Stream:
     """Start ``lanes`` streams of a net, in float64, or in the type that its constants and all that it is fed have.
 
     One window follows the other where it has windows.
@@ -339,7 +325,7 @@ def stream_net(
     state = {s.name: _lanes(np.asarray(s.initial, dtype).reshape(s.shape), lanes) for s in net.states()}
     kept = {op.name: [s.name for s in op.states()] for op in net.ops if op.states()}
     feedback = [(f.state.name, f.next) for f in net.feedback]
-    return Stream(net, net.ops, kept, feedback, net.values, state, lanes, dtype, observe, watch)
+    return Stream(net, net.ops, kept, feedback, net.values, state, lanes, dtype, observe)
 
 
 def stream_qnet(qnet: QNet, lanes: int = 1, observe: Observer | None = None, watch: Observer | None = None) -> Stream:

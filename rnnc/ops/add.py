@@ -12,13 +12,14 @@ import numpy as np
 from rnnc.fixed import Floats, Format
 from rnnc.interval import Interval
 from rnnc.language import Quantity, clip
-from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Op, Quantizer
 from rnnc.ops.affine import apply_affine
 from rnnc.ops.element import ByElement, combined
 from rnnc.ops.elementwise import (
     Binary,
     Combination,
     Loops,
+    Shape,
     aligned,
     aligned_constant,
     at_least,
@@ -96,10 +97,9 @@ class QAdd(ByElement):
     def _reach(self) -> list[int]:
         return [reach_of(f) for f in self.sources]
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = self.op.operands(inputs)
-        y = self.formats[0]
-        return [np.clip(self.combination(a, b), y.lo, y.hi)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.op.shapes
 
     def text(self, *x: Quantity) -> Quantity:
         return clip(combined(self.combination, *x), self.formats[0].hi, self.formats[0].lo)

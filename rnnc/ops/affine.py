@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, round_half_up
+from rnnc.fixed import Floats, Format, round_half_up
 from rnnc.interval import Interval
 from rnnc.language import Quantity, clip
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
@@ -159,9 +159,9 @@ class QAffine(ByElement):
         lo, hi = (np.clip(v / y.scale[0] + y.zero_point, y.lo, y.hi) for v in (self.op.lo, self.op.hi))
         return int(round_half_up(lo)), int(round_half_up(hi))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        x: Ints = broadcast(inputs[0], self.op.operand)
-        return [np.clip(self.combination(x), *self.limits)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return (self.op.operand,)
 
     def text(self, *x: Quantity) -> Quantity:
         lo, hi = self.limits

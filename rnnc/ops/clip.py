@@ -78,10 +78,6 @@ class QClip(ByElement):
             return lo[:1], hi[:1]
         return lo, hi
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        x = inputs[0].reshape(*inputs[0].shape[:2], -1)
-        return [np.clip(x, *self.limits).reshape(inputs[0].shape)]
-
     def text(self, *x: Quantity) -> Quantity:
         lo, hi = self.limits
         return least(most(x[0], numbers(x[0], lo)), numbers(x[0], hi))

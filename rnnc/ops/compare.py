@@ -82,10 +82,9 @@ class QCompare(ByElement):
         )
         return lo + op.strict, hi - op.strict
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        x = inputs[0].reshape(*inputs[0].shape[:2], *self.op.shape)
-        lo, hi = self.limits
-        return [TRUE * (((x >= lo) & (x <= hi)) != self.op.outside).astype(np.int64)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return (self.op.shape,)
 
     def text(self, *x: Quantity) -> Quantity:
         inside = within(x[0], *self.limits)

@@ -13,17 +13,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32
-from rnnc.functions import fine_quotient, log2, power_of_two
+from rnnc.fixed import Format, Ints
+from rnnc.functions import log2
 from rnnc.interval import Interval
 from rnnc.language import Quantity
-from rnnc.net import Array, Probe, Quantizer, States, no_probe
-from rnnc.ops import element
+from rnnc.net import Array, Quantizer
 from rnnc.ops.affine import apply_affine
-from rnnc.ops.element import ByElement
+from rnnc.ops.element import ByElement, quotient
 from rnnc.ops.elementwise import (
     Binary,
     Loops,
+    Shape,
     aligned,
     aligned_constant,
     broadcast_scale,
@@ -94,14 +94,9 @@ class QDiv(ByElement):
         lsb = broadcast_scale(self.formats[0], op.shape, op.shape)
         return np.asarray(np.round(65536 * np.log2(a / b / lsb)), np.int64)
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (x - f.zero_point for x, f in zip(self.op.operands(inputs), self.sources, strict=True))
-        if self.fine:
-            return [fine_quotient(a, b, self.constant, self.formats[0].hi)]
-        logs = [log2(np.maximum(np.abs(x), 1)) for x in (a, b)]
-        y, hi = int32(logs[0] - logs[1] + self.constant, "exponent"), self.formats[0].hi
-        y = np.minimum(np.where(a == 0, 0, np.where(b == 0, hi, power_of_two(y))), hi)
-        return [np.where((a < 0) != (b < 0), -y, y)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.op.shapes
 
     @property
     def joins(self) -> bool:
@@ -109,7 +104,7 @@ class QDiv(ByElement):
 
     def text(self, *x: Quantity) -> Quantity:
         a, b = (q - f.zero_point for q, f in zip(x, self.sources, strict=True))
-        return element.fine_quotient(a, b, self.constant, self.formats[0].hi)
+        return quotient(a, b, self.constant, self.formats[0].hi, fine=self.fine)
 
     def bounds(self) -> list[Bound]:
         a, b = (int(log2(np.asarray(reach_of(f) + abs(f.zero_point)))) for f in self.sources)

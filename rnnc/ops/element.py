@@ -1,21 +1,24 @@
-"""Ops whose integers are a text over single elements (rnnc/language.py): several in a row become one loop of the C.
+"""Ops whose integers are a text over single elements (rnnc/language.py): the oracle, and the C of a loop of several.
 
-The text stands beside the op's ``step``; a test compares the two. Values are raw integers: formats are Python's, and gone
-when the text has run.
+Values are raw integers: formats are Python's, and gone when the text has run.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
 from rnnc import fixed
 from rnnc.fixed import Format, Ints
 from rnnc.functions import FINE_MAX
-from rnnc.language import Quantity, clip, do
-from rnnc.ops.elementwise import Combination
+from rnnc.language import Quantity, clip, do, let
+from rnnc.net import Array, Probe, States, no_probe
+from rnnc.ops.elementwise import Combination, Shape
 from rnnc.qnet import QOp
+from rnnc.readings import Elements
 
 
 class ByElement(QOp):
@@ -23,12 +26,23 @@ class ByElement(QOp):
 
     @property
     def joins(self) -> bool:
-        """Whether its text may be part of a loop."""
+        """Whether its text may be part of a loop of the C."""
         return True
+
+    @property
+    def operands(self) -> Sequence[Shape]:
+        """The shape of each input on the axes of the result, 1 where it is broadcast; none where all are vectors."""
+        return ()
 
     @abstractmethod
     def text(self, *x: Quantity) -> Quantity:
-        """The integer of an element, given those of the inputs."""
+        """The integer of an element, given those of the inputs. What has a name (``let``) is a line of the certificate."""
+
+    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
+        shapes = self.operands or [(math.prod(x.shape[2:]),) for x in inputs]
+        aligned = (x.reshape(*x.shape[:2], *shape) for x, shape in zip(inputs, shapes, strict=False))
+        reading = Elements(self.name)
+        return [self.text(*(Quantity(reading, x, 0) for x in aligned)).raw]
 
 
 def uniform(values: Ints) -> int | None:
@@ -48,8 +62,7 @@ def less_zero(x: Quantity, form: Format) -> Quantity:
 
 def right(x: Quantity, n: Ints) -> Quantity:
     """x >> n."""
-    shift = uniform(n)
-    return do("right", x, numbers(x, n) if shift is None else shift, exponent=0)
+    return do("right", x, numbers(x, n), exponent=0)
 
 
 def left(x: Quantity, n: int) -> Quantity:
@@ -95,9 +108,9 @@ def most(x: Quantity, y: Quantity) -> Quantity:
     return do("most", x, y, exponent=0)
 
 
-def fine_quotient(u: Quantity, v: Quantity, constant: Ints, hi: int) -> Quantity:
-    """u / v 2^(constant / 2^16), within +-hi."""
-    return do("fine_quotient", u, v, numbers(u, constant), hi, exponent=0)
+def quotient(u: Quantity, v: Quantity, constant: Ints, hi: int, *, fine: bool) -> Quantity:
+    """u / v 2^(constant / 2^16), within +-hi; ``fine``: of extended values."""
+    return do("fine_quotient" if fine else "quotient", u, v, numbers(u, constant), hi, exponent=0)
 
 
 def within(x: Quantity, lo: Ints, hi: Ints) -> Quantity:
@@ -111,9 +124,9 @@ def squash(function: str, p: Quantity) -> Quantity:
     return do(function, clip(p, fixed.TANH_MAX) if function == "tanh" else p, exponent=0)
 
 
-def combined(c: Combination, *x: Quantity) -> Quantity:
-    """The weighted sum of a ``Combination``."""
-    total = x[0] * numbers(x[0], c.factors[0])
-    for factor, y in zip(c.factors[1:], x[1:], strict=True):
-        total = total + y * numbers(y, factor)
-    return right(total + numbers(total, c.offset), c.shift)
+def combined(c: Combination, *x: Quantity, what: str = "sum") -> Quantity:
+    """The weighted sum of a ``Combination``, under the name ``what``."""
+    total, *more = (let(what, "a term", y * numbers(y, factor)) for factor, y in zip(c.factors, x, strict=True))
+    for term in more:
+        total = let(what, "terms", total + term)
+    return right(let(what, "terms and offset", total + numbers(total, c.offset)), c.shift)

@@ -14,13 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from rnnc.fixed import Floats, Format, Ints, int32, mul15, round_half_up
+from rnnc.fixed import Floats, Format, Ints, round_half_up
 from rnnc.functions import by_power, mul30
-from rnnc.language import Quantity, clip
-from rnnc.net import Array, Op, Probe, States, no_probe
+from rnnc.language import Quantity, clip, let
+from rnnc.net import Op
 from rnnc.ops import element
 from rnnc.ops.element import ByElement, least, left, less_zero, most, numbers, uniform
-from rnnc.ops.elementwise import Loops, Shape, broadcast, broadcast_scale, shrink, table_shape
+from rnnc.ops.elementwise import Loops, Shape, broadcast_scale, shrink, table_shape
 from rnnc.qnet import Arg, Bound, Constant, Field, KernelCall
 
 LIFT = 14
@@ -167,25 +167,19 @@ class QExtendedSum(ByElement):
         lo, hi = (int(np.clip(np.floor(v / y.scale[0] + y.zero_point + 0.5), y.lo, y.hi)) for v in self.limits)
         return lo, hi
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        given = [inputs[min(i, len(inputs) - 1)] for i in range(len(self.sources))]
-        parts = zip(self.terms, self.sources, self.shapes, given, strict=True)
-        terms = [np.asarray(term(broadcast(lift(x, f), shape))) for term, f, shape, x in parts]
-        if self.pick != "sum":
-            terms = [(np.maximum if self.pick == "max" else np.minimum)(*terms)]
-        total = np.broadcast_to(self.offsets, (*inputs[0].shape[:2], *self.shape))
-        for term in terms:
-            total = int32(total + term, self._accumulator)
-        return [np.clip(total, *self.clip)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.shapes
 
     def text(self, *x: Quantity) -> Quantity:
         given = [x[min(i, len(x) - 1)] for i in range(len(self.sources))]
         terms = [gained(t, lifted(q, f)) for t, q, f in zip(self.terms, given, self.sources, strict=True)]
         if self.pick != "sum":
             terms = [(most if self.pick == "max" else least)(*terms)]
-        total = terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        name = self._accumulator
+        total = terms[0] if len(terms) == 1 else let(name, "both terms", terms[0] + terms[1])
         lo, hi = self.clip
-        return clip(total + numbers(total, self.offsets), hi, lo)
+        return clip(let(name, "terms and offset", total + numbers(total, self.offsets)), hi, lo)
 
     def bounds(self) -> list[Bound]:
         reaches = [t.reach(EXTENDED_MAX) for t in self.terms]
@@ -245,17 +239,9 @@ class QExtendedProduct(ByElement):
         a, b = (broadcast_scale(f, o, self.shape) for f, o in zip(self.sources, self.shapes, strict=True))
         return Gain.of(a * b * 2.0**self.dropped / broadcast_scale(self.formats[0], self.shape, self.shape))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        parts = zip(inputs, self.sources, self.shapes, strict=True)
-        a, b = (broadcast(x if f.bits == 32 else shorten(x, f), shape) for x, f, shape in parts)
-        if self.dropped == 30:
-            p = mul30(a, b)
-        elif self.dropped:
-            p = mul15(a, b) if self.sources[1].bits == 32 else mul15(b, a)
-        else:
-            p = int32(a * b, "short product")
-        y = self.formats[0]
-        return [np.clip(int32(self.gain(p), "product"), y.lo, y.hi)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.shapes
 
     def text(self, *x: Quantity) -> Quantity:
         a, b = (less_zero(q, f) for q, f in zip(x, self.sources, strict=True))
@@ -264,8 +250,9 @@ class QExtendedProduct(ByElement):
         elif self.dropped:
             p = element.mul15(a, b) if self.sources[1].bits == 32 else element.mul15(b, a)
         else:
-            p = a * b
-        return clip(gained(self.gain, p), self.formats[0].hi, self.formats[0].lo)
+            p = let("short product", "a b", a * b)
+        y = let("product", "in the LSB of the result", gained(self.gain, p))
+        return clip(y, self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:
         reach = {0: 1 << 30, 15: EXTENDED_MAX, 30: EXTENDED_MAX // 2}[self.dropped]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from rnnc.fixed import Format, int32
-from rnnc.functions import FINE_FRACTION, by_power, fine_power_of_two, mul30
-from rnnc.language import Quantity, clip
-from rnnc.net import Array, Probe, States, no_probe
+from rnnc.fixed import Format
+from rnnc.functions import FINE_FRACTION
+from rnnc.language import Quantity, clip, let
 from rnnc.ops.element import ByElement, power_of_two
-from rnnc.ops.extended import EXTENDED_MAX, LIFT, Gain, gained, lift, lifted
+from rnnc.ops.extended import EXTENDED_MAX, LIFT, Gain, gained, lifted
 from rnnc.qnet import Arg, Bound, KernelCall
 
 EXPONENT_MAX = 1 << 30
@@ -38,13 +36,8 @@ class QExtendedExp(ByElement):
         exponent = -np.log2(self.formats[0].scale[0]) - self.x.residual * self.x.scale[0] / np.log(2)
         return int(np.clip(np.round(exponent * 2.0**FINE_FRACTION), -EXPONENT_MAX, EXPONENT_MAX))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        t = by_power(mul30(self.gain.m, lift(inputs[0], self.x)), self.gain.k)
-        t = int32(t + self.constant, "exponent")
-        return [np.minimum(fine_power_of_two(np.clip(t, -EXPONENT_MAX, EXPONENT_MAX)), self.formats[0].hi)]
-
     def text(self, *x: Quantity) -> Quantity:
-        t = gained(self.gain, lifted(x[0], self.x)) + self.constant
+        t = let("exponent", "24 fraction bits", gained(self.gain, lifted(x[0], self.x)) + self.constant)
         return clip(power_of_two(clip(t, EXPONENT_MAX)), self.formats[0].hi)
 
     def bounds(self) -> list[Bound]:

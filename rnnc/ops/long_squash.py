@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnnc.activations import TABLES_OF
-from rnnc.fixed import GATE_FRACTION
-from rnnc.functions import LONG_FRACTION, LONG_MAX, by_power, long_sigmoid
 from rnnc.language import GATE, Quantity, clip
 from rnnc.language import long_sigmoid as long_sigmoid_of
-from rnnc.net import Array, Probe, Quantizer, States, no_probe
+from rnnc.net import Quantizer
 from rnnc.ops import element
 from rnnc.ops.element import ByElement
 from rnnc.ops.squash import Squash
@@ -44,11 +41,6 @@ class QLongSquash(ByElement):
     def shift(self) -> int:
         """From 2^-30 to the LSB of the result."""
         return int(-FRACTION - np.log2(self.formats[0].scale[0]))
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        room = LONG_MAX >> (LONG_FRACTION - GATE_FRACTION)
-        p = np.clip(inputs[0], -room, room) << (LONG_FRACTION - GATE_FRACTION)
-        return [np.clip(by_power(long_sigmoid(p), np.asarray(self.shift)), self.formats[0].lo, self.formats[0].hi)]
 
     def text(self, *x: Quantity) -> Quantity:
         y = long_sigmoid_of(Quantity(x[0].reading, x[0].raw, GATE))

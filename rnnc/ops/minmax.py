@@ -12,13 +12,14 @@ import numpy as np
 from rnnc.fixed import Format
 from rnnc.interval import Interval
 from rnnc.language import Quantity, clip
-from rnnc.net import Array, Probe, Quantizer, States, no_probe
+from rnnc.net import Array, Quantizer
 from rnnc.ops.clip import apply_clip
 from rnnc.ops.element import ByElement, combined, least, most
 from rnnc.ops.elementwise import (
     Binary,
     Combination,
     Loops,
+    Shape,
     aligned_constant,
     at_least,
     broadcast_scale,
@@ -87,14 +88,13 @@ class QMinMax(ByElement):
             for g, f in zip(gains, self.sources, strict=True)
         ]
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        lines = zip("ab", self.combinations, self.op.operands(inputs), strict=True)
-        a, b = (line(x, what=f"sum {n}") for n, line, x in lines)
-        y = self.formats[0]
-        return [np.clip(self.op.of(a, b), y.lo, y.hi)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.op.shapes
 
     def text(self, *x: Quantity) -> Quantity:
-        a, b = (combined(line, q) for line, q in zip(self.combinations, x, strict=True))
+        lines = zip("ab", self.combinations, x, strict=True)
+        a, b = (combined(line, q, what=f"sum {n}") for n, line, q in lines)
         return clip((least if self.op.smaller else most)(a, b), self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:

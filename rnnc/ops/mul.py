@@ -9,16 +9,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32, mul15, multiplier
+from rnnc.fixed import Format, Ints, multiplier
 from rnnc.interval import Interval
-from rnnc.language import Quantity, clip
-from rnnc.net import Array, Op, Probe, Quantizer, States, no_probe
-from rnnc.ops import element
+from rnnc.language import Quantity, clip, let
+from rnnc.net import Array, Op, Quantizer
 from rnnc.ops.affine import Affine, apply_affine
-from rnnc.ops.element import ByElement, numbers, right
+from rnnc.ops.element import ByElement, mul15, numbers, right
 from rnnc.ops.elementwise import (
     Binary,
     Loops,
+    Shape,
     aligned,
     aligned_constant,
     at_least,
@@ -98,22 +98,17 @@ class QMul(ByElement):
         m, p = multiplier(ratio.ravel() * 2.0**15)
         return m.reshape(op.shape), p.reshape(op.shape)
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        a, b = (
-            (x - f.zero_point) >> shift
-            for x, f, shift in zip(self.op.operands(inputs), self.sources, self.shifts, strict=True)
-        )
-        m, p = self.scales
-        y, form = mul15(m, int32(a * b, f"{self.name} product")), self.formats[0]
-        y = int32(y + ((np.int64(1) << p) >> 1), f"{self.name} rounding") >> p
-        return [np.clip(y + form.zero_point, form.lo, form.hi)]
+    @property
+    def operands(self) -> Sequence[Shape]:
+        return self.op.shapes
 
     def text(self, *x: Quantity) -> Quantity:
         parts = zip(x, self.sources, self.shifts, strict=True)
         a, b = (right(q - f.zero_point, np.array([n])) for q, f, n in parts)
         m, p = self.scales
-        y = element.mul15(numbers(a, m), a * b)
-        y = right(y + numbers(y, (np.int64(1) << p) >> 1), p) + self.formats[0].zero_point
+        y = mul15(numbers(a, m), let("product", "a b", a * b))
+        y = let("rounding", "before the shift", y + numbers(y, (np.int64(1) << p) >> 1))
+        y = right(y, p) + self.formats[0].zero_point
         return clip(y, self.formats[0].hi, self.formats[0].lo)
 
     def bounds(self) -> list[Bound]:

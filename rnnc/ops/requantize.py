@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnc.fixed import Format, Ints, int32, multiplier, shift_round
+from rnnc.fixed import Format, Ints, multiplier
 from rnnc.interval import Interval
-from rnnc.language import Quantity, clip
+from rnnc.language import Quantity, clip, let
 from rnnc.net import Array, Op, Probe, Quantizer, States, Value, no_probe
 from rnnc.ops.element import ByElement, numbers, right, rounded
 from rnnc.qnet import Arg, Bound, Constant, KernelCall, QOp
@@ -64,24 +64,14 @@ class QRequantize(ByElement):
         unit = 2.0**14 if self.source.bits == 32 else 1.0
         return multiplier(unit * self.source.scale_for(n) / self.target.scale_for(n))
 
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        if self.idle:
-            return [inputs[0]]
-        m, s = self.scales
-        shape = inputs[0].shape
-        x = inputs[0].reshape(*shape[:2], -1)
-        x = shift_round(x, 14) if self.source.bits == 32 else x - self.source.zero_point
-        half = (1 << s) >> 1
-        y = int32(x * m + half, f"{self.name} product") >> s
-        return [np.clip(y + self.target.zero_point, self.target.lo, self.target.hi).reshape(shape)]
-
     def text(self, *x: Quantity) -> Quantity:
         if self.idle:
             return x[0]
         m, s = self.scales
         short = rounded(x[0], 14) if self.source.bits == 32 else x[0] - self.source.zero_point
         y = short * numbers(short, m)
-        y = right(y + numbers(y, (np.int64(1) << s) >> 1), s) + self.target.zero_point
+        y = let("product", "x m, rounded", y + numbers(y, (np.int64(1) << s) >> 1))
+        y = right(y, s) + self.target.zero_point
         return clip(y, self.target.hi, self.target.lo)
 
     def bounds(self) -> list[Bound]:

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from rnnc import fixed
 from rnnc.activations import SIGMOID, TABLES_OF, TANH, Activation
 from rnnc.fixed import HIDDEN
 from rnnc.interval import Interval
@@ -53,11 +52,6 @@ class QSquash(ByElement):
 
     op: Squash
     size: int
-
-    def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:
-        if self.op.function == "tanh":
-            return [fixed.tanh(inputs[0])]
-        return [np.minimum(fixed.sigmoid(inputs[0]), 32767)]
 
     def text(self, *x: Quantity) -> Quantity:
         return clip(squash(self.op.function, x[0]), 32767, -32768)

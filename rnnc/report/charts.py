@@ -97,11 +97,11 @@ def _finite(series: Series) -> Series:
     return replace(series, x=series.x[kept], y=series.y[kept])
 
 
-def largest_of_stretches(x: Floats, y: Floats, count: int = MOST_POINTS) -> tuple[Floats, Floats]:
-    """A series of at most ``count`` points that keeps every peak."""
-    if len(x) <= count:
+def largest_of_stretches(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """A series of at most ``MOST_POINTS`` points that keeps every peak."""
+    if len(x) <= MOST_POINTS:
         return x, y
-    starts = np.linspace(0, len(x), count + 1).astype(int)[:-1]
+    starts = np.linspace(0, len(x), MOST_POINTS + 1).astype(int)[:-1]
     return x[starts], np.maximum.reduceat(y, starts)
 
 

@@ -201,7 +201,6 @@ static inline void rnnc_copy(void *to, const void *from, size_t bytes)
 }
 
 #include "dsp_cells.h"
-#include "dsp_curves.h"
 #else
 #include "../rom.h"
 #include "elsewhere.h"

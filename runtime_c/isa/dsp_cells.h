@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../fixed.h"
+#include "dsp_curves.h"
 
 /* Of the units that are left, as the assembly reads it. */
 typedef struct {
@@ -76,32 +77,35 @@ typedef struct {
 /* Four rows over h, and their scales, from scale_h at sp + `at`. */
 #define RNNC_DSP_SCALES(at) " ldr r7, [sp, #" at "]\n ldmia r7!, {r8-r11}\n str r7, [sp, #" at "]\n"
 #define RNNC_DSP_OVER_H RNNC_DSP_ROWS("12", "20") RNNC_DSP_SCALES("32")
-/* A look-up: `index` bits are below an interval's number, `rest` is what is left of p in 2^-8 of it. */
+/* A look-up: `index` bits are below an interval's number, `rest` is what is left of p in 2^-RNNC_STEP of it; of |p| < 2^16 the
+ * table has all intervals. */
 #define RNNC_DSP_LOOK_UP(p, index, rest, line, shift) \
-    " ssat r1, #9, " p ", asr #" index "\n " rest "\n ldr r4, [" line ", r1, lsl #2]\n" \
-    " ldrh r1, [r9, r1, lsl #1]\n mla " p ", " p ", r1, r4\n asr " p ", " p ", #" shift "\n"
+    " ssat r1, #17-" RNNC_DSP_STEP ", " p ", asr #" index "\n " rest "\n ldr r4, [" line ", r1, lsl #2]\n" \
+    " ldrh r1, [r9, r1, lsl #1]\n mla " p ", " p ", r1, r4\n asr " p ", " p ", #" RNNC_DSP_STEP "+" shift "\n"
 /* Of a preactivation before its shift by 8. */
-#define RNNC_DSP_SIGMOID(p) RNNC_DSP_LOOK_UP(p, "16", "ubfx " p ", " p ", #8, #8", "r8", "14")
-/* Of a number with `bits` more fraction bits than 12; index: bits + 7. */
-#define RNNC_DSP_TANH(p, index, bits) \
-    RNNC_DSP_LOOK_UP(p, index, "ubfx " p ", " p ", #" bits ", #7\n lsl " p ", " p ", #1", "r10", "13")
+#define RNNC_DSP_SIGMOID(p) \
+    RNNC_DSP_LOOK_UP(p, "8+" RNNC_DSP_STEP, "ubfx " p ", " p ", #8, #" RNNC_DSP_STEP, "r8", "6")
+/* Of a number with `bits` more fraction bits than 12. */
+#define RNNC_DSP_TANH(p, bits) \
+    RNNC_DSP_LOOK_UP(p, bits "-1+" RNNC_DSP_STEP, \
+                     "ubfx " p ", " p ", #" bits ", #" RNNC_DSP_STEP "-1\n lsl " p ", " p ", #1", "r10", "5")
 /* i, f, o in r0, r3, `out`; g in r5: by instructions that fetch i and g, f, and o. */
 #define RNNC_DSP_LSTM_GATES(fetch_ig, fetch_f, fetch_o, out) \
-    fetch_ig RNNC_DSP_SIGMOID("r0") RNNC_DSP_TANH("r5", "15", "8") \
+    fetch_ig RNNC_DSP_SIGMOID("r0") RNNC_DSP_TANH("r5", "8") \
     " mul r0, r0, r5\n add r0, r0, #64\n" \
     fetch_f RNNC_DSP_SIGMOID("r3") \
     " ldr r4, [r6]\n smull r1, r5, r3, r4\n adds r1, r1, #16384\n adc r5, r5, #0\n" \
     " lsr r1, r1, #15\n orr r1, r1, r5, lsl #17\n add r1, r1, r0, asr #7\n" \
     " ssat r11, #31, r1\n cmp r1, #0x40000000\n it ge\n movge r11, #0x40000000\n str r11, [r6], #4\n" \
     fetch_o RNNC_DSP_SIGMOID(out) \
-    " add r11, r11, #1024\n" RNNC_DSP_TANH("r11", "18", "11") \
+    " add r11, r11, #1024\n" RNNC_DSP_TANH("r11", "11") \
     " mul " out ", " out ", r11\n add " out ", " out ", #16384\n asr " out ", " out ", #15\n strh " out ", [r7], #2\n"
 /* r; n over h within +-65535, less 1; the candidate; z; (z - 1) (state - candidate), whose factor is below 2^30. */
 #define RNNC_DSP_GRU_GATES \
     " ldr r0, [r12, #16]\n" RNNC_DSP_SIGMOID("r0") \
     " ldr r3, [r12, #48]\n ssat r3, #17, r3, asr #8\n sub r3, r3, #1\n ssat r3, #17, r3\n" \
     " add r1, r0, #16384\n mla r3, r3, r0, r1\n asr r3, r3, #15\n" \
-    " ldr r5, [r12, #32]\n add r5, r3, r5, asr #8\n" RNNC_DSP_TANH("r5", "7", "0") \
+    " ldr r5, [r12, #32]\n add r5, r3, r5, asr #8\n" RNNC_DSP_TANH("r5", "0") \
     " ldr r0, [r12], #4\n" RNNC_DSP_SIGMOID("r0") \
     " ldr r4, [r6]\n sub r5, r4, r5, lsl #14\n lsl r5, r5, #1\n" \
     " sub r0, r0, #32768\n lsl r0, r0, #16\n smmulr r0, r0, r5\n add r0, r0, r4\n str r0, [r6], #4\n" \

@@ -20,7 +20,8 @@ static inline uint32_t rnnc_lut_index(uint32_t a)
 /* generated: the lines of the DSP extension, by make golden */
 /* clang-format off */
 #define RNNC_CURVES 192
-#define RNNC_LINES
+#define RNNC_LINES 8 /* RNNC_STEP */
+#define RNNC_DSP_STEP "8" /* the same in assembly */
 #define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[256])
 #define rnnc_tanh_line (&rnnc_dsp_tanh[256])
 #define rnnc_slope (&rnnc_dsp_slope[256])
@@ -203,22 +204,22 @@ static inline int32_t rnnc_tanh_start(uint32_t k)
 }
 /* end of the lines of the DSP extension */
 
-/* p >> 8 within the tables, and the line there. gcc makes the clip of it in C two comparisons. */
+/* The interval of p within the tables, and the line there. gcc makes the clip of it in C two comparisons. */
 static inline int32_t rnnc_dsp_line(int32_t p, const int32_t *line, const uint16_t *slope)
 {
     int32_t k;
-    __asm__("ssat %0, #9, %1, asr #8" : "=r"(k) : "r"(p));
-    return line[k] + (int32_t)slope[k] * (p & 255);
+    __asm__("ssat %0, #17-" RNNC_DSP_STEP ", %1, asr #" RNNC_DSP_STEP : "=r"(k) : "r"(p));
+    return line[k] + (int32_t)slope[k] * (p & ((1 << RNNC_LINES) - 1));
 }
 
 static inline int32_t rnnc_sigmoid_by(int32_t p, const int32_t *line, const uint16_t *slope)
 {
-    return rnnc_dsp_line(p, line, slope) >> 14;
+    return rnnc_dsp_line(p, line, slope) >> (RNNC_LINES + 6);
 }
 
 static inline int32_t rnnc_tanh_by(int32_t p, const int32_t *line, const uint16_t *slope)
 {
-    return rnnc_dsp_line((int32_t)((uint32_t)p << 1), line, slope) >> 13;
+    return rnnc_dsp_line((int32_t)((uint32_t)p << 1), line, slope) >> (RNNC_LINES + 5);
 }
 
 #endif

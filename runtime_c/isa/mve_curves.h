@@ -10,7 +10,7 @@
 /* generated: the lines of Helium, by make golden */
 /* clang-format off */
 #define RNNC_CURVES 192
-#define RNNC_LINES
+#define RNNC_LINES 8 /* RNNC_STEP */
 #define rnnc_sigmoid_line (&rnnc_mve_sigmoid_line[256])
 #define rnnc_tanh_line (&rnnc_mve_tanh_line[256])
 #define rnnc_slope (&rnnc_mve_slope[256])
@@ -193,22 +193,22 @@ static inline int32_t rnnc_tanh_start(uint32_t k)
 }
 /* end of the lines of Helium */
 
-/* The line of p at p, 8 fraction bits more than intervals. */
+/* The line of p at p, which has RNNC_LINES fraction bits more than intervals. */
 static inline int32_t rnnc_mve_line_at(int32_t p, const int32_t *line, const uint16_t *slope)
 {
-    int32_t k = p >> 8;
-    k = k < -256 ? -256 : k > 255 ? 255 : k;
+    int32_t end = (int32_t)65536 >> RNNC_LINES, k = p >> RNNC_LINES;
+    k = k < -end ? -end : k > end - 1 ? end - 1 : k;
     return line[k] + (int32_t)slope[k] * p;
 }
 
 static inline int32_t rnnc_sigmoid_by(int32_t p, const int32_t *line, const uint16_t *slope)
 {
-    return rnnc_mve_line_at(p, line, slope) >> 14;
+    return rnnc_mve_line_at(p, line, slope) >> (RNNC_LINES + 6);
 }
 
 static inline int32_t rnnc_tanh_by(int32_t p, const int32_t *line, const uint16_t *slope)
 {
-    return rnnc_mve_line_at((int32_t)((uint32_t)p << 1), line, slope) >> 13;
+    return rnnc_mve_line_at((int32_t)((uint32_t)p << 1), line, slope) >> (RNNC_LINES + 5);
 }
 
 #endif

@@ -65,7 +65,7 @@ static inline int32x4_t rnnc_mve_gate(const int32_t *bias, const uint32_t *x, co
 /* The line at q of the interval k. */
 static inline int32x4_t rnnc_mve_line(const int32_t *table, int32x4_t k, int32x4_t q)
 {
-    uint32x4_t at = vreinterpretq_u32_s32(vshrq_n_s32(k, 23));
+    uint32x4_t at = vreinterpretq_u32_s32(vshrq_n_s32(k, RNNC_STEP + 15));
     int32x4_t slope = vreinterpretq_s32_u32(vldrhq_gather_shifted_offset_u32(rnnc_slope, at));
     return vaddq_s32(vldrwq_gather_shifted_offset_s32(table, at), vmulq_s32(slope, q));
 }

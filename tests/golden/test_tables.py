@@ -52,7 +52,8 @@ def test_the_lines_for_both_signs_give_the_oracles_bits() -> None:
     sigmoid, tanh, slope = both_signs()
     p = np.arange(-(1 << 17), 1 << 17)
     for line, q, shift, oracle in ((sigmoid, p, F + 6, fixed.sigmoid), (tanh, 2 * p, F + 5, fixed.tanh)):
-        k = np.clip(q >> F, -256, 255) + 256
+        zero = len(line) // 2
+        k = np.clip(q >> F, -zero, zero - 1) + zero
         assert np.array_equal(line[k] + slope[k] * (q & ((1 << F) - 1)) >> shift, oracle(p))
         assert max(abs(line).max(), abs(line + slope * ((1 << F) - 1)).max()) < 2**31
 
@@ -62,7 +63,7 @@ def test_the_lines_from_zero_give_the_oracles_bits() -> None:
     sigmoid, tanh, slope = from_zero()
     p = np.arange(-(1 << 17), 1 << 17)
     for line, q, shift, oracle in ((sigmoid, p, F + 6, fixed.sigmoid), (tanh, 2 * p, F + 5, fixed.tanh)):
-        k = (np.clip(q << 15, -(2**31), 2**31 - 1) >> 23) + 256
+        k = (np.clip(q << 15, -(2**31), 2**31 - 1) >> F + 15) + len(line) // 2
         product = slope[k] * q
         assert np.array_equal(line[k] + product >> shift, oracle(p))
         assert max(abs(line).max(), abs(product).max(), abs(line[k] + product).max()) < 2**31

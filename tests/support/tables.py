@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import ceil
 
 import numpy as np
@@ -134,7 +134,7 @@ def dsp_index() -> str:
 
 
 def both_signs() -> tuple[Ints, Ints, Ints]:
-    """``lines`` for intervals from -2^8 on: those of p < 0 begin at the end of |p|'s, and round as its negative does.
+    """``lines`` for intervals of both signs: those of p < 0 begin at the end of |p|'s, and round as its negative does.
 
     Those of sigmoid have its value at 0 as well.
     """
@@ -144,12 +144,22 @@ def both_signs() -> tuple[Ints, Ints, Ints]:
     def below(line: Ints, shift: int) -> Ints:
         return ((1 << shift) - 1 - line - (slope << F))[::-1]
 
-    half = 1 << (F + 20)
+    half, slopes = 1 << (F + 20), np.concatenate([slope[::-1], slope])
     return (
-        np.concatenate([below(sigmoid, F + 6), sigmoid]) + half,
-        np.concatenate([below(tanh, F + 5), tanh]),
-        np.concatenate([slope[::-1], slope]),
+        _fitted(np.concatenate([below(sigmoid, F + 6), sigmoid]) + half, slopes, F + 6, fixed.sigmoid, 1),
+        _fitted(np.concatenate([below(tanh, F + 5), tanh]), slopes, F + 5, fixed.tanh, 2),
+        slopes,
     )
+
+
+def _fitted(line: Ints, slope: Ints, shift: int, oracle: Callable[[Ints], Ints], gain: int) -> Ints:
+    """``line`` moved as little as the oracle's bits ask for: where |p| reaches the tail, that of p < 0 ends on its knot."""
+    rest = np.arange(0, 1 << F, gain)
+    starts = (np.arange(len(line)) - len(line) // 2) << F
+    least = (oracle((starts[:, None] + rest) // gain) << shift) - slope[:, None] * rest
+    lo, hi = least.max(1), least.min(1) + (1 << shift) - 1
+    assert np.all(lo <= hi), "no line gives the oracle's bits: the step does not suit tables for both signs"
+    return np.clip(line, lo, hi)
 
 
 def _starts(sigmoid: str, tanh: str) -> str:
@@ -168,7 +178,8 @@ def dsp_lines() -> str:
     return (
         "/* clang-format off */\n"
         f"#define RNNC_CURVES {TABLE.knots}\n"
-        "#define RNNC_LINES\n"
+        f"#define RNNC_LINES {F} /* RNNC_STEP */\n"
+        f'#define RNNC_DSP_STEP "{F}" /* the same in assembly */\n'
         f"#define rnnc_sigmoid_line (&rnnc_dsp_sigmoid[{zero}])\n"
         f"#define rnnc_tanh_line (&rnnc_dsp_tanh[{zero}])\n"
         f"#define rnnc_slope (&rnnc_dsp_slope[{zero}])\n"
@@ -199,7 +210,7 @@ def helium_lines() -> str:
     return (
         "/* clang-format off */\n"
         f"#define RNNC_CURVES {TABLE.knots}\n"
-        "#define RNNC_LINES\n"
+        f"#define RNNC_LINES {F} /* RNNC_STEP */\n"
         f"#define rnnc_sigmoid_line (&rnnc_mve_sigmoid_line[{zero}])\n"
         f"#define rnnc_tanh_line (&rnnc_mve_tanh_line[{zero}])\n"
         f"#define rnnc_slope (&rnnc_mve_slope[{zero}])\n"

@@ -16,7 +16,6 @@ from rnnc.frontend.read.fold import NO_CHANCE, RANDOM
 from rnnc.frontend.read.inference import dims, infer_shapes, inferred
 from rnnc.frontend.read.limits import copied, first_line, node_label
 from rnnc.frontend.read.running import DoesNotRun, run
-from rnnc.frontend.read.sharing import share
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -67,8 +66,8 @@ def _simplify(model: ModelProto, where: str) -> Simplified:
     reference = _reference(model, inputs)  # first, so that a loop without end stops here
     folded = _fold(copied(model))
     plain = all(n.op_type in PLAIN for n in folded.graph.node)
-    slim, notes = (folded, []) if plain else _slim(share(folded))
-    slim = _fold(slim) if plain else share(_fold(slim))
+    slim, notes = (folded, []) if plain else _slim(folded)
+    slim = _fold(slim)
     difference = _difference(model, reference, slim, inputs)
     if difference.startswith("simplification changes"):
         notes.append(f"{difference}: the graph is used as it is")

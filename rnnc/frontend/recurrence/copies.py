@@ -8,15 +8,13 @@ copies read are copies too, whatever the step it comes from.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
-
-from rnnc.frontend.read.fold import RANDOM
 from rnnc.frontend.recurrence.takes import SHORTEST, Take, find_takes
 from rnnc.frontend.rewrite.editor import Editor, all_inputs, cone, reached
 from rnnc.frontend.rewrite.expressions import digest
+from rnnc.frontend.rewrite.twins import kind, without_twins
 from rnnc.tracing import Graph, Node
 
 BEFORE = -1
@@ -197,40 +195,9 @@ class Copies:
         )
 
 
-def kind(node: Node) -> Hashable:
-    """What a node does, apart from its inputs."""
-    return (
-        node.op_type,
-        len(node.inputs),
-        len(node.outputs),
-        *((k, _plain(v)) for k, v in sorted(node.attributes.items())),
-    )
-
-
-def _plain(value: Any) -> Hashable:
-    if isinstance(value, np.ndarray):
-        return digest(value)
-    return value if isinstance(value, str | int | float) else id(value) if isinstance(value, Graph) else repr(value)
-
-
-def without_twins(graph: Graph) -> Graph:
-    """The graph with one node in place of those that do the same to the same tensors, its nodes' outputs all named."""
+def all_named(graph: Graph) -> Graph:
+    """The graph without twins, all outputs of its nodes named."""
+    graph = without_twins(graph)
     editor = Editor(graph)
-    constants: dict[str, Hashable] = {}
-    first: dict[Hashable, Node] = {}
-    same: dict[str, str] = {}
-    nodes = []
-    for node in graph.nodes:
-        inputs = tuple(same.get(n, n) for n in node.inputs)
-        outputs = tuple(n or editor.fresh("unread") for n in node.outputs)
-        changed = Node(node.name, node.op_type, node.domain, inputs, outputs, node.attributes)
-        for name in inputs:
-            if name in graph.constants and name not in constants:
-                array = graph.constants[name]
-                constants[name] = digest(array, str(array.dtype))
-        twin = first.setdefault((kind(node), *(constants.get(n, ("tensor", n)) for n in inputs)), changed)
-        if twin is changed or editor.results.intersection(outputs) or node.op_type in RANDOM:
-            nodes.append(changed)
-        else:
-            same.update(zip(outputs, twin.outputs, strict=True))
-    return Editor(Graph(**{**vars(graph), "nodes": tuple(nodes)})).finish()
+    named = (replace(n, outputs=tuple(o or editor.fresh("unread") for o in n.outputs)) for n in graph.nodes)
+    return replace(graph, nodes=tuple(named))

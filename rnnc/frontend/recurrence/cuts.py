@@ -20,10 +20,6 @@ PREPARING = (*MATRICES, *VIEWS)
 """What prepares a state for the next step."""
 SCALING = ("Neg", "Add", "Sub", "Mul", "Div")
 """The same, where the next step reads the state as it is as well; else it may be the end of an activation."""
-Place = tuple[str, str]
-Capacities = dict[Place, dict[Place, int]]
-SOURCE, SINK = ("step", "this"), ("step", "next")
-NO_LIMIT = 1 << 30
 MOST_STEPS = 4
 """By which something is postponed."""
 Late = dict[str, int]
@@ -66,8 +62,7 @@ class Cuts:
 
     def all(self) -> Iterator[Late]:
         """The nodes to postpone, by first output, and by how many steps: likely choices first, none twice."""
-        single = (dict.fromkeys(late, 1) for late in (self._linear(), *self._fewest()))
-        choices = (*single, self._shown(), {}, self._ahead())
+        choices: tuple[Late, ...] = (dict.fromkeys(self._linear(), 1), {}, self._shown(), self._ahead())
         yield from {frozenset(late.items()): late for late in choices}.values()
 
     # ----------------------------------------------------------------- R h and its like
@@ -241,62 +236,3 @@ class Cuts:
             yield from (1 + shift.get(r.outputs[0], 0) for r in self.later.get(name, ()))
         for name in self._moving(node):
             yield (1 if name in self.own or name in self.frames else 0) + shift.get(self._made(name), 0)
-
-    # ----------------------------------------------------------------- as few states as can be
-
-    def _fewest(self) -> Iterator[frozenset[str]]:
-        """The places at which the fewest tensors go from one step to the next: near the next one, near this one."""
-        left = self._flow()
-        back: Capacities = {}
-        for a, ends in left.items():
-            for b, capacity in ends.items():
-                back.setdefault(b, {})[a] = capacity
-        now, late = _reached(left, SOURCE), _reached(back, SINK)
-        firsts = [n.outputs[0] for n in self.nodes]
-        yield frozenset(n for n in firsts if ("node", n) in late)
-        yield frozenset(n for n in firsts if ("node", n) not in now)
-
-    def _flow(self) -> Capacities:
-        """What a largest flow leaves of the capacities.
-
-        One for each tensor that goes to the next step. What is left to that step needs what it reads of the step before
-        left to it as well; what stays needs all that it reads of its own step.
-        """
-        left: Capacities = {SINK: {}, SOURCE: {("node", n): NO_LIMIT for n in self.starting}}
-        for name in self.frames:
-            left[SOURCE]["given", name] = NO_LIMIT
-            self._pass_on(left, name)
-        for name, readers in self.later.items():
-            left[SOURCE]["again", name] = 1
-            left["again", name] = {("node", r.outputs[0]): NO_LIMIT for r in readers}
-        for node in self.nodes:
-            me = left.setdefault(("node", node.outputs[0]), {})
-            me.update((("node", self.own[n].outputs[0]), NO_LIMIT) for n in node.inputs if n in self.own)
-            for name in node.outputs:
-                me["given", name] = NO_LIMIT
-                me.update((("node", r.outputs[0]), NO_LIMIT) for r in self.later.get(name, ()))
-                self._pass_on(left, name)
-        while SINK in (path := _reached(left, SOURCE)):
-            place = SINK
-            while place != SOURCE:
-                before = path[place]
-                left[before][place] -= 1
-                left[place][before] = left[place].get(before, 0) + 1
-                place = before
-        return left
-
-    def _pass_on(self, left: Capacities, name: str) -> None:
-        left["given", name] = {("taken", name): 1}
-        left["taken", name] = {("node", r.outputs[0]): NO_LIMIT for r in self.readers[name]}
-        if self.later.get(name):
-            left["taken", name][SINK] = NO_LIMIT
-
-
-def _reached(left: Capacities, start: Place) -> dict[Place, Place]:
-    """The places that capacity leads to, each with the one before it."""
-    path, queue = {start: start}, [start]
-    for place in queue:
-        fresh = [p for p, capacity in left.get(place, {}).items() if capacity > 0 and p not in path]
-        path.update((p, place) for p in fresh)
-        queue += fresh
-    return path

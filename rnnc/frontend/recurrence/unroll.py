@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnc.frontend.recurrence.copies import Frames, all_copies, without_twins
+from rnnc.frontend.recurrence.copies import Frames, all_copies, all_named
 from rnnc.frontend.recurrence.cuts import Cuts
 from rnnc.frontend.recurrence.first_steps import find_start
 from rnnc.frontend.recurrence.scans import along, complete
@@ -26,7 +26,7 @@ from rnnc.tracing import Graph, Node, Tensor
 
 def roll_up(graph: Graph, fixed: frozenset[str] = frozenset()) -> Graph:
     """The graph with its unrolled loops as Scans; ``fixed``: inputs that have no time."""
-    while (rolled := _roll_any(without_twins(graph), fixed)) is not None:
+    while (rolled := _roll_any(all_named(graph), fixed)) is not None:
         graph = rolled
     return graph
 
@@ -36,7 +36,7 @@ def _roll_any(graph: Graph, fixed: frozenset[str]) -> Graph | None:
     rolled = _roll_one(graph, fixed)
     for period in range(1, LONGEST_PERIOD + 1):
         if rolled is None and (other := regular(graph, fixed, period)) is not None:
-            rolled = _roll_one(without_twins(other), fixed)
+            rolled = _roll_one(all_named(other), fixed)
     return rolled
 
 

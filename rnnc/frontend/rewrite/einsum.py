@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from rnnc.frontend.rewrite.editor import Editor
-from rnnc.frontend.rewrite.layers import turned
+from rnnc.frontend.rewrite.layers import axes_of, turned
 from rnnc.frontend.rewrite.patterns import Term, op, put, tensor
 from rnnc.tracing import Node
 
@@ -19,18 +19,14 @@ Labelled = tuple[Term, str]
 
 
 def einsum(editor: Editor, node: Node) -> bool:
-    """Einsum without "...", each of whose tensors has a letter once."""
-    given, arrow, result = str(node.attributes.get("equation", "")).replace(" ", "").partition("->")
-    labels, shapes = given.split(","), [editor.shape(name) for name in node.inputs]
-    known = [s for s in shapes if s is not None]
-    if not arrow or "." in given or len(known) < len(shapes) or len(labels) != len(known):
+    """Einsum each of whose tensors has a letter once; only what "..." stands for may be broadcast."""
+    labels, result = axes_of(editor, node)
+    if any(len(set(term)) < len(term) for term in (*labels, result)) or not set(result) <= set("".join(labels)):
         return False
-    if any(len(set(term)) < len(term) for term in (*labels, result)) or not set(result) <= set(given):
-        return False
-    sizes = {
-        letter: n for term, shape in zip(labels, known, strict=True) for letter, n in zip(term, shape, strict=True)
-    }
-    if any(tuple(sizes[x] for x in term) != shape for term, shape in zip(labels, known, strict=True)):
+    shapes = [editor.shape(name) or () for name in node.inputs]
+    lengths = [pair for term, s in zip(labels, shapes, strict=False) for pair in zip(term, s, strict=True)]
+    sizes = dict(sorted(lengths))
+    if not labels or any(n != sizes[x] and (n != 1 or x not in result) for x, n in lengths):
         return False
     pairs = [(tensor(name), term) for name, term in zip(node.inputs, labels, strict=True)]
     product = pairs[0]
@@ -69,5 +65,4 @@ def _matrices(x: Term, groups: str, sides: Sequence[str], sizes: Mapping[str, in
     """Matrices in groups, the axes of each side as one."""
     if all(len(side) == 1 for side in sides):
         return x
-    lengths = [sizes[n] for n in groups] + [math.prod(sizes[n] for n in side) for side in sides]
-    return op("Reshape", x, lengths)
+    return op("Reshape", x, [0] * len(groups) + [math.prod(sizes[n] for n in side) for side in sides])

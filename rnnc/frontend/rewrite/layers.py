@@ -35,12 +35,12 @@ def dense(x: Term, weights: NDArray[Any], bias: NDArray[Any] | None = None) -> T
 
 def with_matrix(editor: Editor, node: Node) -> bool:
     """MatMul and Einsum of a tensor with a constant matrix, along whichever axis of the tensor."""
-    labels = _labels(editor, node)
-    for side in (1, 0) if labels is not None else ():
+    labels, result = axes_of(editor, node)
+    for side in (1, 0) if len(labels) == 2 else ():
         matrix, x = _matrix(editor.constant(node.inputs[side])), node.inputs[1 - side]
-        if labels is None or matrix is None or editor.constant(x) is not None:
+        if matrix is None or editor.constant(x) is not None:
             continue
-        own, rows, columns, result = labels[1 - side], labels[side][-2], labels[side][-1], labels[2]
+        own, rows, columns = labels[1 - side], labels[side][-2], labels[side][-1]
         if rows not in result:
             matrix, rows, columns = matrix.T, columns, rows
         kept = own.replace(columns, "")
@@ -58,20 +58,20 @@ def _matrix(array: NDArray[Any] | None) -> NDArray[Any] | None:
     return array.reshape(array.shape[-2:])
 
 
-def _labels(editor: Editor, node: Node) -> tuple[str, str, str] | None:
-    """The axes of both operands and of the result, as Einsum labels them; None where they are not told."""
+def axes_of(editor: Editor, node: Node) -> tuple[list[str], str]:
+    """The axes of the operands and of the result of MatMul or Einsum, a character each; no operands where they are not told."""
     ranks = [len(shape) for shape in map(editor.shape, node.inputs) if shape is not None]
     terms, arrow, result = str(node.attributes.get("equation", "")).replace(" ", "").partition("->")
     operands = terms.split(",")
     if node.op_type == "MatMul" and len(ranks) == 2:
         operands = ["...xk" if ranks[0] > 1 else "k", "...ky" if ranks[1] > 1 else "k"]
         arrow, result = "->", "..." + "x" * (ranks[0] > 1) + "y" * (ranks[1] > 1)
-    if not arrow or len(ranks) != len(node.inputs) or len(operands) != 2 or len(ranks) != 2:
-        return None
+    if not arrow or not len(ranks) == len(node.inputs) == len(operands):
+        return [], ""
     leading = [rank - len(t) + 3 if "..." in t else 0 for rank, t in zip(ranks, operands, strict=True)]
     named = zip((*operands, result), (*leading, max(leading)), strict=True)
-    a, b, y = (t.replace("...", LEADING[len(LEADING) - n :]) for t, n in named)
-    return a, b, y
+    *axes, result = (t.replace("...", LEADING[len(LEADING) - n :]) for t, n in named)
+    return axes, result
 
 
 def gemm(editor: Editor, node: Node) -> bool:
@@ -145,41 +145,23 @@ def with_vector(editor: Editor, node: Node) -> bool:
 
     Both operands are turned to common axes, multiplied, and added up.
     """
-    labels, constants = _labels(editor, node), [editor.constant(name) is not None for name in node.inputs]
-    if labels is None or all(constants) or (node.op_type == "MatMul" and any(constants)):
+    constants = [editor.constant(name) is not None for name in node.inputs]
+    operands, result = axes_of(editor, node)
+    if len(operands) != 2 or all(constants) or (node.op_type == "MatMul" and any(constants)):
         return False
-    *operands, result = labels
     lengths: dict[str, int] = {}
     for name, term in zip(node.inputs, operands, strict=True):
         for label, n in zip(term, editor.shape(name) or (), strict=True):
             lengths[label] = max(n, lengths.get(label, 1))
     own = [any(lengths[x] > 1 for x in set(operands[i]).difference(operands[1 - i])) for i in (0, 1)]
     adds_up = any(lengths[x] > 1 and x not in result for x in lengths)
-    repeated = any(len(set(t)) < len(t) for t in labels)
+    repeated = any(len(set(t)) < len(t) for t in (*operands, result))
     if repeated or (all(own) and adds_up) or np.prod(list(lengths.values()), dtype=np.int64) > MOST_ELEMENTS:
         return False
     order = [*result, *(x for x in lengths if x not in result)]
     a, b = (turned(tensor(name), term, order) for name, term in zip(node.inputs, operands, strict=True))
     axes = list(range(len(result), len(order)))
     return put(editor, node, op("ReduceSum", a * b, axes, keepdims=0) if axes else a * b)
-
-
-def as_product(editor: Editor, node: Node) -> bool:
-    """Einsum of two tensors that sums up along one axis, as MatMul: the axes of both first, then those of one."""
-    labels = _labels(editor, node)
-    if labels is None or any(len(set(term)) < len(term) for term in labels):
-        return False
-    a, b, result = labels
-    groups = "".join(x for x in result if x in a and x in b)
-    rows, columns = ("".join(x for x in term if x in result and x not in groups) for term in (a, b))
-    inner = "".join(x for x in a if x in b and x not in result)
-    if len(rows) > 1 or len(columns) > 1 or len(inner) != 1 or set(a + b) != set(groups + rows + columns + inner):
-        return False
-    sides = (turned(tensor(node.inputs[0]), a, groups + (rows or "\0") + inner), groups + inner + (columns or "\0"))
-    product = op("MatMul", sides[0], turned(tensor(node.inputs[1]), b, sides[1]))
-    missing = [len(groups)] * (not rows) + [len(groups) + 1] * (not columns)
-    product = op("Squeeze", product, missing) if missing else product
-    return put(editor, node, turned(product, groups + rows + columns, result))
 
 
 def turned(x: Term, labels: str, order: Sequence[str]) -> Term:

@@ -113,7 +113,6 @@ RULES = (
     rule("MatMul by a vector = sum of products", layers.with_vector, "MatMul"),
     rule("Einsum with a constant = Dense", layers.with_matrix, "Einsum"),
     rule("Einsum with a vector = sum of products", layers.with_vector, "Einsum"),
-    rule("Einsum of two tensors = MatMul", layers.as_product, "Einsum"),
     rule("Einsum = products of two tensors", einsum.einsum, "Einsum"),
     rule("Gemm = Dense", layers.gemm, "Gemm"),
     rule("ConvTranspose = Conv with the kernel turned around", convolutions.transposed, "ConvTranspose"),

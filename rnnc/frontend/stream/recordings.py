@@ -13,10 +13,11 @@ from itertools import chain
 
 from rnnc.errors import Refused
 from rnnc.frontend.read.fold import complete_shapes
-from rnnc.frontend.recurrence.copies import Copies, all_copies, kind, sources, without_twins
+from rnnc.frontend.recurrence.copies import Copies, all_copies, all_named, sources
 from rnnc.frontend.recurrence.takes import LONGEST_PERIOD, SHORTEST, Take, find_takes, regular
 from rnnc.frontend.recurrence.unrolled import MOST_FIRST, bodies
 from rnnc.frontend.rewrite.editor import Editor
+from rnnc.frontend.rewrite.twins import kind
 from rnnc.net import Net
 from rnnc.tracing import Graph, Node, Tensor
 
@@ -40,7 +41,7 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
     frames = {v.name: v.shape for v in net.inputs if v.name not in fixed}
     inputs = [t for t in graph.inputs if t.name in frames]
     graph = complete_shapes(graph)
-    editor = Editor(without_twins(regular(graph, fixed) or graph))
+    editor = Editor(all_named(regular(graph, fixed) or graph))
     for copies in all_copies(editor, fixed):
         name, axis = _axis(copies, inputs)
         period = _period(copies) if copies.length in frames.get(name, ()) else 0
@@ -49,7 +50,7 @@ def check_recording(graph: Graph, net: Net, fixed: frozenset[str]) -> None:
         node, why = _difference(copies) if period == 1 else _far_copy(copies, period)
         body = f"one body {copies.length} times" if period == 1 else f"a body of {period} steps"
         raise _one_frame(graph, name, axis, f"repeats {body}, and {why}", node)
-    editor = Editor(without_twins(graph))
+    editor = Editor(all_named(graph))
     for tied in _chains(editor):
         axes = (_read_axis(editor, take.sequence, take.axis, inputs) for take in tied.takes)
         name, axis = next((found for found in axes if found[0]), ("", 0))

@@ -25,6 +25,7 @@ from rnnc.frontend.rewrite.editor import prune
 from rnnc.frontend.rewrite.masks import EXPONENTIAL, check_finite, finite_masks
 from rnnc.frontend.rewrite.places import whole_states
 from rnnc.frontend.rewrite.rules import canonical
+from rnnc.frontend.rewrite.twins import without_twins
 from rnnc.frontend.stream.finish import UnlikeRates
 from rnnc.frontend.stream.lines import split_states
 from rnnc.frontend.stream.reasons import NeedsWindow, WrongAxis, unrecognised_sums
@@ -183,7 +184,7 @@ def _lengths_differ(graph: Graph, states: States, options: Options) -> Refused |
 
 def prepared(graph: Graph, options: Options) -> tuple[Graph, States]:
     """The graph that is walked through, its cells found and loops as Scans, and its states; raises as ``to_stream``."""
-    graph, kept = whole_states(complete_shapes(without_lengths(graph)), options.states)
+    graph, kept = whole_states(complete_shapes(without_lengths(without_twins(graph))), options.states)
     options = replace(options, states={**kept, **options.states})
     graph = finite_masks(linear_recurrences(finite_masks(complete_shapes(graph))), EXPONENTIAL)
     check_finite(graph)
