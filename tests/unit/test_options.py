@@ -81,6 +81,12 @@ def test_the_library_and_the_command_line_refuse_the_same_in_the_same_words(
         ({"input_format": {"x": "q3.5"}}, "input_format={'x': 'q3.5'}: expected qM.N with M + N = 15, or 7 for int8"),
         ({"input_format": {"x": 16}}, "input_format={'x': 16}: N must be 0 to 15"),
         ({"external_data": "yes"}, "external_data: expected True or False, not 'yes'"),
+        ({"step_many": 1}, "step_many: expected True or False, not 1"),
+        ({"step_many": True, "hop": 2}, "step_many: no streams with window or hop\n  Step each window by itself."),
+        (
+            {"step_many": True, "target": "all"},
+            "step_many: not in a package for all cores\n  Name one target: host, for a server.",
+        ),
         ({"name": None}, "name: expected a text, not None"),
         ({"target": 4}, "target: expected a text, not 4"),
     ],
