@@ -133,7 +133,7 @@ class QEdges(QOp):
 
 
 def _in_proportion(rows: Floats, within: Floats | None) -> Floats:
-    """``[n, *shape]``, each row so much less that all its elements are within their limits: what layers make of it keeps its sign."""
+    """``[n, *shape]``, each row so much less that all of it is within its limits: what layers make of it keeps its sign."""
     if within is None or not rows.size:
         return rows
     share = (np.abs(rows.reshape(len(rows), -1)) / within).max(1, initial=1.0)

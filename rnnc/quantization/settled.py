@@ -35,7 +35,7 @@ ROOMS = (4.0, 0.0), (64.0, 0.0)
 """For it, around the middle of what it reaches later, in parts of that and of its start: little, or so much that what saturates
 does so as in the net."""
 PADDED_ROOMS = (4.0, 0.15), (4.0, 0.075)
-"""The same where padding of raw units is the start: it can be made less in proportion, so that layers saturate as in the net."""
+"""The same where padding of raw units is the start: made less in proportion, it saturates layers as in the net."""
 LEAST = 1 / 64
 """Of its largest element: the room of one that hardly moves later."""
 USUAL = 0.5, 0.95
@@ -108,7 +108,9 @@ def _enough(options: Options) -> float:
 def _given_room(net: Net, ranges: Ranges, later: Ranges, starting: Sequence[str], room: Room) -> Settled:
     """The net that reads values less their middle, with so much room for each."""
     usual = _without_starts(ranges, later, starting, room)
-    return Settled(*_read_less(_edges_within(net, usual), usual, later, room), _said(net, starting, ranges, usual, later))
+    return Settled(
+        *_read_less(_edges_within(net, usual), usual, later, room), _said(net, starting, ranges, usual, later)
+    )
 
 
 def _edges_within(net: Net, ranges: Ranges) -> Net:
