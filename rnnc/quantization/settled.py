@@ -118,8 +118,9 @@ def _edges_within(net: Net, ranges: Ranges) -> Net:
     sums = {op.inputs[1]: op.outputs[0] for op in net.ops if isinstance(op, Add)}
 
     def within(op: Op) -> Op:
-        usual = ranges.usual.get(sums.get(op.outputs[0], "")) if isinstance(op, Edges) else None
-        return op if usual is None else replace(op, within=BESIDE * INNER_HEADROOM * usual)
+        if not isinstance(op, Edges) or sums.get(op.outputs[0]) not in ranges.usual:
+            return op
+        return replace(op, within=BESIDE * INNER_HEADROOM * ranges.usual[sums[op.outputs[0]]])
 
     return replace(net, ops=tuple(map(within, net.ops)))
 
