@@ -9,7 +9,7 @@ import pytest
 
 import rnnc
 from rnnc.compiler import compile_stages
-from rnnc.ops.edges import Edges
+from rnnc.ops.edges import Edges, QEdges
 from rnnc.options import Options
 from tests.support.graphs import Builder
 
@@ -80,7 +80,7 @@ def test_padding_before_a_relu_and_a_gru_is_made_less_in_proportion_where_that_i
     gates = [b.const(b.weights(1, 24, 6)), b.const(b.weights(1, 24, 8))]
     b.op("GRU", y, *gates, out="y", hidden_size=8)
     done = compile_stages(b.model({"x": ["T", 1, 1]}, ["y"]), {"x": x.astype(np.float32)}, Options())
-    (edges,) = (q for q in done.qnet.ops if isinstance(q.op, Edges))
+    (edges,) = (q for q in done.qnet.ops if isinstance(q, QEdges))
     wanted = edges.op.starts[0].ravel() / edges.formats[0].scale
     share = edges.tables[0][0].ravel() / wanted
     assert np.all(share < 0.6) and np.ptp(share) < 0.001
