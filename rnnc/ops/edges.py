@@ -33,6 +33,8 @@ class Edges(Op):
         starts: ``[frames, *shape]``: after one step, after two, ...; the last holds from then on.
         ends: ``[tail, *shape]``: what one step of padding past the end adds, what two add, ...
         geometry: of the convolution, which remembers.
+        within: ``[elements]``: integers keep what they add within this, all elements of it less in the same proportion; None
+            for all of it.
 
     Inputs: x of the convolution, of which only the ticks count.
     """
@@ -40,6 +42,7 @@ class Edges(Op):
     starts: Floats
     ends: Floats
     geometry: Geometry
+    within: Floats | None = None
     kind: ClassVar[str] = "edges"
     forgets: ClassVar[bool] = True
 
@@ -90,8 +93,8 @@ class QEdges(QOp):
     @cached_property
     def tables(self) -> tuple[Ints, Ints]:
         """``starts`` and ``ends`` in LSBs."""
-        form = self.formats[0]
-        return form.quantize(self.op.starts), form.quantize(self.op.ends)
+        form, op = self.formats[0], self.op
+        return form.quantize(_in_proportion(op.starts, op.within)), form.quantize(_in_proportion(op.ends, op.within))
 
     def states(self) -> tuple[QState, ...]:
         (count,) = self.op.states()
@@ -127,6 +130,14 @@ class QEdges(QOp):
             "rnnc_edges_count", "edges.h", "rnnc_edges_params", fields, (Arg("input", "0"), count), when="tick"
         )
         return [call, replace(call, function="rnnc_edges", args=(count, Arg("output", "0")), when="output")]
+
+
+def _in_proportion(rows: Floats, within: Floats | None) -> Floats:
+    """``[n, *shape]``, each row so much less that all of it is within its limits: what layers make of it keeps its sign."""
+    if within is None or not rows.size:
+        return rows
+    share = (np.abs(rows.reshape(len(rows), -1)) / within).max(1, initial=1.0)
+    return np.asarray(rows / share.reshape(-1, *(1,) * (rows.ndim - 1)))
 
 
 def split_padding(conv: Conv, offset: Floats, names: Sequence[str]) -> list[Op] | None:

@@ -112,8 +112,7 @@ class Power(Op):
         return [Interval(np.where(pole, lowest, ends.min(0)), np.where(pole, np.inf, ends.max(0)))]
 
     def quantize(self, q: Quantizer) -> QPower:
-        y = q.extended() or q.output()
-        return QPower(self, self.inputs, (replace(y, scale=y.scale.max()),), q.input(0))
+        return QPower(self, self.inputs, (q.extended() or q.output(),), q.input(0))
 
     def describe(self) -> str:
         return f"x to the power of {self.exponent:g}"
@@ -147,7 +146,7 @@ class QPower(QOp):
         """c for each element: from units of v to LSBs of the output, 16 fraction bits."""
         op = self.op
         unit = np.log2(op.gain * broadcast_scale(self.x, op.shape, op.shape)) - self.argument.bits
-        c = op.exponent * unit - np.log2(self.formats[0].scale[0])
+        c = op.exponent * unit - np.log2(broadcast_scale(self.formats[0], op.shape, op.shape))
         return np.asarray(np.round(c * 65536), np.int64)
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnc.fixed import GATE, Format
+from rnnc.fixed import GATE, Floats, Format
 from rnnc.net import Accept
 
 
@@ -24,3 +24,16 @@ def satisfies(form: Format, accept: Accept, shape: tuple[int, ...]) -> bool:
         scale = form.scale.reshape(shape[0], -1)
         return bool(np.all(scale == scale[:, :1]))
     return False
+
+
+def by_axis(limit: Floats, shape: tuple[int, ...], axis: int | None) -> Floats:
+    """The largest magnitudes of a value's elements, made the same along all axes but ``axis``; one for all without."""
+    if axis is None or not shape:
+        return np.array([limit.max()])
+    others = tuple(i for i in range(len(shape)) if i != axis % len(shape))
+    return np.broadcast_to(limit.reshape(shape).max(others, keepdims=True), shape).ravel()
+
+
+def representable(limit: Floats, bound: float | Floats) -> Floats:
+    """At least bound / 2^7: the requantized accumulator of the largest possible value must fit 32 bits."""
+    return np.maximum(limit, np.where(np.isfinite(bound), bound, 0.0) / 2**7)

@@ -21,8 +21,9 @@ from rnnc.quantization.calibrate import Ranges
 from rnnc.quantization.counts import check_counts, check_states
 from rnnc.quantization.extend import MOVING, extended_values, moved_values, totals
 from rnnc.quantization.fed_back import SMALLEST_STATE, STATE_HEADROOM, made_for_state, unlike_state
-from rnnc.quantization.formats import same, satisfies
+from rnnc.quantization.formats import by_axis, representable, same, satisfies
 from rnnc.quantization.heads import OUTPUT_HEADROOM, UNLIKE, Heads
+from rnnc.quantization.inputs import AT_REST
 from rnnc.quantization.packed import FINEST_COPY, line_scales
 from rnnc.quantization.remembered import remembered_form, start_within
 from rnnc.quantization.wide_rows import IsWide, Parts, RowQuantizer, as_named
@@ -325,24 +326,22 @@ class _OpQuantizer:
         preactivation = bool(wanted) and wanted <= PREACTIVATIONS and not self._is_output(index)
         if preactivation and (int32 or (rows and bound < GATE_BOUND)):
             return GATE if wanted == {"gate"} else LOGIT
-        if not rows:
-            bound = np.inf
         common = bool(wanted & {"common", *PREACTIVATIONS})
         head = self.builder.heads.format(name, each if rows else np.full(1, np.inf), common=common)
         if head:
             value = self.builder.net.values[name]
-            return replace(head, scale=self._by_axis(head.scale_for(value.size), value.shape, axis))
+            return replace(head, scale=by_axis(head.scale_for(value.size), value.shape, axis))
         builder = self.builder
         made = made_for_state(builder.net, builder.ranges, name, builder.extended, each) if rows else None
         if made:
             return made
         if self._is_output(index):
             limit = self._limit(name, OUTPUT_HEADROOM, 1.0)
-            return Format(16, np.array([self._representable(limit.max(), bound) / 32767]))
+            return Format(16, np.array([representable(limit.max(), bound if rows else np.inf) / 32767]))
         narrow = rows and self.precision == "a8" and not wanted & PREACTIVATIONS
-        limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._limit(name, INNER_HEADROOM, INNER_FLOOR)
-        limit = self._by_axis(limit, self.builder.values[name].shape, None if common else axis)
-        limit = self._representable(limit, bound)
+        limit = self._limit(name, A8_HEADROOM, A8_FLOOR) if narrow else self._inner_limit(name)
+        limit = representable(limit, each if rows else np.inf)
+        limit = by_axis(limit, self.builder.values[name].shape, None if common else axis)
         if narrow and nonnegative:
             return Format(8, limit / 255, -128, -128, 127)
         return Format(8, limit / 127, 0, -127, 127) if narrow else Format(16, limit / 32767)
@@ -386,15 +385,11 @@ class _OpQuantizer:
             headroom = NOISE_HEADROOM
         return np.asarray(np.minimum(bound, headroom * np.maximum(peak, peak.max() * floor)) + 1e-9)
 
-    @staticmethod
-    def _by_axis(limit: Floats, shape: tuple[int, ...], axis: int | None) -> Floats:
-        """Make the limit the same along all axes but ``axis``."""
-        if axis is None or not shape:
-            return np.array([limit.max()])
-        others = tuple(i for i in range(len(shape)) if i != axis % len(shape))
-        return np.broadcast_to(limit.reshape(shape).max(others, keepdims=True), shape).ravel()
-
-    @staticmethod
-    def _representable(limit: Floats, bound: float) -> Floats:
-        """At least bound / 2^7: the requantized accumulator of the largest possible value must fit 32 bits."""
-        return np.maximum(limit, bound / 2**7) if np.isfinite(bound) else limit
+    def _inner_limit(self, name: str) -> Floats:
+        """The magnitude that each element of an inner value has room for: one that moves has a unit of its own."""
+        limit, samples = self._limit(name, INNER_HEADROOM, INNER_FLOOR), self.builder.ranges.samples.get(name)
+        if samples is None or name in self.builder.ranges.usual:
+            return limit
+        peak = self.builder.ranges.peaks[name]
+        own = np.minimum(limit, self._limit(name, UNLIKE, FINEST_ELEMENT))
+        return np.where(peak > AT_REST * samples.std(0), limit, own)

@@ -16,32 +16,43 @@ from rnnc.errors import Refused
 from rnnc.fixed import Floats
 from rnnc.interval import Interval
 from rnnc.net import Array, Feedback, Net, Op
+from rnnc.ops.add import Add
 from rnnc.ops.affine import Affine
 from rnnc.ops.dense import Dense
+from rnnc.ops.edges import Edges
 from rnnc.options import Options
 from rnnc.quantization.calibrate import Ranges, Sequences, later_ranges
 from rnnc.quantization.centre import Carrier, middles, shifted
 from rnnc.quantization.extend import MOST_WEIGHTS, derived_values, extended_values
 from rnnc.quantization.heads import free_name
-from rnnc.quantization.quantize import quantize
+from rnnc.quantization.quantize import INNER_HEADROOM, quantize
 from rnnc.quantization.remembered import less_offsets
 from rnnc.quantization.search import Yardstick
 
 FAR_START = 16.0
 """A value whose range is so many times what it is once a stream has started, starts far away."""
-ROOMS = 4.0, 64.0
-"""For it, around the middle of what it reaches later: little, or so much that what saturates does so as in the net."""
+ROOMS = (4.0, 0.0), (64.0, 0.0)
+"""For it, around the middle of what it reaches later, in parts of that and of its start: little, or so much that what saturates
+does so as in the net."""
+PADDED_ROOMS = (4.0, 0.15), (4.0, 0.075)
+"""The same where padding of raw units is the start: made less in proportion, it saturates layers as in the net."""
 LEAST = 1 / 64
 """Of its largest element: the room of one that hardly moves later."""
 USUAL = 0.5, 0.95
 """Quantiles of the samples between which a value lies once it has settled, whatever came before."""
 MOST_STEPS, MOST_SEQUENCES = 1024, 8
 """Of the calibration data, on which builds are compared."""
+BESIDE = 0.9
+"""Of what a sum with padding has room for: the padding's part."""
 NEARER = 0.8
 """The error of the build without room for the start, at the worst channel, beside that of the other: 1 dB less."""
 
 ENOUGH, ENOUGH_WIDE = 45.0, 60.0
 """dB at the worst channel of the usual build, beyond which no other is tried; with int16 weights everywhere."""
+
+
+Room = tuple[float, float]
+"""As in ``ROOMS``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +93,9 @@ def _without_room(base: Settled, calibration: Sequences) -> list[Settled]:
     starting = _starting(net, ranges, later)
     exact = _exactly(net, later, starting)
     nets = [net] if exact is net else [exact, net]
-    tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in ROOMS]
+    padded = any(isinstance(op, Edges) for op in net.ops)
+    rooms = [*ROOMS, *(PADDED_ROOMS if padded else ())]
+    tried = [_given_room(n, ranges, later, starting, room) for n in nets for room in rooms]
     tried += [] if exact is net else [Settled(exact, ranges)]
     return tried if starting or any(other.net is not net for other in tried) else []
 
@@ -92,10 +105,24 @@ def _enough(options: Options) -> float:
     return max(ENOUGH_WIDE if options.weights == "16" else ENOUGH, (options.min_sqnr or 0.0) + 3)
 
 
-def _given_room(net: Net, ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Settled:
+def _given_room(net: Net, ranges: Ranges, later: Ranges, starting: Sequence[str], room: Room) -> Settled:
     """The net that reads values less their middle, with so much room for each."""
     usual = _without_starts(ranges, later, starting, room)
-    return Settled(*_read_less(net, usual, later, room), _said(net, starting, ranges, usual, room))
+    return Settled(
+        *_read_less(_edges_within(net, usual), usual, later, room), _said(net, starting, ranges, usual, later)
+    )
+
+
+def _edges_within(net: Net, ranges: Ranges) -> Net:
+    """The net whose padding of raw units adds no more than the sum with it has room for."""
+    sums = {op.inputs[1]: op.outputs[0] for op in net.ops if isinstance(op, Add)}
+
+    def within(op: Op) -> Op:
+        if not isinstance(op, Edges) or sums.get(op.outputs[0]) not in ranges.usual:
+            return op
+        return replace(op, within=BESIDE * INNER_HEADROOM * ranges.usual[sums[op.outputs[0]]])
+
+    return replace(net, ops=tuple(map(within, net.ops)))
 
 
 def _shortened(calibration: Sequences) -> Sequences:
@@ -139,16 +166,17 @@ def _reading_all(net: Net, outputs: Collection[str]) -> Net:
     return replace(net, ops=tuple(ops))
 
 
-def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges, room: float) -> list[str]:
+def _said(net: Net, starting: Sequence[str], ranges: Ranges, found: Ranges, later: Ranges) -> list[str]:
     """What the user is told of the value that is kept within least of what it reaches."""
     extended = extended_values(net)
     kept = {n: (float(ranges.peaks[n].max()), float(found.usual[n].max())) for n in starting if n not in extended}
-    kept = {n: ends for n, ends in kept.items() if ends[1] < ends[0]}
+    kept = {n: (peak, INNER_HEADROOM * usual) for n, (peak, usual) in kept.items() if INNER_HEADROOM * usual < peak}
     if not kept:
         return []
-    name, (peak, usual) = max(kept.items(), key=lambda item: item[1][0] / item[1][1])
-    where = f"value {name!r} reaches {peak:.3g} where a stream starts, and about {usual / room:.3g} later"
-    return [f"{where}: its format has room for {usual:.3g}, so that the first answers after a reset are less accurate"]
+    name, (peak, room) = max(kept.items(), key=lambda item: item[1][0] / item[1][1])
+    later_peak = float(np.maximum(np.abs(later.lows[name]), np.abs(later.highs[name])).max())
+    where = f"value {name!r} reaches {peak:.3g} where a stream starts, and about {later_peak:.3g} later"
+    return [f"{where}: its format has room for {room:.3g}, so that the first answers after a reset are less accurate"]
 
 
 def _may_start_far(net: Net, ranges: Ranges) -> bool:
@@ -186,7 +214,7 @@ def _without_own_start(net: Net) -> list[str]:
     return [n for n in names if n in extended or not (n in kept or nexts.intersection(net.passed(n)))]
 
 
-def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str], room: float) -> Ranges:
+def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str], room: Room) -> Ranges:
     """The ranges in which what starts far away has a usual peak, and samples within it."""
     found = ranges.copied()
     for name in starting:
@@ -197,15 +225,16 @@ def _without_starts(ranges: Ranges, later: Ranges, starting: Sequence[str], room
     return found
 
 
-def _around(ranges: Ranges, later: Ranges, name: str, room: float) -> tuple[Floats, Floats]:
+def _around(ranges: Ranges, later: Ranges, name: str, room: Room) -> tuple[Floats, Floats]:
     """What an element that starts far away is kept within; what another reached."""
     low, high = later.lows[name], later.highs[name]
     centre, half = (low + high) / 2, (high - low) / 2
-    most = room * np.maximum(half, LEAST * half.max(initial=0.0))
+    most = room[0] * np.maximum(half, LEAST * half.max(initial=0.0))
+    most = np.maximum(most, room[1] * np.maximum(np.abs(ranges.lows[name]), np.abs(ranges.highs[name])))
     return np.maximum(ranges.lows[name], centre - most), np.minimum(ranges.highs[name], centre + most)
 
 
-def _read_less(net: Net, ranges: Ranges, later: Ranges, room: float) -> tuple[Net, Ranges]:
+def _read_less(net: Net, ranges: Ranges, later: Ranges, room: Room) -> tuple[Net, Ranges]:
     """The net in which rows read what is derived from extended states, and far from zero, less its middle."""
     extended = extended_values(net)
     names = [n for n in extended | derived_values(net) if n in later.lows]
@@ -230,7 +259,7 @@ def _read_less(net: Net, ranges: Ranges, later: Ranges, room: float) -> tuple[Ne
     return carrier.finished(net.feedback), shifted(_named(ranges, source, later, room), carrier.less, {})
 
 
-def _named(ranges: Ranges, source: Mapping[str, str], later: Ranges, room: float) -> Ranges:
+def _named(ranges: Ranges, source: Mapping[str, str], later: Ranges, room: Room) -> Ranges:
     """The ranges with those of values under other names as well; what is far from zero has none that is usual."""
     found = ranges.copied()
     for fresh, name in source.items():

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import rnnc
-from rnnc.ops.edges import Edges
+from rnnc.compiler import compile_stages
+from rnnc.ops.edges import Edges, QEdges
+from rnnc.options import Options
 from tests.support.graphs import Builder
 
 Array = np.ndarray[Any, Any]
@@ -64,3 +66,21 @@ def test_padding_near_what_varies_is_read_as_it_is() -> None:
     near = {"x": [x - MIDDLE.astype(np.float32) + 8 * SPREAD.astype(np.float32) for x in _recording(1)["x"]]}
     package = rnnc.compile_model(_net(1, "Tanh", kernel=(3,), pads=[2, 0]), near, verify=False)
     assert not any(isinstance(q.op, Edges) for q in package.program.qnet.ops)
+
+
+def test_padding_before_a_relu_and_a_gru_is_made_less_in_proportion_where_that_is_nearer() -> None:
+    """A first frame of 101325 Pa beside changes of 30 Pa leaves 16 bits little of the latter: 21 dB without."""
+    g, b = np.random.default_rng(0), Builder(5)
+    x = 101325 + 30 * np.cumsum(g.standard_normal((300, 1)), 0) / 5
+    weights = b.weights(6, 1, 5, scale=0.05)
+    weights -= weights.mean(2, keepdims=True)
+    bias = b.weights(6, scale=0.1) - MIDDLE[0] * weights.sum((1, 2))
+    y = b.op("Relu", b.op("Conv", b.op("Transpose", "x", perm=[1, 2, 0]), b.const(weights), b.const(bias), pads=[4, 0]))
+    y = b.op("Transpose", y, perm=[2, 0, 1])
+    gates = [b.const(b.weights(1, 24, 6)), b.const(b.weights(1, 24, 8))]
+    b.op("GRU", y, *gates, out="y", hidden_size=8)
+    done = compile_stages(b.model({"x": ["T", 1, 1]}, ["y"]), {"x": x.astype(np.float32)}, Options())
+    (edges,) = (q for q in done.qnet.ops if isinstance(q, QEdges))
+    wanted = edges.op.starts[0].ravel() / edges.formats[0].scale
+    share = edges.tables[0][0].ravel() / wanted
+    assert np.all(share < 0.6) and np.ptp(share) < 0.001
