@@ -39,7 +39,7 @@ def digest(*parts: object) -> Key:
 
 
 def _bytes(array: NDArray[Any]) -> bytes:
-    rounded = np.round(array, SAME) + 0.0 if array.dtype.kind == "f" else array
+    rounded = np.round(array.astype(np.float64), SAME) + 0.0 if array.dtype.kind == "f" else array
     return rounded.tobytes() + str(array.shape).encode()
 
 
