@@ -29,6 +29,8 @@ from assurance.tables import SOURCE, TABLES
 from rnnc.errors import Refused
 from rnnc.files import write_files
 from rnnc.qnet import QNet
+from tests.kernels.test_many import compared
+from tests.kernels.test_many import networks as many_networks
 from tests.property.test_sanitizers import MAIN, STEPS, driver
 from tests.support.covering import NETWORKS, SEEDS, covering, drawn, large
 from tests.support.nets import integers
@@ -38,6 +40,8 @@ EQUIVALENT = ROOT / "assurance" / "equivalent.txt"
 WANTED = 0.95
 ELSEWHERE = {"network.h", "serial.h", "unstack.h", "rom.h", "contract.h"}
 """Not in these networks' steps: tests of serving, of windows and of targets run them."""
+MANY = {"many.h", "dense_many.h"}
+"""What NAME_step_many adds: the program compares it with NAME_step and ends with 1 where they differ."""
 MOST_CANDIDATES, MOST_NETWORKS, ENOUGH_MUTANTS, PATIENCE = 60, 10, 60, 10
 LARGE = 4
 """To this seed the networks beside those that cover are large, each layer with another of these seeds at first."""
@@ -148,7 +152,11 @@ def _streams(folder: Path, qnets: Sequence[QNet]) -> None:
 
 def _program(header: str, folder: Path) -> None:
     """A program that streams through networks whose package holds the header, and one of the tables."""
-    _streams(folder, _networks(header))
+    if header in MANY:
+        built = [package(qnet, f"net{k}", steps=1, many=True) for k, qnet in enumerate(many_networks())]
+        write_files(folder, compared(built) | {"input": ""})
+    else:
+        _streams(folder, _networks(header))
     for path in (ROOT / "runtime_c").glob("*.h"):
         shutil.copy(path, folder / "rnnc" / path.name)
     write_files(folder, {"tables.c": SOURCE.replace('#include "', '#include "rnnc/') + _table_main()})

@@ -17,7 +17,7 @@ from rnnc.streams import run_qnet
 from tests.kernels.test_host_paths import WAYS, needs_processor
 from tests.kernels.test_wide_rows import some_wide
 from tests.support.nets import draw_integers, integers
-from tests.support.packages import WARNINGS, Built, dtype, package, run
+from tests.support.packages import WARNINGS, Built, dtype, in_one, package, run
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 LAYERS = [
@@ -97,18 +97,19 @@ def check(program: Program) -> str:
     )
 
 
-def check_together(built: Sequence[tuple[Program, dict[str, str]]], folder: Path, flags: Sequence[str]) -> None:
-    """Fails by the number of the first network whose functions differ."""
+def compared(built: Sequence[tuple[Program, dict[str, str]]]) -> dict[str, str]:
+    """Packages, and main.c, which ends with the number of the first network whose functions differ, 0 where none does."""
     names = [program.name for program, _ in built]
-    for _, files in built:
-        write_files(folder, files)
-    includes = "".join(f'#include "{n}.c"\n' for n in names)
     tests = "".join(check(program) for program, _ in built)
     calls = "".join(f"    if (check_{n}()) {{ return {k}; }}\n" for k, n in enumerate(names, 1))
-    main = f"{includes}{MAIN}{tests}int main(void)\n{{\n{calls}    return 0;\n}}\n"
-    write_files(folder, {"main.c": main})
-    states = [f"{n}_state.c" for n in names]
-    run(["gcc", *WARNINGS, *flags, "-I", ".", "main.c", *states, "-o", "t"], folder)
+    main = f"{in_one(built, ('', '_state'))}{MAIN}{tests}int main(void)\n{{\n{calls}    return 0;\n}}\n"
+    return {name: text for _, files in built for name, text in files.items()} | {"main.c": main}
+
+
+def check_together(built: Sequence[tuple[Program, dict[str, str]]], folder: Path, flags: Sequence[str]) -> None:
+    """Fails by the number of the first network whose functions differ."""
+    write_files(folder, compared(built))
+    run(["gcc", *WARNINGS, *flags, "-I", ".", "main.c", "-o", "t"], folder)
     run([folder / "t"], folder)
 
 
