@@ -88,7 +88,7 @@ def range_cautions(inputs: Sequence[Occupancy], options: Options, calibrated: bo
     for o in inputs:
         if o.share_saturated >= RARELY:
             cure = widen(o.value, options)
-            yield f"Input {o.value} was clipped in {_share(o)}{_channels(o)}: it holds ±{_room(o)}. {cure}"
+            yield f"Input {o.value} was clipped in {_share(o)}{_channels(o)}: it holds {o.room}. {cure}"
         elif not o.saturated.any() and o.used < HARDLY_USED and o.value not in options.input_affine:
             bits = int(-np.log2(max(o.used, 2**-15)))
             cure = _narrower(o.value, options, calibrated)
@@ -102,7 +102,7 @@ def _inner(occupancy: Sequence[Occupancy]) -> Iterator[str]:
         key=lambda o: -o.share_saturated,
     )
     if clipped:
-        worst = ", ".join(f"{o.value} in {_share(o)} (it holds ±{_room(o)})" for o in clipped[:MOST_NAMED])
+        worst = ", ".join(f"{o.value} in {_share(o)} (it holds {o.room})" for o in clipped[:MOST_NAMED])
         more = f", and {len(clipped) - MOST_NAMED} more" if len(clipped) > MOST_NAMED else ""
         yield f"Values within the network were clipped: {worst}{more}. Calibrate with data that drives it as far."
 
@@ -115,10 +115,6 @@ def _rare(occupancy: Sequence[Occupancy]) -> Iterator[str]:
 
 def _share(o: Occupancy) -> str:
     return f"{o.share_saturated:.2%} of its numbers"
-
-
-def _room(o: Occupancy) -> str:
-    return f"{float(o.available.max()):.4g}{' around its offset' if o.format.offset.any() else ''}"
 
 
 def _narrower(name: str, options: Options, calibrated: bool) -> str:

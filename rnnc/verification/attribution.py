@@ -21,13 +21,14 @@ import numpy as np
 from rnnc import fixed
 from rnnc.activations import SIGMOID, TANH, Activation
 from rnnc.clock import Timing
-from rnnc.fixed import Floats, Format, round_half_up
+from rnnc.fixed import Floats, round_half_up
 from rnnc.net import Array, Net, Op, Output, Probe, States, no_probe
 from rnnc.options import ProgressCallback, no_progress
 from rnnc.qnet import QNet, QOp
 from rnnc.quantization.calibrate import Sequences
 from rnnc.streams import Stream, stream_net
 from rnnc.verification.batches import batches, by_sequence
+from rnnc.verification.copies import InsertedCopies, through
 from rnnc.verification.metrics import EQUAL_DB, sqnr_db
 from rnnc.verification.verify import Measurement
 
@@ -232,11 +233,12 @@ class _Attribution:
 
 
 class InIntegers:
-    """An op in integers among ops in real numbers: what it reads is rounded to its formats, what it gives is real again."""
+    """An op in integers among ops in real numbers: what it reads is rounded as it and its copies are, what it gives is real."""
 
     def __init__(self, q: QOp, qnet: QNet) -> None:
         self.q = q
-        self.sources: list[Format] = [qnet.formats[name] for name in q.inputs]
+        copied = InsertedCopies(qnet).formats(q)
+        self.sources = [c or [qnet.formats[name]] for name, c in zip(q.inputs, copied, strict=True)]
         self.shapes = [qnet.values[name].shape for name in q.outputs]
         self.leading = 2 if q.elastic or not q.states() else 1
 
@@ -267,7 +269,8 @@ class InIntegers:
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         """``Op.step`` through ``QOp.step``."""
-        return self._real(self.q.step([f.quantize(x) for f, x in zip(self.sources, inputs, strict=True)], state, tick))
+        read = [through(x, formats) for formats, x in zip(self.sources, inputs, strict=True)]
+        return self._real(self.q.step(read, state, tick))
 
     def drain(self, state: States, tick: int) -> list[Array] | None:
         """``Op.drain`` through ``QOp.drain``."""

@@ -20,6 +20,7 @@ from rnnc.quantization.calibrate import Sequences
 from rnnc.quantization.extend import extended_values
 from rnnc.quantization.slow import feedback_gain, still_rising
 from rnnc.verification.batches import sequences_of
+from rnnc.verification.copies import InsertedCopies
 from rnnc.verification.experiments import Experiments, in_integers
 from rnnc.verification.occupancy import Occupancy
 from rnnc.verification.units import crowded_input, crowded_output
@@ -105,7 +106,7 @@ def rising(o: Occupancy, qnet: QNet, calibration: Sequences | None) -> bool:
 def state_clipped(o: Occupancy, *, rises: bool, calibrated: bool) -> Cause:
     """What is said of a state that leaves its format."""
     more = ", and it was still rising when the calibration ended" if rises else ""
-    words = f"state {o.value} was clipped in {o.share_saturated:.2%} of its numbers (it holds ±{_room(o)}){more}"
+    words = f"state {o.value} was clipped in {o.share_saturated:.2%} of its numbers (it holds {o.room}){more}"
     if not calibrated:
         return Cause(words, "Give --calib DATA: ranges come from noise now.")
     if rises:
@@ -113,10 +114,6 @@ def state_clipped(o: Occupancy, *, rises: bool, calibrated: bool) -> Cause:
             words, "Calibrate with recordings as long as it runs without a reset, until the state has settled."
         )
     return Cause(words, "Calibrate with data that drives it as far.")
-
-
-def _room(o: Occupancy) -> str:
-    return f"{float(o.available.max()):.4g}{' around its offset' if o.format.offset.any() else ''}"
 
 
 class _Diagnosis:
@@ -193,11 +190,20 @@ class _Diagnosis:
         if o.state:
             rises = rising(o, self.qnet, self.calibration)
             return state_clipped(o, rises=rises, calibrated=self.calibration is not None)
-        share = f"{o.share_saturated:.2%} of its numbers were clipped (it holds ±{_room(o)})"
+        share = f"{o.share_saturated:.2%} of its numbers were clipped (it holds {o.room})"
         if not o.producer:
             beyond = "went beyond its calibration" if self.calibration is not None else "goes beyond its range"
             return Cause(f"input {o.value} {beyond}: {share}", widen(o.value, self.options))
-        return Cause(f"value {o.value} of {o.producer} went beyond its range: {share}", self._reach())
+        return Cause(f"{self._inner(o)} went beyond its range: {share}", self._reach())
+
+    def _inner(self, o: Occupancy) -> str:
+        """What a value within the network is called: of a copy, what it copies, and for whom."""
+        copies = InsertedCopies(self.qnet)
+        value = copies.original(o.value)
+        if value == o.value:
+            return f"value {value} of {o.producer}"
+        states = [f.state.name for f in self.net.feedback if value in {f.state.name, *self.net.passed(f.next)}]
+        return f"{f'state {states[0]}' if states else f'value {value}'} as {' and '.join(copies.readers(o.value))} reads it"
 
     def _reach(self) -> str:
         return "Give --calib DATA." if self.calibration is None else "Calibrate with data that drives it as far."

@@ -17,6 +17,7 @@ from rnnc.qnet import QNet, QOp
 from rnnc.streams import Stream, Windows, stream_net
 from rnnc.verification.attribution import InIntegers
 from rnnc.verification.batches import Batch, by_sequence
+from rnnc.verification.copies import InsertedCopies, limited
 from rnnc.verification.reference import Points
 from rnnc.verification.verify import Measurement, OutputFigures
 
@@ -135,13 +136,14 @@ class Experiments:
         return x if self.qnet.formats[name].index else self.qnet.formats[name].limit(x)
 
     def clamps(self) -> dict[str, Clamped]:
-        """Every op that the network and the integers have in common, its results and states kept within their formats."""
+        """Every op that the network and the integers have in common, within its formats: its results, states, copied inputs."""
         fed_back = {f.next: f.state.format for f in self.qnet.feedback}
-        found = {}
+        found, copies = {}, InsertedCopies(self.qnet)
         for op in self.net.ops:
             q = self.by_name[op.name]
             results = [self._limit(name, f, fed_back) for name, f in zip(op.outputs, q.formats, strict=True)]
-            found[op.name] = Clamped(op, results, {s.name: s.format for s in q.states()}, self.net)
+            states = {s.name: s.format for s in q.states()}
+            found[op.name] = Clamped(op, copies.formats(q), results, states, self.net)
         return found
 
     def _limit(self, name: str, form: Format, fed_back: Mapping[str, Format]) -> list[Format]:
@@ -149,10 +151,17 @@ class Experiments:
 
 
 class Clamped:
-    """An op in real numbers whose results and states are kept within the ranges of their formats."""
+    """An op in real numbers of which copied inputs, results and states are kept within the ranges of their formats."""
 
-    def __init__(self, op: Op, results: Sequence[Sequence[Format]], states: Mapping[str, Format], net: Net) -> None:
-        self.op, self.results = op, results
+    def __init__(
+        self,
+        op: Op,
+        copied: Sequence[Sequence[Format]],
+        results: Sequence[Sequence[Format]],
+        states: Mapping[str, Format],
+        net: Net,
+    ) -> None:
+        self.op, self.copied, self.results = op, copied, results
         own = {s.name for s in op.states()}
         self.states = {name: f for name, f in states.items() if name in own and f.lo < 0 and not f.index}
         self.shapes = [net.values[name].shape for name in op.outputs]
@@ -184,7 +193,8 @@ class Clamped:
 
     def step(self, inputs: Sequence[Array], state: States, tick: int, probe: Probe = no_probe) -> list[Array] | None:
         """``Op.step``, within the ranges."""
-        results = self.op.step(inputs, state, tick, probe)
+        read = [limited(x, formats) for x, formats in zip(inputs, self.copied, strict=True)]
+        results = self.op.step(read, state, tick, probe)
         for name, f in self.states.items():
             if name in state:
                 state[name] = f.limit(state[name])
@@ -200,10 +210,7 @@ class Clamped:
         leading = 2 if self.op.elastic or not self.op.states() else 1
         found = []
         for y, forms, shape in zip(results, self.results, self.shapes, strict=True):
-            kept = y.reshape(*y.shape[:leading], *shape)
-            for f in forms:
-                kept = f.limit(kept)
-            found.append(kept)
+            found.append(limited(y.reshape(*y.shape[:leading], *shape), forms))
         return found
 
 

@@ -49,6 +49,13 @@ class Occupancy:
         return float((self.largest / self.available).max(initial=0.0))
 
     @property
+    def room(self) -> str:
+        """The largest magnitude that the elements that were clipped hold, of all where none was: "±2.5"."""
+        clipped = self.available[self.saturated > 0]
+        most = float((clipped if clipped.size else self.available).max())
+        return f"±{most:.4g}{' around its offset' if self.format.offset.any() else ''}"
+
+    @property
     def share_saturated(self) -> float:
         """Share of all numbers that were clipped."""
         return float(self.saturated.sum()) / max(1, self.ticks * self.saturated.size)

@@ -35,6 +35,8 @@ FEW_LSBS = 8
 MOST_CLIPPED = 0.05
 NO_ANSWERS = "has no answer that onnxruntime can be held to"
 LONGER = "Give longer recordings: --calib DATA, or --input DATA of rnnc verify."
+ONE_ANSWER = "has one answer in these data, and one alone is not judged"
+MORE = "Give more recordings, each gives an answer: --calib DATA, or --input DATA of rnnc verify."
 MOVING = "Give recordings in which the outputs move: --calib DATA, or --input DATA of rnnc verify."
 CALIBRATE = "Give --calib DATA: what was run is noise."
 CONSTANT = 16 * 2.0**-23
@@ -138,7 +140,7 @@ def judge(qnet: QNet, measured: Compared, *, of_user: bool, labelled: Collection
     by_output = weakest is not None and weakest.level == level
     if level is None:
         reasons = ", ".join(f"{o.name} {o.why}" for o in outputs)
-        cure = LONGER if all(o.why == NO_ANSWERS for o in outputs) else MOVING if of_user else CALIBRATE
+        cure = _more_data(outputs) if of_user or all(o.why == NO_ANSWERS for o in outputs) else CALIBRATE
         return Verdict(None, outputs, None, f"nothing could be judged: {reasons}", of_user, cure=cure)
     why = weakest.why if weakest and by_output else _clipping(clipped) if clipped else ""
     return Verdict(level, outputs, clipped, why, of_user)
@@ -166,6 +168,13 @@ def judge_output(o: OutputFigures, form: Format, *, classes: bool = False) -> Ou
     return OutputVerdict(o.name, "channels", channels, ignored, worst, level, f"{name} has {_decibels(known[worst])}")
 
 
+def _more_data(outputs: Sequence[OutputVerdict]) -> str:
+    """What data there must be for outputs to be judged."""
+    if all(o.why == NO_ANSWERS for o in outputs):
+        return LONGER
+    return MORE if all(o.why.startswith((NO_ANSWERS, ONE_ANSWER)) for o in outputs) else MOVING
+
+
 def _unjudged(o: OutputFigures) -> str:
     """Why an output that has no signal is not judged, and how far the integers are from it."""
     reference = o.asked.reference
@@ -175,6 +184,7 @@ def _unjudged(o: OutputFigures) -> str:
         return "is not finite in onnxruntime"
     still = np.all(np.ptp(reference, axis=0) <= CONSTANT * np.abs(reference).max(0))
     words = "is constant in onnxruntime" if still else f"varies by less than {FEW_LSBS} LSB of its format"
+    words = ONE_ANSWER if len(reference) == 1 else words
     return f"{words} (the integers are within {o.difference.max_abs:.3g} of it)"
 
 

@@ -99,6 +99,22 @@ def rising_state() -> Fault:
     )
 
 
+def quiet_element() -> Fault:
+    """A state of 32 bits, of which one element that was quiet in the calibration leaves the 16 bits that a layer reads."""
+    b = Builder(8)
+    b.op("Add", b.op("Mul", "s", b.const(np.array([0.5, 0.5]))), "x", out="sn")
+    b.op("MatMul", "sn", b.const(np.array([[0.4], [0.8]])), out="y")
+    x = _noise(400, 2) * np.array([1, 0.02], np.float32)
+    model = b.model({"x": [1, 2], "s": [1, 2]}, ["y", "sn"])
+    words = (
+        r"state s as dense0 reads it went beyond its range: [\d.]+% of its numbers were clipped \(it holds ±0\.\d+\)"
+    )
+    options = ["--state", "s=sn", "--input-range", "x=-5:5"]
+    return Fault(
+        model, x, x * np.array([1, 12], np.float32), "poor", words, "Calibrate with data that drives it as far", options
+    )
+
+
 def rounded_gate() -> Fault:
     """A GRU of which only the update gate has weights that 8 bits do not hold exactly."""
     b = Builder(6)
@@ -171,7 +187,7 @@ def wrong_classes() -> Fault:
 FAULTS: dict[str, Callable[[], Fault]] = {
     f.__name__: f
     for f in (
-        *(unlike_outputs, unlike_inputs, offset_input, beyond_calibration, rising_state),
+        *(unlike_outputs, unlike_inputs, offset_input, beyond_calibration, rising_state, quiet_element),
         *(rounded_gate, slow_recurrence, short_state, wrong_classes),
     )
 }

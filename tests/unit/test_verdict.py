@@ -124,6 +124,10 @@ def test_a_network_with_nothing_to_judge_has_no_verdict() -> None:
     [
         (np.zeros((0, 1)), "has no answer"),
         (np.full((9, 1), np.inf), "is not finite"),
+        (
+            np.full((1, 2), 0.1),
+            "has one answer in these data, and one alone is not judged (the integers are within 0.5",
+        ),
         (np.full((9, 1), 0.1), "is constant in onnxruntime (the integers are within 0.5 of it)"),
         (1e-4 * WAVE[:, None], "varies by less than 8 LSB"),
     ],
@@ -132,6 +136,17 @@ def test_an_output_that_is_not_judged_says_why(reference: Array, why: str) -> No
     with np.errstate(invalid="ignore"):
         found = judge_output(figures(reference, reference + 0.5), FINE)
     assert found.level is None and why in found.why
+
+
+def test_one_recording_of_a_network_with_one_answer_a_window_asks_for_more() -> None:
+    b = Builder()
+    b.op("ReduceMax", "x", b.const(np.array([0])), keepdims=0, out="y")
+    made = rnnc.build(b.model({"x": [6, 3]}, ["y"]), {"x": recording(6)}, rnnc.Options(window=6))
+    assert (
+        made.verdict is not None
+        and "y has one answer" in made.verdict.text
+        and "Give more recordings" in made.verdict.cure
+    )
 
 
 def test_an_output_that_is_not_judged_is_named_beside_one_that_is() -> None:
