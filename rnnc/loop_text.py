@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,14 +131,18 @@ class LoopText(CText):
         arguments = ["const rnnc_fused_params *p"] if self.has_constants else []
         arguments += [f"const {f.ctype} *x{i}" for i, f in enumerate(inputs)]
         arguments += [f"{f.ctype} *y{i}" for i, f in enumerate(outputs)]
+        statements = _needed(self.phases[0])
+        body = "\n".join(statements)
+        names = [argument.split("*")[1] for argument in arguments]
         lines = [
             f"/* Elementwise ops in one loop. Of each: {self.size} elements. */",
             *wrapped(f"static RNNC_APART void @({', '.join(arguments)})", 0),
             "{",
             "    uint16_t k;",
+            *(f"    (void){name};" for name in names if not re.search(rf"\b{name}\b", body)),
             f"    for (k = 0; k < {self.size}; k++) {{",
         ]
-        for statement in self.phases[0]:
+        for statement in statements:
             lines += wrapped(statement, 8)
         return "\n".join([*lines, "    }", "}"])
 
@@ -154,3 +160,19 @@ class LoopText(CText):
         used += ["fine_exp2"] if "rnnc_fine_power_of_two(" in body else []
         used += [*TABLES_OF["sigmoid"], "fine_exp2"] if "rnnc_long_sigmoid(" in body else []
         return tuple(dict.fromkeys(used))
+
+
+def _needed(statements: Sequence[str]) -> list[str]:
+    """Statements without the variables that nothing reads, and their comments: a term may be 0 in the units of its sum."""
+    kept, read = list[str](), set[str]()
+    dropped = False
+    for statement in reversed(statements):
+        variable = re.match(r"int32_t (\w+) = ", statement)
+        if statement.startswith("/*"):
+            kept += [] if dropped else [statement]
+            continue
+        dropped = variable is not None and variable[1] not in read
+        if not dropped:
+            kept.append(statement)
+            read.update(re.findall(r"[A-Za-z_]\w*", statement.partition(" = ")[2]))
+    return kept[::-1]

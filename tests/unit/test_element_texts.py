@@ -12,14 +12,16 @@ import pytest
 
 import rnnc
 from rnnc.backend.fusion import QFused, fused
+from rnnc.files import write_files
 from rnnc.language import Quantity
 from rnnc.ops.element import ByElement
 from rnnc.qnet import QNet
 from rnnc.readings import Arrays, Intervals, Range
 from rnnc.streams import run_qnet
+from tests.support.covering import drawn as covered
 from tests.support.modern import step_file
 from tests.support.nets import draw_integers, integers, noise, to_integers
-from tests.support.packages import Built, package
+from tests.support.packages import WARNINGS, Built, package, run
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 CELLS = ["minGRU", "sLSTM", "RWKV 4", "LTC", "CfC", "SRU", "S5, LRU"]
@@ -119,3 +121,12 @@ def test_the_loops_in_c_give_the_bits_of_the_separate_ops(name: str, tmp_path: P
     wanted = run_qnet(qnet, given)
     got = built.new().run({k: v[:, 0] for k, v in given.items()})
     assert all(np.array_equal(got[k], w.reshape(STEPS, -1)) for k, w in wanted.items())
+
+
+def test_a_term_that_is_0_in_the_units_of_its_sum_is_not_read(tmp_path: Path) -> None:
+    """No warning of a variable or a parameter that is not used."""
+    program, files = package(covered(0, "linked"), "net", steps=1)
+    write_files(tmp_path, files)
+    assert "(void)x1;" in files["net.c"] and "x1[k]" not in files["net.c"]
+    run(["gcc", *WARNINGS, "-I.", "-fsyntax-only", "net.c"], tmp_path)
+    Built(program, files, tmp_path)

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from assurance.networks import network
 from assurance.rederive import KERNELS, derived, faults
 from rnnc.quantization.certify import Certificate, certify
 from tests.support.covering import covering
@@ -31,6 +32,16 @@ def test_the_certificate_follows_from_the_c() -> None:
     assert sum(len(derived(text)) for text, _ in packages()) >= LEAST
     called = {name.removesuffix("_wide") for text, _ in packages() for name in re.findall(r"\brnnc_\w+", text)}
     assert set(KERNELS) <= called
+
+
+@pytest.mark.parametrize("seed", [300_000, 300_001, 300_009])
+def test_functions_that_layers_share_and_rows_of_linear_recurrences_are_read(seed: int) -> None:
+    qnet = network(seed)
+    assert qnet is not None
+    program, files = package(qnet, "net", steps=1)
+    text = files[f"{program.name}.c"]
+    assert "RNNC_APART" in text or "rnnc_extended_sum" in text
+    assert derived(text) and faults(text, str(certify(qnet))) == []
 
 
 def test_a_bound_twice_too_small_is_caught() -> None:
