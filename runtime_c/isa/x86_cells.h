@@ -14,10 +14,10 @@ RNNC_VNNI_FUNCTION const int8_t *rnnc_vnni_inline(int32_t *acc, const int8_t *w,
                      : rnnc_vnni_quads(acc, w, (const int16_t *)v, quads, eights, 16);
 }
 
-/* As lstm.h. */
-__attribute__((RNNC_VNNI_TARGET, noinline, unused)) static void
-rnnc_vnni_lstm(const rnnc_cell_params *p, const void *x, void *h, int32_t *c, void *vx, void *vh,
-               int16_t *out)
+/* As lstm.h and gru.h, of 4 and 3 gates: the layers' own functions below know which. */
+RNNC_VNNI_FUNCTION void rnnc_vnni_cell(const rnnc_cell_params *p, const void *x, void *h,
+                                       int32_t *s, void *vx, void *vh, int16_t *out,
+                                       uint8_t activation, int gates)
 {
     enum { batch = 8 };
     const int8_t *w = p->weights;
@@ -28,34 +28,30 @@ rnnc_vnni_lstm(const rnnc_cell_params *p, const void *x, void *h, int32_t *c, vo
         int32_t ax[4 * batch], ah[4 * batch];
         int16_t narrow[batch], *value = rnnc_units_at(h, p->h_bits, u, narrow);
         uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));
-        w = rnnc_vnni_inline(ax, w, vx, p->x_bits, p->columns, 4);
-        w = rnnc_vnni_inline(ah, w, vh, p->h_bits, p->units, 4);
-        rnnc_avx512_lstm_units(&p->bias[4 * u], &p->scale_x[4 * u], &p->scale_h[4 * u], ax, ah,
-                               &c[u], value, n);
+        const uint32_t *mx = &p->scale_x[gates * u], *mh = &p->scale_h[gates * u];
+        w = rnnc_vnni_inline(ax, w, vx, p->x_bits, p->columns, gates);
+        w = rnnc_vnni_inline(ah, w, vh, p->h_bits, p->units, gates);
+        if (gates == 4) {
+            rnnc_avx512_lstm_units(&p->bias[4 * u], mx, mh, ax, ah, &s[u], value, n);
+        } else {
+            rnnc_avx512_gru_units(&p->bias[4 * u], mx, mh, ax, ah, &s[u], value, n, activation);
+        }
         rnnc_put_units(h, p->h_bits, out, u, value, n);
     }
 }
 
-/* As gru.h. */
+__attribute__((RNNC_VNNI_TARGET, noinline, unused)) static void
+rnnc_vnni_lstm(const rnnc_cell_params *p, const void *x, void *h, int32_t *c, void *vx, void *vh,
+               int16_t *out)
+{
+    rnnc_vnni_cell(p, x, h, c, vx, vh, out, RNNC_TANH, 4);
+}
+
 __attribute__((RNNC_VNNI_TARGET, noinline, unused)) static void
 rnnc_vnni_gru(const rnnc_cell_params *p, const void *x, void *h, int32_t *s, void *vx, void *vh,
               int16_t *out, uint8_t activation)
 {
-    enum { batch = 8 };
-    const int8_t *w = p->weights;
-    uint16_t u;
-    rnnc_vnni_prepare((int16_t *)vx, x, p->x_bits, p->columns);
-    rnnc_vnni_prepare((int16_t *)vh, h, p->h_bits, p->units);
-    for (u = 0; u < p->units; u = (uint16_t)(u + batch)) {
-        int32_t ax[3 * batch], ah[3 * batch];
-        int16_t narrow[batch], *value = rnnc_units_at(h, p->h_bits, u, narrow);
-        uint16_t n = rnnc_batch(batch, (uint16_t)(p->units - u));
-        w = rnnc_vnni_inline(ax, w, vx, p->x_bits, p->columns, 3);
-        w = rnnc_vnni_inline(ah, w, vh, p->h_bits, p->units, 3);
-        rnnc_avx512_gru_units(&p->bias[4 * u], &p->scale_x[3 * u], &p->scale_h[3 * u], ax, ah,
-                              &s[u], value, n, activation);
-        rnnc_put_units(h, p->h_bits, out, u, value, n);
-    }
+    rnnc_vnni_cell(p, x, h, s, vx, vh, out, activation, 3);
 }
 
 #define rnnc_lstm(p, x, h, c, vx, vh, out)                 \
